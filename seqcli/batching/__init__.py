@@ -1,0 +1,1 @@
+"""Batching: examples to memory-mapped arrays, length buckets and token budgets, seeded order."""

@@ -1,0 +1,77 @@
+"""What goes where: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Settings:
+    """The flags that every verb takes (``-q``, ``-v``, ``--debug``)."""
+
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+
+settings = Settings()
+
+
+def emit(text: str = "", *, flush: bool = False) -> None:
+    """Write one line of results to stdout; ``flush`` when a reader may be waiting for it."""
+    sys.stdout.write(text + "\n")
+    if flush:
+        sys.stdout.flush()
+
+
+def emit_json(value: Any) -> None:
+    """Write one JSON document on one line to stdout (stable key order, real characters, no NaN)."""
+    emit(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def note(text: str) -> None:
+    """Say something on stderr; ``-q`` silences it."""
+    if not settings.quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+def detail(text: str) -> None:
+    """Say something on stderr with ``-v`` only."""
+    if settings.verbose:
+        print(text, file=sys.stderr, flush=True)
+
+
+def warn(text: str) -> None:
+    """Say on stderr what the user should know although the work goes on; ``-q`` does not silence it."""
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def stdout_is_terminal() -> bool:
+    """True when a person reads the results (tables and colours are for them only)."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def stderr_is_terminal() -> bool:
+    """True when a person watches the progress."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), *, right: Sequence[int] = ()) -> list[str]:
+    """Lay rows out in columns of plain text, two spaces apart; ``right`` names the columns set flush right."""
+    cells = [[str(cell) for cell in row] for row in ([header] if header else []) + list(rows)]  # type: ignore[list-item]
+    if not cells:
+        return []
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = []
+    for row in cells:
+        parts = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(parts).rstrip())
+    return lines

@@ -1,0 +1,22 @@
+"""The verbs: name -> (module whose ``command`` it is, one line of help). Frozen in a test; loaded one at a time."""
+
+from __future__ import annotations
+
+VERBS: dict[str, tuple[str, str]] = {
+    "train": ("seqcli.cli.train", "Train a model from a recipe."),
+    "evaluate": ("seqcli.cli.evaluate", "Measure a trained model on a data set."),
+    "predict": ("seqcli.cli.predict", "Run a trained model over lines of input."),
+    "models": ("seqcli.cli.models", "List, show, remove, copy, pack and unpack trained models."),
+    "recipes": ("seqcli.cli.recipes", "List, show, copy and validate recipes."),
+    "components": ("seqcli.cli.components", "List every component kind with its options."),
+    "data": ("seqcli.cli.data", "List, fetch, describe and check data sets."),
+    "tokenize": ("seqcli.cli.tokenize", "Cut lines of text into tokens."),
+    "detokenize": ("seqcli.cli.detokenize", "Put tokens back together into text."),
+    "vocab": ("seqcli.cli.vocab", "Build, show and use vocabularies."),
+    "bleu": ("seqcli.cli.bleu", "BLEU of a translation against references."),
+    "chrf": ("seqcli.cli.chrf", "chrF of a translation against references."),
+    "ter": ("seqcli.cli.ter", "Translation edit rate against references."),
+    "wer": ("seqcli.cli.wer", "Word (or character) error rate of a transcript."),
+    "spans": ("seqcli.cli.spans", "Strict span precision, recall and F1 of two CoNLL files."),
+    "accuracy": ("seqcli.cli.accuracy", "Accuracy, macro F1 and confusion of two files of labels."),
+}

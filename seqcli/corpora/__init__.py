@@ -1,0 +1,1 @@
+"""Corpora: readers by format, the catalogue of data sets, statistics and lint. Imports no torch."""

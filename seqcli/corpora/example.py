@@ -1,0 +1,19 @@
+"""What every reader yields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One item of a corpus, before any encoding.
+
+    ``source`` and ``target`` are what the format holds: a list of tokens, a raw line (str), a label, an array of
+    frames (T x D), a vector, a series; which of them, the task knows. ``at`` is ``file:line`` of its first line.
+    """
+
+    source: Any
+    target: Any = None
+    at: str = ""

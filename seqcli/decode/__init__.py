@@ -1,0 +1,1 @@
+"""Decoding: functions over scores; they know no model class."""

@@ -1,0 +1,1 @@
+"""Engines: a trained model made fast for prediction."""

@@ -1,0 +1,85 @@
+"""Errors a user can cause or act on, and the exit codes they end in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit status of the program (BSD sysexits where one fits; 128 + signal where a signal ended it)."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    DATA = 65
+    IO = 74
+    INTERRUPTED = 130
+    CLOSED_PIPE = 141
+    TERMINATED = 143
+
+
+class UserError(Exception):
+    """One thing that is wrong, said in one line: where, what, and what to do about it.
+
+    ``str(error)`` is ``file:line:column: message. hint``; the parts that are unknown are left out.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: object = None,
+        line: int | None = None,
+        column: int | None = None,
+        hint: str | None = None,
+        code: ExitCode = ExitCode.FAILURE,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.file = None if file is None else str(file)
+        self.line = line
+        self.column = column
+        self.hint = hint
+        self.code = code
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        text = f"{place}: {self.message}" if place else self.message
+        if not self.hint:
+            return text
+        return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} {self.hint}"
+
+
+class UserErrors(UserError):
+    """Several errors found at once, shown one a line; ends in the exit code of the first."""
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        super().__init__("; ".join(error.message for error in errors), code=errors[0].code)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+
+def usage_error(message: str, **where: object) -> UserError:
+    """A wrong command line or recipe (exit code 2)."""
+    return UserError(message, code=ExitCode.USAGE, **where)  # type: ignore[arg-type]
+
+
+def data_error(message: str, **where: object) -> UserError:
+    """Bad data (exit code 65)."""
+    return UserError(message, code=ExitCode.DATA, **where)  # type: ignore[arg-type]
+
+
+def io_error(message: str, **where: object) -> UserError:
+    """A file or a network that fails (exit code 74)."""
+    return UserError(message, code=ExitCode.IO, **where)  # type: ignore[arg-type]
+
+
+def did_you_mean(word: str, choices: Sequence[str]) -> str | None:
+    """``Did you mean 'x'?`` for the nearest of ``choices``, or None when nothing is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, choices, n=1, cutoff=0.6)
+    return f"Did you mean '{near[0]}'?" if near else None

@@ -1,0 +1,1 @@
+"""Metrics: plain Python and numpy, accumulate then score. Imports no torch."""

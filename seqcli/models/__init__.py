@@ -1,0 +1,1 @@
+"""Models: embedders, encoders and heads, tensors in and tensors out."""

@@ -1,0 +1,1 @@
+"""The pipeline: train, evaluate, predict as plain functions that never print."""

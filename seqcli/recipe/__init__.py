@@ -1,0 +1,1 @@
+"""Recipes: schema, loader and the registry of component kinds. Imports no torch."""

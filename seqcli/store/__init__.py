@@ -1,0 +1,1 @@
+"""The store of trained models: runs, versions, names, archives. Imports no torch."""

@@ -1,0 +1,1 @@
+"""Text: tokenizers and the vocabulary. Imports no torch."""
