@@ -43,6 +43,7 @@ class VectorsConfig(Config):
 
     file: str = Field(description="path of the text file: a word and its values a line")
     freeze: bool = Field(False, description="keep the vectors as they are")
+    extend: bool = Field(False, description="also give a row to the words that only the file has")
 
 
 class TokensConfig(Component):
