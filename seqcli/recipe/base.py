@@ -16,7 +16,7 @@ from seqcli.recipe import registry
 class Config(BaseModel):
     """One section of a recipe: immutable, and no key it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class Component(Config):
