@@ -32,7 +32,8 @@ def find_recipe(source: str | Path) -> Path:
     path = Path(source)
     if not (isinstance(source, str) and "/" not in source and "\\" not in source and not path.suffix):
         if not path.exists() and path.stem in recipe_names():
-            raise usage_error("no such file", file=source, hint=f"The recipe that comes with seqcli is called '{path.stem}'.")
+            raise usage_error(
+                "no such file", file=source, hint=f"The recipe that comes with seqcli is called '{path.stem}'.")
         return path
     ours = recipe_folder() / f"{source}.yaml"
     if ours.is_file():

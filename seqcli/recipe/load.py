@@ -127,7 +127,8 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _descend(section: Node, path: tuple[str, ...], name: str, root: Node, source: Source) -> tuple[Node, UserError | None]:
+def _descend(section: Node, path: tuple[str, ...], name: str, root: Node,
+             source: Source) -> tuple[Node, UserError | None]:
     """The section ``name`` below ``section``, made if the file does not have it (with the kind it has by default)."""
     child = section.value.get(name)
     if child is not None and child.value is not None:
@@ -162,8 +163,9 @@ def _outside(root: Node, folder: Path) -> list[UserError]:
         if _leads_out(node.value, folder):
             line, column = node.source.position(node.index)
             errors.append(data_error(
-                f"{'.'.join(path)}: a path out of the model's folder ('{node.value}')", file=node.source.name, line=line,
-                column=column, hint="The recipe of a model may name only files inside it."))
+                f"{'.'.join(path)}: a path out of the model's folder ('{node.value}')",
+                file=node.source.name, line=line, column=column,
+                hint="The recipe of a model may name only files inside it."))
     return errors
 
 

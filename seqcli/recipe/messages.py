@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
 
@@ -59,6 +59,12 @@ _EXPECTED = {
 }
 
 
+_PATTERNS = {
+    "^[a-z0-9][a-z0-9._-]*$": "lower-case letters, digits, '.', '_' and '-', a letter or digit first",
+}
+"""The patterns of the schema, in words."""
+
+
 def explain(error: ValidationError, root: Node, overrides: list[Override]) -> list[UserError]:
     """One UserError for each thing that is wrong; alternatives of a union are told in one line."""
     problems = [_locate(line, root) for line in error.errors(include_url=False, include_input=False)]
@@ -74,9 +80,9 @@ def _locate(line: Any, root: Node) -> _Problem:
     """Follow a location into the tree; the names pydantic puts in for the branches of a union lead nowhere."""
     node, path, in_union = root, [], False
     for name in line["loc"]:
-        value = node.value
-        if isinstance(value, dict) and name in value or isinstance(value, list) and isinstance(name, int) and name < len(value):
-            node = value[name]
+        child = _child(node.value, name)
+        if child is not None:
+            node = child
             path.append(name)
         elif line["type"] == "missing" and name == line["loc"][-1]:
             path.append(name)
@@ -85,6 +91,14 @@ def _locate(line: Any, root: Node) -> _Problem:
     if line["type"] == "kind_unknown":
         node = node.value["kind"]
     return _Problem(line["type"], node, tuple(path), line.get("ctx", {}), line["msg"], in_union)
+
+
+def _child(value: Any, name: str | int) -> Node | None:
+    if isinstance(value, dict):
+        return value.get(name)
+    if isinstance(value, list) and isinstance(name, int) and name < len(value):
+        return cast(Node, value[name])
+    return None
 
 
 def _told_deeper(problem: _Problem, problems: list[_Problem]) -> bool:
@@ -147,10 +161,11 @@ def _wrong_value(group: list[_Problem], root: Node) -> tuple[str, str | None]:
     first = group[0]
     node = first.node
     if first.kind == "string_pattern_mismatch":
-        return f"expected a text like '{_example(first.context['pattern'])}', found {found(node)}", None
+        return f"expected {_PATTERNS.get(first.context['pattern'], first.message)}, found {found(node)}", None
     if any(problem.kind not in _EXPECTED for problem in group):
         return f"{first.message[:1].lower()}{first.message[1:]}, found {found(node)}", None
-    expected = " or ".join(dict.fromkeys(_EXPECTED[problem.kind].format(**_numbers(problem.context)) for problem in group))
+    wanted = [_EXPECTED[problem.kind].format(**_numbers(problem.context)) for problem in group]
+    expected = " or ".join(dict.fromkeys(wanted))
     hint = _value_hint({problem.kind for problem in group}, node)
     if first.kind == "literal_error":
         choices = re.findall(r"'([^']*)'", first.context["expected"])
@@ -161,10 +176,6 @@ def _wrong_value(group: list[_Problem], root: Node) -> tuple[str, str | None]:
 
 def _numbers(context: dict[str, Any]) -> dict[str, Any]:
     return {key: f"{value:g}" if isinstance(value, float) else value for key, value in context.items()}
-
-
-def _example(pattern: str) -> str:
-    return "ner-small" if pattern.startswith("^[a-z0-9]") else pattern
 
 
 def _value_hint(kinds: set[str], node: Node) -> str | None:

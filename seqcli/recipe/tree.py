@@ -82,10 +82,9 @@ def plain_scalar(text: str) -> Any:
     ``1e-3`` is a number (YAML 1.1 makes it a text), ``12:30`` and ``2024-01-01`` are texts (it makes them 750 and a
     date), ``007`` is a text (it makes it octal); ``yes``, ``no``, ``on`` and ``off`` are booleans, as they are there.
     """
-    if text in _WORDS or (text[:1].isalpha() or text[:1] in ".+-") and text.lower() in _WORDS and (
-        text in (text.lower(), text.upper(), text.capitalize())
-    ):
-        return _WORDS[text.lower()]
+    lower = text.lower()
+    if lower in _WORDS and text in (lower, text.upper(), text.capitalize()):  # null, Null, NULL
+        return _WORDS[lower]
     if _INTEGER.fullmatch(text):
         return int(text.replace("_", ""))
     if _FLOAT.fullmatch(text) and ("." in text or "e" in text or "E" in text):
@@ -124,16 +123,18 @@ class _Builder:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
-        index = event.start_mark.index
+        mark = event.start_mark
+        index = 0 if mark is None else mark.index
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                self._fail("a second document begins here; a recipe is one document", index, "Remove the '---'.", stop=True)
+                self._fail("a second document begins here; a recipe is one document", index,
+                           "Remove the '---'.", stop=True)
         elif isinstance(event, yaml.ScalarEvent):
             self._add(self._scalar(event, index))
         elif isinstance(event, yaml.AliasEvent):
             self._fail(f"alias '*{event.anchor}': recipes have no aliases", index, "Write the value out.")
-            self._add(Node(None, self.source, index, broken=True, written=f"*{event.anchor}", origin=self.source.origin))
+            self._add(Node(None, self.source, index, broken=True, origin=self.source.origin))
         elif isinstance(event, yaml.CollectionStartEvent):
             self._begin(Node({} if isinstance(event, yaml.MappingStartEvent) else [], self.source, index,
                              broken=self._odd(event, index), origin=self.source.origin))
@@ -165,7 +166,8 @@ class _Builder:
 
     def _begin(self, node: Node) -> None:
         if len(self._open) >= MAX_DEPTH:
-            self._fail(f"nested deeper than {MAX_DEPTH} levels", node.index, "A recipe is flatter than that.", stop=True)
+            self._fail(f"nested deeper than {MAX_DEPTH} levels", node.index,
+                       "A recipe is flatter than that.", stop=True)
         self._add(node)
         self._open.append((node, None))
 
