@@ -16,7 +16,7 @@ from seqcli.recipe import registry
 class Config(BaseModel):
     """One section of a recipe: immutable, and no key it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class Component(Config):
@@ -43,7 +43,16 @@ class Slot:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"oneOf": [registry.config_class(self.name, kind).model_json_schema() for kind in registry.kinds(self.name)]}
+        """Every kind as an alternative, told apart by ``kind``."""
+        alternatives = []
+        for kind in registry.kinds(self.name):
+            config = registry.config_class(self.name, kind)
+            config.model_rebuild()
+            alternative = handler.resolve_ref_schema(handler(config.__pydantic_core_schema__))
+            # A default makes 'kind' optional in Python; in a recipe it is what chooses the alternative.
+            required = ["kind", *(name for name in alternative.get("required", ()) if name != "kind")]
+            alternatives.append({**alternative, "required": required})
+        return {"oneOf": alternatives, "discriminator": {"propertyName": "kind"}}
 
     def _validate(self, value: Any) -> Any:
         if isinstance(value, Component):
