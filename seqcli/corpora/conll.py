@@ -46,16 +46,16 @@ def read(
         skipped = count_comments(rows, layout)
         if skipped == len(rows) or layout is None:
             continue
-        begin += skipped
-        cells = split_rows(rows[skipped:], layout, name, begin)
-        tokens = _column(cells, token, "token", name, begin)
-        tags = None if tag is None else _column(cells, tag, "tag", name, begin)
+        line = begin + skipped
+        cells = split_rows(rows[skipped:], layout, name, line)
+        tokens = _column(cells, token, "token", name, line)
+        tags = None if tag is None else _column(cells, tag, "tag", name, line)
         if tag is not None and tag % layout[1] == token % layout[1]:
             raise data_error(
-                f"token and tag are the same column; the line has {_columns(layout[1])}", file=name, line=begin,
+                f"token and tag are the same column; the line has {_columns(layout[1])}", file=name, line=line,
                 hint="Set data.columns, such as {token: 0, tag: -1}.",
             )
-        yield Example(tokens, tags, f"{name}:{begin}")
+        yield Example(tokens, tags, f"{name}:{line}")
 
 
 def layout_of(rows: list[str]) -> Layout | None:
@@ -83,12 +83,10 @@ def count_comments(rows: list[str], layout: Layout | None) -> int:
     for row in rows:
         if row[0] not in "#-":
             break
-        if row.startswith("-DOCSTART-"):
-            skipped += 1
-        elif (row == "#" or row.startswith("# ")) and not _has_layout(row, layout):
-            skipped += 1
-        else:
+        is_comment = (row == "#" or row.startswith("# ")) and not _has_layout(row, layout)
+        if not is_comment and not row.startswith("-DOCSTART-"):
             break
+        skipped += 1
     return skipped
 
 
@@ -124,8 +122,8 @@ def _column(cells: list[list[str]], column: int, what: str, name: str, begin: in
         values = [row[column] for row in cells]
     except IndexError:
         raise data_error(
-            f"there is no column {column} for the {what}; the line has {_columns(len(cells[0]))}", file=name, line=begin,
-            hint="Columns count from 0; set data.columns, such as {token: 0, tag: -1}.",
+            f"there is no column {column} for the {what}; the line has {_columns(len(cells[0]))}",
+            file=name, line=begin, hint="Columns count from 0; set data.columns, such as {token: 0, tag: -1}.",
         ) from None
     if "" in values:
         raise data_error(f"empty {what}", file=name, line=begin + values.index(""))

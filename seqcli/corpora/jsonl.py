@@ -1,4 +1,4 @@
-"""JSON lines: one object a line. Lists are tokens and tags, strings are text and labels; whole numbers are their text."""
+"""JSON lines: one object a line. Lists are tokens and tags, strings are text and labels, numbers their digits."""
 
 from __future__ import annotations
 

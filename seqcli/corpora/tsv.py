@@ -56,7 +56,8 @@ def read(
                     continue
             if len(cells) != width:
                 raise data_error(
-                    f"{len(cells)} tab-separated columns where the file's first line has {width}", file=name, line=number)
+                    f"{len(cells)} tab-separated columns where the file's first line has {width}",
+                    file=name, line=number)
             value = _value(cells[places[source_key]], source_key)
             target = _value(cells[places[target_key]], target_key) if target_key else None
             check_lengths(value, target, name, number)
