@@ -15,9 +15,8 @@ ASCII = st.text(alphabet=[chr(code) for code in range(128) if code != 10])
 
 
 def test_white_space_is_what_str_isspace_says() -> None:
-    white = re.compile(f"[{marks.WHITE_SPACE}]")
-    differing = [hex(code) for code in range(sys.maxunicode + 1) if chr(code).isspace() != bool(white.match(chr(code)))]
-    assert differing == []
+    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    assert re.findall(f"[{marks.WHITE_SPACE}]", every) == [character for character in every if character.isspace()]
 
 
 @pytest.mark.parametrize(("text", "expected"), [
@@ -67,7 +66,7 @@ def test_words_take_time_linear_in_the_line(unit: str, script: str) -> None:
         return process_time() - start
 
     seconds(10)
-    assert seconds(100_000) < 2.0  # linear: 0.1; quadratic: half a minute and more
+    assert seconds(50_000) < 3.0  # linear: about 0.1; quadratic: ten and more
 
 
 @given(ANY)
