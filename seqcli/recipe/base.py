@@ -16,7 +16,20 @@ from seqcli.recipe import registry
 class Config(BaseModel):
     """One section of a recipe: immutable, and no key it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        result = handler(schema)
+        _mark_rules(cls, handler.resolve_ref_schema(result))
+        return result
+
+
+def _mark_rules(config: type[BaseModel], definition: JsonSchemaValue) -> None:
+    """Mark a class whose validators say more than its JSON Schema (unless it has put the rule there as if/then)."""
+    validators = config.__pydantic_decorators__
+    if (validators.model_validators or validators.field_validators) and "if" not in definition:
+        definition["$comment"] = "rules of several options together are checked by 'seqcli recipes validate'"
 
 
 class Component(Config):
@@ -43,7 +56,17 @@ class Slot:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"oneOf": [registry.config_class(self.name, kind).model_json_schema() for kind in registry.kinds(self.name)]}
+        """Every kind as an alternative, told apart by ``kind``."""
+        alternatives = []
+        for kind in registry.kinds(self.name):
+            config = registry.config_class(self.name, kind)
+            config.model_rebuild()
+            alternative = handler.resolve_ref_schema(handler(config.__pydantic_core_schema__))
+            # A default makes 'kind' optional in Python; in a recipe it is what chooses the alternative.
+            _mark_rules(config, alternative)
+            required = ["kind", *(name for name in alternative.get("required", ()) if name != "kind")]
+            alternatives.append({**alternative, "required": required})
+        return {"oneOf": alternatives, "discriminator": {"propertyName": "kind"}}
 
     def _validate(self, value: Any) -> Any:
         if isinstance(value, Component):

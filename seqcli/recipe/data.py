@@ -28,4 +28,5 @@ class DataConfig(Config):
         None, gt=0, lt=1, description="share of the training examples kept for development where there is no dev file")
     max_line: int = Field(64 * 2**20, ge=1, description="longest line accepted, in bytes")
     max_length: int = Field(
-        1000, ge=1, description="longest sequence in one piece, in tokens; a longer one is cut into pieces, and that is said")
+        1000, ge=1,
+        description="longest sequence in one piece, in tokens; a longer one is cut into pieces, and that is said")

@@ -43,6 +43,7 @@ class VectorsConfig(Config):
 
     file: str = Field(description="path of the text file: a word and its values a line")
     freeze: bool = Field(False, description="keep the vectors as they are")
+    extend: bool = Field(False, description="also give a row to the words that only the file has")
 
 
 class TokensConfig(Component):
@@ -50,7 +51,8 @@ class TokensConfig(Component):
 
     kind: Literal["tokens"] = "tokens"
     dim: int = Field(100, ge=0, description="size of a word's vector; 0 leaves words to their spelling")
-    characters: Annotated[Component, Slot("characters")] | None = Field(None, description="a vector made of the characters")
+    characters: Annotated[Component, Slot("characters")] | None = Field(
+        None, description="a vector made of the characters")
     affixes: AffixesConfig | None = Field(None, description="vectors of prefixes, suffixes and shape")
     vectors: VectorsConfig | None = Field(None, description="pretrained word vectors to start from")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")

@@ -15,7 +15,8 @@ class _StackConfig(Component):
     bidirectional: bool = Field(True, description="also read from the end to the start")
     residual: bool = Field(False, description="add a layer's input to its output where the sizes agree")
     layer_norm: bool = Field(False, description="normalise each layer's output (Ba et al. 2016)")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped on each layer's output in training")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the values dropped on each layer's output in training")
     locked_dropout: bool = Field(
         True, description="drop the same values at every position of a sequence (Gal and Ghahramani 2016)")
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from seqcli.recipe.base import Component
 
 
 class _AdamBase(Component):
     lr: float = Field(1e-3, gt=0, description="learning rate at its height")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="decay of the two running means")
+    betas: Annotated[tuple[float, float], Strict(False)] = Field(
+        (0.9, 0.999), description="decay of the two running means")
     eps: float = Field(1e-8, gt=0, description="added to the denominator")
     weight_decay: float = Field(0.0, ge=0, description="weight decay a step, times the learning rate")
 

@@ -19,6 +19,7 @@ class TaggingConfig(Component):
         None, description="tag scheme of the data when tags mark spans (scores are then span F1); "
         "null when each tag stands alone (scores are then accuracy)")
     model_scheme: Scheme | None = Field(
-        None, description="scheme the model learns in; the data is converted to it and predictions back (default: scheme)")
+        None,
+        description="scheme the model learns in; the data is converted to it and predictions back (default: scheme)")
     labels: Literal["all", "binary"] = Field(
         "all", description="binary: every span becomes one and the same label, entity or not")

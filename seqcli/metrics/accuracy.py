@@ -1,0 +1,49 @@
+"""Accuracy of one label a token (parts of speech) or a line: exact counts, then a percentage."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from seqcli.metrics.score import Score, percent, signature
+
+
+class AccuracyScorer:
+    """Accumulates sequences of labels; ``unit`` says in the signature what one label belongs to."""
+
+    def __init__(self, unit: str = "token") -> None:
+        self.unit = unit
+        self.sequences = 0
+        self.correct_sequences = 0
+        self.confusion: Counter[tuple[str, str]] = Counter()
+        """(gold, predicted) -> how often."""
+
+    def add(self, gold: Sequence[str], predicted: Sequence[str]) -> None:
+        """Count one sequence.
+
+        Raises:
+            ValueError: the two have different lengths.
+        """
+        if len(gold) != len(predicted):
+            raise ValueError(f"{len(gold)} gold labels against {len(predicted)} predicted ones")
+        self.sequences += 1
+        self.correct_sequences += list(gold) == list(predicted)
+        self.confusion.update(zip(gold, predicted, strict=True))
+
+    @property
+    def total(self) -> int:
+        """How many labels were compared."""
+        return self.confusion.total()
+
+    @property
+    def correct(self) -> int:
+        """How many of them are right."""
+        return sum(count for (gold, predicted), count in self.confusion.items() if gold == predicted)
+
+    def score(self) -> Score:
+        """The accuracy in percent, with the counts and how many sequences are right throughout."""
+        counts = {
+            "correct": self.correct, "total": self.total,
+            "sequences": self.sequences, "correct_sequences": self.correct_sequences,
+        }
+        return Score("accuracy", percent(self.correct, self.total), signature("accuracy", unit=self.unit), counts)
