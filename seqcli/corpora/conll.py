@@ -51,8 +51,8 @@ def read(
         line = begin + skipped
         try:
             cells = split_rows(rows[skipped:], layout, name, line, on_error)
-            tokens = _column(cells, token, "token", name, line)
-            tags = None if tag is None else _column(cells, tag, "tag", name, line)
+            tokens = column(cells, token, "token", name, line)
+            tags = None if tag is None else column(cells, tag, "tag", name, line)
             if tag is not None and tag % layout[1] == token % layout[1]:
                 raise data_error(
                     f"token and tag are the same column; the line has {_columns(layout[1])}", file=name, line=line,
@@ -135,12 +135,13 @@ def _has_layout(row: str, layout: Layout | None) -> bool:
     return (("\t" in row) == tabs) and len(split_row(row)) == width
 
 
-def _column(cells: list[list[str]], column: int, what: str, name: str, begin: int) -> list[str]:
+def column(cells: list[list[str]], index: int, what: str, name: str, begin: int) -> list[str]:
+    """One column of a sentence's cells; ``what`` names it in an error: no such column, or an empty cell (65)."""
     try:
-        values = [row[column] for row in cells]
+        values = [row[index] for row in cells]
     except IndexError:
         raise data_error(
-            f"there is no column {column} for the {what}; the line has {_columns(len(cells[0]))}",
+            f"there is no column {index} for the {what}; the line has {_columns(len(cells[0]))}",
             file=name, line=begin, hint="Columns count from 0; set data.columns, such as {token: 0, tag: -1}.",
         ) from None
     if "" in values:
