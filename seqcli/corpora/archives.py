@@ -10,6 +10,7 @@ import hashlib
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -75,11 +76,15 @@ def _members(archive: Path) -> Iterator[Member]:
             for info in opened.infolist():
                 kind = info.external_attr >> 16 & 0o170000
                 plain = not info.is_dir() and kind in (0, 0o100000)
-                yield info.filename, plain, info.file_size, lambda info=info: opened.open(info)  # type: ignore[misc]
+                yield info.filename, plain, info.file_size, partial(opened.open, info)
         return
     with tarfile.open(archive, "r:*") as tar:
         for entry in tar:
-            yield entry.name, entry.isreg(), entry.size, lambda entry=entry: cast("IO[bytes]", tar.extractfile(entry))  # type: ignore[misc]
+            yield entry.name, entry.isreg(), entry.size, partial(_open_tar_member, tar, entry)
+
+
+def _open_tar_member(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
+    return cast("IO[bytes]", tar.extractfile(entry))  # None only for what is no plain file
 
 
 def _refused(archive: Path, member: str, why: str) -> UserError:

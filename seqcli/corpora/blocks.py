@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import cast
 
-from seqcli.errors import data_error, io_error
+from seqcli.errors import UserError, data_error, io_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, decode_line, open_binary, source_name
 
 BLOCK_BYTES = 2**18
@@ -36,6 +36,17 @@ class Part:
 
 Source = str | os.PathLike[str] | Part | None
 """A path (``.gz`` is gunzipped), a part of a file, or ``None`` or ``-`` for standard input."""
+
+
+OnError = Callable[[UserError], None]
+"""Takes what is wrong with a line or a sentence, so that reading goes on with the next."""
+
+
+def report(error: UserError, on_error: OnError | None) -> None:
+    """Hand an error to ``on_error``, or raise it where there is none."""
+    if on_error is None:
+        raise error
+    on_error(error)
 
 
 def name_of(source: Source) -> str:

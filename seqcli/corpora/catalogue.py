@@ -83,5 +83,7 @@ def entry(name: str) -> Entry:
 def _entry(name: str, fields: dict[str, Any]) -> Entry:
     splits = {split: (names,) if isinstance(names, str) else tuple(names) for split, names in fields["splits"].items()}
     files = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
-    listed = {key: tuple(fields[key]) for key in ("tag_prefixes", "tag_suffixes", "sources") if key in fields}
-    return Entry(**{**fields, **listed, "name": name, "splits": splits, "files": files})
+    lists = ("tag_prefixes", "tag_suffixes", "sources")
+    listed: dict[str, Any] = {key: tuple(fields[key]) for key in lists if key in fields}
+    known: dict[str, Any] = {**fields, **listed, "name": name, "splits": splits, "files": files}
+    return Entry(**known)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seqcli.corpora.blocks import Part, Source, name_of, sentences
+from seqcli.corpora.blocks import OnError, Part, Source, name_of, report, sentences
 from seqcli.corpora.example import Example
 from seqcli.errors import UserError, data_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
@@ -26,11 +26,13 @@ def read(
     tag: int | None = -1,
     max_line: int = DEFAULT_MAX_LINE,
     on_invalid: OnInvalid = "strict",
+    on_error: OnError | None = None,
 ) -> Iterator[Example]:
     """Yield one example a sentence: its tokens, and its tags (None where ``tag`` is None).
 
     Args:
         token, tag: columns, from 0; negative from the end.
+        on_error: takes an error of a sentence instead of raising it; the sentence is then skipped.
 
     Raises:
         UserError: a line whose number of columns differs from the file's first, a column that does not exist, an
@@ -47,14 +49,18 @@ def read(
         if skipped == len(rows) or layout is None:
             continue
         line = begin + skipped
-        cells = split_rows(rows[skipped:], layout, name, line)
-        tokens = _column(cells, token, "token", name, line)
-        tags = None if tag is None else _column(cells, tag, "tag", name, line)
-        if tag is not None and tag % layout[1] == token % layout[1]:
-            raise data_error(
-                f"token and tag are the same column; the line has {_columns(layout[1])}", file=name, line=line,
-                hint="Set data.columns, such as {token: 0, tag: -1}.",
-            )
+        try:
+            cells = split_rows(rows[skipped:], layout, name, line, on_error)
+            tokens = column(cells, token, "token", name, line)
+            tags = None if tag is None else column(cells, tag, "tag", name, line)
+            if tag is not None and tag % layout[1] == token % layout[1]:
+                raise data_error(
+                    f"token and tag are the same column; the line has {_columns(layout[1])}", file=name, line=line,
+                    hint="Set data.columns, such as {token: 0, tag: -1}.",
+                )
+        except UserError as error:
+            report(error, on_error)
+            continue
         yield Example(tokens, tags, f"{name}:{line}")
 
 
@@ -98,15 +104,27 @@ def split_row(row: str) -> list[str]:
     return [cell for cell in cells if cell] if "" in cells else cells
 
 
-def split_rows(rows: list[str], layout: Layout, name: str, begin: int) -> list[list[str]]:
-    """The cells of a sentence's lines, each line checked to have as many as the file's first."""
+def split_rows(
+    rows: list[str], layout: Layout, name: str, begin: int, on_error: OnError | None = None
+) -> list[list[str]]:
+    """The cells of a sentence's lines, each line checked to have as many as the file's first.
+
+    ``on_error`` takes the errors of all lines but the last of them, which is raised.
+    """
     tabs, width = layout
     cells = [row.split("\t") for row in rows] if tabs else [split_row(row) for row in rows]
+    wrong: UserError | None = None
     for index, found in enumerate(cells):
         if len(found) != width:
             cells[index] = again = split_row(rows[index])  # a line of spaces in a file of tabs: lint says so
             if len(again) != width:
-                raise _ragged(rows[index], len(again), layout, name, begin + index)
+                if wrong is not None:
+                    report(wrong, on_error)
+                wrong = _ragged(rows[index], len(again), layout, name, begin + index)
+                if on_error is None:
+                    break
+    if wrong is not None:
+        raise wrong
     return cells
 
 
@@ -117,12 +135,13 @@ def _has_layout(row: str, layout: Layout | None) -> bool:
     return (("\t" in row) == tabs) and len(split_row(row)) == width
 
 
-def _column(cells: list[list[str]], column: int, what: str, name: str, begin: int) -> list[str]:
+def column(cells: list[list[str]], index: int, what: str, name: str, begin: int) -> list[str]:
+    """One column of a sentence's cells; ``what`` names it in an error: no such column, or an empty cell (65)."""
     try:
-        values = [row[column] for row in cells]
+        values = [row[index] for row in cells]
     except IndexError:
         raise data_error(
-            f"there is no column {column} for the {what}; the line has {_columns(len(cells[0]))}",
+            f"there is no column {index} for the {what}; the line has {_columns(len(cells[0]))}",
             file=name, line=begin, hint="Columns count from 0; set data.columns, such as {token: 0, tag: -1}.",
         ) from None
     if "" in values:

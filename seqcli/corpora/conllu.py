@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seqcli.corpora.blocks import Source, name_of, sentences
+from seqcli.corpora.blocks import OnError, Source, name_of, report, sentences
 from seqcli.corpora.example import Example
-from seqcli.errors import data_error, did_you_mean, usage_error
+from seqcli.errors import UserError, data_error, did_you_mean, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 
 COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
@@ -39,8 +39,13 @@ def read(
     tag: int | str | None = "upos",
     max_line: int = DEFAULT_MAX_LINE,
     on_invalid: OnInvalid = "strict",
+    on_error: OnError | None = None,
 ) -> Iterator[Example]:
     """Yield one example a sentence: its words, and the column ``tag`` of each (None where ``tag`` is None).
+
+    Args:
+        token, tag: columns by name or number.
+        on_error: takes an error of a sentence instead of raising it; the sentence is then skipped.
 
     Raises:
         UserError: a line that has not ten columns or no word number, an empty cell (65, with file:line); an unknown
@@ -50,26 +55,37 @@ def read(
     token_at = column_index(token)
     tag_at = None if tag is None else column_index(tag)
     for begin, rows in sentences(source, on_invalid=on_invalid, max_line=max_line):
-        tokens: list[str] = []
-        tags: list[str] = []
-        for line, row in enumerate(rows, begin):
-            if row[0] == "#":
-                continue
-            cells = row.split("\t")
-            if len(cells) != 10:
-                raise data_error(
-                    f"{len(cells)} tab-separated columns where CoNLL-U has 10: {row[:40]!r}", file=name, line=line)
-            if not cells[0].isdecimal():
-                if _is_skipped(cells[0]):
-                    continue
-                raise data_error(f"'{cells[0][:40]}' is no word number", file=name, line=line)
-            tokens.append(cells[token_at])
-            if tag_at is not None:
-                tags.append(cells[tag_at])
-            if not tokens[-1] or (tag_at is not None and not tags[-1]):
-                raise data_error("empty cell", file=name, line=line, hint="CoNLL-U writes '_' for nothing.")
+        try:
+            words = _words(rows, name, begin)
+            tokens = _column(words, token_at)
+            tags = None if tag_at is None else _column(words, tag_at)
+        except UserError as error:
+            report(error, on_error)
+            continue
         if tokens:
-            yield Example(tokens, None if tag_at is None else tags, f"{name}:{begin}")
+            yield Example(tokens, tags, f"{name}:{begin}")
+
+
+def _words(rows: list[str], name: str, begin: int) -> list[list[str]]:
+    words = []
+    for line, row in enumerate(rows, begin):
+        if row[0] == "#":
+            continue
+        cells = row.split("\t")
+        if len(cells) != 10:
+            raise data_error(
+                f"{len(cells)} tab-separated columns where CoNLL-U has 10: {row[:40]!r}", file=name, line=line)
+        if "" in cells:
+            raise data_error("empty cell", file=name, line=line, hint="CoNLL-U writes '_' for nothing.")
+        if cells[0].isdecimal():
+            words.append(cells)
+        elif not _is_skipped(cells[0]):
+            raise data_error(f"'{cells[0][:40]}' is no word number", file=name, line=line)
+    return words
+
+
+def _column(words: list[list[str]], column: int) -> list[str]:
+    return [cells[column] for cells in words]
 
 
 def _is_skipped(word_id: str) -> bool:

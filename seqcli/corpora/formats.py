@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from seqcli.corpora import conll, conllu, inline, jsonl, plain, tsv
-from seqcli.corpora.blocks import Source, name_of, read_blocks
+from seqcli.corpora.blocks import OnError, Source, name_of, read_blocks
 from seqcli.corpora.example import Example
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
@@ -56,39 +56,41 @@ class Reading:
                      self.tag_suffixes))
 
 
-def read_examples(source: Source, reading: Reading) -> Iterator[Example]:
+def read_examples(source: Source, reading: Reading, *, on_error: OnError | None = None) -> Iterator[Example]:
     """Yield the examples of a file, or of a part of one (`seqcli.corpora.chunks`), in memory that stays flat.
 
-    ``reading.format`` None is guessed, see `guess_format`.
+    Args:
+        source: a path, a part of a file, or ``None`` or ``-`` for standard input.
+        reading: the options; a format of None is guessed, see `guess_format`.
+        on_error: takes what is wrong with a line or sentence instead of raising it, so that all faults are found.
 
     Raises:
         UserError: columns that the format does not know (2), bad data (65, with file:line), an unreadable file (74).
     """
-    format_name = reading.format or guess_format(source)
-    examples = _open(source, format_name, reading)
+    examples = _open(source, reading.format or guess_format(source), reading, on_error)
     if not (reading.tag_prefixes or reading.tag_suffixes):
         return examples
     return _clean_tags(examples, reading)
 
 
-def _open(source: Source, format_name: str, reading: Reading) -> Iterator[Example]:
+def _open(source: Source, format_name: str, reading: Reading, on_error: OnError | None) -> Iterator[Example]:
     columns = check_columns(format_name, reading.columns)
-    max_line, on_invalid = reading.max_line, reading.on_invalid
+    common: dict[str, Any] = {"max_line": reading.max_line, "on_invalid": reading.on_invalid, "on_error": on_error}
     if format_name == "conll":
         numbers = cast("dict[str, int]", columns)
-        return conll.read(source, token=numbers.get("token", 0), tag=numbers.get("tag", None if columns else -1),
-                          max_line=max_line, on_invalid=on_invalid)
+        tag = numbers.get("tag") if columns else -1
+        return conll.read(source, token=numbers.get("token", 0), tag=tag, **common)
     if format_name == "conllu":
-        return conllu.read(source, token=columns.get("token", "form"), tag=columns.get("tag", "upos"),
-                           max_line=max_line, on_invalid=on_invalid)
+        return conllu.read(source, token=columns.get("token", "form"), tag=columns.get("tag") if columns else "upos",
+                           **common)
     if format_name == "inline":
-        return inline.read(source, separator=reading.separator or "/", max_line=max_line, on_invalid=on_invalid)
+        return inline.read(source, separator=reading.separator or "/", **common)
     if format_name == "tsv":
-        return tsv.read(source, columns=columns, max_line=max_line, on_invalid=on_invalid)
+        return tsv.read(source, columns=columns, **common)
     if format_name == "jsonl":
-        return jsonl.read(source, columns=columns, max_line=max_line, on_invalid=on_invalid)
+        return jsonl.read(source, columns=columns, **common)
     if format_name == "lines":
-        return plain.read(source, max_line=max_line, on_invalid=on_invalid)
+        return plain.read(source, max_line=reading.max_line, on_invalid=reading.on_invalid)
     raise usage_error(f"unknown format '{format_name}'", hint=did_you_mean(format_name, FORMATS) or
                       f"Known: {', '.join(FORMATS)}.")
 

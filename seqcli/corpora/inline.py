@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seqcli.corpora.blocks import Source, name_of, read_blocks
+from seqcli.corpora.blocks import OnError, Source, name_of, read_blocks, report
 from seqcli.corpora.example import Example
 from seqcli.errors import UserError, data_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
@@ -16,8 +16,13 @@ def read(
     separator: str = "/",
     max_line: int = DEFAULT_MAX_LINE,
     on_invalid: OnInvalid = "strict",
+    on_error: OnError | None = None,
 ) -> Iterator[Example]:
     """Yield one example a line, its tokens and its tags; blank lines are skipped.
+
+    Args:
+        separator: what stands between a token and its tag.
+        on_error: takes an error of a line instead of raising it; the line is then skipped.
 
     Raises:
         UserError: an item without a separator, a token or a tag (65, with file:line:column in characters); and what
@@ -35,7 +40,8 @@ def read(
             tokens = [pair[0] for pair in pairs]
             tags = [pair[2] for pair in pairs]
             if "" in tokens or "" in tags:
-                raise _bad_item(line, items, separator, name, number)
+                report(_bad_item(line, items, separator, name, number), on_error)
+                continue
             yield Example(tokens, tags, f"{name}:{number}")
 
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from seqcli.corpora.blocks import Source, name_of, read_blocks
+from seqcli.corpora.blocks import OnError, Source, name_of, read_blocks, report
 from seqcli.corpora.example import Example
-from seqcli.corpora.tsv import SOURCES, TARGETS, check_lengths
-from seqcli.errors import data_error, did_you_mean
+from seqcli.corpora.tsv import SOURCES, TARGETS, wrong_lengths
+from seqcli.errors import UserError, data_error, did_you_mean
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 
 _PAIRS = (("tokens", "tags"), ("tokens", "ner_tags"), ("text", "label"), ("source", "target"))
@@ -22,12 +22,14 @@ def read(
     columns: Mapping[str, int | str] | None = None,
     max_line: int = DEFAULT_MAX_LINE,
     on_invalid: OnInvalid = "strict",
+    on_error: OnError | None = None,
 ) -> Iterator[Example]:
     """Yield one example a line; blank lines are skipped.
 
     Args:
         columns: keys of the source (``source`` or ``token``) and the target (``target`` or ``tag``); by default the
             first object decides: tokens and tags, text and label, or source and target.
+        on_error: takes an error of a line instead of raising it; the line is then skipped.
 
     Raises:
         UserError: a line that is no JSON object, a key that is missing, a value that is neither text, a whole
@@ -39,12 +41,16 @@ def read(
         for number, line in enumerate(lines, first):
             if not line.strip(" \t"):
                 continue
-            record = _parse(line, name, number)
-            if keys is None:
-                keys = _guess_keys(record, name, number)
-            value = _value(record, keys[0], name, number)
-            target = _value(record, keys[1], name, number) if keys[1] else None
-            check_lengths(value, target, name, number)
+            try:
+                record = _parse(line, name, number)
+                keys = keys or _guess_keys(record, name, number)
+                value = _value(record, keys[0], name, number)
+                target = _value(record, keys[1], name, number) if keys[1] else None
+                if wrong := wrong_lengths(value, target, name, number):
+                    raise wrong
+            except UserError as error:
+                report(error, on_error)
+                continue
             yield Example(value, target, f"{name}:{number}")
 
 

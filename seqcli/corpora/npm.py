@@ -68,8 +68,8 @@ def tarball_url(package: str, version: str, settings: NpmSettings) -> str:
 
 def _config_files() -> list[Path]:
     """The npmrc files, the weakest first (npm's documentation, "npmrc")."""
-    user = os.environ.get("NPM_CONFIG_USERCONFIG") or os.environ.get("npm_config_userconfig")
-    shared = os.environ.get("NPM_CONFIG_GLOBALCONFIG") or os.environ.get("npm_config_globalconfig")
+    own = {key.lower(): value for key, value in os.environ.items()}  # npm reads these names in any case
+    user, shared = own.get("npm_config_userconfig"), own.get("npm_config_globalconfig")
     places = [Path(shared)] if shared else [Path("/etc/npmrc"), Path("/usr/etc/npmrc"), Path("/usr/local/etc/npmrc")]
     return [*places, Path(user) if user else Path.home() / ".npmrc", Path.cwd() / ".npmrc"]
 

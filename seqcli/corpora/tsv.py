@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from seqcli.corpora.blocks import Part, Source, name_of, read_blocks
+from seqcli.corpora.blocks import OnError, Part, Source, name_of, read_blocks, report
 from seqcli.corpora.example import Example
 from seqcli.errors import UserError, data_error, did_you_mean
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
@@ -25,11 +25,13 @@ def read(
     columns: Mapping[str, int | str] | None = None,
     max_line: int = DEFAULT_MAX_LINE,
     on_invalid: OnInvalid = "strict",
+    on_error: OnError | None = None,
 ) -> Iterator[Example]:
     """Yield one example a line; blank lines are skipped.
 
     Args:
         columns: ``source`` or ``token``, and ``target`` or ``tag`` (or neither: no target); default source 0, target 1.
+        on_error: takes an error of a line instead of raising it; the line is then skipped.
 
     Raises:
         UserError: a line with another number of columns than the first, a column that does not exist, as many tokens
@@ -43,8 +45,8 @@ def read(
     width = 0
     places: dict[str, int] = {}
     if isinstance(source, Part) and source.start:
-        line, cells = _first_row(source.path, max_line)
-        width, places = len(cells), _places(columns, cells, name, line)
+        head_line, cells = _first_row(source.path, max_line)
+        width, places = len(cells), _places(columns, cells, name, head_line)
     for first, lines in read_blocks(source, on_invalid=on_invalid, max_line=max_line):
         for number, line in enumerate(lines, first):
             if not line.strip(" \t"):
@@ -55,19 +57,22 @@ def read(
                 if has_header:
                     continue
             if len(cells) != width:
-                raise data_error(
-                    f"{len(cells)} tab-separated columns where the file's first line has {width}",
-                    file=name, line=number)
+                report(data_error(f"{len(cells)} tab-separated columns where the file's first line has {width}",
+                                  file=name, line=number), on_error)
+                continue
             value = _value(cells[places[source_key]], source_key)
             target = _value(cells[places[target_key]], target_key) if target_key else None
-            check_lengths(value, target, name, number)
+            if wrong := wrong_lengths(value, target, name, number):
+                report(wrong, on_error)
+                continue
             yield Example(value, target, f"{name}:{number}")
 
 
-def check_lengths(source: object, target: object, name: str, line: int) -> None:
-    """Refuse a list of tokens and a list of tags of different lengths (exit code 65)."""
+def wrong_lengths(source: object, target: object, name: str, line: int) -> UserError | None:
+    """The error of a list of tokens and a list of tags of different lengths (exit code 65), or None."""
     if isinstance(source, list) and isinstance(target, list) and len(source) != len(target):
-        raise data_error(f"{len(source)} tokens but {len(target)} tags", file=name, line=line)
+        return data_error(f"{len(source)} tokens but {len(target)} tags", file=name, line=line)
+    return None
 
 
 def _value(cell: str, key: str) -> str | list[str]:
