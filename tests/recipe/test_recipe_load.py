@@ -126,6 +126,8 @@ def test_values_that_are_fine():
 
 @pytest.mark.parametrize(("override", "expected"), [
     ("model.encoder.dimm=5", "model.encoder.dimm: unknown key. Did you mean 'dim'?"),
+    ("training.lr=1", "training.lr: unknown key. Did you mean 'training.optimizer.lr'?"),
+    ("clip_norm=1", "clip_norm: unknown key. Did you mean 'training.clip_norm'?"),
     ("modle.encoder.dim=5", "modle: unknown key. Did you mean 'model'?"),
     ("training.epochs=x", "training.epochs: expected a whole number, found the text 'x'"),
     ("training.epochs", "expected a.b=value, such as training.optimizer.lr=1e-3"),
