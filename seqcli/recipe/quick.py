@@ -134,7 +134,8 @@ class _Checker:
         if keyword in ("anyOf", "oneOf"):  # our alternatives exclude each other: by type, or by their required kind
             return any(self.holds(value, choice) for choice in wanted)
         if keyword == "properties":
-            return all(self.holds(value[name], field) for name, field in wanted.items() if name in value)
+            return not isinstance(value, dict) or all(
+                self.holds(value[name], field) for name, field in wanted.items() if name in value)
         if keyword == "additionalProperties":
             others = [name for name in value if name not in schema.get("properties", {})]
             return not others if wanted is False else all(self.holds(value[name], wanted) for name in others)
