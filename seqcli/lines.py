@@ -46,11 +46,11 @@ def open_binary(source: str | os.PathLike[str] | None) -> Iterator[IO[bytes]]:
         return
     path = Path(cast("str | os.PathLike[str]", source))
     try:
-        handle = cast("IO[bytes]", gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
+        opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
     except OSError as error:
         raise _cannot_read(path, error) from error
-    with handle:
-        yield handle
+    with opened:
+        yield cast("IO[bytes]", opened)
 
 
 def read_lines(

@@ -25,8 +25,8 @@ def command(
                                                      "without any, the test split of its own data.")] = None,
     split: Annotated[str, typer.Option("--split", help="Split of its own data: train, dev or test.")] = "test",
     format_: Annotated[str | None, typer.Option("--format", help="Format of the files, where it is another.")] = None,
-    errors: Annotated[str | None, typer.Option("--errors", metavar="FILE",
-                                               help="Write a row for each error (TSV): boundary, type, missed, spurious.")] = None,
+    errors: Annotated[str | None, typer.Option(
+        "--errors", metavar="FILE", help="Write a row for each error (TSV): boundary, type, missed, spurious.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")] = False,
     runs: Annotated[str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.",
                                              envvar="SEQCLI_RUNS")] = None,
@@ -83,6 +83,7 @@ def _write_errors(path: Path, found: Evaluation) -> None:
     from seqcli.files import atomic_write_text
     from seqcli.pipeline.evaluate import ERROR_COLUMNS
 
-    rows = ["\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) for row in (ERROR_COLUMNS, *found.errors)]
+    table = (ERROR_COLUMNS, *found.errors)
+    rows = ["\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) for row in table]
     atomic_write_text(path, "".join(row + "\n" for row in rows))
     console.note(f"{len(found.errors):,} errors in {path}")

@@ -29,7 +29,8 @@ command = typer.Typer(
 
 Runs = Annotated[
     Path | None, typer.Option("--runs", metavar="FOLDER", help="The store (default: $SEQCLI_RUNS, else runs).")]
-Ref = Annotated[str, typer.Argument(metavar="MODEL", help="A name (its newest finished version), name@version, or a folder.")]
+Ref = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A name (its newest finished version), name@version, or a folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 
 

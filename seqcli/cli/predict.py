@@ -24,7 +24,8 @@ def command(
     scores: Annotated[bool, typer.Option("--scores", help="Add the probability of each tag.")] = False,
     tokens: Annotated[bool, typer.Option("--tokens", help="The input is cut into tokens by spaces already.")] = False,
     errors: Annotated[str, typer.Option("--errors", help="Invalid UTF-8: strict stops, replace goes on.")] = "strict",
-    max_line: Annotated[int, typer.Option("--max-line", help="Longest line accepted, in bytes.", min=1)] = DEFAULT_MAX_LINE,
+    max_line: Annotated[int, typer.Option(
+        "--max-line", help="Longest line accepted, in bytes.", min=1)] = DEFAULT_MAX_LINE,
     runs: Annotated[str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.",
                                              envvar="SEQCLI_RUNS")] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",

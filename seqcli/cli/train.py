@@ -20,7 +20,7 @@ EPILOG = """Examples:
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe that comes with seqcli ('seqcli recipes ls') or a YAML file.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe of seqcli ('seqcli recipes ls') or a YAML file.")],
     set_: Annotated[list[str] | None, typer.Option(
         "--set", metavar="KEY=VALUE", help="Change one value of the recipe; may be given again.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished training of it.")] = False,
@@ -71,7 +71,8 @@ def _show_result(finished: Finished) -> None:
     if split in report:
         score = report[split]
         console.emit(f"{split} {score['name']} = {score['value']:.2f} ({score['signature']})")
-    console.emit(f"{finished.run} in {finished.folder}: {report['minutes']:.1f} min, {report['parameters']:,} parameters")
+    console.emit(f"{finished.run} in {finished.folder}: {report['minutes']:.1f} min, "
+                 f"{report['parameters']:,} parameters")
     console.note(f"Use it:  echo 'some text' | seqcli predict {finished.run}")
 
 
@@ -88,7 +89,8 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
         console.emit(f"{name:<6} {value:>10,}")
     console.emit()
     rows = [(layer["name"], layer["shape"], f"{layer['parameters']:,}") for layer in found["layers"]]
-    for line in console.table([*rows, ("total", "", f"{found['parameters']:,}")], ("parameter", "shape", "numbers"), right=[2]):
+    rows.append(("total", "", f"{found['parameters']:,}"))
+    for line in console.table(rows, ("parameter", "shape", "numbers"), right=[2]):
         console.emit(line)
     console.emit()
     console.emit(f"first batch: {found['batch']['sequences']} sequences, {found['batch']['positions']} tokens, shapes "

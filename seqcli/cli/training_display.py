@@ -66,9 +66,11 @@ class Display:
 
     def _prepared(self, event: Prepared) -> None:
         model = event.recipe.model
-        self.say(f"{event.run}: {event.recipe.task.kind}, {model.embedder.kind} > {model.encoder.kind} > {model.head.kind}, "
-                 f"{event.parameters:,} parameters, {event.device} {event.precision}")
-        sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} tokens)" for name, split in event.splits.items())
+        parts = " > ".join((model.embedder.kind, model.encoder.kind, model.head.kind))
+        self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {event.parameters:,} parameters, "
+                 f"{event.device} {event.precision}")
+        sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} tokens)"
+                          for name, split in event.splits.items())
         self.say(f"data: {sizes}; " + ", ".join(f"{value:,} {name}" for name, value in event.summary.items()))
         if event.resumed:
             self.say(f"resumed at step {event.resumed:,} of {event.total_steps:,}")

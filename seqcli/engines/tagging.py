@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seqcli.batching.batch import pad_ids
@@ -30,10 +31,12 @@ class TaggingEngine:
         self.task, self.device = task, device
         self.model = model.to(device).eval()
         self._rows: dict[str, int] = {}
-        self._vectors = torch.zeros(1024, model.embedder.output_dim, device=device)  # type: ignore[union-attr]
+        self._vectors = torch.zeros(1024, int(model.embedder.output_dim), device=device)  # type: ignore[union-attr, arg-type]
 
     @torch.inference_mode()
-    def tag(self, sentences: Sequence[list[str]], *, scores: bool = False) -> list[tuple[list[str], list[float] | None]]:
+    def tag(
+        self, sentences: Sequence[list[str]], *, scores: bool = False
+    ) -> list[tuple[list[str], list[float] | None]]:
         """``(tags, probability of each tag or None)`` of each sentence, in order; an empty sentence has none."""
         results: list[tuple[list[str], list[float] | None]] = [([], [] if scores else None)] * len(sentences)
         filled = [index for index, sentence in enumerate(sentences) if sentence]
@@ -60,7 +63,9 @@ class TaggingEngine:
                 kept.extend(chance_list)
         return results
 
-    def _run(self, parts: list[list[str]], lengths: np.ndarray, scores: bool) -> tuple[list[list[int]], list[list[float]] | None]:
+    def _run(
+        self, parts: list[list[str]], lengths: NDArray[np.int64], scores: bool
+    ) -> tuple[list[list[int]], list[list[float]] | None]:
         index_BT = pad_ids(np.fromiter(self._numbers(parts), np.int64, int(lengths.sum())), lengths)
         lengths_B = torch.from_numpy(lengths).to(self.device)
         x_BTD = self._vectors[index_BT.to(self.device)]

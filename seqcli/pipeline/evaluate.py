@@ -39,8 +39,8 @@ ERROR_COLUMNS = ("place", "kind", "gold", "predicted", "gold_text", "predicted_t
 
 
 def evaluate(
-    run: Run, data: list[str] | None = None, *, split: str = "test", device: str = "auto", data_format: str | None = None,
-    with_errors: bool = False, progress: Progress | None = None,
+    run: Run, data: list[str] | None = None, *, split: str = "test", device: str = "auto",
+    data_format: str | None = None, with_errors: bool = False, progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a finished run.
 
@@ -89,7 +89,9 @@ def tagging_errors(task: Any, model: nn.Module, data: Any, device: torch.device)
         yield from _rows(task.scheme, data.split.place(row), tokens, data.gold_tags(row), rows_of[row])
 
 
-def _rows(scheme: str | None, place: str, tokens: list[str], gold: list[str], found: list[str]) -> Iterator[tuple[str, ...]]:
+def _rows(
+    scheme: str | None, place: str, tokens: list[str], gold: list[str], found: list[str]
+) -> Iterator[tuple[str, ...]]:
     sentence = " ".join(tokens)
     if scheme is None:
         for token, right, wrong in zip(tokens, gold, found, strict=True):

@@ -25,7 +25,9 @@ def new_task(recipe: Recipe) -> Task:
     return registry.implementation("task", recipe.task.kind)(recipe)  # type: ignore[no-any-return]
 
 
-def open_splits(recipe: Recipe, task: Task, splits: tuple[str, ...], progress: Progress | None = None) -> dict[str, Split]:
+def open_splits(
+    recipe: Recipe, task: Task, splits: tuple[str, ...], progress: Progress | None = None
+) -> dict[str, Split]:
     """Those of the named splits that the recipe's data has, encoded (from the cache where nothing changed)."""
     corpus = open_corpus(recipe.data, splits=splits, progress=progress)
     return {name: encode(corpus, name, task, progress) for name in corpus.splits if name in splits}
