@@ -1,12 +1,17 @@
 """The JSON Schema, the list of components, and the quick check that lives on them."""
 
 import json
+from typing import ClassVar, Literal
 
 import pytest
+from pydantic import Field
 from recipe_values import schema
 
+from seqcli.errors import UserErrors
 from seqcli.recipe import quick, registry
+from seqcli.recipe.base import Component
 from seqcli.recipe.catalogue import describe, describe_all
+from seqcli.recipe.load import load_recipe
 
 
 def _parts(part):
@@ -50,8 +55,10 @@ def test_describe():
     assert found["options"][0] == {
         "name": "dim", "type": "whole number >= 1", "default": 200,
         "description": "state size in each direction (a bidirectional output is twice that)"}
-    assert "default" not in describe("embedder", "tokens")["options"][3] or (
-        describe("embedder", "tokens")["options"][3]["type"] == "section of file, freeze | null")
+    types = {option["name"]: option["type"] for option in describe("embedder", "tokens")["options"]}
+    assert types["characters"] == "section of kind cnn, lstm | null"
+    assert types["vectors"] == "section of file, freeze | null"
+    assert describe("optimizer", "adam")["options"][1]["type"] == "list of 2 numbers"
     assert [(one["slot"], one["kind"]) for one in describe_all()] == [
         (slot, kind) for slot in registry.REGISTRY for kind in registry.kinds(slot)]
     assert [one["kind"] for one in describe_all("head", "crf")] == ["crf"]
@@ -93,3 +100,29 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setenv("SEQCLI_CACHE", str(tmp_path / "file" / "cache"))
     quick.remember_schema()
     assert not quick.surely_valid("ner")
+
+
+class MineConfig(Component):
+    """A kind that another package brings."""
+
+    implementation: ClassVar[str] = "builtins:dict"
+    kind: Literal["mine"] = "mine"
+    size: int = Field(3, ge=1, description="how big")
+
+
+def test_a_kind_of_another_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEQCLI_CACHE", str(tmp_path))
+    quick.remember_schema()
+    monkeypatch.setattr(registry, "_foreign", lambda slot: {"mine": f"{__name__}:MineConfig"} if slot == "head" else {})
+    assert registry.kinds("head") == ["softmax", "crf", "mine"]
+    assert load_recipe("ner", ["model.head={kind: mine, size: 5}"]).recipe.model.head.size == 5
+    with pytest.raises(UserErrors, match=r"model\.head\.sise: unknown key\. Did you mean 'size'\?"):
+        load_recipe("ner", ["model.head={kind: mine, sise: 5}"])
+    assert describe("head", "mine")["options"][0]["description"] == "how big"
+    path = tmp_path / "mine.yaml"
+    path.write_text(load_recipe("ner").text.replace("{kind: crf}", "{kind: mine}"))
+    assert load_recipe(path).recipe.model.head.kind == "mine"
+    assert not quick.surely_valid(path)  # it may change without us: the loader decides
+    (tmp_path / "recipe-schema.json").unlink()
+    quick.remember_schema()
+    assert not (tmp_path / "recipe-schema.json").exists()
