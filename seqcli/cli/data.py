@@ -181,8 +181,7 @@ def _choose(names: Sequence[str], reading: Reading, scheme: str | None) -> tuple
             console.note(f"{split.name}: read as {split.reading.format}")
     if wanted or stated:
         return splits, wanted or stated
-    lenient = dataclasses.replace(splits[0], reading=dataclasses.replace(splits[0].reading, on_invalid="replace"))
-    found = scheme_of(lenient)
+    found = scheme_of(splits[0])
     if found:
         console.note(f"{splits[0].name}: tag scheme {found}, recognised")
     return splits, found
@@ -221,7 +220,7 @@ def _where(entry: Entry) -> str:
     import os
     from pathlib import Path
 
-    from seqcli.corpora.obtain import cached_path
+    from seqcli.corpora.catalogue import cached_path
 
     if entry.embedded:
         return "embedded"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqcli.errors import did_you_mean, usage_error
+from seqcli.files import cache_folder
 
 EMBEDDED = Path(__file__).parent / "embedded"
 """Where the data sets lie that come with the package, ``<data set>/<file>``."""
@@ -55,6 +56,11 @@ class Entry:
     def file_names(self) -> list[str]:
         """Every file of the data set, each once, in the order of the splits."""
         return list(dict.fromkeys(name for names in self.splits.values() for name in names))
+
+
+def cached_path(entry: Entry, name: str) -> Path:
+    """Where a file of a data set lies in the cache, there or not."""
+    return cache_folder() / "data" / entry.name / name
 
 
 @cache

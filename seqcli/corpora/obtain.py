@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from seqcli.corpora import archives, npm, pypi
-from seqcli.corpora.catalogue import EMBEDDED, DataFile, Entry
+from seqcli.corpora.catalogue import EMBEDDED, DataFile, Entry, cached_path
 from seqcli.corpora.download import (
     ChecksumFailed,
     FetchFailed,
@@ -23,14 +23,8 @@ from seqcli.corpora.download import (
     without_credentials,
 )
 from seqcli.errors import UserError, io_error
-from seqcli.files import cache_folder
 
-__all__ = ["Progress", "cached_path", "obtain"]
-
-
-def cached_path(entry: Entry, name: str) -> Path:
-    """Where a file of a data set lies in the cache, there or not."""
-    return cache_folder() / "data" / entry.name / name
+__all__ = ["Progress", "obtain"]
 
 
 def obtain(entry: Entry, name: str, progress: Progress | None = None) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seqcli.corpora.corpus import Split
@@ -83,7 +83,9 @@ def tags_of(example: Example) -> list[str]:
 def scheme_of(split: Split) -> str | None:
     """The tag scheme that a split's tags follow, or come nearest to; None where the tags do not mark spans."""
     counts: Counter[str] = Counter()
-    found = schemes.closest_scheme(_span_like(split_examples(split), counts))
+    lenient = replace(split, reading=replace(split.reading, on_invalid="replace"))
+    # Lines and sentences that cannot be read are not what is asked here: whoever reads on will say so.
+    found = schemes.closest_scheme(_span_like(split_examples(lenient, on_error=lambda error: None), counts))
     tags = counts.total()
     alien = sum(count for tag, count in counts.items() if not _is_span_like(tag))
     marked = tags - alien - counts["O"]
