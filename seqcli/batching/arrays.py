@@ -1,0 +1,196 @@
+"""A split of a corpus as arrays on disk, memory-mapped: what training reads, whatever the size of the corpus.
+
+A field is either symbols (strings, stored as ids into a table of the distinct ones with their counts) or numbers
+(float32 rows of one width, for frames and series). Each field of an example is a sequence, so each field has offsets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of every example of a split: ``values[offsets[i]:offsets[i + 1]]`` belongs to example i.
+
+    ``symbols`` and ``counts`` are the distinct strings and how often each occurs; empty for number fields, whose
+    values have the shape [total, width].
+    """
+
+    values: NDArray[Any]
+    offsets: NDArray[np.int64]
+    symbols: list[str]
+    counts: NDArray[np.int64]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Length of each example's sequence."""
+        return np.diff(self.offsets)
+
+    def sequence(self, row: int) -> NDArray[Any]:
+        """The values of one example."""
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    def gather(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
+        """The values of several examples, one after the other."""
+        return np.concatenate([self.values[self.offsets[row] : self.offsets[row + 1]] for row in rows])
+
+
+class Split:
+    """An encoded split, opened from its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        self.size: int = meta["size"]
+        self.files: list[str] = meta["files"]
+        self.cut: int = meta["cut"]
+        self.fields = {name: self._open(name, spec) for name, spec in meta["fields"].items()}
+        self._lines = _map(folder / "lines.bin", np.int64)
+        self._file_of = _map(folder / "file_of.bin", np.uint16)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def place(self, row: int) -> str:
+        """``file:line`` where an example begins."""
+        return f"{self.files[self._file_of[row]]}:{self._lines[row]}"
+
+    def _open(self, name: str, spec: dict[str, Any]) -> Field:
+        values = _map(self.folder / f"{name}.bin", np.dtype(spec["dtype"]))
+        if spec["width"]:
+            values = values.reshape(-1, spec["width"])
+        symbols: list[str] = []
+        counts = np.zeros(0, np.int64)
+        if spec["symbols"]:
+            blob = (self.folder / f"{name}.symbols.bin").read_bytes()
+            ends = _map(self.folder / f"{name}.symbols.ends.bin", np.int64).tolist()
+            symbols = [blob[start:end].decode("utf-8") for start, end in zip([0, *ends], ends, strict=False)]
+            counts = _map(self.folder / f"{name}.counts.bin", np.int64)
+        return Field(values, _map(self.folder / f"{name}.offsets.bin", np.int64), symbols, counts)
+
+
+def _map(path: Path, dtype: Any) -> NDArray[Any]:
+    if path.stat().st_size == 0:
+        return np.zeros(0, dtype)  # an empty file cannot be mapped
+    return np.memmap(path, dtype=dtype, mode="r")
+
+
+class SplitWriter:
+    """Writes a split part by part into ``folder``, which becomes readable by `Split` after `close`."""
+
+    def __init__(self, folder: Path, files: Sequence[str], *, max_symbols: int = 2**22) -> None:
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.files = list(files)
+        self.max_symbols = max_symbols
+        self.size = 0
+        self.cut = 0
+        self.fields: dict[str, _FieldWriter] = {}
+        self.lines = (folder / "lines.bin").open("wb")
+        self.file_of = (folder / "file_of.bin").open("wb")
+
+    def add(self, part: Part) -> None:
+        """Append one part; its own symbol ids become the split's."""
+        for name, field in part.fields.items():
+            if name not in self.fields:
+                self.fields[name] = _FieldWriter(self.folder, name, self.max_symbols)
+            self.fields[name].add(field)
+        self.lines.write(part.lines.tobytes())
+        self.file_of.write(np.full(len(part.lines), part.file, np.uint16).tobytes())
+        self.size += len(part.lines)
+        self.cut += part.cut
+
+    def close(self) -> None:
+        """Write the tables and the meta file last."""
+        self.lines.close()
+        self.file_of.close()
+        fields = {name: writer.close() for name, writer in self.fields.items()}
+        meta = {"version": FORMAT_VERSION, "size": self.size, "cut": self.cut, "files": self.files, "fields": fields}
+        (self.folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+
+
+@dataclass
+class PartField:
+    """A field of a part: ids into its own ``symbols``, or rows of numbers; ``lengths`` of each example."""
+
+    values: NDArray[Any]
+    lengths: NDArray[np.int64]
+    symbols: list[str]
+
+
+@dataclass
+class Part:
+    """Some consecutive examples of one file, as a worker hands them over. ``cut`` counts over-long sequences."""
+
+    file: int
+    lines: NDArray[np.int64]
+    fields: dict[str, PartField]
+    cut: int = 0
+
+
+class _FieldWriter:
+    def __init__(self, folder: Path, name: str, max_symbols: int) -> None:
+        self.folder, self.name, self.max_symbols = folder, name, max_symbols
+        self.table: dict[str, int] = {}
+        self.counts = np.zeros(1024, np.int64)
+        self.values: BinaryIO = (folder / f"{name}.bin").open("wb")
+        self.offsets: BinaryIO = (folder / f"{name}.offsets.bin").open("wb")
+        self.offsets.write(np.zeros(1, np.int64).tobytes())
+        self.total = 0
+        self.dtype, self.width, self.is_symbols = "uint32", 0, False
+
+    def add(self, field: PartField) -> None:
+        values = field.values
+        if values.ndim == 2:
+            self.dtype, self.width = "float32", values.shape[1]
+        else:
+            self.is_symbols = True
+            mapping = self._global_ids(field.symbols)
+            values = mapping[values]
+            counts = np.bincount(values, minlength=len(self.table))
+            if len(counts) > len(self.counts):
+                self.counts = np.concatenate([self.counts, np.zeros(len(counts), np.int64)])
+            self.counts[: len(counts)] += counts
+        self.values.write(values.astype(self.dtype, copy=False).tobytes())
+        offsets = self.total + np.cumsum(field.lengths, dtype=np.int64)
+        self.offsets.write(offsets.tobytes())
+        self.total += len(values)
+
+    def _global_ids(self, symbols: list[str]) -> NDArray[np.int64]:
+        table = self.table
+        if len(table) + len(symbols) <= self.max_symbols:
+            return np.array([table.setdefault(symbol, len(table)) for symbol in symbols], np.int64)
+        # Beyond the cap new spellings share one entry, so that a table of endless types cannot eat the memory.
+        overflow = table.setdefault("<UNK>", len(table))
+        return np.array([table.get(symbol, overflow) for symbol in symbols], np.int64)
+
+    def close(self) -> dict[str, Any]:
+        self.values.close()
+        self.offsets.close()
+        if self.is_symbols:
+            blobs = [symbol.encode("utf-8") for symbol in self.table]
+            (self.folder / f"{self.name}.symbols.bin").write_bytes(b"".join(blobs))
+            ends = np.cumsum([len(blob) for blob in blobs], dtype=np.int64)
+            (self.folder / f"{self.name}.symbols.ends.bin").write_bytes(ends.tobytes())
+            (self.folder / f"{self.name}.counts.bin").write_bytes(self.counts[: len(self.table)].tobytes())
+        return {"dtype": self.dtype, "width": self.width, "symbols": self.is_symbols}
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Move a finished split into place; when another process was first, its result is as good."""
+    try:
+        os.rename(temporary, final)
+    except OSError:
+        if not (final / "meta.json").exists():
+            raise

@@ -1,0 +1,158 @@
+"""Encoding a split once: read, cut into fields, number the symbols, write the arrays. Imports no torch.
+
+Large files are read in parts by one process a core; the parts come back in order, so the result is the same for any
+number of processes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from seqcli.batching.arrays import FORMAT_VERSION, Part, PartField, Split, SplitWriter, publish
+from seqcli.corpora.example import Example
+from seqcli.errors import UserError, data_error
+
+PARALLEL_BYTES = 16 * 2**20
+"""Smaller files are encoded in this process: starting workers takes longer than the work."""
+
+_EXAMPLES_A_PART = 20_000
+
+Fields = Mapping[str, Any]
+
+
+class Pieces(Protocol):
+    """What a task makes of an example: one mapping of fields, or several where a long sequence is cut.
+
+    A field is a list of strings, or a float array [T, width]. Must be picklable.
+    """
+
+    def __call__(self, example: Example) -> Iterable[Fields]:
+        """The fields of one example."""
+
+
+@dataclass(frozen=True)
+class EncodeJob:
+    """What `encode_split` encodes.
+
+    ``parts``: one list a file of whatever ``read`` turns into examples (a whole file, or pieces of it);
+    ``key``: hash of everything that decides the result, the name of its folder in the cache.
+    """
+
+    files: Sequence[str]
+    parts: Sequence[Sequence[Any]]
+    read: Callable[[Any], Iterator[Example]]
+    pieces: Pieces
+    key: str
+    size: int
+
+
+def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], None] | None = None) -> Split:
+    """The split of ``job`` from the cache, encoded first if it is not there.
+
+    Args:
+        progress: called with (parts done, parts in all).
+
+    Raises:
+        UserError: bad data (65), with file and line; no examples at all (65).
+    """
+    folder = cache / f"{job.key[:32]}-{FORMAT_VERSION}"
+    if (folder / "meta.json").exists():
+        return Split(folder)
+    cache.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=cache, prefix="encoding-"))
+    try:
+        writer = SplitWriter(temporary / "split", job.files)
+        tasks = [(file, part) for file, parts in enumerate(job.parts) for part in parts]
+        for done, part in enumerate(_encoded(job, tasks), 1):
+            writer.add(part)
+            if progress is not None:
+                progress(min(done, len(tasks)), len(tasks))
+        if writer.size == 0:
+            raise data_error("no examples: the file is empty or holds only blank lines", file=", ".join(job.files))
+        writer.close()
+        publish(temporary / "split", folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Split(folder)
+
+
+def _encoded(job: EncodeJob, tasks: list[tuple[int, Any]]) -> Iterator[Part]:
+    workers = min(len(tasks), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if workers < 2 or job.size < PARALLEL_BYTES:
+        for file, part in tasks:
+            yield from encode_examples(job.read(part), job.pieces, file)
+        return
+    from multiprocessing import get_context
+
+    # spawn, not fork: a forked child of a process whose thread pools have started can hang
+    with get_context("spawn").Pool(workers) as pool:
+        for parts in pool.imap(partial(_work, job.read, job.pieces), tasks):
+            if isinstance(parts, UserError):
+                raise parts
+            yield from parts
+
+
+def _work(read: Callable[[Any], Iterator[Example]], pieces: Pieces, task: tuple[int, Any]) -> list[Part] | UserError:
+    file, part = task
+    try:
+        return list(encode_examples(read(part), pieces, file))
+    except UserError as error:
+        return error
+
+
+@dataclass
+class _Collector:
+    """Symbols are numbered by a dictionary that counts: looking a symbol up numbers it."""
+
+    table: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    ids: array[int] = field(default_factory=lambda: array("I"))
+    rows: list[Any] = field(default_factory=list)
+    lengths: array[int] = field(default_factory=lambda: array("q"))
+
+    def __post_init__(self) -> None:
+        self.table.default_factory = self.table.__len__
+
+    def add(self, values: Any) -> None:
+        if isinstance(values, np.ndarray):
+            self.rows.append(np.asarray(values, np.float32))
+        else:
+            self.ids.extend(map(self.table.__getitem__, values))
+        self.lengths.append(len(values))
+
+    def finish(self) -> PartField:
+        lengths = np.frombuffer(self.lengths, np.int64) if self.lengths else np.zeros(0, np.int64)
+        if self.rows:
+            return PartField(np.concatenate(self.rows), lengths, [])
+        values = np.frombuffer(self.ids, np.uint32) if self.ids else np.zeros(0, np.uint32)
+        return PartField(values, lengths, list(self.table))
+
+
+def encode_examples(examples: Iterator[Example], pieces: Pieces, file: int) -> Iterator[Part]:
+    """Number the symbols of the examples, in parts of bounded size."""
+    while batch := list(islice(examples, _EXAMPLES_A_PART)):
+        collectors: dict[str, _Collector] = defaultdict(_Collector)
+        lines = array("q")
+        cut = 0
+        for example in batch:
+            line = int(example.at.rpartition(":")[2] or 0)
+            count = 0
+            for fields in pieces(example):
+                count += 1
+                lines.append(line)
+                for name, values in fields.items():
+                    collectors[name].add(values)
+            cut += count > 1
+        yield Part(file, np.frombuffer(lines, np.int64) if lines else np.zeros(0, np.int64),
+                   {name: collector.finish() for name, collector in collectors.items()}, cut)

@@ -1,0 +1,57 @@
+"""``seqcli components``: what a recipe can be made of, read off the schema itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from seqcli.cli import console
+from seqcli.errors import did_you_mean, usage_error
+
+EPILOG = "\b\nExamples:\n  seqcli components encoder\n  seqcli components encoder lstm --json"
+
+
+def command(
+    slot: Annotated[str | None, typer.Argument(show_default=False, help="Only this slot: encoder, head, ...")] = None,
+    kind: Annotated[str | None, typer.Argument(show_default=False, help="Only this kind: lstm, crf, ...")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List every component kind with its options."""
+    from seqcli.recipe import registry
+
+    if slot is not None:
+        _check("slot", slot, list(registry.REGISTRY))
+        if kind is not None:
+            _check(slot, kind, registry.kinds(slot))
+
+    from seqcli.recipe.catalogue import describe_all
+
+    found = describe_all(slot, kind)
+    if as_json:
+        console.emit_json(found)
+        return
+    for number, component in enumerate(found):
+        if number:
+            console.emit()
+        for line in _lines(component):
+            console.emit(line)
+
+
+def _check(what: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        hint = did_you_mean(name, known) or f"Known: {', '.join(known)}."
+        raise usage_error(f"unknown {what} '{name}'", hint=hint)
+
+
+def _lines(component: dict[str, Any]) -> list[str]:
+    """A kind on a line, its options below it."""
+    from seqcli.recipe.dump import format_value
+
+    rows = [
+        (option["name"], option["type"], format_value(option["default"]) if "default" in option else "(required)",
+         option["description"])
+        for option in component["options"]
+    ]
+    table = console.table(rows, ("option", "type", "default", "meaning")) if rows else ["no options"]
+    return [f"{component['slot']} {component['kind']}: {component['summary']}", *(f"  {line}" for line in table)]

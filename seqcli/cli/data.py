@@ -1,0 +1,337 @@
+"""``seqcli data``: list, fetch, describe and check data sets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seqcli.cli import console
+from seqcli.errors import ExitCode, usage_error
+from seqcli.lines import DEFAULT_MAX_LINE
+
+if TYPE_CHECKING:
+    from seqcli.corpora.catalogue import Entry
+    from seqcli.corpora.corpus import Split
+    from seqcli.corpora.formats import Reading
+    from seqcli.corpora.lint_text import Finding
+    from seqcli.corpora.obtain import Progress
+    from seqcli.corpora.statistics import SplitStatistics
+
+command = typer.Typer(
+    name="data", no_args_is_help=True, rich_markup_mode=None, help="List, fetch, describe and check data sets.",
+    epilog="\b\nExamples:\n  seqcli data get wnut17\n  seqcli data lint my/train.conll my/dev.conll",
+)
+
+_LABELS_SHOWN = 20
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Names = Annotated[list[str], typer.Argument(
+    metavar="NAME|FILE...", show_default=False,
+    help="A data set of the catalogue, or files; files are compared with the first of them.")]
+_Format = Annotated[str | None, typer.Option(
+    "--format", show_default=False, help="conll, conllu, inline, tsv, jsonl or lines (default: by the file).")]
+_Columns = Annotated[str | None, typer.Option(
+    "--columns", metavar="KEY=COLUMN,...", show_default=False, help="Such as token=0,tag=-1 or token=form,tag=xpos.")]
+_Separator = Annotated[str | None, typer.Option(
+    "--separator", show_default=False, help="Between token and tag in the inline format (default: /).")]
+_Scheme = Annotated[str | None, typer.Option(
+    "--scheme", show_default=False, help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised).")]
+_MaxLine = Annotated[int, typer.Option("--max-line", min=1, help="Longest line accepted, in bytes.")]
+_Errors = Annotated[str, typer.Option("--errors", help="Invalid UTF-8: strict refuses it, replace puts U+FFFD there.")]
+
+
+@command.command("ls", epilog="\b\nExamples:\n  seqcli data ls\n  seqcli data ls --json")
+def list_data(as_json: _Json = False) -> None:
+    """List the data sets of the catalogue."""
+    from seqcli.corpora.catalogue import entries
+
+    if as_json:
+        console.emit_json([{**_as_dict(entry), "here": _where(entry)} for entry in entries().values()])
+        return
+    rows = [(entry.name, entry.task, entry.size, entry.licence, _where(entry)) for entry in entries().values()]
+    for line in console.table(rows, ("name", "task", "size", "licence", "here")):
+        console.emit(line)
+
+
+@command.command("get", epilog="\b\nExamples:\n  seqcli data get brown\n  SEQCLI_MIRROR=/data seqcli data get wnut17")
+def get(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", show_default=False, help="Names of data sets.")],
+    as_json: _Json = False,
+) -> None:
+    """Fetch data sets into the cache and print where their files lie."""
+    from seqcli.corpora.catalogue import entry
+    from seqcli.corpora.obtain import obtain
+
+    found = []
+    with _progress() as progress:
+        for known in [entry(name) for name in names]:
+            for split, files in known.splits.items():
+                for name in files:
+                    path = obtain(known, name, progress)
+                    found.append({"data_set": known.name, "split": split, "path": str(path)})
+    if as_json:
+        console.emit_json(found)
+        return
+    for row in found:
+        console.emit(row["path"])
+
+
+@command.command("stats", epilog="\b\nExamples:\n  seqcli data stats wnut17\n"
+                                 "  seqcli data stats train.conll test.conll --columns token=0,tag=1")
+def stats(
+    names: _Names, data_format: _Format = None, columns: _Columns = None, separator: _Separator = None,
+    scheme: _Scheme = None, max_line: _MaxLine = DEFAULT_MAX_LINE, errors: _Errors = "strict", as_json: _Json = False,
+) -> None:
+    """Print sentences, tokens, lengths, labels, spans and the overlap of the splits."""
+    from seqcli.corpora.statistics import describe
+
+    splits, scheme = _choose(names, _reading(data_format, columns, separator, max_line, errors), scheme)
+    described = describe(splits, scheme)
+    for split in described:
+        if not split.sentences:
+            from seqcli.errors import data_error
+
+            raise data_error("no example: the file is empty or has only blank lines", file=split.files[0])
+    if as_json:
+        console.emit_json({"scheme": scheme, "splits": [dataclasses.asdict(split) for split in described]})
+        return
+    for line in _stats_lines(described, scheme):
+        console.emit(line)
+
+
+@command.command("lint", epilog="\b\nExamples:\n  seqcli data lint mini-ner\n"
+                                "  seqcli data lint train.conll dev.conll test.conll --scheme bio")
+def lint(
+    names: _Names, data_format: _Format = None, columns: _Columns = None, separator: _Separator = None,
+    scheme: _Scheme = None, max_line: _MaxLine = DEFAULT_MAX_LINE,
+    shown: Annotated[int, typer.Option("--max", min=1, help="Most faults shown; all are counted.")] = 100,
+    as_json: _Json = False,
+) -> int:
+    """List each fault with file and line; exits 65 when there is one."""
+    from seqcli.corpora.lint import lint as find_faults
+
+    splits, scheme = _choose(names, _reading(data_format, columns, separator, max_line, "replace"), scheme)
+    counts: Counter[str] = Counter()
+    notes: list[Finding] = []
+    listed: list[Finding] = []
+    for finding in find_faults(splits, scheme):
+        if finding.is_note:
+            notes.append(finding)
+            continue
+        counts[finding.kind] += 1
+        if counts.total() > shown:
+            continue
+        if as_json:
+            listed.append(finding)
+        else:
+            console.emit(str(finding))
+    if as_json:
+        console.emit_json({
+            "scheme": scheme, "faults": counts.total(), "by_kind": dict(counts),
+            "listed": [_finding(one) for one in listed], "notes": [_finding(one) for one in notes]})
+    else:
+        _say_the_rest(counts, notes, shown)
+    return int(ExitCode.DATA) if counts else int(ExitCode.OK)
+
+
+@command.command("convert", epilog="\b\nExamples:\n  seqcli data convert train.conll --to bioes > train.bioes\n"
+                                   "  seqcli data convert - --from iob1 --to bio < old.conll")
+def convert(
+    to_scheme: Annotated[str, typer.Option("--to", show_default=False, help="io, iob1, bio, bioes or bilou.")],
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", show_default=False,
+                                               help="A CoNLL file; - or nothing: stdin.")] = None,
+    from_scheme: Annotated[str | None, typer.Option(
+        "--from", show_default=False, help="The scheme of the file (default: recognised, and said).")] = None,
+    tag: Annotated[int, typer.Option("--tag", help="Column of the tags, from 0; negative from the end.")] = -1,
+    repair: Annotated[bool, typer.Option("--repair", help="Read invalid tags as conlleval does.")] = False,
+    max_line: _MaxLine = DEFAULT_MAX_LINE, errors: _Errors = "strict",
+) -> None:
+    """Write a CoNLL file's tags in another scheme; all else stays as it is."""
+    from seqcli.corpora.convert import convert_lines
+    from seqcli.lines import is_stdin
+
+    reading = _reading("conll", f"token=0,tag={tag}", None, max_line, errors)
+    if from_scheme is None:
+        if is_stdin(file):
+            raise usage_error("the scheme of standard input is not known", hint="Say which: --from iob1.")
+        from_scheme = _choose([str(file)], reading, None)[1]
+        if from_scheme is None:
+            raise usage_error(f"the tags of '{file}' follow no scheme that is known", hint="Is --tag the right column?")
+    for line in convert_lines(file, from_scheme, to_scheme, tag=tag, repair=repair, max_line=max_line,
+                              on_invalid=reading.on_invalid):
+        console.emit(line, flush=not line and is_stdin(file))
+
+
+def _choose(names: Sequence[str], reading: Reading, scheme: str | None) -> tuple[list[Split], str | None]:
+    """The splits, and the scheme: given, the catalogue's, or recognised in the first split (which is said)."""
+    from seqcli.corpora.choose import choose_splits
+    from seqcli.corpora.statistics import scheme_of
+    from seqcli.metrics.schemes import scheme_name
+
+    wanted = scheme_name(scheme) if scheme else None
+    with _progress() as progress:
+        splits, stated = choose_splits(names, reading, progress)
+    for split in splits:
+        if split.guessed:
+            console.note(f"{split.name}: read as {split.reading.format}")
+    if wanted or stated:
+        return splits, wanted or stated
+    found = scheme_of(splits[0])
+    if found:
+        console.note(f"{splits[0].name}: tag scheme {found}, recognised")
+    return splits, found
+
+
+def _reading(
+    data_format: str | None, columns: str | None, separator: str | None, max_line: int, errors: str
+) -> Reading:
+    from seqcli.corpora.formats import FORMATS, Reading
+    from seqcli.errors import did_you_mean
+
+    if data_format is not None and data_format not in FORMATS:
+        raise usage_error(f"--format: unknown format '{data_format}'",
+                          hint=did_you_mean(data_format, FORMATS) or f"Known: {', '.join(FORMATS)}.")
+    if errors == "strict":
+        return Reading(data_format, _parse_columns(columns), separator, max_line, "strict")
+    if errors == "replace":
+        return Reading(data_format, _parse_columns(columns), separator, max_line, "replace")
+    raise usage_error(f"--errors: strict or replace, not '{errors}'")
+
+
+def _parse_columns(text: str | None) -> dict[str, int | str] | None:
+    if text is None:
+        return None
+    columns: dict[str, int | str] = {}
+    for pair in text.split(","):
+        key, found, value = pair.partition("=")
+        if not (found and key and value):
+            raise usage_error(f"--columns: '{pair}' is not KEY=COLUMN", hint="Such as token=0,tag=-1.")
+        columns[key.strip()] = int(value) if value.strip().removeprefix("-").isdecimal() else value.strip()
+    return columns
+
+
+def _where(entry: Entry) -> str:
+    """Where the files of a data set are already, as far as their names tell."""
+    import os
+    from pathlib import Path
+
+    from seqcli.corpora.catalogue import cached_path
+
+    if entry.embedded:
+        return "embedded"
+    if all(cached_path(entry, name).is_file() for name in entry.file_names()):
+        return "cache"
+    mirror = os.environ.get("SEQCLI_MIRROR")
+    if mirror and all((Path(mirror) / entry.name / name).is_file() for name in entry.file_names()):
+        return "mirror"
+    return "-"
+
+
+def _as_dict(entry: Entry) -> dict[str, Any]:
+    """What a reader of JSON may want to know, in the catalogue's own words."""
+    return {
+        "name": entry.name, "description": entry.description, "task": entry.task, "licence": entry.licence,
+        "citation": entry.citation, "size": entry.size, "format": entry.format, "scheme": entry.scheme,
+        "splits": {split: list(files) for split, files in entry.splits.items()},
+        "sources": [str(source["kind"]) for source in entry.sources],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {"file": finding.file, "line": finding.line, "kind": finding.kind, "message": finding.message}
+
+
+def _say_the_rest(counts: Counter[str], notes: Sequence[Finding], shown: int) -> None:
+    from seqcli.corpora.lint import KINDS
+
+    if counts.total() > shown:
+        console.note(f"... and {counts.total() - shown:,} more (--max {counts.total()} shows all)")
+    for finding in notes:
+        console.note(f"note: {finding}")
+    if counts:
+        kinds = ", ".join(f"{count:,} {KINDS[kind]}" for kind, count in counts.most_common())
+        console.note(f"{counts.total():,} {'fault' if counts.total() == 1 else 'faults'}: {kinds}")
+    else:
+        console.note("no faults")
+
+
+def _stats_lines(splits: Sequence[SplitStatistics], scheme: str | None) -> Iterator[str]:
+    right = range(1, len(splits) + 1)
+    header = ("", *(split.name for split in splits))
+    rows: list[tuple[str, ...]] = [
+        ("sentences", *(f"{split.sentences:,}" for split in splits)),
+        ("tokens", *(f"{split.tokens:,}" for split in splits)),
+        ("types", *(f"{split.types:,}" for split in splits)),
+        ("tokens a sentence", *(f"{split.mean_length:.1f}" for split in splits)),
+    ]
+    for key in splits[0].lengths:
+        what = {"min": "shortest", "max": "longest", "p50": "median"}.get(key, f"{key[1:]}% have at most")
+        rows.append((f"  {what}", *(f"{split.lengths.get(key, 0):,}" for split in splits)))
+    rows.append(("repeated sentences", *(f"{split.repeated_sentences:,}" for split in splits)))
+    if len(splits) > 1:
+        first = splits[0].name
+        for label, name in (("unknown tokens", "unknown_tokens"), ("unknown types", "unknown_types"),
+                            (f"sentences also in {first}", "seen_sentences"), (f"spans also in {first}", "seen_spans")):
+            if any(getattr(split, name) is not None for split in splits):
+                rows.append((label, *(_percent(getattr(split, name)) for split in splits)))
+    yield from console.table(rows, header, right=right)
+    if scheme and any(split.spans for split in splits):
+        yield from _label_lines(f"spans ({scheme})", [split.spans for split in splits], header)
+    if any(split.labels for split in splits):
+        yield from _label_lines("labels", [split.labels for split in splits], header)
+    for split in splits[1:]:
+        if split.unseen_labels:
+            yield f"only in {split.name}, not in {splits[0].name}: {', '.join(split.unseen_labels)}"
+
+
+def _label_lines(title: str, counts: Sequence[dict[str, int]], header: Sequence[str]) -> Iterator[str]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    rows = [(label, *(f"{one.get(label, 0):,}" for one in counts)) for label, _ in total.most_common(_LABELS_SHOWN)]
+    yield ""
+    yield from console.table(rows, (title, *header[1:]), right=range(1, len(counts) + 1))
+    if len(total) > _LABELS_SHOWN:
+        yield f"... and {len(total) - _LABELS_SHOWN:,} more (--json lists all)"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """A bar a file on a terminal; in a pipe, one line when a download begins."""
+    if console.settings.quiet:
+        yield None
+        return
+    if not console.stderr_is_terminal():
+        begun: set[str] = set()
+
+        def say(name: str, done: int, total: int | None) -> None:
+            if name not in begun:
+                begun.add(name)
+                console.note(f"fetching {name}" + (f" ({total / 1e6:.1f} MB)" if total else ""))
+
+        yield say
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+               TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def draw(name: str, done: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=done, total=total)
+
+        yield draw

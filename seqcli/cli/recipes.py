@@ -1,0 +1,131 @@
+"""``seqcli recipes``: list, show, copy and validate recipes, and the schema they follow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seqcli.cli import console
+from seqcli.errors import UserError, UserErrors, usage_error
+
+# The loader stands on pydantic, which costs more than all the rest: only the bodies that need it import it.
+
+command = typer.Typer(
+    name="recipes", no_args_is_help=True, rich_markup_mode=None,
+    help="List, show, copy and validate recipes.",
+    epilog="\b\nExamples:\n  seqcli recipes cp ner my.yaml\n  seqcli recipes validate my.yaml",
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Source = Annotated[str, typer.Argument(metavar="NAME|FILE", show_default=False,
+                                        help="A recipe that comes with seqcli, or a file.")]
+_Set = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="A.B=VALUE", show_default=False, help="Set a value over the file's (repeatable).")]
+
+
+@command.command("ls", epilog="\b\nExamples:\n  seqcli recipes ls\n  seqcli recipes ls --json")
+def list_recipes(as_json: _Json = False) -> None:
+    """List the recipes that come with seqcli."""
+    from seqcli.recipe.folder import summaries
+
+    rows = summaries()
+    if as_json:
+        console.emit_json(rows)
+        return
+    for line in console.table([[*map(_cell, row.values())] for row in rows], ("name", "task", "data", "description")):
+        console.emit(line)
+
+
+def _cell(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@command.command(
+    "show", epilog="\b\nExamples:\n  seqcli recipes show ner\n  seqcli recipes show ner --set model.encoder.dim=300")
+def show(source: _Source, overrides: _Set = None, as_json: _Json = False) -> None:
+    """Print a recipe filled in, with the origin of each value: default, file or --set."""
+    from seqcli.recipe.dump import dump_recipe
+    from seqcli.recipe.load import load_recipe
+
+    loaded = load_recipe(source, overrides or ())
+    if as_json:
+        console.emit_json({
+            "path": str(loaded.path), "recipe": loaded.recipe.model_dump(mode="json"), "origins": loaded.origins})
+    else:
+        console.emit(dump_recipe(loaded.recipe, loaded.origins).rstrip("\n"))
+
+
+@command.command("cp", epilog="\b\nExamples:\n  seqcli recipes cp ner my.yaml\n  seqcli recipes cp ner recipes/")
+def copy(
+    source: _Source,
+    destination: Annotated[Path, typer.Argument(metavar="DEST", show_default=False, help="A file, or a folder.")],
+    force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite DEST if it exists.")] = False,
+) -> None:
+    """Copy a recipe as a start for your own, and print where it lies."""
+    from seqcli.files import atomic_write_text
+    from seqcli.recipe.folder import find_recipe, read_recipe_text
+
+    path = find_recipe(source)
+    text = read_recipe_text(path)
+    target = destination / path.name if destination.is_dir() else destination
+    if target.exists() and not force:
+        raise usage_error("exists already", file=target, hint="Name another file, or overwrite it with --force.")
+    atomic_write_text(target, text)
+    console.emit(str(target))
+
+
+@command.command(
+    "validate", epilog="\b\nExamples:\n  seqcli recipes validate my.yaml\n  seqcli recipes validate recipes/*.yaml")
+def validate(
+    sources: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False, help="Files, or names.")],
+    overrides: _Set = None,
+    as_json: _Json = False,
+) -> None:
+    """Check recipes: every error of every file, one a line with its place; exit code 2 if there is one."""
+    from seqcli.recipe.quick import surely_valid
+
+    reports: list[dict[str, Any]] = []
+    wrong: list[UserError] = []
+    for source in sources:
+        errors = () if not overrides and surely_valid(source) else _errors(source, overrides or ())
+        wrong += errors
+        reports.append({"file": source, "ok": not errors, "errors": [_as_dict(error) for error in errors]})
+        if not errors and not as_json:
+            console.emit(f"{source}: ok")
+    if as_json:
+        console.emit_json(reports)
+    if wrong:
+        raise UserErrors(wrong)
+
+
+def _errors(source: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
+    from seqcli.recipe.load import load_recipe
+    from seqcli.recipe.quick import remember_schema
+
+    try:
+        load_recipe(source, overrides)
+        remember_schema()
+    except UserErrors as several:
+        return several.errors
+    except UserError as one:
+        return (one,)
+    return ()
+
+
+def _as_dict(error: UserError) -> dict[str, Any]:
+    return {"file": error.file, "line": error.line, "column": error.column, "message": error.message,
+            "hint": error.hint}
+
+
+@command.command(
+    "schema", epilog="\b\nExamples:\n  seqcli recipes schema > recipe.schema.json\n"
+    "  seqcli recipes schema | python -m json.tool")
+def schema() -> None:
+    """Print the JSON Schema of a recipe, with which editors complete and check."""
+    from seqcli.recipe.catalogue import recipe_schema
+
+    console.emit(json.dumps(recipe_schema(), indent=2, ensure_ascii=False))

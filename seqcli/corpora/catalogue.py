@@ -1,0 +1,95 @@
+"""The catalogue: data sets that have a name, read from ``catalogue.yaml`` beside this file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from seqcli.errors import did_you_mean, usage_error
+from seqcli.files import cache_folder
+
+EMBEDDED = Path(__file__).parent / "embedded"
+"""Where the data sets lie that come with the package, ``<data set>/<file>``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One file of a data set; a size and a checksum where it comes from outside the package."""
+
+    name: str
+    sha256: str | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files."""
+
+    name: str
+    description: str
+    task: str
+    licence: str
+    citation: str
+    size: str
+    format: str
+    splits: Mapping[str, tuple[str, ...]]
+    sources: tuple[Mapping[str, Any], ...]
+    columns: Mapping[str, int | str] | None = None
+    separator: str | None = None
+    scheme: str | None = None
+    tag_prefixes: tuple[str, ...] = ()
+    tag_suffixes: tuple[str, ...] = ()
+    files: Mapping[str, DataFile] = field(default_factory=dict)
+
+    @property
+    def embedded(self) -> bool:
+        """True when the data set comes with the package."""
+        return any(source["kind"] == "embedded" for source in self.sources)
+
+    def file(self, name: str) -> DataFile:
+        """The named file of this data set."""
+        return self.files.get(name) or DataFile(name)
+
+    def file_names(self) -> list[str]:
+        """Every file of the data set, each once, in the order of the splits."""
+        return list(dict.fromkeys(name for names in self.splits.values() for name in names))
+
+
+def cached_path(entry: Entry, name: str) -> Path:
+    """Where a file of a data set lies in the cache, there or not."""
+    return cache_folder() / "data" / entry.name / name
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Every data set of the catalogue by its name."""
+    import yaml
+
+    text = (Path(__file__).parent / "catalogue.yaml").read_text(encoding="utf-8")
+    loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return {name: _entry(name, fields) for name, fields in loaded.items()}
+
+
+def entry(name: str) -> Entry:
+    """The data set called ``name``.
+
+    Raises:
+        UserError: no such data set, with the nearest name (exit code 2).
+    """
+    known = entries()
+    if name in known:
+        return known[name]
+    hint = did_you_mean(name, list(known)) or f"Known: {', '.join(known)}."
+    raise usage_error(f"no data set is called '{name}'", hint=hint)
+
+
+def _entry(name: str, fields: dict[str, Any]) -> Entry:
+    splits = {split: (names,) if isinstance(names, str) else tuple(names) for split, names in fields["splits"].items()}
+    files = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
+    lists = ("tag_prefixes", "tag_suffixes", "sources")
+    listed: dict[str, Any] = {key: tuple(fields[key]) for key in lists if key in fields}
+    known: dict[str, Any] = {**fields, **listed, "name": name, "splits": splits, "files": files}
+    return Entry(**known)

@@ -1,0 +1,143 @@
+"""Every fault of a data set with its file and line, so that a training run meets none of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from seqcli.corpora import conll
+from seqcli.corpora.blocks import sentences
+from seqcli.corpora.corpus import Split
+from seqcli.corpora.example import Example
+from seqcli.corpora.formats import read_examples
+from seqcli.corpora.lint_text import Finding, check_text
+from seqcli.corpora.statistics import tags_of, tokens_of
+from seqcli.errors import ExitCode, UserError
+from seqcli.metrics import schemes
+
+KINDS = {
+    "encoding": "invalid UTF-8", "control": "control characters", "long": "long lines", "newline": "final newline",
+    "format": "format", "separators": "mixed separators", "empty": "no example", "tags": "tag steps",
+    "duplicate": "sentences of another split", "label": "labels unseen in training", "bom": "byte order mark",
+    "crlf": "CRLF",
+}
+"""Each kind of finding in words."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What was seen so far: the place of each sentence by its hash, and the first split's labels."""
+
+    places: dict[int, tuple[int, str]] = field(default_factory=dict)
+    labels: set[str] = field(default_factory=set)
+
+
+def lint(splits: Sequence[Split], scheme: str | None) -> Iterator[Finding]:
+    """Yield what is wrong, file by file: the text, the format, then tags, labels and sentences against the others.
+
+    The first split is the one that is trained on. ``scheme`` None leaves the order of tags unchecked.
+
+    Raises:
+        UserError: an unreadable file (74), columns that the format does not know (2).
+    """
+    memory = _Memory()
+    for index, split in enumerate(splits):
+        for path in split.files:
+            yield from check_text(path, split.reading.max_line)
+            if split.reading.format == "conll":
+                yield from _check_separators(path, split)
+        yield from _check_examples(split, index, scheme, memory)
+
+
+def _check_separators(path: Path, split: Split) -> Iterator[Finding]:
+    layout = None
+    reading = split.reading
+    try:
+        for begin, rows in sentences(path, on_invalid="replace", max_line=reading.max_line):
+            layout = layout or conll.layout_of(rows)
+            skipped = conll.count_comments(rows, layout)
+            for line, row in enumerate(rows[skipped:], begin + skipped):
+                if layout is not None and ("\t" in row) != layout[0]:
+                    here, there = ("tabs", "spaces") if "\t" in row else ("spaces", "tabs")
+                    yield Finding(str(path), line, "separators", f"{here} between columns, {there} before")
+                elif " \t" in row or "\t " in row:
+                    yield Finding(str(path), line, "separators", "a space beside a tab belongs to the token or tag")
+    except UserError as error:
+        if error.code != ExitCode.DATA:  # bad data is what check_text or the reader says more about
+            raise
+
+
+def _check_examples(split: Split, index: int, scheme: str | None, memory: _Memory) -> Iterator[Finding]:
+    tags_here: Counter[str] = Counter()
+    first_place: dict[str, str] = {}
+    for item in _items(split):
+        if isinstance(item, Finding):
+            yield item
+            continue
+        for tag in tags_of(item):
+            if tag not in tags_here:
+                first_place[tag] = item.at
+            tags_here[tag] += 1
+        if scheme is not None and isinstance(item.target, list):
+            yield from _check_steps(item, scheme, split.reading.format == "conll")
+        yield from _check_duplicate(item, index, memory)
+    if index == 0:
+        memory.labels = set(tags_here)
+        return
+    if not memory.labels:
+        return
+    for tag in tags_here:
+        if tag not in memory.labels:
+            file, line = _place(first_place[tag])
+            yield Finding(file, line, "label", f"label '{tag}' does not occur in the training data "
+                                               f"(here {tags_here[tag]:,} times, this sentence is the first)")
+
+
+def _items(split: Split) -> Iterator[Example | Finding]:
+    """Examples, and a finding where a line or a sentence is none."""
+    reading = replace(split.reading, on_invalid="replace")
+    for path in split.files:
+        faults: list[Finding] = []
+
+        def note(error: UserError, path: Path = path, faults: list[Finding] = faults) -> None:
+            faults.append(Finding(str(path), error.line, "format", error.message))
+
+        count = 0
+        try:
+            for example in read_examples(path, reading, on_error=note):
+                yield from faults
+                faults.clear()
+                count += 1
+                yield example
+        except UserError as error:
+            if error.code != ExitCode.DATA:
+                raise
+            note(error)
+        count += len(faults)
+        yield from faults
+        if not count:
+            yield Finding(str(path), None, "empty", "no example: the file is empty or has only blank lines")
+
+
+def _check_steps(example: Example, scheme: str, line_per_token: bool) -> Iterator[Finding]:
+    file, line = _place(example.at)
+    for position, reason in schemes.violations(example.target, scheme):
+        if line_per_token:
+            yield Finding(file, line + position, "tags", f"{reason} ({scheme})")
+        else:
+            yield Finding(file, line, "tags", f"token {position + 1}: {reason} ({scheme})")
+
+
+def _check_duplicate(example: Example, index: int, memory: _Memory) -> Iterator[Finding]:
+    key = hash("\x1f".join(tokens_of(example)))
+    before = memory.places.setdefault(key, (index, example.at))
+    if before[0] != index:
+        file, line = _place(example.at)
+        yield Finding(file, line, "duplicate", f"the same sentence stands in another split, at {before[1]}")
+
+
+def _place(at: str) -> tuple[str, int]:
+    file, _, line = at.rpartition(":")
+    return file, int(line)

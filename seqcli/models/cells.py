@@ -1,0 +1,84 @@
+"""One-way recurrent layers over padded batches: torch's own, and those it lacks.
+
+Shapes: B sequences, T positions, D input, H state.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from seqcli.recipe.encoders import GRUConfig, LSTMConfig, RNNConfig
+
+RecurrentConfig = RNNConfig | LSTMConfig | GRUConfig
+
+
+class PeepholeLSTM(nn.Module):
+    """LSTM whose gates see the cell state (Gers, Schraudolph and Schmidhuber 2002, eq. 1-6).
+
+    Called like ``nn.LSTM(batch_first=True)``; returns (hidden [B, T, H], None).
+    """
+
+    def __init__(self, input_dim: int, hidden: int) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(input_dim, 4 * hidden)
+        self.recurrent = nn.Linear(hidden, 4 * hidden, bias=False)
+        self.peephole = nn.Parameter(torch.zeros(3, hidden))
+        bound = hidden**-0.5
+        for weight in (self.inputs.weight, self.recurrent.weight, self.peephole):
+            nn.init.uniform_(weight, -bound, bound)
+        nn.init.zeros_(self.inputs.bias)
+        with torch.no_grad():
+            self.inputs.bias[hidden : 2 * hidden] = 1.0
+
+    def forward(self, x_BTD: Tensor) -> tuple[Tensor, None]:
+        """Hidden states [B, T, H] from a zero state."""
+        gates_BTG = self.inputs(x_BTD)
+        hidden = gates_BTG.new_zeros(x_BTD.size(0), self.peephole.size(1))
+        cell = hidden
+        peep_input, peep_forget, peep_output = self.peephole
+        states = []
+        for gates in gates_BTG.unbind(1):
+            i, f, g, o = (gates + self.recurrent(hidden)).chunk(4, dim=-1)
+            i = torch.sigmoid(i + peep_input * cell)
+            f = torch.sigmoid(f + peep_forget * cell)
+            cell = f * cell + i * torch.tanh(g)
+            hidden = torch.sigmoid(o + peep_output * cell) * torch.tanh(cell)
+            states.append(hidden)
+        return torch.stack(states, dim=1), None
+
+
+def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
+    """One direction of one layer, initialised; called as ``layer(x_BTD) -> (hidden_BTH, state)``."""
+    if isinstance(config, LSTMConfig):
+        if config.peepholes:
+            return PeepholeLSTM(input_dim, config.dim)
+        lstm = nn.LSTM(input_dim, config.dim, batch_first=True)
+        _initialise(lstm)
+        with torch.no_grad():  # forget bias 1: remember at first (Jozefowicz et al. 2015)
+            cast(Tensor, lstm.bias_ih_l0)[config.dim : 2 * config.dim] = 1.0
+        return lstm
+    if isinstance(config, GRUConfig):
+        gru = nn.GRU(input_dim, config.dim, batch_first=True)
+        _initialise(gru)
+        return gru
+    rnn = nn.RNN(input_dim, config.dim, nonlinearity=config.activation, batch_first=True)
+    _initialise(rnn)
+    if config.activation == "relu":  # Le, Jaitly and Hinton 2015
+        nn.init.eye_(cast(Tensor, rnn.weight_hh_l0))
+    return rnn
+
+
+def _initialise(layer: nn.RNNBase) -> None:
+    """Xavier for the input weights, orthogonal for each gate's recurrent weights, zero biases."""
+    weight: Tensor
+    for name, weight in layer.named_parameters():
+        if name.startswith("weight_ih"):
+            nn.init.xavier_uniform_(weight)
+        elif name.startswith("weight_hh"):
+            for gate in weight.data.split(layer.hidden_size):
+                nn.init.orthogonal_(gate)
+        else:
+            nn.init.zeros_(weight)

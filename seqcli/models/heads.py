@@ -1,0 +1,105 @@
+"""Heads: a vector for each position -> a label for each position.
+
+Shapes: B sequences, T positions, D values, K labels, N real positions of the batch.
+Each head has ``loss -> (loss_sum, num_targets)``, ``decode -> label ids``, ``posteriors -> probabilities``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seqcli.decode.viterbi import viterbi
+from seqcli.models.crf import forward_backward, log_partition, path_score
+from seqcli.models.masks import real_positions
+from seqcli.recipe.heads import CRFConfig, SoftmaxConfig
+
+FORBIDDEN = -1e4
+"""Score of a step the scheme forbids: never taken, and still a number that gradients survive."""
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """How many labels there are and, where a scheme says so, which may follow which.
+
+    ``steps_KK``, ``start_K``, ``end_K`` are boolean (True = allowed) or None when anything goes.
+    """
+
+    labels: int
+    steps_KK: Tensor | None = None
+    start_K: Tensor | None = None
+    end_K: Tensor | None = None
+
+
+class SoftmaxHead(nn.Module):
+    """Each position for itself: a linear layer and cross-entropy."""
+
+    def __init__(self, config: SoftmaxConfig, input_dim: int, space: LabelSpace) -> None:
+        super().__init__()
+        self.output = nn.Linear(input_dim, space.labels)
+        self.label_smoothing = config.label_smoothing
+
+    def loss(self, hidden_BTD: Tensor, labels_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, int]:
+        """Summed cross-entropy in nats and the number of positions it sums over."""
+        real_BT = real_positions(lengths_B, labels_BT.size(1))
+        logits_NK = self.output(hidden_BTD[real_BT]).float()
+        labels_N = labels_BT[real_BT]
+        loss = nn.functional.cross_entropy(logits_NK, labels_N, reduction="sum", label_smoothing=self.label_smoothing)
+        return loss, len(labels_N)
+
+    def decode(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Best label ids [B, T]."""
+        return self.output(hidden_BTD).argmax(-1)
+
+    def posteriors(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Probabilities [B, T, K]."""
+        return self.output(hidden_BTD).float().softmax(-1)
+
+
+class CRFHead(nn.Module):
+    """Linear-chain conditional random field (Lafferty et al. 2001; Lample et al. 2016, eq. 1-2)."""
+
+    forbidden_KK: Tensor
+    forbidden_start_K: Tensor
+    forbidden_end_K: Tensor
+
+    def __init__(self, config: CRFConfig, input_dim: int, space: LabelSpace) -> None:
+        super().__init__()
+        labels = space.labels
+        self.output = nn.Linear(input_dim, labels)
+        self.transitions = nn.Parameter(torch.zeros(labels, labels))
+        self.start = nn.Parameter(torch.zeros(labels))
+        self.end = nn.Parameter(torch.zeros(labels))
+        for name, allowed, shape in (
+            ("forbidden_KK", space.steps_KK, (labels, labels)),
+            ("forbidden_start_K", space.start_K, (labels,)),
+            ("forbidden_end_K", space.end_K, (labels,)),
+        ):
+            forbidden = torch.zeros(shape, dtype=torch.bool) if allowed is None or not config.constrained else ~allowed
+            self.register_buffer(name, forbidden, persistent=False)
+
+    def scores(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Step, start and end scores with the forbidden ones out of reach."""
+        return (
+            self.transitions.masked_fill(self.forbidden_KK, FORBIDDEN),
+            self.start.masked_fill(self.forbidden_start_K, FORBIDDEN),
+            self.end.masked_fill(self.forbidden_end_K, FORBIDDEN),
+        )
+
+    def loss(self, hidden_BTD: Tensor, labels_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, int]:
+        """Summed negative log-likelihood of the label paths in nats, and the number of positions."""
+        emissions_BTK = self.output(hidden_BTD).float()
+        scores = self.scores()
+        log_z_B = log_partition(emissions_BTK, *scores, lengths_B)
+        gold_B = path_score(emissions_BTK, *scores, labels_BT, lengths_B)
+        return (log_z_B - gold_B).sum(), int(lengths_B.sum())
+
+    def decode(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Label ids [B, T] of the best path."""
+        return viterbi(self.output(hidden_BTD).float(), *self.scores(), lengths_B)
+
+    def posteriors(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Marginal probabilities [B, T, K]."""
+        return forward_backward(self.output(hidden_BTD).float(), *self.scores(), lengths_B)[1].float()

@@ -1,0 +1,49 @@
+"""Encoders that the recurrent ones are argued against: a fixed window and a bag.
+
+Shapes: B sequences, T positions, D input, W positions a window.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seqcli.models.dropout import SequenceDropout
+from seqcli.models.masks import real_positions
+from seqcli.recipe.encoders import BagConfig, WindowConfig
+
+
+class WindowEncoder(nn.Module):
+    """Neighbours' vectors side by side, a dense layer, ReLU (Collobert et al. 2011, section 3.3.1)."""
+
+    def __init__(self, config: WindowConfig, input_dim: int) -> None:
+        super().__init__()
+        self.left, self.right = config.left, config.right
+        self.dense = nn.Linear((config.left + 1 + config.right) * input_dim, config.dim)
+        self.dropout = SequenceDropout(config.dropout)
+        self.output_dim = config.dim
+
+    def forward(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Vectors [B, T, output_dim]; beyond a sequence's ends stand zeros."""
+        length = x_BTD.size(1)
+        x_BTD = x_BTD * real_positions(lengths_B, length).unsqueeze(-1)
+        padded = nn.functional.pad(x_BTD, (0, 0, self.left, self.right))
+        width = self.left + 1 + self.right
+        window = torch.cat([padded[:, offset : offset + length] for offset in range(width)], dim=-1)
+        return self.dropout(torch.relu(self.dense(window)))
+
+
+class BagEncoder(nn.Module):
+    """Each position's own vector beside the mean of its sequence, a dense layer, ReLU: no order at all."""
+
+    def __init__(self, config: BagConfig, input_dim: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(2 * input_dim, config.dim)
+        self.dropout = SequenceDropout(config.dropout)
+        self.output_dim = config.dim
+
+    def forward(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Vectors [B, T, output_dim]."""
+        x_BTD = x_BTD * real_positions(lengths_B, x_BTD.size(1)).unsqueeze(-1)
+        mean_B1D = x_BTD.sum(1, keepdim=True) / lengths_B.clamp(min=1).view(-1, 1, 1)
+        return self.dropout(torch.relu(self.dense(torch.cat([x_BTD, mean_B1D.expand_as(x_BTD)], dim=-1))))

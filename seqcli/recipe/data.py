@@ -1,0 +1,32 @@
+"""The data section: which corpus, in which format."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from seqcli.recipe.base import Config
+
+Format = Literal["conll", "conllu", "inline", "tsv", "jsonl", "lines"]
+Paths = str | list[str] | None
+
+
+class DataConfig(Config):
+    """Where the examples come from: a data set of the catalogue, or files. A file wins over the catalogue's split."""
+
+    corpus: str | None = Field(None, description="name of a data set in the catalogue ('seqcli data ls')")
+    train: Paths = Field(None, description="training file or files (.gz is read too), relative to where seqcli runs")
+    dev: Paths = Field(None, description="development file or files, for early stopping and choosing the best step")
+    test: Paths = Field(None, description="test file or files, measured once at the end")
+    format: Format | None = Field(None, description="format of the files (default: the catalogue's, or by file name)")
+    columns: dict[str, int | str] | None = Field(
+        None, description="column of each field: a number from 0 (negative from the end) or a name "
+        "(conllu: form, lemma, upos, xpos, ...; jsonl: key), such as {token: 0, tag: -1}")
+    separator: str | None = Field(None, description="between token and tag in the inline format (default: /)")
+    dev_share: float | None = Field(
+        None, gt=0, lt=1, description="share of the training examples kept for development where there is no dev file")
+    max_line: int = Field(64 * 2**20, ge=1, description="longest line accepted, in bytes")
+    max_length: int = Field(
+        1000, ge=1,
+        description="longest sequence in one piece, in tokens; a longer one is cut into pieces, and that is said")

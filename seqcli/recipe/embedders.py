@@ -1,0 +1,69 @@
+"""Embedder sections: how a source becomes a sequence of vectors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from seqcli.recipe.base import Component, Config, Slot
+
+
+class CharacterCNNConfig(Component):
+    """Character convolution with max pooling over the word (Ma and Hovy 2016)."""
+
+    kind: Literal["cnn"] = "cnn"
+    dim: int = Field(30, ge=1, description="size of a character's vector")
+    filters: int = Field(30, ge=1, description="number of filters for each width: the output is filters x widths")
+    widths: list[int] = Field([3], min_length=1, description="characters a filter sees")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of a character vector's values dropped in training")
+
+
+class CharacterLSTMConfig(Component):
+    """Last states of a forward and a backward LSTM over the word's characters (Lample et al. 2016)."""
+
+    kind: Literal["lstm"] = "lstm"
+    dim: int = Field(25, ge=1, description="size of a character's vector")
+    hidden: int = Field(25, ge=1, description="state size in each direction: the output is twice that")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of a character vector's values dropped in training")
+
+
+class AffixesConfig(Config):
+    """Vectors for the beginnings, the ends and the shape of a word (Xx-d and the like)."""
+
+    prefixes: list[int] = Field([2, 3], description="lengths of prefixes, in characters")
+    suffixes: list[int] = Field([2, 3], description="lengths of suffixes, in characters")
+    shape: bool = Field(True, description="add the word's shape: case and digits of its characters, runs shortened")
+    dim: int = Field(25, ge=1, description="size of each of these vectors")
+    min_count: int = Field(2, ge=1, description="fewest distinct training words that show an affix for it to get a row")
+
+
+class VectorsConfig(Config):
+    """Word vectors to start from: a word2vec, GloVe or fastText text file (.gz is read too)."""
+
+    file: str = Field(description="path of the text file: a word and its values a line")
+    freeze: bool = Field(False, description="keep the vectors as they are")
+    extend: bool = Field(False, description="also give a row to the words that only the file has")
+
+
+class TokensConfig(Component):
+    """Word vectors, and vectors made of the word's spelling beside them."""
+
+    kind: Literal["tokens"] = "tokens"
+    dim: int = Field(100, ge=0, description="size of a word's vector; 0 leaves words to their spelling")
+    characters: Annotated[Component, Slot("characters")] | None = Field(
+        None, description="a vector made of the characters")
+    affixes: AffixesConfig | None = Field(None, description="vectors of prefixes, suffixes and shape")
+    vectors: VectorsConfig | None = Field(None, description="pretrained word vectors to start from")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    word_dropout: float = Field(
+        0.0, ge=0, le=1, description="chance in training that a word seen once is read as <UNK> "
+        "(a word seen n times: this divided by n)")
+
+
+class FramesConfig(Component):
+    """Frames of real numbers, projected (no text anywhere)."""
+
+    kind: Literal["frames"] = "frames"
+    dim: int = Field(64, ge=1, description="size of a projected frame")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")

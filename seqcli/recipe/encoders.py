@@ -1,0 +1,76 @@
+"""Encoder sections: how each position learns of its neighbours."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from seqcli.recipe.base import Component
+
+
+class _StackConfig(Component):
+    dim: int = Field(200, ge=1, description="state size in each direction (a bidirectional output is twice that)")
+    layers: int = Field(1, ge=1, description="number of layers, one over the other")
+    bidirectional: bool = Field(True, description="also read from the end to the start")
+    residual: bool = Field(False, description="add a layer's input to its output where the sizes agree")
+    layer_norm: bool = Field(False, description="normalise each layer's output (Ba et al. 2016)")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the values dropped on each layer's output in training")
+    locked_dropout: bool = Field(
+        True, description="drop the same values at every position of a sequence (Gal and Ghahramani 2016)")
+
+
+class RNNConfig(_StackConfig):
+    """Elman network: h = f(W x + U h + b)."""
+
+    kind: Literal["rnn"] = "rnn"
+    activation: Literal["tanh", "relu"] = Field("tanh", description="f; relu starts from the identity (Le et al. 2015)")
+
+
+class LSTMConfig(_StackConfig):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997), forget bias 1 (Jozefowicz et al. 2015)."""
+
+    kind: Literal["lstm"] = "lstm"
+    peepholes: bool = Field(False, description="let the gates see the cell state (Gers et al. 2002)")
+
+
+class GRUConfig(_StackConfig):
+    """Gated recurrent unit (Cho et al. 2014)."""
+
+    kind: Literal["gru"] = "gru"
+
+
+class TransformerConfig(Component):
+    """Self-attention (Vaswani et al. 2017), normalisation before each block."""
+
+    kind: Literal["transformer"] = "transformer"
+    dim: int = Field(128, ge=1, description="size of a position's vector")
+    heads: int = Field(4, ge=1, description="attention heads; dim is a multiple of it")
+    layers: int = Field(2, ge=1, description="number of blocks")
+    feedforward: int = Field(512, ge=1, description="hidden size of each block's feed-forward network")
+    dropout: float = Field(0.1, ge=0, lt=1, description="share of the values dropped in training")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> TransformerConfig:
+        if self.dim % self.heads:
+            raise ValueError(f"dim ({self.dim}) is not a multiple of heads ({self.heads})")
+        return self
+
+
+class WindowConfig(Component):
+    """Fixed window: neighbours' vectors side by side, then a dense layer (Collobert et al. 2011)."""
+
+    kind: Literal["window"] = "window"
+    dim: int = Field(200, ge=1, description="size of the dense layer")
+    left: int = Field(2, ge=0, description="neighbours seen to the left")
+    right: int = Field(2, ge=0, description="neighbours seen to the right")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+
+
+class BagConfig(Component):
+    """No order: each position sees itself and the mean of its sequence."""
+
+    kind: Literal["bag"] = "bag"
+    dim: int = Field(200, ge=1, description="size of the dense layer over the two")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")

@@ -1,0 +1,91 @@
+"""Where the recipes lie that come with seqcli, and a quick look at them (no pydantic: this is what ``ls`` pays for)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seqcli.errors import did_you_mean, usage_error
+from seqcli.lines import open_binary
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def recipe_folder() -> Path:
+    """The folder of recipes: ``seqcli/recipes`` in an installed package, ``recipes`` next to it in a checkout."""
+    inside = _PACKAGE / "recipes"
+    return inside if inside.is_dir() else _PACKAGE.parent / "recipes"
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with seqcli, sorted."""
+    folder = recipe_folder()
+    return sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else []
+
+
+def find_recipe(source: str | Path) -> Path:
+    """The file of a recipe: a name without slash and suffix is one of ours, everything else is a path.
+
+    Raises:
+        UserError: no such recipe, with the nearest name (exit code 2).
+    """
+    path = Path(source)
+    if not (isinstance(source, str) and "/" not in source and "\\" not in source and not path.suffix):
+        if not path.exists() and path.stem in recipe_names():
+            raise usage_error(
+                "no such file", file=source, hint=f"The recipe that comes with seqcli is called '{path.stem}'.")
+        return path
+    ours = recipe_folder() / f"{source}.yaml"
+    if ours.is_file():
+        return ours
+    if path.is_file():
+        return path
+    names = recipe_names()
+    hint = did_you_mean(source, names) or (f"Known: {', '.join(names)}." if names else None)
+    raise usage_error(f"no recipe is called '{source}'", hint=hint)
+
+
+def read_recipe_text(path: Path, max_size: int = 2**20) -> str:
+    """Text of a recipe file, without BOM and CR.
+
+    Raises:
+        UserError: unreadable (74), not UTF-8 (65), or larger than ``max_size`` bytes (2).
+    """
+    from seqcli.errors import data_error, io_error
+
+    with open_binary(path) as handle:
+        try:
+            raw = handle.read(max_size + 1)
+        except (OSError, EOFError) as error:
+            raise io_error(f"cannot read: {getattr(error, 'strerror', None) or error}", file=path) from error
+    if len(raw) > max_size:
+        raise usage_error(f"larger than {max_size:,} bytes, which no recipe is", file=path)
+    raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        byte = error.start - before.rfind(b"\n")
+        raise data_error(
+            f"invalid UTF-8 at byte {byte} of the line (0x{raw[error.start]:02x})", file=path,
+            line=before.count(b"\n") + 1, hint="Save the recipe as UTF-8.",
+        ) from error
+
+
+def summaries() -> list[dict[str, Any]]:
+    """Name, task, data and description of each recipe that comes with seqcli, taken from the file as it stands."""
+    from seqcli.recipe.tree import Source, parse
+
+    rows = []
+    for name in recipe_names():
+        path = recipe_folder() / f"{name}.yaml"
+        root, _ = parse(Source(str(path), read_recipe_text(path)))
+        values = root.plain() if root is not None and isinstance(root.value, dict) else {}
+        data = values.get("data") or {}
+        rows.append({
+            "name": name,
+            "task": (values.get("task") or {}).get("kind", ""),
+            "data": data.get("corpus") or data.get("train") or "",
+            "description": values.get("description", ""),
+        })
+    return rows

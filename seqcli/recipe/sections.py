@@ -1,0 +1,85 @@
+"""Which section of the schema stands at which path: for messages, for ``--set`` and for the list of components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic.fields import FieldInfo
+
+from seqcli.recipe import registry
+from seqcli.recipe.base import Component, Config, Slot
+
+
+def slot_of(field: FieldInfo) -> str | None:
+    """Name of the slot a field is, or None."""
+    for mark in field.metadata:
+        if isinstance(mark, Slot):
+            return mark.name
+    return _slot_in(field.annotation)
+
+
+def _slot_in(annotation: Any) -> str | None:
+    for part in get_args(annotation):
+        if isinstance(part, Slot):
+            return part.name
+        if name := _slot_in(part):
+            return name
+    return None
+
+
+def section_class(field: FieldInfo, value: Any) -> type[Config] | None:
+    """Class of the section a field holds; ``value`` (a mapping) tells the kind where the field is a slot."""
+    if slot := slot_of(field):
+        kind = value.get("kind") if isinstance(value, Mapping) else None
+        return registry.config_class(slot, kind) if registry.knows(slot, kind) else None  # type: ignore[arg-type]
+    for part in (field.annotation, *get_args(field.annotation)):
+        if isinstance(part, type) and issubclass(part, Config):
+            return part
+    return None
+
+
+def class_at(path: Sequence[str | int], values: Any) -> type[Config] | None:
+    """Class of the section at a path of a recipe's values; None where the path leads to no section."""
+    from seqcli.recipe.schema import Recipe
+
+    section: type[Config] | None = Recipe
+    for name in path:
+        field = section.model_fields.get(str(name)) if section is not None else None
+        if field is None:
+            return None
+        values = values.get(name) if isinstance(values, Mapping) else None
+        section = section_class(field, values)
+    return section
+
+
+def field_at(path: Sequence[str | int], values: Any) -> FieldInfo | None:
+    """The field at a path of a recipe's values, or None."""
+    if not path:
+        return None
+    section = class_at(path[:-1], values)
+    return None if section is None else section.model_fields.get(str(path[-1]))
+
+
+def places_of(name: str, values: Any) -> Iterator[str]:
+    """Dotted paths of every option called ``name`` in the sections of a recipe with these values."""
+    from seqcli.recipe.schema import Recipe
+
+    open_sections: list[tuple[str, type[Config], Any]] = [("", Recipe, values)]
+    while open_sections:
+        path, section, held = open_sections.pop()
+        if name in section.model_fields:
+            yield path + name
+        for key, field in section.model_fields.items():
+            value = held.get(key) if isinstance(held, Mapping) else None
+            if value is None and isinstance(default := field.get_default(), Component):
+                value = {"kind": default.kind}
+            if child := section_class(field, value):
+                open_sections.append((f"{path}{key}.", child, value))
+
+
+def default_kind(path: Sequence[str], values: Any) -> str | None:
+    """Kind that the slot at ``path`` has when a recipe does not mention it."""
+    field = field_at(path, values)
+    default = None if field is None else field.get_default(call_default_factory=True, validated_data={})
+    return default.kind if isinstance(default, Component) else None

@@ -1,0 +1,411 @@
+"""Runs: one training each, in a folder ``<root>/<name>/<version>/`` that is enough on its own.
+
+``ner`` means the newest finished version, ``ner@2`` a version, and a path works too. A number is taken by making its
+folder, which only one process can do, so versions never overwrite each other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqcli.errors import UserError, data_error, did_you_mean, io_error, usage_error
+from seqcli.files import cannot_write, fsync_folder
+from seqcli.store.manifest import (
+    MANIFEST,
+    Manifest,
+    cannot_read,
+    check_file,
+    entry_of_file,
+    read_manifest,
+    write_manifest,
+)
+
+FORMAT = "seqcli model 1"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_VERSION = re.compile(r"[1-9]\d{0,8}")
+_LOCK = ".lock"
+_STAGE = ".half-"
+_STALE_SECONDS = 24 * 3600
+_MAX_REPORT = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, in its folder.
+
+    Attributes:
+        path: the folder.
+        name: name of the model (that of its recipe).
+        version: its number, or None for a folder that does not lie in a store.
+    """
+
+    path: Path
+    name: str
+    version: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}" if self.version else str(self.path)
+
+    @property
+    def recipe_path(self) -> Path:
+        """The recipe, filled in."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def vocabulary_path(self) -> Path:
+        """The words the model knows, where its source is text."""
+        return self.path / "vocabulary.txt"
+
+    @property
+    def labels_path(self) -> Path:
+        """The labels the model gives, where it gives labels."""
+        return self.path / "labels.txt"
+
+    @property
+    def weights_path(self) -> Path:
+        """The weights."""
+        return self.path / "model.safetensors"
+
+    @property
+    def metrics_path(self) -> Path:
+        """What was measured while training, one JSON document a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def report_path(self) -> Path:
+        """The scores at the end, and what they were measured with."""
+        return self.path / "report.json"
+
+    @property
+    def environment_path(self) -> Path:
+        """Versions, machine and seeds the training ran with."""
+        return self.path / "environment.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints, while training."""
+        return self.path / "checkpoints"
+
+    @property
+    def finished(self) -> bool:
+        """True when the training came to its end: the report is there and the files are sealed."""
+        return self.report_path.is_file() and (self.path / MANIFEST).is_file()
+
+    def report(self) -> dict[str, Any]:
+        """The report, or an empty one before the training is finished.
+
+        Raises:
+            UserError: it is damaged (65) or cannot be read (74).
+        """
+        try:
+            with self.report_path.open("rb") as handle:
+                report = json.loads(handle.read(_MAX_REPORT))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise cannot_read(self.report_path, error) from error
+        except (ValueError, RecursionError) as error:
+            raise data_error(f"damaged report: {error}", file=self.report_path) from error
+        if not isinstance(report, dict):
+            raise data_error("damaged report: not a mapping", file=self.report_path)
+        return report
+
+    def inside(self, name: str) -> Path:
+        """The path of a file that the run's own recipe names.
+
+        Raises:
+            UserError: it lies outside the folder, by an absolute path, ``..`` or a link (65); it is not opened.
+        """
+        path = self.path / name
+        if Path(name).is_absolute() or not path.resolve().is_relative_to(self.path.resolve()):
+            raise data_error(f"names '{name}', which lies outside the model's own folder", file=self.recipe_path)
+        return path
+
+    def seal(self, files: Iterable[str | Path]) -> None:
+        """Write the manifest of the files that prediction needs; the last thing a training does.
+
+        Raises:
+            UserError: a file is missing or the manifest cannot be written (74).
+        """
+        names = sorted({Path(name).name for name in files})
+        try:
+            entries = {name: entry_of_file(self.path / name) for name in names}
+        except OSError as error:
+            raise cannot_read(error.filename or self.path, error) from error
+        write_manifest(self.path, Manifest(entries, {"format": FORMAT}))
+
+    def verify(self) -> Manifest:
+        """Compare every file of the manifest with its size and SHA-256 (10 MB take about 10 ms).
+
+        Raises:
+            UserError: a file is missing or damaged, and which (65), or cannot be read (74).
+        """
+        manifest = read_manifest(self.path)
+        if manifest.about.get("format") != FORMAT:
+            raise data_error("not a model of this version of seqcli", file=self.path / MANIFEST)
+        for name, entry in manifest.files.items():
+            check_file(self.path, name, entry)
+        return manifest
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for one process; the system lets go of it when the process ends, however it ends.
+
+        Raises:
+            UserError: another process holds it, and which (2); the folder cannot be written (74).
+        """
+        try:
+            import fcntl
+        except ImportError:  # no flock on this system: two trainings are not kept apart
+            yield
+            return
+        path = self.path / _LOCK
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        try:
+            for wait in (0.02, 0.05, 0.1, None):  # `in_use` holds it for an instant
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if wait is None:
+                        raise usage_error(
+                            f"{self} is in use by process {_holder(descriptor)}",
+                            hint="Wait for it or stop it; a new training gets a version of its own.") from error
+                    time.sleep(wait)
+                except OSError as error:
+                    raise cannot_write(path, error) from error
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
+            yield
+        finally:
+            os.close(descriptor)
+
+
+    @property
+    def in_use(self) -> bool:
+        """True while another process holds the run."""
+        try:
+            import fcntl
+
+            descriptor = os.open(self.path / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        except (ImportError, OSError):
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+
+
+class Store:
+    """The folder that holds the runs.
+
+    Args:
+        root: the folder; by default the one that ``SEQCLI_RUNS`` names, else ``runs``.
+    """
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        self.root = Path(root or os.environ.get("SEQCLI_RUNS") or "runs")
+
+    def create(self, name: str) -> Run:
+        """Make the folder of the next version of ``name``.
+
+        Raises:
+            UserError: a name that cannot be one (2), or the folder cannot be made (74).
+        """
+        check_name(name)
+        folder = self.root / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            version = max(self._versions(name), default=0)
+            while True:
+                version += 1
+                try:
+                    (folder / str(version)).mkdir()
+                except FileExistsError:  # another process was faster
+                    continue
+                return Run(folder / str(version), name, version)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+
+    @contextmanager
+    def staging(self, name: str) -> Iterator[Path]:
+        """A hidden folder to build a run of ``name`` in; what is not adopted by the end is removed.
+
+        Raises:
+            UserError: the folder cannot be made (74).
+        """
+        folder = self.root / name
+        stage = folder / f"{_STAGE}{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            stage.mkdir(parents=True)
+            for left in folder.glob(f"{_STAGE}*"):  # of a process that was killed long ago
+                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        try:
+            yield stage
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+            with suppress(OSError):  # goes only when it is empty
+                folder.rmdir()
+
+    def adopt(self, stage: Path, name: str) -> Run:
+        """Make a folder from `staging` the next version of ``name``, all at once.
+
+        Raises:
+            UserError: it cannot be renamed (74).
+        """
+        run = self.create(name)
+        try:
+            fsync_folder(stage)
+            os.rename(stage, run.path)  # over the empty folder that reserved the number
+            fsync_folder(run.path.parent)
+        except OSError as error:
+            raise cannot_write(run.path, error) from error
+        return run
+
+    def runs(self) -> list[Run]:
+        """Every run of the store, by name and version."""
+        try:
+            names = sorted(path.name for path in self.root.iterdir() if _NAME.fullmatch(path.name))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise cannot_read(self.root, error) from error
+        return [run for name in names for run in self.versions(name)]
+
+    def versions(self, name: str) -> list[Run]:
+        """The runs of one name, oldest first."""
+        return [Run(self.root / name / str(version), name, version) for version in self._versions(name)]
+
+    def newest_unfinished(self, name: str) -> Run | None:
+        """The newest version of ``name`` whose training began and did not come to its end, or None."""
+        begun = (run for run in reversed(self.versions(name)) if run.recipe_path.is_file())
+        return next((run for run in begun if not run.finished), None)
+
+    def resolve(self, ref: str | None, *, task_kinds: Collection[str] | None = None, finished: bool = True) -> Run:
+        """The run that ``ref`` means.
+
+        Args:
+            ref: ``ner`` (its newest finished version, else its newest), ``ner@2``, the path of a run's folder, or None
+                for the model finished last.
+            task_kinds: the task kinds that will do; others are passed over, or refused when ``ref`` names one.
+            finished: refuse a run whose training has not come to its end.
+
+        Raises:
+            UserError: there is none, or its task cannot do the verb (2); a folder that is no run (65) or missing (74).
+        """
+        if ref is None:
+            return self._newest(task_kinds)
+        run = self._named(ref) if not _looks_like_path(ref) else self._at(Path(ref))
+        if finished and not run.finished:
+            raise usage_error(f"the training of {run} is not finished",
+                              hint=f"Go on with it: seqcli train {run.name} --resume")
+        if task_kinds is not None and (task := run.report().get("task")) not in task_kinds:
+            raise usage_error(f"{run} is a model for {task}; this needs one for {_either(task_kinds)}")
+        return run
+
+    def _newest(self, task_kinds: Collection[str] | None) -> Run:
+        done = [run for run in self.runs() if run.finished]
+        for run in sorted(done, key=lambda run: run.report_path.stat().st_mtime_ns, reverse=True):
+            if task_kinds is None or run.report().get("task") in task_kinds:
+                return run
+        wanted = f" for {_either(task_kinds)}" if task_kinds is not None else ""
+        raise usage_error(f"no trained model{wanted} in {self.root}", hint="Train one: seqcli train ner")
+
+    def _named(self, ref: str) -> Run:
+        name, at, version = ref.partition("@")
+        runs = self.versions(name) if _NAME.fullmatch(name) else []
+        if not runs:
+            if not at and (Path(ref) / "recipe.yaml").is_file():
+                return self._at(Path(ref))
+            raise self._unknown(name)
+        if at:
+            found = next((run for run in runs if str(run.version) == version), None)
+            if found is None:
+                have = ", ".join(str(run) for run in runs)
+                raise usage_error(f"no version '{version}' of '{name}' in {self.root}", hint=f"There is: {have}.")
+            return found
+        return next((run for run in reversed(runs) if run.finished), runs[-1])
+
+    def _unknown(self, name: str) -> UserError:
+        names = sorted({run.name for run in self.runs()})
+        hint = did_you_mean(name, names)
+        if not hint:
+            hint = f"There is: {', '.join(names)}." if names else f"Train one: seqcli train {name}"
+        return usage_error(f"no model '{name}' in {self.root}", hint=hint)
+
+    def _at(self, path: Path) -> Run:
+        if not path.is_dir():
+            raise io_error("no such folder", file=path)
+        if not (path / "recipe.yaml").is_file():
+            raise data_error("not a model: there is no recipe.yaml in it", file=path)
+        full = path.resolve()
+        if _VERSION.fullmatch(full.name) and _NAME.fullmatch(full.parent.name):
+            return Run(path, full.parent.name, int(full.name))
+        return Run(path, full.name)
+
+    def _versions(self, name: str) -> list[int]:
+        try:
+            found = [path.name for path in (self.root / name).iterdir() if path.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise cannot_read(self.root / name, error) from error
+        return sorted(int(name) for name in found if _VERSION.fullmatch(name))
+
+
+def check_name(name: str) -> None:
+    """Raise a UserError (2) for a name that cannot be a model's."""
+    if not _NAME.fullmatch(name) or len(name) > 100:
+        raise usage_error(f"'{name}' cannot be the name of a model",
+                          hint="Small letters, digits, '.', '_' and '-', with a letter or digit first.")
+
+
+def remove(run: Run) -> None:
+    """Remove a run's folder and all in it; links are removed, never followed.
+
+    Raises:
+        UserError: it is no run's folder (65), in use (2) or cannot be removed (74).
+    """
+    begun = run.recipe_path.is_file() or (run.version and {path.name for path in run.path.iterdir()} <= {_LOCK})
+    if run.path.is_symlink() or not begun:
+        raise data_error("not the folder of a model, so it stays", file=run.path)
+    with run.lock():
+        gone = run.path.with_name(f".gone-{run.path.name}.{os.getpid()}")
+        try:
+            os.rename(run.path, gone)
+            shutil.rmtree(gone)
+            if run.version and not any(run.path.parent.iterdir()):
+                run.path.parent.rmdir()
+        except OSError as error:
+            raise io_error(f"cannot remove: {error.strerror or error}", file=run.path) from error
+
+
+def _holder(descriptor: int) -> str:
+    return os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+
+
+def _looks_like_path(ref: str) -> bool:
+    return "/" in ref or os.sep in ref or ref in (".", "..")
+
+
+def _either(kinds: Collection[str]) -> str:
+    return " or ".join(sorted(kinds))

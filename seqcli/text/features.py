@@ -1,0 +1,157 @@
+"""What a token's spelling tells: its row in the word vocabulary, its characters, its affixes and its shape.
+
+All of it depends on the spelling alone, so it is computed once for each different token, never for each position.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqcli.text.vocabulary import PAD, UNK, Vocabulary
+
+MAX_CHARACTERS = 32
+"""Characters of a word that are looked at: of a longer one the first and the last half of that."""
+
+_RUNS = re.compile(r"(.)\1+")
+
+
+@dataclass(frozen=True)
+class TypeArrays:
+    """Arrays over U different tokens: ``words`` [U], ``characters`` [U, C] (0 = padding), ``affixes`` [U, A]."""
+
+    words: NDArray[np.int64]
+    characters: NDArray[np.int64] | None
+    affixes: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True)
+class AffixKind:
+    """``prefix``, ``suffix`` or ``shape``, and the length of an affix."""
+
+    kind: str
+    length: int = 0
+
+    @property
+    def name(self) -> str:
+        """Such as ``prefix-3`` or ``shape``; also the name of its file."""
+        return f"{self.kind}-{self.length}" if self.length else self.kind
+
+    def of(self, token: str) -> str:
+        """The affix (in lower case, since the shape keeps the case) or the shape of a token."""
+        if self.kind == "shape":
+            return word_shape(token)
+        lowered = token.lower()
+        return lowered[: self.length] if self.kind == "prefix" else lowered[-self.length :]
+
+
+def word_shape(token: str) -> str:
+    """``Chennai`` -> ``Xx``, ``U.S.`` -> ``X.X.``, ``3,000`` -> ``d,d``: classes of characters, runs as one."""
+    classes = "".join(
+        "X" if character.isupper() else "x" if character.isalpha() else "d" if character.isdigit() else character
+        for character in token[:MAX_CHARACTERS]
+    )
+    return _RUNS.sub(r"\1", classes)
+
+
+class TokenFeatures:
+    """Turns spellings into ids; fitted on training data only."""
+
+    def __init__(self, words: Vocabulary, *, lowercase: bool, characters: Vocabulary | None,
+                 affixes: Mapping[AffixKind, Vocabulary]) -> None:
+        self.words = words
+        self.lowercase = lowercase
+        self.characters = characters
+        self.affixes = dict(affixes)
+
+    @classmethod
+    def fit(
+        cls,
+        counts: Mapping[str, int],
+        *,
+        lowercase: bool = False,
+        max_size: int | None = None,
+        min_count: int = 1,
+        characters: bool = False,
+        affix_kinds: Sequence[AffixKind] = (),
+        affix_min_count: int = 1,
+        extra_words: Iterable[str] = (),
+    ) -> TokenFeatures:
+        """Fit on how often each token occurs in the training data.
+
+        ``affix_min_count`` counts distinct words that show an affix; ``extra_words`` get a row although the training
+        data lacks them (words of a pretrained vector file).
+        """
+        folded: Counter[str] = Counter()
+        for token, count in counts.items():
+            folded[token.lower() if lowercase else token] += count
+        words = Vocabulary.build(folded, max_size=max_size, min_count=min_count, specials=(PAD, UNK))
+        if extra := [word for word in dict.fromkeys(extra_words) if word not in words]:
+            words = Vocabulary([*words.tokens, *extra], [*words.counts, *[0] * len(extra)], words.specials)
+        character_vocabulary = None
+        if characters:
+            seen: Counter[str] = Counter()
+            for token, count in counts.items():
+                for character in token:
+                    seen[character] += count
+            character_vocabulary = Vocabulary.build(seen, min_count=2, specials=(PAD, UNK))
+        affixes = {}
+        for kind in affix_kinds:
+            shown = Counter(kind.of(token) for token in counts)
+            affixes[kind] = Vocabulary.build(shown, min_count=affix_min_count, specials=(PAD, UNK))
+        return cls(words, lowercase=lowercase, characters=character_vocabulary, affixes=affixes)
+
+    def encode(self, tokens: Sequence[str]) -> TypeArrays:
+        """Arrays over the given tokens, in their order."""
+        folded = [token.lower() for token in tokens] if self.lowercase else tokens
+        words = np.array(self.words.encode(folded), np.int64)
+        characters = None
+        if self.characters is not None:
+            characters = self._character_rows(tokens)
+        affixes = None
+        if self.affixes:
+            columns = [vocabulary.encode(map(kind.of, tokens)) for kind, vocabulary in self.affixes.items()]
+            affixes = np.array(columns, np.int64).T.reshape(len(tokens), len(columns))
+        return TypeArrays(words, characters, affixes)
+
+    def _character_rows(self, tokens: Sequence[str]) -> NDArray[np.int64]:
+        assert self.characters is not None
+        half = MAX_CHARACTERS // 2
+        rows = [
+            self.characters.encode(token if len(token) <= MAX_CHARACTERS else token[:half] + token[-half:])
+            for token in tokens
+        ]
+        padded = np.zeros((len(rows), max((len(row) for row in rows), default=1)), np.int64)
+        for index, row in enumerate(rows):
+            padded[index, : len(row)] = row
+        return padded
+
+    def save(self, folder: Path) -> list[str]:
+        """Write the vocabularies as text files and return their names."""
+        self.words.save(folder / "vocabulary.txt")
+        names = ["vocabulary.txt"]
+        if self.characters is not None:
+            self.characters.save(folder / "characters.txt")
+            names.append("characters.txt")
+        for kind, vocabulary in self.affixes.items():
+            vocabulary.save(folder / f"{kind.name}.txt")
+            names.append(f"{kind.name}.txt")
+        return names
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, lowercase: bool, characters: bool, affix_kinds: Sequence[AffixKind]
+    ) -> TokenFeatures:
+        """Read what `save` wrote. Raises UserError (65) for a damaged file."""
+        return cls(
+            Vocabulary.load(folder / "vocabulary.txt"),
+            lowercase=lowercase,
+            characters=Vocabulary.load(folder / "characters.txt") if characters else None,
+            affixes={kind: Vocabulary.load(folder / f"{kind.name}.txt") for kind in affix_kinds},
+        )

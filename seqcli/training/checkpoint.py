@@ -1,0 +1,346 @@
+"""Checkpoints: all that a training needs to go on, in a folder that is either whole or not there.
+
+``step-00001234/`` holds ``<stem>.safetensors`` for each group of tensors, ``state.json`` and ``manifest.json``, which
+is written last. It is built under a hidden name, flushed to disk and renamed, so a kill at any moment leaves the
+checkpoints before it as they were. Nothing here reads or writes a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import struct
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from seqcli.errors import UserError, data_error
+from seqcli.files import atomic_write, cannot_write, fsync_folder
+from seqcli.store.manifest import (
+    MANIFEST,
+    Entry,
+    Manifest,
+    cannot_read,
+    entry_of,
+    is_pickle,
+    is_plain_name,
+    read_checked,
+    read_manifest,
+)
+
+Json = Any
+Tensors = dict[str, Tensor]
+
+_FORMAT = "seqcli checkpoint 1"
+_STATE = "state.json"
+_SUFFIX = ".safetensors"
+_NAME = re.compile(r"step-(\d{8,})(?:\.(\d+))?")
+_HALF, _GONE = ".half-", ".gone-"
+_MAX_HEADER = 64 * 2**20
+_RNG = "rng."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory.
+
+    Attributes:
+        path: its folder.
+        step: optimizer steps done.
+        tensors: file stem -> tensor name -> tensor, on the CPU.
+        state: everything else, as JSON.
+    """
+
+    path: Path
+    step: int
+    tensors: dict[str, Tensors]
+    state: dict[str, Json]
+
+
+def save_checkpoint(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Json], *,
+                    step: int, keep: int, protect: Collection[str] = ()) -> Path:
+    """Save a checkpoint and remove the older ones beyond the newest ``keep``.
+
+    Once this returns, the checkpoint survives a kill and a power cut. Checkpoints of later steps belong to a future
+    that a resume from an earlier step has given up; they are removed too, so the last one saved is always the newest.
+
+    Args:
+        folder: where the checkpoints lie; made when missing.
+        tensors: file stem (``model``, ``optimizer`` ...) -> named tensors, on any device.
+        state: JSON; numbers come back bit for bit.
+        step: optimizer steps done.
+        keep: checkpoints kept, this one included.
+        protect: names of checkpoints that stay whatever ``keep`` says (``path.name`` of an earlier one).
+
+    Returns:
+        The folder of the new checkpoint: ``step-00001234``, or ``step-00001234.1`` when that step was saved before.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full (74); every earlier checkpoint is still there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        half = folder / f"{_HALF}{step:08d}.{os.getpid()}"
+        try:
+            shutil.rmtree(half, ignore_errors=True)
+            half.mkdir()
+            _write_files(half, tensors, state, step)
+            fsync_folder(half)
+            final = _free_name(folder, step)
+            os.rename(half, final)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
+        fsync_folder(folder)
+        _prune(folder, final, keep, protect)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return final
+
+
+def newest_checkpoint(folder: Path, on_bad: Callable[[UserError], None]) -> Checkpoint | None:
+    """The newest checkpoint that verifies, or None; each newer one that does not is told to ``on_bad``."""
+    for path in reversed(_whole(folder)):
+        try:
+            return load_checkpoint(path)
+        except UserError as error:
+            on_bad(error)
+    return None
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Load one checkpoint by its folder; every byte is checked before any of it is used.
+
+    Raises:
+        UserError: something is missing, damaged or a pickle (65), or cannot be read (74).
+    """
+    if not path.is_dir():
+        raise data_error("no such checkpoint", file=path)
+    manifest = read_manifest(path)
+    step = manifest.about.get("step")
+    if manifest.about.get("format") != _FORMAT or type(step) is not int or _STATE not in manifest.files:
+        raise data_error("not a checkpoint of this version of seqcli", file=path)
+    if _age(path)[0] not in (-1, step):
+        raise data_error(f"the folder is named for step {_age(path)[0]} and holds step {step}", file=path)
+    tensors = {
+        file.removesuffix(_SUFFIX): _parse(read_checked(path, file, entry), path / file)
+        for file, entry in manifest.files.items() if file.endswith(_SUFFIX)
+    }
+    state = json.loads(read_checked(path, _STATE, manifest.files[_STATE]))
+    return Checkpoint(path, step, tensors, state)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what interrupted saves and removals left behind; call it with the run locked, before the first save."""
+    for pattern in (_HALF, _GONE):
+        for path in folder.glob(f"{pattern}*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Entry:
+    """Write named tensors as safetensors, all or nothing; returns the size and SHA-256 of the file.
+
+    Raises:
+        UserError: it cannot be written or the disk is full (74).
+    """
+    data = _serialize(tensors)
+    with atomic_write(path) as handle:
+        handle.write(data)
+    return entry_of(data)
+
+
+def load_weights(path: Path) -> Tensors:
+    """Read named tensors from a safetensors file, on the CPU; memory is bounded by twice the file's size.
+
+    Raises:
+        UserError: a pickle, empty, truncated or with a header that lies (65), or it cannot be read (74).
+    """
+    try:
+        with path.open("rb") as handle:
+            size = os.fstat(handle.fileno()).st_size
+            _check_header(handle.read(4096), size, path)
+            handle.seek(0)
+            return _parse(handle.read(size), path)
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def check_shapes(model_state: Mapping[str, Tensor], weights: Mapping[str, Tensor], *, file: object = None) -> None:
+    """Raise a UserError (65) that names the first tensor that is missing, unknown or of another shape."""
+    for name, tensor in model_state.items():
+        if name not in weights:
+            raise data_error(f"no tensor '{name}', which the model has as {_shape(tensor)}", file=file)
+        if weights[name].shape != tensor.shape:
+            raise data_error(
+                f"tensor '{name}' is {_shape(weights[name])} in the file and {_shape(tensor)} in the model", file=file,
+                hint="The weights belong to another recipe or vocabulary.")
+    for name, tensor in weights.items():
+        if name not in model_state:
+            raise data_error(f"tensor '{name}' ({_shape(tensor)}) is not in the model", file=file)
+
+
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[Tensors, Json]:
+    """The state of an optimizer as named tensors (``<parameter>.<key>``) and JSON, for a checkpoint."""
+    whole = optimizer.state_dict()
+    tensors: Tensors = {}
+    state: dict[str, dict[str, Json]] = {}
+    for index, values in whole["state"].items():
+        state[str(index)] = _split(values, f"{index}.", tensors)
+    groups = [_split(group, f"group{index}.", tensors) for index, group in enumerate(whole["param_groups"])]
+    return tensors, {"state": state, "groups": groups}
+
+
+def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], packed: Json) -> None:
+    """Give an optimizer back the state that `pack_optimizer` took, bit for bit.
+
+    Raises:
+        UserError: it belongs to other parameters (65).
+    """
+    state = {int(index): dict(values) for index, values in packed["state"].items()}
+    groups = [dict(group) for group in packed["groups"]]
+    for name, tensor in tensors.items():  # cloned, since the optimizer goes on in place
+        owner, key = name.split(".", 1)
+        (groups[int(owner[5:])] if owner.startswith("group") else state[int(owner)])[key] = tensor.clone()
+    for group, own in zip(groups, optimizer.param_groups, strict=False):
+        for key, value in group.items():
+            if isinstance(own.get(key), tuple):  # JSON knows lists only
+                group[key] = tuple(value)
+    try:
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (ValueError, KeyError) as error:
+        raise data_error(f"the optimizer state does not fit the model: {error}") from error
+
+
+def rng_state() -> tuple[Tensors, Json]:
+    """The state of every random generator (torch on CPU and GPUs, Python, numpy) as tensors and JSON."""
+    tensors = {_RNG + "cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors |= {f"{_RNG}cuda{index}": state for index, state in enumerate(torch.cuda.get_rng_state_all())}
+    version, words, gauss = random.getstate()
+    own = np.random.get_state(legacy=False)
+    assert isinstance(own, dict)
+    numpy = own | {"state": own["state"] | {"key": own["state"]["key"].tolist()}}
+    return tensors, {"python": [version, list(words), gauss], "numpy": numpy}
+
+
+def restore_rng(tensors: Mapping[str, Tensor], state: Json) -> None:
+    """Set every random generator back to what `rng_state` took; GPUs that are not there now are left out."""
+    torch.set_rng_state(tensors[_RNG + "cpu"])
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            if f"{_RNG}cuda{index}" in tensors:
+                torch.cuda.set_rng_state(tensors[f"{_RNG}cuda{index}"], index)
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    key = np.array(state["numpy"]["state"]["key"], dtype=np.uint32)
+    np.random.set_state(state["numpy"] | {"state": state["numpy"]["state"] | {"key": key}})
+
+
+def _write_files(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Json],
+                 step: int) -> None:
+    files: dict[str, Entry] = {}
+    for stem, named in tensors.items():
+        if not is_plain_name(stem):
+            raise ValueError(f"'{stem}' cannot be the name of a file")
+        files[stem + _SUFFIX] = _write(folder / (stem + _SUFFIX), _serialize(named))
+    files[_STATE] = _write(folder / _STATE, json.dumps(state, ensure_ascii=False).encode())
+    _write(folder / MANIFEST, Manifest(files, {"format": _FORMAT, "step": step}).to_bytes())
+
+
+def _write(path: Path, data: bytes) -> Entry:
+    with path.open("xb") as handle:
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+    return entry_of(data)
+
+
+def _serialize(tensors: Mapping[str, Tensor]) -> bytes:
+    """Safetensors bytes; tied tensors (which the format refuses) are written once for each name."""
+    plain: Tensors = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        pointer = own.untyped_storage().data_ptr()
+        plain[name] = own.clone() if pointer in seen else own
+        seen.add(pointer)
+    return safetensors.torch.save(plain)
+
+
+def _parse(data: bytes, path: Path) -> Tensors:
+    _check_header(data[:4096], len(data), path)
+    try:
+        return safetensors.torch.load(data)
+    except (safetensors.SafetensorError, ValueError, RuntimeError, KeyError, AssertionError, TypeError) as error:
+        raise data_error(f"not a sound safetensors file: {error}", file=path) from error
+
+
+def _check_header(head: bytes, size: int, path: Path) -> None:
+    """Refuse, before the file is read as a whole, what cannot be safetensors."""
+    if size == 0:
+        raise data_error("empty file where weights are expected", file=path)
+    length = struct.unpack("<Q", head[:8])[0] if len(head) >= 8 else 0
+    if head[8:9] == b"{" and 2 <= length <= min(size - 8, _MAX_HEADER):
+        return
+    if is_pickle(head, text=True):
+        raise data_error("this is a pickle, which can run code when it is opened; it was not opened", file=path,
+                         hint="Convert it to safetensors where you trust it.")
+    if not any(head):
+        raise data_error("all zeros where weights are expected: the file was never written to the end", file=path)
+    if head[8:9] == b"{":
+        raise data_error(f"damaged or cut off: a header of {length:,} bytes in a file of {size:,}", file=path)
+    raise data_error("not a safetensors file", file=path)
+
+
+def _whole(folder: Path) -> list[Path]:
+    """Checkpoint folders, oldest step first (whether they verify is another question)."""
+    try:
+        return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=_age)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise cannot_read(folder, error) from error
+
+
+def _age(path: Path) -> tuple[int, int]:
+    """Order of saving: the step, then how often that step was saved before."""
+    match = _NAME.fullmatch(path.name)
+    return (int(match[1]), int(match[2] or 0)) if match else (-1, 0)
+
+
+def _free_name(folder: Path, step: int) -> Path:
+    """A name nobody has: replacing a folder by another cannot be done in one step, so a second save gets a suffix."""
+    taken = [path for path in _whole(folder) if _age(path)[0] == step]
+    return folder / (f"step-{step:08d}.{_age(taken[-1])[1] + 1}" if taken else f"step-{step:08d}")
+
+
+def _prune(folder: Path, newest: Path, keep: int, protect: Collection[str]) -> None:
+    """Remove all but ``newest``, the last save of each of the ``keep - 1`` steps before it, and the protected."""
+    whole = _whole(folder)
+    before = {_age(path)[0]: path for path in whole[:whole.index(newest) + 1]}  # the last save of each step
+    kept = {before[step] for step in sorted(before)[-keep:]}
+    for path in whole:
+        if path in kept or path.name in protect:
+            continue
+        gone = folder / f"{_GONE}{path.name}.{os.getpid()}"
+        os.rename(path, gone)  # under its own name, half of it might look whole
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _split(values: Mapping[str, Any], prefix: str, tensors: Tensors) -> dict[str, Json]:
+    """Put the tensors among ``values`` into ``tensors`` under ``prefix``; return the rest."""
+    tensors.update({prefix + str(key): value for key, value in values.items() if isinstance(value, Tensor)})
+    return {str(key): value for key, value in values.items() if not isinstance(value, Tensor)}
+
+
+def _shape(tensor: Tensor) -> str:
+    return " x ".join(str(size) for size in tensor.shape) or "a scalar"

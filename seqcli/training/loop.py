@@ -1,0 +1,224 @@
+"""The training loop: a generator of step events. Measuring, saving and showing are the caller's.
+
+The loss is (sum, number of targets); gradients of the sums are added up and divided once, by the targets of the whole
+optimizer step, so accumulated batches (and, later, the shares of several processes) give the gradient of one big batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from seqcli.batching.batch import Batch
+from seqcli.batching.order import epoch_batches
+from seqcli.errors import ExitCode, UserError
+from seqcli.recipe.schema import TrainingConfig
+from seqcli.tasks.base import Data, Task
+from seqcli.training.checkpoint import pack_optimizer, restore_rng, rng_state, unpack_optimizer
+from seqcli.training.optim import build_optimizer
+from seqcli.training.schedules import build_schedule
+
+Tensors = dict[str, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """One optimizer step: ``loss`` in nats a target, ``gradient_norm`` before clipping, ``positions`` trained on."""
+
+    step: int
+    epoch: int
+    batch: int
+    batches: int
+    loss: float
+    targets: int
+    positions: int
+    gradient_norm: float
+    learning_rate: float
+    seconds: float
+
+    @property
+    def epoch_done(self) -> bool:
+        """True for the last step of an epoch."""
+        return self.batch == self.batches
+
+
+class Trainer:
+    """Model, optimizer, schedule and the place in the data; all of it goes into a checkpoint and comes back."""
+
+    def __init__(self, task: Task, model: nn.Module, data: Data, config: TrainingConfig, device: torch.device) -> None:
+        self.task, self.data, self.config, self.device = task, data, config, device
+        self.model = model.to(device)
+        self.optimizer = build_optimizer(config.optimizer, self.model)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.step = 0
+        self.epoch = 0
+        self.batch = 0
+        self._order: list[NDArray[np.int64]] = self._epoch_order()
+        steps_an_epoch = -(-len(self._order) // config.accumulate)
+        self.total_steps = min(config.epochs * steps_an_epoch, config.max_steps or config.epochs * steps_an_epoch)
+        self.schedule = build_schedule(config.schedule, self.total_steps)
+        self.precision = resolve_precision(config.precision, device)
+        self.average = None if config.ema is None else [p.detach().clone() for p in self.model.parameters()]
+
+    def steps(self) -> Iterator[StepEvent]:
+        """Train until the epochs or the steps of the recipe are through, one event an optimizer step.
+
+        Raises:
+            UserError: the loss or the gradient is not a number; nothing was updated, the batch's lines are named (1).
+        """
+        while not self.finished:
+            yield self._step()
+
+    @property
+    def finished(self) -> bool:
+        """True when there is nothing left to train."""
+        return self.step >= self.total_steps or self.epoch >= self.config.epochs
+
+    def _step(self) -> StepEvent:
+        began = time.perf_counter()
+        self.model.train()
+        rate = self.schedule.factor(self.step)
+        for group, base in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = base * rate
+        self.optimizer.zero_grad(set_to_none=True)
+        chosen = self._order[self.batch : self.batch + self.config.accumulate]
+        loss_sum, targets, positions = 0.0, 0, 0
+        for rows in chosen:
+            batch = self.data.batch(rows).to(self.device)
+            loss, count = self._loss(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            loss_sum += float(loss.detach())
+            targets += count
+            positions += batch.positions
+        norm = self._clip(targets)
+        if not np.isfinite(loss_sum) or not np.isfinite(norm):
+            raise self._not_a_number(loss_sum, chosen)
+        self.optimizer.step()
+        self.step += 1
+        self.batch += len(chosen)
+        self._update_average()
+        event = StepEvent(
+            self.step, self.epoch, self.batch, len(self._order), loss_sum / max(1, targets), targets, positions, norm,
+            self.optimizer.param_groups[0]["lr"], time.perf_counter() - began,
+        )
+        if event.epoch_done:
+            self.epoch, self.batch = self.epoch + 1, 0
+            self._order = self._epoch_order()
+        return event
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, int]:
+        with autocast(self.precision, self.device):
+            return self.task.loss(self.model, batch)
+
+    def _clip(self, targets: int) -> float:
+        """Divide the summed gradients by the targets, clip, and return the norm before clipping."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))) / max(1, targets)
+        norm = float(total)
+        limit = self.config.clip_norm
+        scale = 1.0 / max(1, targets)
+        if limit is not None and norm > limit:
+            scale *= limit / norm
+        torch._foreach_mul_(gradients, scale)
+        return norm
+
+    def _not_a_number(self, loss: float, chosen: list[NDArray[np.int64]]) -> UserError:
+        places = [self.data.split.place(int(row)) for rows in chosen for row in rows]
+        shown = ", ".join(places[:5]) + (f" and {len(places) - 5} more" if len(places) > 5 else "")
+        what = "loss" if not np.isfinite(loss) else "gradient"
+        return UserError(
+            f"the {what} is not a number at step {self.step + 1} (batch: {shown}); nothing was updated",
+            code=ExitCode.FAILURE, hint="Lower training.optimizer.lr, or set training.clip_norm.",
+        )
+
+    def _epoch_order(self) -> list[NDArray[np.int64]]:
+        batch = self.config.batch
+        return epoch_batches(self.data.lengths, tokens=batch.tokens, sequences=batch.sequences, seed=self.config.seed,
+                             epoch=self.epoch)
+
+    def _update_average(self) -> None:
+        if self.average is None:
+            return
+        decay = min(self.config.ema or 0.0, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[nn.Module]:
+        """The model to measure and keep: with the averaged weights in place where the recipe asks for them."""
+        if self.average is None:
+            yield self.model
+            return
+        parameters = [p.data for p in self.model.parameters()]
+        current = [p.clone() for p in parameters]
+        torch._foreach_copy_(parameters, self.average)
+        try:
+            yield self.model
+        finally:
+            torch._foreach_copy_(parameters, current)
+
+    def state(self) -> tuple[Tensors, dict[str, Any]]:
+        """Everything a checkpoint keeps: tensors by file, and JSON."""
+        optimizer_tensors, optimizer_state = pack_optimizer(self.optimizer)
+        random_tensors, random_state = rng_state()
+        with self.averaged() as model:
+            kept = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        tensors = {"model": kept, "optimizer": optimizer_tensors, "random": random_tensors}
+        if self.average is not None:  # "model" is then the average, and these are the weights training goes on with
+            tensors["training"] = {name: value.detach() for name, value in self.model.state_dict().items()}
+        state = {
+            "step": self.step, "epoch": self.epoch, "batch": self.batch, "optimizer": optimizer_state,
+            "random": random_state, "schedule": self.schedule.state(),
+        }
+        return tensors, state
+
+    def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave: the next steps are those an uninterrupted training would have made."""
+        self.model.load_state_dict(dict(tensors.get("training", tensors["model"])))
+        if self.average is not None:
+            for average, (name, _) in zip(self.average, self.model.named_parameters(), strict=True):
+                average.copy_(tensors["model"][name])
+        unpack_optimizer(self.optimizer, tensors["optimizer"], state["optimizer"])
+        self.schedule.restore(state["schedule"])
+        self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
+        self._order = self._epoch_order()
+        restore_rng(tensors["random"], state["random"])
+
+
+def resolve_precision(wanted: str, device: torch.device) -> str:
+    """``auto`` -> bf16 on a GPU that computes in it, else fp32 (a CPU gains little or loses, see the benchmarks)."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def autocast(precision: str, device: torch.device) -> Any:
+    """Context in which matrix products run in ``precision``."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def choose_device(wanted: str) -> torch.device:
+    """``auto`` takes a GPU where there is one.
+
+    Raises:
+        UserError: the device asked for is not there (2).
+    """
+    from seqcli.errors import usage_error
+
+    available: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True,
+    }
+    if wanted == "auto":
+        return torch.device(next(name for name, there in available.items() if there()))
+    if wanted not in available:
+        raise usage_error(f"unknown device '{wanted}'", hint="Known: auto, cpu, cuda, mps.")
+    if not available[wanted]():
+        raise usage_error(f"no {wanted} device on this machine", hint="Use --device auto or cpu.")
+    return torch.device(wanted)
