@@ -56,7 +56,7 @@ def command(
                 scoring.show_sentence(None, request)
             else:
                 scoring.show_sentence(score, request)
-                signature = f"{score.name}|{score.signature}"
+                signature = scoring.head(score)
             count += 1
         rows.warn_of_empty_lines()
         console.note(f"{signature}, one score for each of {count:,} lines")
