@@ -13,7 +13,7 @@ from seqcli.errors import UserError, io_error
 
 
 def cache_folder() -> Path:
-    """Folder for downloads and encoded corpora: ``SEQCLI_CACHE``, else ``XDG_CACHE_HOME/seqcli``, else ``~/.cache/seqcli``."""
+    """Folder of downloads and encoded corpora: ``SEQCLI_CACHE``, ``XDG_CACHE_HOME/seqcli`` or ``~/.cache/seqcli``."""
     if own := os.environ.get("SEQCLI_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seqcli"

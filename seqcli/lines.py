@@ -46,11 +46,11 @@ def open_binary(source: str | os.PathLike[str] | None) -> Iterator[IO[bytes]]:
         return
     path = Path(cast("str | os.PathLike[str]", source))
     try:
-        handle = cast("IO[bytes]", gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
+        opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
     except OSError as error:
         raise _cannot_read(path, error) from error
-    with handle:
-        yield handle
+    with opened:
+        yield cast("IO[bytes]", opened)
 
 
 def read_lines(
@@ -81,6 +81,43 @@ def read_lines(
                 return
             number += 1
             yield number, decode_line(raw, name, number, on_invalid=on_invalid, max_line=max_line)
+
+
+def read_batches(
+    source: str | os.PathLike[str] | None,
+    *,
+    on_invalid: OnInvalid = "strict",
+    max_line: int = DEFAULT_MAX_LINE,
+    block: int = 2**18,
+) -> Iterator[list[str]]:
+    """Yield the lines that are there now, as a list, and wait only when there is none.
+
+    A line typed into a pipe comes at once and alone; a file comes in blocks. Rules and errors are those of
+    `read_lines`.
+    """
+    name = source_name(source)
+    with open_binary(source) as handle:
+        number, rest = 1, b""
+        while True:
+            try:
+                data = handle.read1(block)  # type: ignore[attr-defined]
+            except (OSError, EOFError) as error:
+                raise _cannot_read(name, error) from error
+            ready, newline, tail = data.rpartition(b"\n")
+            if newline:
+                raws = (rest + ready).split(b"\n")
+                rest = tail
+            else:
+                rest += data
+                raws = [rest] if not data and rest else []
+                if len(rest) > max_line + 2:
+                    raws = [rest]
+            if raws:
+                yield [decode_line(raw + b"\n", name, number + index, on_invalid=on_invalid, max_line=max_line)
+                       for index, raw in enumerate(raws)]
+                number += len(raws)
+            if not data:
+                return
 
 
 def decode_line(raw: bytes, name: str, number: int, *, on_invalid: OnInvalid = "strict",

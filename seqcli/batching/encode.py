@@ -38,7 +38,8 @@ class Pieces(Protocol):
     A field is a list of strings, or a float array [T, width]. Must be picklable.
     """
 
-    def __call__(self, example: Example) -> Iterable[Fields]: ...
+    def __call__(self, example: Example) -> Iterable[Fields]:
+        """The fields of one example."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,18 +86,12 @@ def validate(
     as_json: _Json = False,
 ) -> None:
     """Check recipes: every error of every file, one a line with its place; exit code 2 if there is one."""
-    from seqcli.recipe.load import load_recipe
+    from seqcli.recipe.quick import surely_valid
 
     reports: list[dict[str, Any]] = []
     wrong: list[UserError] = []
     for source in sources:
-        errors: tuple[UserError, ...] = ()
-        try:
-            load_recipe(source, overrides or ())
-        except UserErrors as several:
-            errors = several.errors
-        except UserError as one:
-            errors = (one,)
+        errors = () if not overrides and surely_valid(source) else _errors(source, overrides or ())
         wrong += errors
         reports.append({"file": source, "ok": not errors, "errors": [_as_dict(error) for error in errors]})
         if not errors and not as_json:
@@ -105,6 +100,20 @@ def validate(
         console.emit_json(reports)
     if wrong:
         raise UserErrors(wrong)
+
+
+def _errors(source: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
+    from seqcli.recipe.load import load_recipe
+    from seqcli.recipe.quick import remember_schema
+
+    try:
+        load_recipe(source, overrides)
+        remember_schema()
+    except UserErrors as several:
+        return several.errors
+    except UserError as one:
+        return (one,)
+    return ()
 
 
 def _as_dict(error: UserError) -> dict[str, Any]:

@@ -5,6 +5,8 @@ Shapes: B sequences, T positions, D input, H state.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -56,7 +58,7 @@ def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
         lstm = nn.LSTM(input_dim, config.dim, batch_first=True)
         _initialise(lstm)
         with torch.no_grad():  # forget bias 1: remember at first (Jozefowicz et al. 2015)
-            lstm.bias_ih_l0[config.dim : 2 * config.dim] = 1.0
+            cast(Tensor, lstm.bias_ih_l0)[config.dim : 2 * config.dim] = 1.0
         return lstm
     if isinstance(config, GRUConfig):
         gru = nn.GRU(input_dim, config.dim, batch_first=True)
@@ -65,12 +67,13 @@ def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
     rnn = nn.RNN(input_dim, config.dim, nonlinearity=config.activation, batch_first=True)
     _initialise(rnn)
     if config.activation == "relu":  # Le, Jaitly and Hinton 2015
-        nn.init.eye_(rnn.weight_hh_l0)
+        nn.init.eye_(cast(Tensor, rnn.weight_hh_l0))
     return rnn
 
 
 def _initialise(layer: nn.RNNBase) -> None:
     """Xavier for the input weights, orthogonal for each gate's recurrent weights, zero biases."""
+    weight: Tensor
     for name, weight in layer.named_parameters():
         if name.startswith("weight_ih"):
             nn.init.xavier_uniform_(weight)

@@ -5,6 +5,8 @@ Shapes: U words, C characters (0 is padding, after the word), E character vector
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -36,15 +38,17 @@ class CharacterCNN(nn.Module):
         """Vectors [U, output_dim] of words given as character ids."""
         embedding = nn.functional.dropout(self.embedding.weight, self.dropout, self.training)
         real_UC = characters_UC != 0
-        parts = [self._convolve(characters_UC, real_UC, embedding, width, index) for index, width in enumerate(self.widths)]
+        parts = [self._convolve(characters_UC, real_UC, embedding, width, cast(nn.Linear, filters))
+                 for width, filters in zip(self.widths, self.filters, strict=True)]
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
-    def _convolve(self, characters_UC: Tensor, real_UC: Tensor, embedding: Tensor, width: int, index: int) -> Tensor:
-        filters = self.filters[index]
+    def _convolve(
+        self, characters_UC: Tensor, real_UC: Tensor, embedding: Tensor, width: int, filters: nn.Linear
+    ) -> Tensor:
         words, length = characters_UC.shape
         vocabulary, dim = embedding.shape
         # table[k * vocabulary + c] = what character c adds at offset k of the filter
-        table = torch.einsum("ve,fke->kvf", embedding, filters.weight.view(-1, width, dim)).reshape(width * vocabulary, -1)
+        table = torch.einsum("ve,fke->kvf", embedding, filters.weight.view(-1, width, dim)).flatten(0, 1)
         padded = nn.functional.pad(characters_UC, ((width - 1) // 2, width // 2))
         windows_UCW = padded.unfold(1, width, 1) + torch.arange(width, device=padded.device) * vocabulary
         scores = nn.functional.embedding_bag(windows_UCW.reshape(words * length, width), table, mode="sum")

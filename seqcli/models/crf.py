@@ -71,7 +71,8 @@ def forward_backward(
         forward_TBK[step] = alpha
     ended = (alpha * last_K).sum(-1, keepdim=True)
     real = inside_TB1.squeeze(-1)
-    log_z_B = ((scale_TB1.log() + peak_TB1).squeeze(-1) * real).sum(0) + shift * (lengths_B - 1) + ended.log().squeeze(-1)
+    log_z_B = ((scale_TB1.log() + peak_TB1).squeeze(-1) * real).sum(0) + shift * (lengths_B - 1)
+    log_z_B = log_z_B + ended.log().squeeze(-1)
 
     back_KK = step_KK.t().contiguous()
     marginals_TBK = torch.zeros_like(evidence_TBK)

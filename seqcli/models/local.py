@@ -28,7 +28,8 @@ class WindowEncoder(nn.Module):
         length = x_BTD.size(1)
         x_BTD = x_BTD * real_positions(lengths_B, length).unsqueeze(-1)
         padded = nn.functional.pad(x_BTD, (0, 0, self.left, self.right))
-        window = torch.cat([padded[:, offset : offset + length] for offset in range(self.left + 1 + self.right)], dim=-1)
+        width = self.left + 1 + self.right
+        window = torch.cat([padded[:, offset : offset + length] for offset in range(width)], dim=-1)
         return self.dropout(torch.relu(self.dense(window)))
 
 

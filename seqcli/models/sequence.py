@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from seqcli.models.embedders import InputSizes, Inputs
+from seqcli.models.embedders import Inputs, InputSizes
 from seqcli.models.heads import LabelSpace
 from seqcli.recipe import registry
 from seqcli.recipe.schema import ModelConfig

@@ -25,7 +25,7 @@ def read_vectors(path: Path, dim: int, wanted: Container[str] | None) -> dict[st
         parts = line.rstrip(" ").split(" ")
         if number == 1 and len(parts) == 2 and all(part.isdigit() for part in parts):
             if int(parts[1]) != dim:
-                raise data_error(f"vectors have {parts[1]} values, the recipe's embedder.dim is {dim}", file=path, line=1)
+                raise data_error(f"vectors have {parts[1]} values, embedder.dim is {dim}", file=path, line=1)
             continue
         if len(parts) <= dim:
             raise data_error(f"expected a word and {dim} values, found {len(parts) - 1} values", file=path, line=number,

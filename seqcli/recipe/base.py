@@ -18,6 +18,19 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        result = handler(schema)
+        _mark_rules(cls, handler.resolve_ref_schema(result))
+        return result
+
+
+def _mark_rules(config: type[BaseModel], definition: JsonSchemaValue) -> None:
+    """Mark a class whose validators say more than its JSON Schema (unless it has put the rule there as if/then)."""
+    validators = config.__pydantic_decorators__
+    if (validators.model_validators or validators.field_validators) and "if" not in definition:
+        definition["$comment"] = "rules of several options together are checked by 'seqcli recipes validate'"
+
 
 class Component(Config):
     """A section that chooses a component by its ``kind`` (a subclass sets ``kind: Literal[...]``)."""
@@ -50,6 +63,7 @@ class Slot:
             config.model_rebuild()
             alternative = handler.resolve_ref_schema(handler(config.__pydantic_core_schema__))
             # A default makes 'kind' optional in Python; in a recipe it is what chooses the alternative.
+            _mark_rules(config, alternative)
             required = ["kind", *(name for name in alternative.get("required", ()) if name != "kind")]
             alternatives.append({**alternative, "required": required})
         return {"oneOf": alternatives, "discriminator": {"propertyName": "kind"}}

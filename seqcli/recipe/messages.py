@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import ValidationError
 
 from seqcli.errors import UserError, did_you_mean
-from seqcli.recipe.sections import class_at, field_at
+from seqcli.recipe.sections import class_at, field_at, places_of
 from seqcli.recipe.tree import Node
 
 Path = tuple[str | int, ...]
@@ -145,7 +145,10 @@ def _unknown_key(problem: _Problem, root: Node, overrides: list[Override]) -> tu
         return (f"unknown key for the kind '{kind}' that --set {changed.text} asks for",
                 f"Set the whole section: --set '{where}={{kind: {kind}, ...}}'.")
     known = list(section.model_fields)
-    return "unknown key", did_you_mean(str(name), known) or f"Known here: {', '.join(known)}."
+    hint = did_you_mean(str(name), known)
+    if hint is None and len(places := list(places_of(str(name), values))) == 1:
+        hint = f"Did you mean '{places[0]}'?"
+    return "unknown key", hint or f"Known here: {', '.join(known)}."
 
 
 def _missing(problem: _Problem, dotted: str, root: Node) -> UserError:

@@ -30,13 +30,15 @@ REGISTRY: dict[str, dict[str, Entry]] = {
     "task": {
         "tagging": Entry("seqcli.recipe.tasks:TaggingConfig", "seqcli.tasks.tagging:TaggingTask"),
     },
-    "tokenizer": _entries("text", "text.tokenizers", {
-        "whitespace": ("WhitespaceConfig", "WhitespaceTokenizer"),
-        "words": ("WordsConfig", "WordsTokenizer"),
-        "characters": ("CharactersConfig", "CharactersTokenizer"),
-        "bytes": ("BytesConfig", "BytesTokenizer"),
-        "sentencepiece": ("SentencePieceConfig", "SentencePieceTokenizer"),
-    }),
+    "tokenizer": {
+        **_entries("text", "text.tokenizers", {
+            "whitespace": ("WhitespaceConfig", "Whitespace"),
+            "characters": ("CharactersConfig", "Characters"),
+            "bytes": ("BytesConfig", "Bytes"),
+        }),
+        "words": Entry("seqcli.recipe.text:WordsConfig", "seqcli.text.words:Words"),
+        "sentencepiece": Entry("seqcli.recipe.text:SentencePieceConfig", "seqcli.text.pieces:SentencePieces"),
+    },
     "embedder": _entries("embedders", "models.embedders", {
         "tokens": ("TokensConfig", "TokenEmbedder"),
         "frames": ("FramesConfig", "FrameEmbedder"),

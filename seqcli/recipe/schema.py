@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from seqcli.recipe.base import Component, Config, Slot
 from seqcli.recipe.data import DataConfig
@@ -53,8 +53,16 @@ class TrainingConfig(Config):
     keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept while training, beside the best")
 
 
+_TOKENS_EMBEDDER: dict[str, Any] = {
+    "properties": {"model": {"properties": {"embedder": {"properties": {"kind": {"const": "tokens"}}}}}}}
+
+
 class Recipe(Config):
     """Everything that decides a training: data, text, model, training."""
+
+    # What _text_for_tokens checks, said in JSON Schema.
+    model_config = ConfigDict(json_schema_extra={
+        "if": _TOKENS_EMBEDDER, "then": {"required": ["text"], "properties": {"text": {"type": "object"}}}})
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the runs it makes")
     description: str = Field("", description="what the recipe is for, in one line")

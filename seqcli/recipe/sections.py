@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
@@ -59,6 +59,23 @@ def field_at(path: Sequence[str | int], values: Any) -> FieldInfo | None:
         return None
     section = class_at(path[:-1], values)
     return None if section is None else section.model_fields.get(str(path[-1]))
+
+
+def places_of(name: str, values: Any) -> Iterator[str]:
+    """Dotted paths of every option called ``name`` in the sections of a recipe with these values."""
+    from seqcli.recipe.schema import Recipe
+
+    open_sections: list[tuple[str, type[Config], Any]] = [("", Recipe, values)]
+    while open_sections:
+        path, section, held = open_sections.pop()
+        if name in section.model_fields:
+            yield path + name
+        for key, field in section.model_fields.items():
+            value = held.get(key) if isinstance(held, Mapping) else None
+            if value is None and isinstance(default := field.get_default(), Component):
+                value = {"kind": default.kind}
+            if child := section_class(field, value):
+                open_sections.append((f"{path}{key}.", child, value))
 
 
 def default_kind(path: Sequence[str], values: Any) -> str | None:

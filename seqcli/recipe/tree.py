@@ -221,7 +221,7 @@ def _syntax_error(source: Source, error: yaml.YAMLError) -> UserError:
         hint = "A text with ': ' in it is put in quotes; otherwise look at the indentation."
     elif "cannot start any token" in problem:
         hint = "A text that begins with this character is put in quotes."
-    elif context_mark is not None and "flow" in str(getattr(error, "context", "")):
+    elif context_mark is not None and source.text[context_mark.index: context_mark.index + 1] in ("[", "{"):
         opened = source.position(context_mark.index)
         hint = f"Is the bracket of line {opened[0]}, column {opened[1]} closed?"
     return source.error(f"not valid YAML: {problem}", mark.index, hint)

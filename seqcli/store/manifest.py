@@ -56,16 +56,16 @@ class Manifest:
         """
         try:
             body = json.loads(data)
-            files = {name: Entry(entry["size"], entry["sha256"]) for name, entry in body["files"].items()}
-            manifest = Manifest(files, body["about"])
+            files = {name: Entry(int(entry["size"]), str(entry["sha256"])) for name, entry in body["files"].items()}
+            manifest = Manifest(files, dict(body["about"]))
             same = manifest.to_bytes() == data
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise data_error("not a manifest, or a damaged one", file=file) from error
         if not same:
             raise data_error("the manifest was changed or damaged after it was written", file=file)
-        for name in files:
-            if not is_plain_name(name):
-                raise data_error(f"the manifest names '{name}', which is no file of this folder", file=file)
+        for name, entry in files.items():
+            if not is_plain_name(name) or entry.size < 0:
+                raise data_error(f"the manifest names {name!r}, which is no file of this folder", file=file)
         return manifest
 
 

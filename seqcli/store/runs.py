@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
+import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seqcli.errors import UserError, data_error, did_you_mean, io_error, usage_error
-from seqcli.files import cannot_write
+from seqcli.files import cannot_write, fsync_folder
 from seqcli.store.manifest import (
     MANIFEST,
     Manifest,
@@ -32,6 +34,8 @@ FORMAT = "seqcli model 1"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[1-9]\d{0,8}")
 _LOCK = ".lock"
+_STAGE = ".half-"
+_STALE_SECONDS = 24 * 3600
 _MAX_REPORT = 16 * 2**20
 
 
@@ -171,17 +175,39 @@ class Run:
         except OSError as error:
             raise cannot_write(path, error) from error
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-                raise usage_error(f"{self} is in use by process {holder}",
-                                  hint="Wait for it or stop it; a new training gets a version of its own.") from error
-            except OSError as error:
-                raise cannot_write(path, error) from error
+            for wait in (0.02, 0.05, 0.1, None):  # `in_use` holds it for an instant
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if wait is None:
+                        raise usage_error(
+                            f"{self} is in use by process {_holder(descriptor)}",
+                            hint="Wait for it or stop it; a new training gets a version of its own.") from error
+                    time.sleep(wait)
+                except OSError as error:
+                    raise cannot_write(path, error) from error
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"{os.getpid()}\n".encode())
             yield
+        finally:
+            os.close(descriptor)
+
+
+    @property
+    def in_use(self) -> bool:
+        """True while another process holds the run."""
+        try:
+            import fcntl
+
+            descriptor = os.open(self.path / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        except (ImportError, OSError):
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        except OSError:
+            return True
         finally:
             os.close(descriptor)
 
@@ -217,6 +243,44 @@ class Store:
         except OSError as error:
             raise cannot_write(folder, error) from error
 
+    @contextmanager
+    def staging(self, name: str) -> Iterator[Path]:
+        """A hidden folder to build a run of ``name`` in; what is not adopted by the end is removed.
+
+        Raises:
+            UserError: the folder cannot be made (74).
+        """
+        folder = self.root / name
+        stage = folder / f"{_STAGE}{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            stage.mkdir(parents=True)
+            for left in folder.glob(f"{_STAGE}*"):  # of a process that was killed long ago
+                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        try:
+            yield stage
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+            with suppress(OSError):  # goes only when it is empty
+                folder.rmdir()
+
+    def adopt(self, stage: Path, name: str) -> Run:
+        """Make a folder from `staging` the next version of ``name``, all at once.
+
+        Raises:
+            UserError: it cannot be renamed (74).
+        """
+        run = self.create(name)
+        try:
+            fsync_folder(stage)
+            os.rename(stage, run.path)  # over the empty folder that reserved the number
+            fsync_folder(run.path.parent)
+        except OSError as error:
+            raise cannot_write(run.path, error) from error
+        return run
+
     def runs(self) -> list[Run]:
         """Every run of the store, by name and version."""
         try:
@@ -232,23 +296,25 @@ class Store:
         return [Run(self.root / name / str(version), name, version) for version in self._versions(name)]
 
     def newest_unfinished(self, name: str) -> Run | None:
-        """The newest version of ``name`` whose training did not come to its end, or None."""
-        return next((run for run in reversed(self.versions(name)) if not run.finished), None)
+        """The newest version of ``name`` whose training began and did not come to its end, or None."""
+        begun = (run for run in reversed(self.versions(name)) if run.recipe_path.is_file())
+        return next((run for run in begun if not run.finished), None)
 
     def resolve(self, ref: str | None, *, task_kinds: Collection[str] | None = None, finished: bool = True) -> Run:
         """The run that ``ref`` means.
 
         Args:
-            ref: ``ner`` (its newest version), ``ner@2``, the path of a run's folder, or None for the one finished last.
+            ref: ``ner`` (its newest finished version, else its newest), ``ner@2``, the path of a run's folder, or None
+                for the model finished last.
             task_kinds: the task kinds that will do; others are passed over, or refused when ``ref`` names one.
-            finished: take finished runs only.
+            finished: refuse a run whose training has not come to its end.
 
         Raises:
             UserError: there is none, or its task cannot do the verb (2); a folder that is no run (65) or missing (74).
         """
         if ref is None:
             return self._newest(task_kinds)
-        run = self._named(ref, finished) if not _looks_like_path(ref) else self._at(Path(ref))
+        run = self._named(ref) if not _looks_like_path(ref) else self._at(Path(ref))
         if finished and not run.finished:
             raise usage_error(f"the training of {run} is not finished",
                               hint=f"Go on with it: seqcli train {run.name} --resume")
@@ -264,7 +330,7 @@ class Store:
         wanted = f" for {_either(task_kinds)}" if task_kinds is not None else ""
         raise usage_error(f"no trained model{wanted} in {self.root}", hint="Train one: seqcli train ner")
 
-    def _named(self, ref: str, finished: bool) -> Run:
+    def _named(self, ref: str) -> Run:
         name, at, version = ref.partition("@")
         runs = self.versions(name) if _NAME.fullmatch(name) else []
         if not runs:
@@ -277,7 +343,7 @@ class Store:
                 have = ", ".join(str(run) for run in runs)
                 raise usage_error(f"no version '{version}' of '{name}' in {self.root}", hint=f"There is: {have}.")
             return found
-        return next((run for run in reversed(runs) if run.finished or not finished), runs[-1])
+        return next((run for run in reversed(runs) if run.finished), runs[-1])
 
     def _unknown(self, name: str) -> UserError:
         names = sorted({run.name for run in self.runs()})
@@ -319,7 +385,8 @@ def remove(run: Run) -> None:
     Raises:
         UserError: it is no run's folder (65), in use (2) or cannot be removed (74).
     """
-    if run.path.is_symlink() or not run.recipe_path.is_file():
+    begun = run.recipe_path.is_file() or (run.version and {path.name for path in run.path.iterdir()} <= {_LOCK})
+    if run.path.is_symlink() or not begun:
         raise data_error("not the folder of a model, so it stays", file=run.path)
     with run.lock():
         gone = run.path.with_name(f".gone-{run.path.name}.{os.getpid()}")
@@ -330,6 +397,10 @@ def remove(run: Run) -> None:
                 run.path.parent.rmdir()
         except OSError as error:
             raise io_error(f"cannot remove: {error.strerror or error}", file=run.path) from error
+
+
+def _holder(descriptor: int) -> str:
+    return os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
 
 
 def _looks_like_path(ref: str) -> bool:

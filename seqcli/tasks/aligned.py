@@ -60,7 +60,9 @@ class TaggedPieces:
             )
         if self.task.labels == "binary":
             tags = [tag if tag == OUTSIDE else f"{tag[0]}-{ENTITY}" for tag in tags]
-        return list(tags) if scheme == model_scheme else convert(tags, scheme, model_scheme, repair=model_scheme == "io")
+        if scheme == model_scheme:
+            return list(tags)
+        return convert(tags, scheme, model_scheme, repair=model_scheme == "io")
 
     def _cut(self, tags: Sequence[str]) -> int:
         scheme = self.model_scheme

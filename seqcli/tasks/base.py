@@ -61,6 +61,9 @@ class Task(Protocol):
     def build_model(self) -> nn.Module:
         """A new model, initialised by torch's current seed."""
 
+    def empty_model(self) -> nn.Module:
+        """A model whose weights are about to be loaded."""
+
     def data(self, split: Split) -> Data:
         """A split as batches."""
 

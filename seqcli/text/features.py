@@ -116,7 +116,7 @@ class TokenFeatures:
             characters = self._character_rows(tokens)
         affixes = None
         if self.affixes:
-            columns = [vocabulary.encode([kind.of(token) for token in tokens]) for kind, vocabulary in self.affixes.items()]
+            columns = [vocabulary.encode(map(kind.of, tokens)) for kind, vocabulary in self.affixes.items()]
             affixes = np.array(columns, np.int64).T.reshape(len(tokens), len(columns))
         return TypeArrays(words, characters, affixes)
 
@@ -124,7 +124,8 @@ class TokenFeatures:
         assert self.characters is not None
         half = MAX_CHARACTERS // 2
         rows = [
-            self.characters.encode(token if len(token) <= MAX_CHARACTERS else token[:half] + token[-half:]) for token in tokens
+            self.characters.encode(token if len(token) <= MAX_CHARACTERS else token[:half] + token[-half:])
+            for token in tokens
         ]
         padded = np.zeros((len(rows), max((len(row) for row in rows), default=1)), np.int64)
         for index, row in enumerate(rows):
@@ -144,7 +145,9 @@ class TokenFeatures:
         return names
 
     @classmethod
-    def load(cls, folder: Path, *, lowercase: bool, characters: bool, affix_kinds: Sequence[AffixKind]) -> TokenFeatures:
+    def load(
+        cls, folder: Path, *, lowercase: bool, characters: bool, affix_kinds: Sequence[AffixKind]
+    ) -> TokenFeatures:
         """Read what `save` wrote. Raises UserError (65) for a damaged file."""
         return cls(
             Vocabulary.load(folder / "vocabulary.txt"),

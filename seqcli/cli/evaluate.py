@@ -1,0 +1,89 @@
+"""The verb ``evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seqcli.cli import console
+
+if TYPE_CHECKING:
+    from seqcli.pipeline.evaluate import Evaluation
+
+EPILOG = """Examples:
+
+\b
+  seqcli evaluate ner
+  seqcli evaluate ner@2 my/test.conll --errors errors.tsv"""
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A trained model: NAME, NAME@VERSION or a run folder.")],
+    data: Annotated[list[str] | None, typer.Argument(help="Files in the format the model was trained on; "
+                                                     "without any, the test split of its own data.")] = None,
+    split: Annotated[str, typer.Option("--split", help="Split of its own data: train, dev or test.")] = "test",
+    format_: Annotated[str | None, typer.Option("--format", help="Format of the files, where it is another.")] = None,
+    errors: Annotated[str | None, typer.Option(
+        "--errors", metavar="FILE", help="Write a row for each error (TSV): boundary, type, missed, spurious.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")] = False,
+    runs: Annotated[str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.",
+                                             envvar="SEQCLI_RUNS")] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Measure a trained model on a data set."""
+    from seqcli.cli.choices import choice
+    from seqcli.store.runs import Store
+
+    choice("--split", split, ("train", "dev", "test"))
+    if format_ is not None:
+        choice("--format", format_, ("conll", "conllu", "inline", "tsv", "jsonl"))
+    run = Store(runs).resolve(model)
+    from seqcli.pipeline.evaluate import evaluate
+
+    found = evaluate(run, data or None, split=split, device=device, data_format=format_, with_errors=errors is not None)
+    if found.unseen:
+        console.warn(f"labels the model does not know (each is counted as an error): {', '.join(found.unseen)}")
+    if errors is not None:
+        _write_errors(Path(errors), found)
+    if as_json:
+        console.emit_json({
+            "model": found.run, "data": found.data, "score": found.score.as_json(), "scores": found.scores,
+            **({"accuracy": found.accuracy.as_json()} if found.accuracy else {}),
+        })
+        return
+    for line in _lines(found):
+        console.emit(line)
+
+
+def _lines(found: Evaluation) -> list[str]:
+    """The score with its signature, then a table by type where there are types."""
+    counts: dict[str, Any] = dict(found.score.counts)
+    lines = [found.score.format()]
+    if "types" not in counts:
+        lines.append(f"{counts['correct']:,} of {counts['total']:,} tokens right, {counts['correct_sequences']:,} of "
+                     f"{counts['sequences']:,} sentences without an error")
+        return lines
+    lines.append("")
+    rows = [_row(name, part) for name, part in counts["types"].items()]
+    header = ("type", "precision", "recall", "F1", "correct", "gold", "predicted")
+    lines += console.table([*rows, _row("all", counts)], header, right=range(1, 7))
+    lines.append("")
+    lines.append(f"accuracy {counts['accuracy']:.2f} ({counts['correct_tokens']:,} of {counts['tokens']:,} tokens)")
+    return lines
+
+
+def _row(name: str, part: dict[str, Any]) -> tuple[str, ...]:
+    return (name, f"{part['precision']:.2f}", f"{part['recall']:.2f}", f"{part['f1']:.2f}",
+            f"{part['correct']:,}", f"{part['gold']:,}", f"{part['predicted']:,}")
+
+
+def _write_errors(path: Path, found: Evaluation) -> None:
+    from seqcli.files import atomic_write_text
+    from seqcli.pipeline.evaluate import ERROR_COLUMNS
+
+    table = (ERROR_COLUMNS, *found.errors)
+    rows = ["\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) for row in table]
+    atomic_write_text(path, "".join(row + "\n" for row in rows))
+    console.note(f"{len(found.errors):,} errors in {path}")

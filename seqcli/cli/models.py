@@ -1,0 +1,287 @@
+"""``seqcli models``: what lies in the store."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from seqcli.cli import console
+from seqcli.errors import UserError, data_error, usage_error
+from seqcli.store.runs import Run, Store, remove
+
+EPILOG = """Examples:
+
+\b
+  seqcli models ls
+  seqcli models pack ner@2 -o ner.tar.gz"""
+
+command = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, epilog=EPILOG,
+    help="List, show, remove, copy, pack and unpack trained models.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Runs = Annotated[
+    Path | None, typer.Option("--runs", metavar="FOLDER", help="The store (default: $SEQCLI_RUNS, else runs).")]
+Ref = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A name (its newest finished version), name@version, or a folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
+
+
+def _examples(*lines: str) -> str:
+    return "\n".join(["Examples:", "", "\b", *(f"  seqcli models {line}" for line in lines)])
+
+
+@command.command("ls", epilog=_examples("ls", "ls --json | jq -r '.[].model'"))
+def list_models(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only the versions of this name.")] = None,
+    runs: Runs = None, as_json: AsJson = False,
+) -> None:
+    """List the models: task, state, score, size and age."""
+    store = Store(runs)
+    found = store.runs() if name is None else store.versions(name)
+    rows = [_summary(run) for run in found]
+    if as_json:
+        console.emit_json(rows)
+        return
+    if not rows:
+        console.note(f"no models in {store.root}" if name is None else f"no models named '{name}' in {store.root}")
+        return
+    table = [(row["model"], row["task"] or "-", row["state"], _score_text(row["score"]), _size_text(row["bytes"]),
+              _age_text(row["modified"])) for row in rows]
+    for line in console.table(table, ("MODEL", "TASK", "STATE", "SCORE", "SIZE", "AGE"), right=(4,)):
+        console.emit(line)
+
+
+@command.command("show", epilog=_examples("show ner", "show ner@2 --json"))
+def show(model: Ref, runs: Runs = None, as_json: AsJson = False) -> None:
+    """Show one model: recipe, scores, files, environment."""
+    run = Store(runs).resolve(model, finished=False)
+    summary = _summary(run)
+    files = _files(run)
+    recipe, environment, report = _recipe(run), _json_file(run.environment_path), run.report()
+    if as_json:
+        console.emit_json({**summary, "recipe": recipe, "report": report, "files": files, "environment": environment})
+        return
+    console.emit(f"{run}  {summary['task'] or '-'}, {summary['state']}, {_size_text(summary['bytes'])}, {run.path}")
+    _section("recipe", _recipe_rows(recipe))
+    _section("scores", [(f"{split} {score}", _number(value)) for split in ("dev", "test")
+                        for score, value in _scores(report, split).items()])
+    _section("files", [(file["name"], _size_text(file["bytes"]), file["sha256"][:12] if file["sha256"] else "-")
+                       for file in files])
+    _section("environment", [(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+                             for key, value in environment.items()])
+
+
+@command.command("rm", epilog=_examples("rm ner@1", "rm ner@1 --yes"))
+def rm(
+    model: Ref, runs: Runs = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove one version of a model, after asking."""
+    run = Store(runs).resolve(model, finished=False)
+    summary = _summary(run)
+    what = f"{run} ({summary['state']}, {_size_text(summary['bytes'])}, {run.path})"
+    if not yes:
+        if not sys.stdin.isatty():
+            raise usage_error(f"nobody to ask whether to remove {what}", hint="Say --yes.")
+        if not typer.confirm(f"Remove {what}?", err=True):
+            console.note("kept")
+            return
+    remove(run)
+    console.note(f"removed {what}")
+
+
+@command.command("cp", epilog=_examples("cp ner news-tagger", "cp ner@1 ner"))
+def cp(
+    model: Ref, name: Annotated[str, typer.Argument(metavar="NAME", help="The copy becomes its next version.")],
+    runs: Runs = None,
+) -> None:
+    """Copy a finished model to the next version of a name; prints the copy's name."""
+    from seqcli.store.archive import copy
+
+    store = Store(runs)
+    console.emit(str(copy(store.resolve(model), store, name)))
+
+
+@command.command("pack", epilog=_examples("pack ner", "pack ner@2 -o ner.tar.gz"))
+def pack(
+    model: Ref,
+    output: Annotated[Path | None, typer.Option(
+        "--output", "-o", metavar="FILE", help="The archive (default: NAME-VERSION.tar.gz here).")] = None,
+    runs: Runs = None,
+) -> None:
+    """Pack a finished model into one portable file; prints the file's name."""
+    from seqcli.store import archive
+
+    run = Store(runs).resolve(model)
+    out = output or Path(f"{run.name}-{run.version}.tar.gz" if run.version else f"{run.name}.tar.gz")
+    if out.exists():
+        raise usage_error("there already, so it stays", file=out, hint="Name another file with -o, or remove it.")
+    packed = archive.pack(run, out)
+    console.emit(str(out))
+    console.note(f"{run}: {len(packed.files)} files, {_size_text(out.stat().st_size)}")
+
+
+@command.command("unpack", epilog=_examples("unpack ner-2.tar.gz", "unpack ner-2.tar.gz --name colleague"))
+def unpack(
+    archive: Annotated[Path, typer.Argument(metavar="FILE", help="An archive that 'seqcli models pack' made.")],
+    name: Annotated[str | None, typer.Option(
+        "--name", metavar="NAME", help="Name to give it (default: the one it was packed under).")] = None,
+    max_size: Annotated[int, typer.Option(
+        "--max-size", min=1, metavar="BYTES", help="Refuse what unpacks to more.")] = 4 * 2**30,
+    runs: Runs = None,
+) -> None:
+    """Unpack a model as the next version of its name, checked byte for byte; prints its name."""
+    from seqcli.store import archive as archives
+
+    console.emit(str(archives.unpack(archive, Store(runs), name, max_bytes=max_size)))
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    """One row of the list, as JSON."""
+    state = "finished" if run.finished else "training" if run.in_use else "stopped"
+    try:
+        report = run.report()
+    except UserError as error:
+        console.warn(str(error))
+        report, state = {}, "damaged"
+    task = report.get("task")
+    return {
+        "model": str(run), "name": run.name, "version": run.version, "path": str(run.path),
+        "task": task if isinstance(task, str) else None, "state": state, "score": _best(report),
+        "bytes": _bytes(run.path), "modified": _modified(run),
+    }
+
+
+def _scores(report: dict[str, Any], split: str) -> dict[str, float]:
+    """The scores of one split: numbers, or mappings that hold one under ``value``."""
+    scores = report.get(split)
+    values = {key: value.get("value") if isinstance(value, dict) else value
+              for key, value in (scores.items() if isinstance(scores, dict) else ())}
+    return {key: value for key, value in values.items() if isinstance(value, int | float)}
+
+
+def _best(report: dict[str, Any]) -> dict[str, Any] | None:
+    """The score that speaks for the model: that which chose it, measured on test (else dev)."""
+    for split in ("test", "dev"):
+        scores = _scores(report, split)
+        wanted = report.get("select_by")
+        name = wanted if wanted in scores else next(iter(scores), None)
+        if name is not None:
+            return {"split": split, "name": name, "value": scores[name]}
+    return None
+
+
+def _files(run: Run) -> list[dict[str, Any]]:
+    sealed = run.verify().files if run.finished else {}
+    found = sorted(path for path in run.path.iterdir() if path.is_file() and not path.name.startswith("."))
+    return [{"name": path.name, "bytes": path.lstat().st_size,
+             "sha256": sealed[path.name].sha256 if path.name in sealed else None} for path in found]
+
+
+def _recipe(run: Run) -> dict[str, Any]:
+    """The recipe as plain data, for looking at only: a downloaded one may be of another version."""
+    import yaml
+
+    if not run.recipe_path.is_file():
+        return {}
+    text = run.recipe_path.read_bytes()[:2**20]
+    try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise data_error("an alias, which a filled-in recipe has no use for", file=run.recipe_path)
+        recipe = json.loads(json.dumps(yaml.safe_load(text), default=str, allow_nan=False))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise data_error(f"not a recipe: {' '.join(str(error).split())}", file=run.recipe_path) from error
+    if not isinstance(recipe, dict):
+        raise data_error("not a recipe: no mapping", file=run.recipe_path)
+    return recipe
+
+
+def _recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, str]]:
+    """The choices that tell one recipe from another: each component's kind and its plain settings."""
+    model, training = _part(recipe, "model"), _part(recipe, "training")
+    data = _part(recipe, "data")
+    text = _part(recipe, "text")
+    parts = {
+        "description": recipe.get("description"), "task": recipe.get("task"),
+        "data": data.get("corpus") or data.get("train"), "tokenizer": text.get("tokenizer"),
+        "embedder": model.get("embedder"), "encoder": model.get("encoder"), "head": model.get("head"),
+        "optimizer": training.get("optimizer"), "schedule": training.get("schedule"), "seed": training.get("seed"),
+    }
+    return [(name, _component(value)) for name, value in parts.items() if value not in (None, "", {})]
+
+
+def _part(recipe: dict[str, Any], name: str) -> dict[str, Any]:
+    value = recipe.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _component(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    settings = [f"{key} {setting}" for key, setting in value.items()
+                if key != "kind" and isinstance(setting, int | float | str) and setting is not False]
+    return ", ".join([str(value.get("kind", "-")), *settings])
+
+
+def _json_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_bytes()[:2**20])
+    except (ValueError, RecursionError) as error:
+        raise data_error(f"damaged: {error}", file=path) from error
+    return value if isinstance(value, dict) else {}
+
+
+def _section(title: str, rows: list[tuple[Any, ...]] | list[tuple[str, str]]) -> None:
+    if rows:
+        console.emit(f"\n{title}")
+        for line in console.table(rows, right=(1,) if title in ("scores", "files") else ()):
+            console.emit(f"  {line}")
+
+
+def _bytes(folder: Path) -> int:
+    """Bytes of everything in a folder; links count as themselves."""
+    return sum(os.lstat(os.path.join(place, name)).st_size
+               for place, _, names in os.walk(folder) for name in names)
+
+
+def _modified(run: Run) -> str:
+    """When the run was finished, or last touched: UTC, ISO 8601."""
+    path = run.report_path if run.report_path.is_file() else run.path
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(path.stat().st_mtime))
+
+
+def _score_text(score: dict[str, Any] | None) -> str:
+    return f"{score['split']} {score['name']} {_number(score['value'])}" if score else "-"
+
+
+def _number(value: float) -> str:
+    return format(value, ".4g") if isinstance(value, float) else str(value)
+
+
+def _size_text(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _age_text(modified: str) -> str:
+    """Age in the largest unit that fits, rounded down: ``5 min``, ``3 h``, ``12 d``."""
+    import calendar
+
+    seconds = max(0, time.time() - calendar.timegm(time.strptime(modified, "%Y-%m-%dT%H:%M:%SZ")))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,182 @@
+"""``seqcli spans``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from seqcli.cli import console, scoring
+from seqcli.errors import data_error
+from seqcli.lines import source_name
+
+if TYPE_CHECKING:
+    from seqcli.metrics.conll_pairs import TaggedPair
+    from seqcli.metrics.schemes import Span
+    from seqcli.metrics.spans import SpanCounts, SpanScorer
+
+EPILOG = """Examples:
+
+\b
+  seqcli spans gold.conll predicted.conll
+  seqcli spans both.conll --matching strict --errors errors.tsv
+
+Columns are cut at tabs or spaces; the tag is the last one. One file alone holds the gold and the predicted tag in its
+last two columns, as conlleval reads it.
+"""
+
+
+def command(
+    gold: Annotated[str, typer.Argument(metavar="GOLD", help="CoNLL file with the right tags; - is stdin.")],
+    predicted: Annotated[
+        str | None, typer.Argument(metavar="[PREDICTED]", help="The same sentences with predicted tags."),
+    ] = None,
+    scheme: Annotated[
+        str, typer.Option("--scheme", help="io, iob1, bio (IOB2), bioes, bilou; auto finds it out from the tags."),
+    ] = "auto",
+    matching: Annotated[
+        Literal["conlleval", "strict"],
+        typer.Option("--matching", help="Invalid sequences: read as conlleval does, or ill-formed spans left out."),
+    ] = "conlleval",
+    errors: Annotated[
+        str | None, typer.Option("--errors", metavar="FILE", help="Write each wrong span to a TSV file; - is stdout."),
+    ] = None,
+    score_only: scoring.ScoreOnly = False,
+    width: scoring.Width = 2,
+    as_json: scoring.AsJson = False,
+) -> None:
+    """Strict span precision, recall and F1 of two CoNLL files."""
+    from seqcli.metrics.conll_pairs import read_one, read_pairs
+    from seqcli.metrics.schemes import scheme_name
+    from seqcli.metrics.spans import SpanScorer
+
+    scheme = scheme if scheme == "auto" else scheme_name(scheme)
+    if predicted is not None:
+        scoring.check_sources([gold, predicted])
+    pairs = list(read_one(gold) if predicted is None else read_pairs(gold, predicted))
+    if not pairs:
+        raise data_error("has no sentence, so there is nothing to score", file=source_name(gold))
+    if scheme == "auto":
+        scheme = _recognise(pairs, gold)
+    _check_tags(pairs, scheme, gold, predicted or gold)
+    scorer = SpanScorer(scheme, matching)
+    for pair in pairs:
+        scorer.add(pair.gold, pair.predicted)
+    _warn_of_faults(pairs, scorer, gold, predicted or gold)
+    if errors is not None:
+        rows = "".join(f"{row}\n" for row in _error_rows(pairs, scorer, predicted or gold))
+        if errors == "-":
+            console.emit(rows.rstrip("\n"))
+            return
+        from seqcli.files import atomic_write_text
+
+        atomic_write_text(Path(errors), rows)
+    _show(scorer, width, score_only, as_json)
+
+
+def _recognise(pairs: Sequence[TaggedPair], gold: str) -> str:
+    from seqcli.metrics.schemes import closest_scheme
+
+    scheme = closest_scheme([pair.gold for pair in pairs])
+    if scheme is None:
+        raise data_error(
+            f"the last column holds no span tags ('{pairs[0].gold[0]}')", file=source_name(gold),
+            line=pairs[0].gold_lines[0], hint="Span tags look like B-PER; seqcli accuracy scores other labels.",
+        )
+    console.note(f"scheme {scheme}, recognised from the gold tags (--scheme says it)")
+    return scheme
+
+
+def _check_tags(pairs: Sequence[TaggedPair], scheme: str, gold: str, predicted: str) -> None:
+    """Refuse a tag that the scheme cannot write, naming its line."""
+    from seqcli.metrics.schemes import is_tag
+
+    good = set()
+    for name, lines, tags in _both_sides(pairs, gold, predicted):
+        for line, tag in zip(lines, tags, strict=True):
+            if tag in good:
+                continue
+            if not is_tag(tag, scheme):
+                raise data_error(
+                    f"'{tag}' is not a tag of the scheme {scheme}", file=source_name(name), line=line,
+                    hint="--scheme names another one.",
+                )
+            good.add(tag)
+
+
+def _warn_of_faults(pairs: Sequence[TaggedPair], scorer: SpanScorer, gold: str, predicted: str) -> None:
+    """Say that a text breaks the scheme and how it was read: other scorers may read it otherwise."""
+    from seqcli.metrics.schemes import violations
+
+    reading = "read as conlleval does" if scorer.matching == "conlleval" else "left out by --matching strict"
+    faults: dict[str, list[tuple[int, str]]] = {}
+    for name, lines, tags in _both_sides(pairs, gold, predicted):
+        for position, reason in violations(tags, scorer.scheme):
+            faults.setdefault(source_name(name), []).append((lines[position], reason))
+    for name, found in faults.items():
+        line, reason = found[0]
+        more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
+        console.warn(f"{name}:{line}: not valid {scorer.scheme}: {reason}{more}; {reading}")
+
+
+def _both_sides(
+    pairs: Sequence[TaggedPair], gold: str, predicted: str
+) -> Iterator[tuple[str, Sequence[int], Sequence[str]]]:
+    """(file, line numbers, tags) of the gold side and then the predicted side of each sentence."""
+    for pair in pairs:
+        yield gold, pair.gold_lines, pair.gold
+        yield predicted, pair.predicted_lines, pair.predicted
+
+
+def _error_rows(pairs: Sequence[TaggedPair], scorer: SpanScorer, name: str) -> Iterator[str]:
+    """A header, then a row for each wrong span: kind, place, gold and predicted label with tokens, the sentence."""
+    from seqcli.metrics.spans import errors
+
+    yield "\t".join(("error", "at", "gold", "gold_tokens", "predicted", "predicted_tokens", "sentence"))
+    for pair in pairs:
+        for error in errors(pair.gold, pair.predicted, scorer.scheme, scorer.matching):
+            first = min(span.start for span in (error.gold, error.predicted) if span)
+            yield "\t".join((
+                error.kind, f"{source_name(name)}:{pair.predicted_lines[first]}", *_span_cells(error.gold, pair),
+                *_span_cells(error.predicted, pair), " ".join(pair.tokens),
+            ))
+
+
+def _span_cells(span: Span | None, pair: TaggedPair) -> tuple[str, str]:
+    return (span.label, " ".join(pair.tokens[span.start : span.end])) if span else ("", "")
+
+
+def _show(scorer: SpanScorer, width: int, score_only: bool, as_json: bool) -> None:
+    score = scorer.score()
+    if as_json:
+        console.emit_json(score.as_json())
+        return
+    if score_only:
+        console.emit(f"{score.value:.{width}f}")
+        return
+    total, types = scorer.total, scorer.types
+    if console.stdout_is_terminal():
+        rows = [
+            (label, *(f"{value:.{width}f}" for value in (part.precision, part.recall, part.f1)),
+             f"{part.correct:,}", f"{part.gold:,}", f"{part.predicted:,}")
+            for label, part in [*types.items(), ("all", total)]
+        ]
+        header = ["type", "precision", "recall", "F1", "correct", "gold", "predicted"]
+        for line in console.table(rows, header, right=range(1, 7)):
+            console.emit(line)
+        console.emit(f"accuracy   {scorer.accuracy:.{width}f}  {scorer.correct_tokens:,}/{scorer.tokens:,} tokens")
+        console.emit(f"signature  {score.signature}")
+        return
+    console.emit(f"F1|{score.signature} = {_one_line(total, width)} accuracy = {scorer.accuracy:.{width}f}")
+    for label, part in types.items():
+        console.emit(f"{label} = {_one_line(part, width)}")
+
+
+def _one_line(part: SpanCounts, width: int) -> str:
+    """F1, precision/recall, and the counts behind them."""
+    return (
+        f"{part.f1:.{width}f} {part.precision:.{width}f}/{part.recall:.{width}f} "
+        f"(correct = {part.correct} gold = {part.gold} predicted = {part.predicted})"
+    )

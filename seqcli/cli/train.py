@@ -1,0 +1,102 @@
+"""The verb ``train``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seqcli.cli import console
+
+if TYPE_CHECKING:
+    from seqcli.cli.training_display import Display
+    from seqcli.pipeline.events import Finished
+
+EPILOG = """Examples:
+
+\b
+  seqcli train ner
+  seqcli train recipes/pos.yaml --set data.train=my/train.conll --set data.dev=my/dev.conll"""
+
+
+def command(
+    recipe: Annotated[str, typer.Argument(help="A recipe of seqcli ('seqcli recipes ls') or a YAML file.")],
+    set_: Annotated[list[str] | None, typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change one value of the recipe; may be given again.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished training of it.")] = False,
+    dry_run: Annotated[bool, typer.Option(
+        "--dry-run", help="Show shapes, parameters, the first batch and the memory it takes; train nothing.")] = False,
+    runs: Annotated[str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.",
+                                             envvar="SEQCLI_RUNS")] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    tensorboard: Annotated[bool, typer.Option(
+        "--tensorboard", help="Also write TensorBoard files (needs the extra 'tensorboard').")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Train a model from a recipe."""
+    from seqcli.recipe.load import load_recipe
+
+    loaded = load_recipe(recipe, set_ or []).recipe
+    source = " ".join([recipe, *(f"--set '{change}'" for change in set_ or [])])
+    if dry_run:
+        _dry_run(loaded, device, as_json)
+        return
+    from seqcli.cli.signals import stop_requests
+    from seqcli.cli.training_display import open_display
+    from seqcli.pipeline.train import train
+    from seqcli.store.runs import Store
+
+    with open_display(tensorboard=tensorboard) as display, stop_requests(display.say) as should_stop:
+        finished = _follow(display, train(
+            loaded, Store(runs), resume=resume, device=device, source=source, should_stop=should_stop,
+            progress=display.progress,
+        ))
+    if as_json:
+        console.emit_json(finished.report)
+    else:
+        _show_result(finished)
+
+
+def _follow(display: Display, events: Any) -> Finished:
+    last: Any = None
+    for event in events:
+        display.show(event)
+        last = event
+    return last  # type: ignore[no-any-return]
+
+
+def _show_result(finished: Finished) -> None:
+    report = finished.report
+    split = "test" if "test" in report else "dev"
+    if split in report:
+        score = report[split]
+        console.emit(f"{split} {score['name']} = {score['value']:.2f} ({score['signature']})")
+    console.emit(f"{finished.run} in {finished.folder}: {report['minutes']:.1f} min, "
+                 f"{report['parameters']:,} parameters")
+    console.note(f"Use it:  echo 'some text' | seqcli predict {finished.run}")
+
+
+def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
+    from seqcli.pipeline.dry_run import dry_run
+
+    found = dry_run(recipe, device)
+    if as_json:
+        console.emit_json(found)
+        return
+    for name, split in found["splits"].items():
+        console.emit(f"{name:<6} {split['examples']:>10,} examples {split['tokens']:>12,} tokens")
+    for name, value in found["summary"].items():
+        console.emit(f"{name:<6} {value:>10,}")
+    console.emit()
+    rows = [(layer["name"], layer["shape"], f"{layer['parameters']:,}") for layer in found["layers"]]
+    rows.append(("total", "", f"{found['parameters']:,}"))
+    for line in console.table(rows, ("parameter", "shape", "numbers"), right=[2]):
+        console.emit(line)
+    console.emit()
+    console.emit(f"first batch: {found['batch']['sequences']} sequences, {found['batch']['positions']} tokens, shapes "
+                 + ", ".join(f"{name} {shape}" for name, shape in found["batch"]["shapes"].items()))
+    for line in found["batch"]["examples"]:
+        console.emit(f"  {line}")
+    console.emit(f"loss before training: {found['loss']:.3f} nats a target (uniform: {found['uniform_loss']:.3f})")
+    console.emit(f"memory: about {found['memory_mb']:,.0f} MB (weights, gradients and optimizer "
+                 f"{found['state_mb']:,.0f} MB)")

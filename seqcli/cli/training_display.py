@@ -1,0 +1,144 @@
+"""How a training looks: a live bar and a table on a terminal, plain lines elsewhere; all of it on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from seqcli.cli import console
+from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
+from seqcli.training.loop import StepEvent
+
+
+@contextmanager
+def open_display(*, tensorboard: bool = False) -> Iterator[Display]:
+    """The display that suits stderr."""
+    display: Display = LiveDisplay() if console.stderr_is_terminal() and not console.settings.quiet else Display()
+    if tensorboard:
+        from seqcli.pipeline.tensorboard import TensorBoardLog
+
+        display.listeners.append(TensorBoardLog())
+    try:
+        yield display
+    finally:
+        display.close()
+
+
+class Display:
+    """Plain lines."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Any] = []
+        self._last_progress = ""
+        self._columns: list[str] = []
+
+    def say(self, text: str) -> None:
+        """One line, silenced by -q."""
+        console.note(text)
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        """Downloads and encoding: a line when each begins."""
+        if what != self._last_progress:
+            self._last_progress = what
+            console.detail(f"{what} ...")
+
+    def show(self, event: Any) -> None:
+        """Show any event of `seqcli.pipeline.train`."""
+        for listener in self.listeners:
+            listener.show(event)
+        if isinstance(event, Notice):
+            console.warn(event.text)
+        elif isinstance(event, Prepared):
+            self._prepared(event)
+        elif isinstance(event, StepEvent):
+            self.step(event)
+        elif isinstance(event, Evaluated):
+            self._evaluated(event)
+        elif isinstance(event, Finished):
+            self.close()
+
+    def step(self, event: StepEvent) -> None:
+        """A step; plain lines say nothing of it."""
+
+    def close(self) -> None:
+        """The end, however it came."""
+
+    def _prepared(self, event: Prepared) -> None:
+        model = event.recipe.model
+        parts = " > ".join((model.embedder.kind, model.encoder.kind, model.head.kind))
+        self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {event.parameters:,} parameters, "
+                 f"{event.device} {event.precision}")
+        sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} tokens)"
+                          for name, split in event.splits.items())
+        self.say(f"data: {sizes}; " + ", ".join(f"{value:,} {name}" for name, value in event.summary.items()))
+        if event.resumed:
+            self.say(f"resumed at step {event.resumed:,} of {event.total_steps:,}")
+        self.prepared(event)
+
+    def prepared(self, event: Prepared) -> None:
+        """Hook for the live display."""
+
+    def _evaluated(self, event: Evaluated) -> None:
+        if not self._columns:
+            self._columns = [name for name in event.scores if name != "loss"]
+            header = ["epoch", "step", "loss", *(["dev loss"] if "loss" in event.scores else []), *self._columns]
+            self.say("  ".join(f"{name:>9}" for name in [*header, "tokens/s", "minutes"]))
+        values = [f"{event.epoch}", f"{event.step}", f"{event.train_loss:.4f}"]
+        if "loss" in event.scores:
+            values.append(f"{event.scores['loss']:.4f}")
+        values += [f"{event.scores[name]:.2f}" for name in self._columns]
+        values += [f"{event.tokens_per_second:,.0f}", f"{event.minutes:.2f}"]
+        self.say("  ".join(f"{value:>9}" for value in values) + ("  *best" if event.best else ""))
+
+
+class LiveDisplay(Display):
+    """Adds a bar below the lines."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        super().__init__()
+        self.console = Console(stderr=True, highlight=False)
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(), console=self.console, transient=True,
+        )
+        self.bar.start()
+        self._task: Any = None
+        self._speed = 0.0
+
+    def say(self, text: str) -> None:
+        """One line above the bar."""
+        if not console.settings.quiet:
+            self.console.print(text, markup=False, soft_wrap=True)
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        """One bar a download or split."""
+        if what != self._last_progress:
+            self._drop()
+            self._last_progress = what
+            self._task = self.bar.add_task(what, total=total, note="")
+        self.bar.update(self._task, completed=done, total=total)
+
+    def prepared(self, event: Prepared) -> None:
+        """The bar of the whole training."""
+        self._drop()
+        self._task = self.bar.add_task("training", total=event.total_steps, completed=event.resumed, note="")
+
+    def step(self, event: StepEvent) -> None:
+        """Move the bar."""
+        now = event.positions / event.seconds
+        self._speed = 0.9 * self._speed + 0.1 * now if self._speed else now
+        self.bar.update(self._task, completed=event.step, description=f"epoch {event.epoch + 1}",
+                        note=f"loss {event.loss:.3f}  {self._speed:,.0f} tokens/s")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.stop()
+
+    def _drop(self) -> None:
+        if self._task is not None:
+            self.bar.remove_task(self._task)
+            self._task = None

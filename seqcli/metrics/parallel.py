@@ -1,0 +1,82 @@
+"""What can be wrong between a hypothesis and its references, said in sentences: errors that stop, warnings that do not.
+
+sacrebleu scores several of these without a word: transposed references give 100.0, an identical pair of three words
+gives 0.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from seqcli.errors import UserError, data_error
+
+# A full stop or comma that stands alone, the joiner of Moses and subword-nmt, escapes of the Moses tokenizer.
+_TOKENISED = re.compile(r"(?:^|\s)[.,](?=\s|$)|@-@|@@ |&apos;|&quot;")
+_PUNCTUATED = re.compile(r"[.,](?=\s|$)|@-@|@@ |&apos;|&quot;")
+
+
+def unequal_lines(hypothesis: tuple[str, int], references: Sequence[tuple[str, int]]) -> UserError | None:
+    """The error for a hypothesis and references that do not have the same number of lines, None if they have.
+
+    Args:
+        hypothesis: its name and number of lines.
+        references: the same for each reference.
+    """
+    name, lines = hypothesis
+    if not any(count != lines for _, count in references):
+        return data_error("is empty, so there is nothing to score", file=name) if lines == 0 else None
+    looks = _transposed(lines, references)
+    if looks:
+        return data_error(looks, file=name, hint="Give each reference as many lines as the hypothesis has.")
+    other, count = next(pair for pair in references if pair[1] != lines)
+    return data_error(
+        f"the hypothesis has {_lines(lines)}, but the reference {other} has {_lines(count)}", file=name,
+        hint="Line N is scored against line N: look for a line that was lost, added or cut in two.",
+    )
+
+
+def transposed_columns(hypothesis: tuple[str, int], reference: tuple[str, int], columns: int) -> UserError | None:
+    """The error for one line of tab-separated references against several hypothesis lines, None if that is not so."""
+    if reference[1] != 1 or hypothesis[1] < 2 or columns < 2:
+        return None
+    looks = _transposed(hypothesis[1], [(reference[0], 1)] * columns)
+    return data_error(str(looks), file=hypothesis[0], hint="Put the references of line N into line N.")
+
+
+def _transposed(lines: int, references: Sequence[tuple[str, int]]) -> str | None:
+    if lines < 2 or len(references) < 2 or any(count != 1 for _, count in references):
+        return None
+    return (
+        f"{len(references)} references of one line each against a hypothesis of {_lines(lines)}: the references look "
+        "transposed (read so, only the first line would be scored, and it would match anything)"
+    )
+
+
+def looks_tokenised(lines: Sequence[str]) -> tuple[int, int]:
+    """How many lines have a detached full stop or comma (or a joiner of a tokenizer), and how many have any."""
+    tokenised = sum(1 for line in lines if _TOKENISED.search(line))
+    return tokenised, sum(1 for line in lines if _PUNCTUATED.search(line)) if tokenised else 0
+
+
+def tokenised_warning(name: str, lines: Sequence[str], advice: str) -> str | None:
+    """The warning for a text of which most punctuated lines look tokenised, None otherwise."""
+    tokenised, punctuated = looks_tokenised(lines)
+    if 2 * tokenised <= punctuated or not tokenised:
+        return None
+    return (
+        f"{name}: looks tokenised: of {punctuated} lines with a full stop or a comma, {tokenised} have it apart from "
+        f"the word. {advice}"
+    )
+
+
+def empty_lines_warning(name: str, numbers: Sequence[int], what: str, effect: str) -> str | None:
+    """The warning for blank lines: the first of ``numbers`` (from 1), how many more there are, and what it does."""
+    if not numbers:
+        return None
+    more = f" (and {len(numbers) - 1:,} more)" if len(numbers) > 1 else ""
+    return f"{name}:{numbers[0]}: the {what} is empty{more}: {effect}"
+
+
+def _lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count:,} lines"

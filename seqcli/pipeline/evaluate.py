@@ -1,0 +1,104 @@
+"""Measuring a trained model on a split or on files, and listing what it got wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from seqcli.batching.arrays import Split
+from seqcli.batching.order import sorted_batches
+from seqcli.metrics.schemes import spans
+from seqcli.metrics.score import Score
+from seqcli.metrics.spans import span_errors
+from seqcli.pipeline.load import load_run
+from seqcli.pipeline.measure import POSITIONS, measure
+from seqcli.pipeline.prepare import Progress, open_splits
+from seqcli.recipe.data import DataConfig
+from seqcli.store.runs import Run
+from seqcli.training.loop import choose_device
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model measured: what ran, on what, the scores and (for tagging) one row an error."""
+
+    run: str
+    data: str
+    score: Score
+    scores: dict[str, float]
+    accuracy: Score | None
+    unseen: list[str]
+    errors: list[tuple[str, ...]]
+
+
+ERROR_COLUMNS = ("place", "kind", "gold", "predicted", "gold_text", "predicted_text", "sentence")
+
+
+def evaluate(
+    run: Run, data: list[str] | None = None, *, split: str = "test", device: str = "auto",
+    data_format: str | None = None, with_errors: bool = False, progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a finished run.
+
+    Args:
+        data: files in the format of the model's data; None measures ``split`` of the data it was trained with.
+        data_format: format of the files, where it is another.
+        with_errors: also list every error.
+
+    Raises:
+        UserError: bad data (65), a damaged model (65), files that cannot be read (74).
+    """
+    where = choose_device(device)
+    task, model = load_run(run)
+    model.to(where)
+    encoded = _open(task, data, split, data_format, progress)
+    batches = task.data(encoded)
+    scorer = measure(task, model, batches, where)
+    errors = list(tagging_errors(task, model, batches, where)) if with_errors else []
+    accuracy = scorer.accuracy.score() if getattr(scorer, "spans", None) is not None else None  # type: ignore[attr-defined]
+    return Evaluation(str(run), ", ".join(data) if data else split, scorer.score(), scorer.scores(), accuracy,
+                      sorted(batches.unseen), errors)
+
+
+def _open(task: Any, data: list[str] | None, split: str, data_format: str | None, progress: Progress | None) -> Split:
+    recipe = task.recipe
+    if data is not None:
+        changed: DataConfig = recipe.data.model_copy(update={
+            split: data, "dev_share": None, **({"format": data_format} if data_format else {})})
+        recipe = recipe.model_copy(update={"data": changed})
+    return open_splits(recipe, task, (split,), progress)[split]
+
+
+def tagging_errors(task: Any, model: nn.Module, data: Any, device: torch.device) -> Iterator[tuple[str, ...]]:
+    """Rows of `ERROR_COLUMNS` in the order of the data: each wrong span by kind, or each wrong tag."""
+    model.eval()
+    rows_of: dict[int, list[str]] = {}
+    with torch.inference_mode():
+        for rows in sorted_batches(data.lengths, tokens=POSITIONS):
+            batch = data.batch(rows).to(device)
+            hidden_BTD = model(batch.inputs, batch.lengths_B)
+            found = model.head.decode(hidden_BTD, batch.lengths_B).tolist()  # type: ignore[operator, union-attr]
+            for row, length, labels in zip(rows.tolist(), batch.lengths_B.tolist(), found, strict=True):
+                rows_of[row] = task.written(labels[:length])
+    for row in sorted(rows_of):
+        tokens = [data.tokens.tokens.symbols[token] for token in data.tokens.tokens.sequence(row)]
+        yield from _rows(task.scheme, data.split.place(row), tokens, data.gold_tags(row), rows_of[row])
+
+
+def _rows(
+    scheme: str | None, place: str, tokens: list[str], gold: list[str], found: list[str]
+) -> Iterator[tuple[str, ...]]:
+    sentence = " ".join(tokens)
+    if scheme is None:
+        for token, right, wrong in zip(tokens, gold, found, strict=True):
+            if right != wrong:
+                yield place, "tag", right, wrong, token, token, sentence
+        return
+    for error in span_errors(spans(gold, scheme), spans(found, scheme)):
+        sides = [("", "") if span is None else (span.label, " ".join(tokens[span.start : span.end]))
+                 for span in (error.gold, error.predicted)]
+        yield place, error.kind, sides[0][0], sides[1][0], sides[0][1], sides[1][1], sentence

@@ -1,0 +1,56 @@
+"""What a training tells its caller, in order; the caller shows it or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from seqcli.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should know although the work goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data encoded, model built; training begins. ``resumed`` is the step gone on from, 0 for a new training."""
+
+    recipe: Recipe
+    run: str
+    folder: str
+    splits: dict[str, dict[str, int]]
+    summary: dict[str, Any]
+    parameters: int
+    device: str
+    precision: str
+    total_steps: int
+    resumed: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The dev split was measured; ``best`` when it beats every evaluation before."""
+
+    step: int
+    epoch: int
+    scores: dict[str, float]
+    select_by: str
+    best: bool
+    train_loss: float
+    tokens_per_second: float
+    gradient_norm: float
+    learning_rate: float
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Everything is on disk; ``report`` is what report.json holds."""
+
+    run: str
+    folder: str
+    report: dict[str, Any]

@@ -1,0 +1,35 @@
+"""A trained model from its run folder, which alone is enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from seqcli.errors import UserError, data_error
+from seqcli.pipeline.prepare import new_task
+from seqcli.recipe.load import load_recipe
+from seqcli.store.runs import Run
+from seqcli.training.checkpoint import check_shapes, load_weights
+
+
+def load_run(run: Run) -> tuple[Any, nn.Module]:
+    """``(task, model)`` of a finished run, every file checked against the run's manifest first.
+
+    Raises:
+        UserError: a damaged or foreign file, weights of another shape, a recipe that leaves its folder (65).
+    """
+    run.verify()
+    torch.set_flush_denormal(True)
+    try:
+        recipe = load_recipe(run.recipe_path, confine_to=run.path).recipe
+    except UserError as error:
+        raise data_error(f"the model's recipe cannot be used: {error}") from error
+    task = new_task(recipe)
+    task.load(run.path)
+    model = task.empty_model()
+    weights = load_weights(run.weights_path)
+    check_shapes(model.state_dict(), weights, file=run.weights_path)
+    model.load_state_dict(weights)
+    return task, model.eval()

@@ -1,0 +1,64 @@
+"""From a recipe to encoded splits and a task fitted to them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from seqcli.batching.arrays import Split
+from seqcli.batching.encode import EncodeJob, encode_split
+from seqcli.corpora.chunks import chunks
+from seqcli.corpora.corpus import Corpus, open_corpus
+from seqcli.files import cache_folder
+from seqcli.recipe import registry
+from seqcli.recipe.schema import Recipe
+from seqcli.tasks.base import Task
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with (what is being done, how much is done, how much there is or None)."""
+
+
+def new_task(recipe: Recipe) -> Task:
+    """The task of a recipe, not yet fitted."""
+    return registry.implementation("task", recipe.task.kind)(recipe)  # type: ignore[no-any-return]
+
+
+def open_splits(
+    recipe: Recipe, task: Task, splits: tuple[str, ...], progress: Progress | None = None
+) -> dict[str, Split]:
+    """Those of the named splits that the recipe's data has, encoded (from the cache where nothing changed)."""
+    corpus = open_corpus(recipe.data, splits=splits, progress=progress)
+    return {name: encode(corpus, name, task, progress) for name in corpus.splits if name in splits}
+
+
+def encode(corpus: Corpus, split: str, task: Task, progress: Progress | None = None) -> Split:
+    """One split as arrays on disk."""
+    files = corpus.files(split)
+    reading = corpus.reading(split)
+    job = EncodeJob(
+        files=[str(file) for file in files],
+        parts=[chunks(file, reading.format) for file in files],
+        read=partial(corpus.part_examples, split),
+        pieces=task.pieces(),
+        key=_key(task, corpus.fingerprint(split), [str(file) for file in files]),
+        size=sum(file.stat().st_size for file in files),
+    )
+
+    def told(done: int, total: int) -> None:
+        if progress is not None:
+            progress(f"encoding {split}", done, total)
+
+    return encode_split(job, cache_folder() / "encoded", progress=told)
+
+
+def _key(task: Task, fingerprint: str, files: list[str]) -> str:
+    """Everything that decides the arrays: the bytes read and how, and what the task makes of an example."""
+    recipe = task.recipe
+    parts: list[Any] = [fingerprint, files, recipe.task.model_dump(mode="json"), recipe.data.max_length]
+    if recipe.text is not None:
+        parts.append(recipe.text.tokenizer.model_dump(mode="json"))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+

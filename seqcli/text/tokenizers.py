@@ -1,0 +1,258 @@
+"""Tokenizers: one interface, five kinds.
+
+A token never holds white space, whatever the kind, so a line of tokens is the tokens with one space between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from seqcli.errors import data_error, did_you_mean, usage_error
+from seqcli.text.marks import JOINER, mark, needs_marks, unmark
+from seqcli.text.pieces import SentencePieces
+from seqcli.text.words import Words, space_words
+
+
+class Tokenizer(Protocol):
+    """Cuts one line of text into tokens and puts it together again.
+
+    ``reversible``: ``detokenize(tokenize(text)) == text`` for every line of text.
+    ``offsets``: the ``(start, end)`` of each token in the text, in characters, parallel to ``tokenize``.
+    """
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def reversible(self) -> bool: ...  # noqa: D102
+    def tokenize(self, text: str) -> list[str]: ...  # noqa: D102
+    def detokenize(self, tokens: Sequence[str]) -> str: ...  # noqa: D102
+    def offsets(self, text: str) -> list[tuple[int, int]]: ...  # noqa: D102
+
+
+class Whitespace:
+    """Tokens are what white space separates: for text that is tokenized already. Runs of white space are lost."""
+
+    kind = "whitespace"
+    reversible = False
+
+    def tokenize(self, text: str) -> list[str]:
+        """The tokens of a line, in order."""
+        return text.split()
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """The tokens with one space between."""
+        return " ".join(tokens)
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """``(start, end)`` of each token in the text, in characters."""
+        spans, end = [], 0
+        for token in text.split():
+            start = text.index(token, end)
+            end = start + len(token)
+            spans.append((start, end))
+        return spans
+
+
+class Characters:
+    """Grapheme clusters (UAX 29): a letter with its accents, a flag or an emoji with its parts is one token.
+
+    A space is the token ``▁``; other white space, and a literal ``▁``, are written as in `seqcli.text.marks`.
+    """
+
+    kind = "characters"
+    reversible = True
+
+    def tokenize(self, text: str) -> list[str]:
+        """The grapheme clusters of a line, in order."""
+        if text.isascii() and text.isprintable():
+            return list(mark(text))
+        clusters = _clusters(text)
+        return [mark(cluster) for cluster in clusters] if needs_marks(text) else clusters
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """The exact text."""
+        return unmark("".join(tokens))
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """``(start, end)`` of each token in the text, in characters (code points)."""
+        spans, end = [], 0
+        for cluster in _clusters(text):
+            spans.append((end, end + len(cluster)))
+            end += len(cluster)
+        return spans
+
+
+BYTE_TOKENS = tuple(f"<0x{value:02X}>" for value in range(256))
+"""The 256 tokens of the kind ``bytes``, by value."""
+
+_BYTE_VALUES = {token: value for value, token in enumerate(BYTE_TOKENS)}
+
+
+class Bytes:
+    """The bytes of the UTF-8 text, written ``<0x00>`` ... ``<0xFF>``: 256 tokens cover every text."""
+
+    kind = "bytes"
+    reversible = True
+
+    def tokenize(self, text: str) -> list[str]:
+        """The byte tokens of a line, in order."""
+        return [BYTE_TOKENS[value] for value in text.encode("utf-8")]
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """The exact text; bytes that are no UTF-8 (a model may write them) become U+FFFD.
+
+        Raises:
+            UserError: a token that is no byte (65).
+        """
+        try:
+            return bytes([_BYTE_VALUES[token] for token in tokens]).decode("utf-8", errors="replace")
+        except KeyError as error:
+            raise data_error(f"'{error.args[0]}' is not a byte token (<0x00> to <0xFF>)") from None
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """For each byte the ``(start, end)`` of the character it is a part of."""
+        return [(at, at + 1) for at, character in enumerate(text) for _ in character.encode("utf-8")]
+
+
+class Joined:
+    """Another tokenizer whose tokens say where the text has no space, so that the text comes back exactly.
+
+    ``￭`` on one side of a token means no space on that side (``Hello ￭, world``). White space that is not one plain
+    space becomes a token of its own, spelled as in `seqcli.text.marks` (two spaces: ``￭▁▁￭``).
+    """
+
+    reversible = True
+
+    def __init__(self, base: Whitespace | Words) -> None:
+        self.base = base
+        self.kind = base.kind
+
+    def tokenize(self, text: str) -> list[str]:
+        """The marked tokens of a line, in order."""
+        return [token for token, _ in self._marked(text)]
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """``(start, end)`` of each token in the text, in characters; the marks are not counted."""
+        return [span for _, span in self._marked(text)]
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """The exact text."""
+        line = " ".join(tokens).replace(f" {JOINER}", "").replace(f"{JOINER} ", "")
+        return unmark(line.replace(JOINER, ""))
+
+    def _marked(self, text: str) -> list[tuple[str, tuple[int, int]]]:
+        spans = self.base.offsets(text)
+        spell: Callable[[str], str] = mark if needs_marks(text.replace(" ", "")) else str
+        marked: list[tuple[str, tuple[int, int]]] = []
+        end = 0
+        left_is_word = True  # a joiner goes to the side that is no word: Hello ￭, and (￭ hello
+        for start, stop in spans:
+            token = spell(text[start:stop])
+            if start == end and marked:
+                if token[0].isalnum() and not left_is_word:
+                    before, span = marked[-1]
+                    marked[-1] = (before + JOINER, span)
+                else:
+                    token = JOINER + token
+            elif start > end and not (start == end + 1 and text[end] == " " and marked):
+                marked.append((f"{JOINER if marked else ''}{mark(text[end:start])}{JOINER}", (end, start)))
+            marked.append((token, (start, stop)))
+            left_is_word = text[stop - 1].isalnum()
+            end = stop
+        if end < len(text):
+            marked.append((f"{JOINER if marked else ''}{mark(text[end:])}", (end, len(text))))
+        return marked
+
+
+class Lowercased:
+    """Another tokenizer on lower-cased text; case does not come back. Offsets are those of the text as it was."""
+
+    reversible = False
+
+    def __init__(self, base: Tokenizer) -> None:
+        self.base = base
+        self.kind = base.kind
+        # Words are cut before they are lower-cased (Mr. is an abbreviation, mr. is not); pieces and bytes after.
+        self._cut_first = base.kind in {Words.kind, Whitespace.kind}
+
+    def tokenize(self, text: str) -> list[str]:
+        """The tokens of a line, in order, in lower case."""
+        if self._cut_first:
+            return [_lower(token) for token in self.base.tokenize(text)]
+        return self.base.tokenize(_lower(text))
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """``(start, end)`` of each token in the text, in characters."""
+        return self.base.offsets(text if self._cut_first else _lower(text))
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """The text, in lower case."""
+        return self.base.detokenize(tokens)
+
+
+KINDS = ("whitespace", "words", "characters", "bytes", "sentencepiece")
+
+
+def build_tokenizer(
+    kind: str, model: Path | None = None, *, joiner: bool = False, lowercase: bool = False
+) -> Tokenizer:
+    """The tokenizer of a kind.
+
+    Args:
+        kind: one of `KINDS`.
+        model: the model file, for ``sentencepiece`` and no other kind.
+        joiner: mark where tokens had no space between (``words`` and ``whitespace``): makes them reversible.
+        lowercase: lower-case every token.
+
+    Raises:
+        UserError: an unknown kind, or an option that the kind does not take (2); a model that cannot be read (74) or
+            is none (65).
+    """
+    if kind not in KINDS:
+        raise usage_error(f"unknown tokenizer kind '{kind}'", hint=did_you_mean(kind, KINDS) or _choices())
+    if (kind == "sentencepiece") != (model is not None):
+        raise usage_error(
+            "sentencepiece needs a model file" if model is None else f"tokenizer kind '{kind}' takes no model file",
+            hint="Train one: seqcli vocab train-pieces CORPUS -o sp.model" if model is None else None,
+        )
+    tokenizer: Tokenizer
+    if kind in {"words", "whitespace"}:
+        base = Words() if kind == "words" else Whitespace()
+        tokenizer = Joined(base) if joiner else base
+    elif joiner:
+        raise usage_error(f"tokenizer kind '{kind}' takes no joiner", hint="It marks spaces by itself.")
+    elif model is not None:
+        tokenizer = SentencePieces(model)
+    else:
+        tokenizer = Characters() if kind == "characters" else Bytes()
+    return Lowercased(tokenizer) if lowercase else tokenizer
+
+
+def _choices() -> str:
+    return f"Choose one of {', '.join(KINDS)}."
+
+
+def _lower(text: str) -> str:
+    """Lower case of the same length: İ is the one letter whose lower case is longer."""
+    return text.replace("İ", "i").lower()
+
+
+_ASCII_CLUSTERS = re.compile(r"\r\n|.", re.DOTALL)
+
+
+def _clusters(text: str) -> list[str]:
+    if text.isascii():
+        return _ASCII_CLUSTERS.findall(text)
+    import regex
+
+    clusters: list[str] = regex.findall(r"\X", text)
+    return clusters
+
+
+__all__ = [
+    "BYTE_TOKENS", "KINDS", "Bytes", "Characters", "Joined", "Lowercased", "SentencePieces", "Tokenizer", "Whitespace",
+    "Words", "build_tokenizer", "space_words",
+]

@@ -1,0 +1,76 @@
+"""Hypothesis strategies: random recipes, drawn from the schema itself."""
+
+from functools import cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from seqcli.recipe.catalogue import recipe_schema
+
+
+@cache
+def schema() -> dict[str, Any]:
+    return recipe_schema()
+
+
+def values(part: dict[str, Any]) -> st.SearchStrategy:
+    """Values that follow a part of the schema."""
+    if "$ref" in part:
+        return values(schema()["$defs"][part["$ref"].rpartition("/")[2]])
+    for keyword in ("anyOf", "oneOf"):
+        if keyword in part:
+            return st.one_of([values(choice) for choice in part[keyword]])
+    if "const" in part:
+        return st.just(part["const"])
+    if "enum" in part:
+        return st.sampled_from(part["enum"])
+    return _TYPES[part["type"]](part)
+
+
+def _object(part: dict[str, Any]) -> st.SearchStrategy:
+    if "properties" not in part:
+        return st.dictionaries(st.text(max_size=8), values(part["additionalProperties"]), max_size=3)
+    fields = {name: values(field) for name, field in part["properties"].items()}
+    required = set(part.get("required", ()))
+    return st.fixed_dictionaries(
+        {name: field for name, field in fields.items() if name in required},
+        optional={name: field for name, field in fields.items() if name not in required})
+
+
+def _array(part: dict[str, Any]) -> st.SearchStrategy:
+    if "prefixItems" in part:
+        return st.tuples(*[values(item) for item in part["prefixItems"]]).map(list)
+    return st.lists(values(part["items"]), min_size=part.get("minItems", 0), max_size=4)
+
+
+def _number(part: dict[str, Any]) -> st.SearchStrategy:
+    low, high = part.get("minimum", part.get("exclusiveMinimum")), part.get("maximum", part.get("exclusiveMaximum"))
+    return st.floats(low, high, exclude_min="exclusiveMinimum" in part, exclude_max="exclusiveMaximum" in part,
+                     allow_nan=False, allow_infinity=False)
+
+
+_NAMES = st.from_regex("[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True)
+_TYPES = {
+    "object": _object,
+    "array": _array,
+    "number": _number,
+    "integer": lambda part: st.integers(part.get("minimum"), part.get("maximum") or 2**70),
+    "boolean": lambda _: st.booleans(),
+    "null": lambda _: st.none(),
+    "string": lambda part: _NAMES if "pattern" in part else st.text(),
+}
+
+
+def recipes() -> st.SearchStrategy:
+    """Plain values of right recipes."""
+    return values(schema()).map(_consistent)
+
+
+def _consistent(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Obey the two rules that stand across options."""
+    encoder = recipe["model"]["encoder"]
+    if encoder["kind"] == "transformer":
+        encoder["dim"] = encoder.get("heads", 4) * 8
+    if recipe["model"]["embedder"]["kind"] == "tokens" and recipe.get("text") is None:
+        recipe["text"] = {}
+    return recipe

@@ -1,0 +1,64 @@
+"""A small finished run, made through the API."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seqcli.store.runs import Run, Store
+
+RECIPE = """\
+name: ner
+description: Named entities
+task: {kind: tagging, scheme: bio}
+data: {corpus: mini-ner}
+text: {tokenizer: {kind: words}}
+model:
+  embedder: {kind: tokens, dim: 100}
+  encoder: {kind: lstm, dim: 200, bidirectional: true, dropout: 0.3}
+  head: {kind: crf}
+training: {optimizer: {kind: adamw, lr: 0.001}, seed: 1}
+"""
+
+
+def safetensors_bytes(numbers: int = 300) -> bytes:
+    """A small safetensors file, written by hand: the store's tests need no torch."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [numbers], "data_offsets": [0, 4 * numbers]}}).encode()
+    header += b" " * (-len(header) % 8)
+    body = struct.pack(f"<{numbers}f", *(random.Random(numbers).gauss(0, 1) for _ in range(numbers)))
+    return struct.pack("<Q", len(header)) + header + body
+
+
+def fill(run: Run, *, task: str = "tagging", f1: float = 0.8125) -> Run:
+    """Give a run everything that a finished training leaves."""
+    run.recipe_path.write_text(RECIPE)
+    run.vocabulary_path.write_text("<PAD>\n<UNK>\ncat\ndog\n")
+    run.labels_path.write_text("O\nB-PER\n")
+    run.weights_path.write_bytes(safetensors_bytes())
+    run.metrics_path.write_text('{"step": 10, "loss": 1.5}\n')
+    run.environment_path.write_text(json.dumps({"python": "3.11", "seed": 1}))
+    run.report_path.write_text(json.dumps({
+        "name": run.name, "version": run.version, "task": task, "select_by": "f1", "minutes": 1.5,
+        "dev": {"f1": 0.85}, "test": {"precision": 0.8, "f1": f1}}))
+    run.seal(["recipe.yaml", "vocabulary.txt", "labels.txt", "model.safetensors"])
+    return run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "runs")
+
+
+@pytest.fixture
+def finish() -> Callable[..., Run]:
+    return fill
+
+
+@pytest.fixture
+def ner(store: Store) -> Run:
+    return fill(store.create("ner"))

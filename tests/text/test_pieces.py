@@ -1,0 +1,90 @@
+import pickle
+from pathlib import Path
+
+import pytest
+
+from seqcli.errors import ExitCode, UserError
+from seqcli.text.pieces import SentencePieces, train_sentencepiece
+from seqcli.text.tokenizers import build_tokenizer
+
+SUBJECTS = ("The farmer", "My sister", "A young doctor", "Our neighbour", "The old captain")
+ENDINGS = ("walks to the river", "is reading a newspaper", "waited for the train", "cooks rice and lentils")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "corpus.txt"
+    path.write_text("".join(f"{who} {does} every {day}.\n" for who in SUBJECTS for does in ENDINGS
+                            for day in ("morning", "Sunday", "winter")))
+    return path
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_trained_twice_gives_the_same_bytes(corpus: Path, tmp_path: Path, model_type: str) -> None:
+    models = [tmp_path / "one" / "a.model", tmp_path / "b.model"]
+    models[0].parent.mkdir()
+    for model in models:
+        report = train_sentencepiece([corpus], 50, model, model_type)
+        assert (report.pieces, report.lines, report.left_out) == (50, 60, 0)
+    assert models[0].read_bytes() == models[1].read_bytes()
+    tokenizer = SentencePieces(models[0])
+    text = "My sister walks to the river."
+    pieces = tokenizer.tokenize(text)
+    assert "".join(pieces) == "▁" + text.replace(" ", "▁")
+    assert tokenizer.detokenize(pieces) == text
+    assert tokenizer.pieces()[:3] == ["<unk>", "<s>", "</s>"]
+    assert len(tokenizer.pieces()) == 50
+    assert pickle.loads(pickle.dumps(tokenizer)).tokenize(text) == pieces
+    lowered = build_tokenizer("sentencepiece", models[0], lowercase=True)
+    assert lowered.tokenize("MY River") == tokenizer.tokenize("my river") != tokenizer.tokenize("MY River")
+    with pytest.raises(UserError, match="no offsets"):
+        tokenizer.offsets(text)
+
+
+@pytest.mark.parametrize(("size", "code", "message"), [
+    (5000, ExitCode.USAGE, r"the corpus is too small for 5,000 pieces: it gives \d+ at most\. Use --size \d+ or less"),
+    (4, ExitCode.USAGE, r"4 pieces are too few: the characters of the corpus alone need \d+\. Use --size \d+ or more"),
+    (0, ExitCode.USAGE, "too small"),
+])
+def test_sizes_that_do_not_fit(corpus: Path, tmp_path: Path, size: int, code: ExitCode, message: str) -> None:
+    out = tmp_path / "sp.model"
+    with pytest.raises(UserError, match=message) as caught:
+        train_sentencepiece([corpus], size, out)
+    assert caught.value.code == code
+    assert not out.exists()
+
+
+def test_bad_corpora(corpus: Path, tmp_path: Path) -> None:
+    blank = tmp_path / "blank.txt"
+    blank.write_text("\n  \n")
+    with pytest.raises(UserError, match="no text to train on"):
+        train_sentencepiece([blank], 50, tmp_path / "sp.model")
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes(b"caf\xe9\n")
+    with pytest.raises(UserError, match=r"latin.txt:1: invalid UTF-8 at byte 4"):
+        train_sentencepiece([corpus, latin], 50, tmp_path / "sp.model")
+    with pytest.raises(UserError) as caught:
+        train_sentencepiece([tmp_path / "none.txt"], 50, tmp_path / "sp.model")
+    assert caught.value.code == ExitCode.IO
+    with pytest.raises(UserError, match="unknown model type 'bp'"):
+        train_sentencepiece([corpus], 50, tmp_path / "sp.model", "bp")
+
+
+def test_nul_and_long_lines_do_not_stop_training(corpus: Path, tmp_path: Path) -> None:
+    with corpus.open("a") as handle:
+        handle.write("a\0b\n" + "z" * (2**20 + 1) + "\n")
+    report = train_sentencepiece([corpus], 50, tmp_path / "sp.model")
+    assert (report.lines, report.left_out) == (61, 1)
+
+
+def test_what_is_no_model(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a sentencepiece model") as caught:
+        SentencePieces(corpus)
+    assert caught.value.code == ExitCode.DATA
+    empty = tmp_path / "empty.model"
+    empty.write_bytes(b"")
+    with pytest.raises(UserError, match="not a sentencepiece model"):
+        SentencePieces(empty)
+    with pytest.raises(UserError) as caught:
+        SentencePieces(tmp_path / "none.model")
+    assert caught.value.code == ExitCode.IO
