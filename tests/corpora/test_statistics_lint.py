@@ -71,6 +71,7 @@ def test_a_clean_set_has_no_fault(tmp_path):
     ("a O\nb\n\nc O O\nd\n\ne O\n", [(2, "format"), (4, "format"), (5, "format")]),
     ("a\tO\nb O\n\nc \tO\n", [(2, "separators"), (4, "separators")]),
     ("a O\nb\tO\n", [(2, "separators")]),
+    ("a\tO\nb\n", [(2, "format")]),
     ("a\tO\n\tO\n", [(2, "format")]),
     ("a O", [(1, "newline")]),
     (b"a O\nK\xf6ln O\n\n\xff O\n", [(2, "encoding"), (4, "encoding")]),
