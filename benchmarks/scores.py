@@ -19,9 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
-WORDS = """the a of to and in that is was he for it with as his on be at by this had not are but from or have an they
+TEXT = """the a of to and in that is was he for it with as his on be at by this had not are but from or have an they
 which one you were all her she there would their we him been has when who will no more if out so up said what
-river station morning painter engine letter window market summer doctor bridge garden winter road village""".split()
+river station morning painter engine letter window market summer doctor bridge garden winter road village"""
+WORDS = TEXT.split()
 
 
 def write_texts(folder: Path, lines: int) -> None:
