@@ -84,7 +84,7 @@ def _score_sentences(metric: TranslationMetric, request: scoring.Request, rows: 
     rows.warn_of_empty_lines()
     if len(several) > 1:
         signature = re.sub(r"nrefs:\d+", "nrefs:var", signature)
-    console.note(f"{signature}, one score for each of {count:,} lines")
+    console.note(f"{signature}, one score for each of {count:,} line{'s' if count != 1 else ''}")
 
 
 def _compare(

@@ -59,7 +59,7 @@ def command(
                 signature = scoring.head(score)
             count += 1
         rows.warn_of_empty_lines()
-        console.note(f"{signature}, one score for each of {count:,} lines")
+        console.note(f"{signature}, one score for each of {count:,} line{'s' if count != 1 else ''}")
         return
     pairs = [(hypothesis, reference) for hypothesis, (reference,) in rows]
     rows.warn_of_empty_lines()

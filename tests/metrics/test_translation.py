@@ -103,9 +103,10 @@ def test_corpus_scores_equal_sacrebleu_over_its_options(name, references):
 @pytest.mark.parametrize("name", ["bleu", "chrf", "ter"])
 def test_real_text_equals_sacrebleu(name, mirror):
     folder = mirror / "indian-parallel-hi-en"
-    texts = [(folder / f"devtest.hi-en.en.{number}").read_text().split("\n")[:150] for number in range(4)]
+    count = {"bleu": 60, "chrf": 60, "ter": 15}[name]  # TER is slow
+    texts = [(folder / f"devtest.hi-en.en.{number}").read_text().split("\n")[:count] for number in range(4)]
     hypotheses, streams = texts[0], texts[1:]
-    for options in list(grid(name))[::7]:
+    for options in list(grid(name))[:: 21 if name == "bleu" else 7]:
         expected = CLASSES[name](**options).corpus_score(hypotheses, streams)
         assert TranslationMetric(name, **options).score(hypotheses, streams).value == expected.score, options
 
