@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program and exit with its status."""
     arguments = _take_everywhere_flags(list(sys.argv[1:] if argv is None else argv))
     _prepare_streams()
+    # torch's threads spin while they wait for each other; beside any other busy process that costs five times the work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     verb = next((word for word in arguments if not word.startswith("-")), None)
     code = run_guarded(lambda: _run(verb, arguments))
     code = run_guarded(lambda: _flush(code))
