@@ -1,10 +1,68 @@
-"""What several rooms' tests share. That this file is here puts the helpers beside it on the import path."""
+"""Fixtures for tests that run the whole program: a tiny corpus, and one model trained for the whole session."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny matrices: threads only wait for each other, and for the other tests
+
 import pytest
+from tiny import Program, run_inside, run_outside, write_corpus
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    before = os.environ.get("SEQCLI_CACHE")
+    os.environ["SEQCLI_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    os.environ.pop("SEQCLI_CACHE")
+    if before is not None:
+        os.environ["SEQCLI_CACHE"] = before
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the corpus and the recipe; no models."""
+    write_corpus(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEQCLI_RUNS", raising=False)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    write_corpus(folder)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        result = run_inside("train", "tiny.yaml", "--set", "training.epochs=25", "-q")
+    finally:
+        os.chdir(before)
+    assert result.code == 0, result.err
+    return folder
+
+
+@pytest.fixture
+def trained(trained_folder: Path, place: Path) -> Path:
+    """A working folder whose ``runs`` holds the finished model ``tiny@1``; the test may damage it."""
+    shutil.copytree(trained_folder / "runs", place / "runs")
+    return place
+
+
+@pytest.fixture
+def seqcli() -> Program:
+    """Run the program inside this process (importing torch anew takes seconds)."""
+    return run_inside
+
+
+@pytest.fixture
+def shell() -> Program:
+    """Run the program as a process of its own."""
+    return run_outside
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from seqcli.errors import ExitCode, UserError
 
 _EVERYWHERE = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose", "--debug": "debug"}
 
+_NO_MEMORY = "out of memory. Lower training.batch.tokens, or free some memory"
+
 EPILOG = "Everywhere: -q/--quiet, -v/--verbose, --debug (shows tracebacks). 'seqcli VERB --help' ends with examples."
 
 
@@ -49,12 +51,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program and exit with its status."""
     arguments = _take_everywhere_flags(list(sys.argv[1:] if argv is None else argv))
     _prepare_streams()
+    # torch's threads spin while they wait for each other; beside any other busy process that costs five times the work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     verb = next((word for word in arguments if not word.startswith("-")), None)
     code = run_guarded(lambda: _run(verb, arguments))
-    code = run_guarded(lambda: _flush(code))
-    if code == ExitCode.IO:  # the interpreter would flush the broken stream once more and complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(code)
+    sys.exit(run_guarded(lambda: _flush(code)))
 
 
 def run_guarded(body: Callable[[], int]) -> int:
@@ -74,15 +75,17 @@ def run_guarded(body: Callable[[], int]) -> int:
         _show(f"{where}{error.strerror or error}", error)
         return int(ExitCode.IO)
     except MemoryError as error:
-        _show("out of memory. Lower training.batch.tokens, or free some memory", error)
+        _show(_NO_MEMORY, error)
+        return int(ExitCode.FAILURE)
+    except RuntimeError as error:
+        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+            return _show_unexpected(error)
+        _show(_NO_MEMORY, error)  # torch's own kind of MemoryError, on a GPU and on a CPU
         return int(ExitCode.FAILURE)
     except Exception as error:  # what typer raises for a wrong command line has a format_message
         if hasattr(error, "format_message"):
             return _show_usage(error)
-        if console.settings.debug:
-            raise
-        _show(f"internal error: {type(error).__name__}: {error}. Run again with --debug and report it", None)
-        return int(ExitCode.FAILURE)
+        return _show_unexpected(error)
 
 
 def _run(verb: str | None, arguments: list[str]) -> int:
@@ -99,6 +102,10 @@ def _flush(code: int) -> int:
     except OSError as error:
         if error.errno == errno.EPIPE:
             return int(ExitCode.CLOSED_PIPE)
+        # the interpreter would flush the broken stream once more and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code:
+            return code  # said already
         raise UserError(f"cannot write to stdout: {error.strerror}", code=ExitCode.IO) from error
     return code
 
@@ -112,10 +119,21 @@ def _show(text: str, error: BaseException | None) -> None:
         print(f"error: {line}", file=sys.stderr, flush=True)
 
 
+def _show_unexpected(error: Exception) -> int:
+    if console.settings.debug:
+        raise error
+    text = " ".join(str(error).split())  # one line, whatever it says
+    _show(f"internal error: {type(error).__name__}: {text}. Run again with --debug and report it", None)
+    return int(ExitCode.FAILURE)
+
+
 def _show_usage(error: Any) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "seqcli"
     message = error.format_message() or "nothing to do"
+    if type(error).__name__ == "NoArgsIsHelpError":  # a bare 'seqcli data': its message is the help
+        print(message, file=sys.stderr, flush=True)
+        return int(ExitCode.USAGE)
     _show(f"{message.rstrip('.')}. See '{path} --help'", None)
     return int(ExitCode.USAGE)
 

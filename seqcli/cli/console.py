@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seqcli.errors import io_error
+
 
 @dataclass
 class Settings:
@@ -24,9 +26,23 @@ settings = Settings()
 
 def emit(text: str = "", *, flush: bool = False) -> None:
     """Write one line of results to stdout; ``flush`` when a reader may be waiting for it."""
-    sys.stdout.write(text + "\n")
-    if flush:
-        sys.stdout.flush()
+    write(text + "\n", flush=flush)
+
+
+def write(text: str, *, flush: bool = False) -> None:
+    """Write results as they are to stdout.
+
+    Raises:
+        UserError: stdout cannot take them (74); a pipe that closed is a BrokenPipeError.
+    """
+    try:
+        sys.stdout.write(text)
+        if flush:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise io_error(f"cannot write to stdout: {error.strerror or error}") from error
 
 
 def emit_json(value: Any) -> None:

@@ -40,11 +40,14 @@ def command(
     if format_ is not None:
         choice("--format", format_, ("conll", "conllu", "inline", "tsv", "jsonl"))
     run = Store(runs).resolve(model)
+    from seqcli.cli.training_display import open_display
     from seqcli.pipeline.evaluate import evaluate
 
-    found = evaluate(run, data or None, split=split, device=device, data_format=format_, with_errors=errors is not None)
-    if found.unseen:
-        console.warn(f"labels the model does not know (each is counted as an error): {', '.join(found.unseen)}")
+    with open_display() as display:
+        found = evaluate(run, data or None, split=split, device=device, data_format=format_,
+                         with_errors=errors is not None, progress=display.progress)
+    for notice in found.notices:
+        console.warn(notice)
     if errors is not None:
         _write_errors(Path(errors), found)
     if as_json:

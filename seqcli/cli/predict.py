@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -45,8 +44,7 @@ def command(
     told = False
     for lines in read_batches(file, on_invalid=on_invalid, max_line=max_line):
         tagged = predictor.tag(lines, scores=scores)
-        sys.stdout.write("".join([write(one, predictor.scheme) + "\n" for one in tagged]))
-        sys.stdout.flush()
+        console.write("".join([write(one, predictor.scheme) + "\n" for one in tagged]), flush=True)
         if not told and any(len(one.tokens) > predictor.max_length for one in tagged):
             console.warn(f"a line of more than {predictor.max_length} tokens was tagged in pieces of that length")
             told = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,7 +38,8 @@ def command(
     from seqcli.recipe.load import load_recipe
 
     loaded = load_recipe(recipe, set_ or []).recipe
-    source = " ".join([recipe, *(f"--set '{change}'" for change in set_ or [])])
+    again = [recipe, *(word for change in set_ or [] for word in ("--set", change))]
+    again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
     if dry_run:
         _dry_run(loaded, device, as_json)
         return
@@ -48,7 +50,7 @@ def command(
 
     with open_display(tensorboard=tensorboard) as display, stop_requests(display.say) as should_stop:
         finished = _follow(display, train(
-            loaded, Store(runs), resume=resume, device=device, source=source, should_stop=should_stop,
+            loaded, Store(runs), resume=resume, device=device, source=shlex.join(again), should_stop=should_stop,
             progress=display.progress,
         ))
     if as_json:
@@ -98,5 +100,7 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     for line in found["batch"]["examples"]:
         console.emit(f"  {line}")
     console.emit(f"loss before training: {found['loss']:.3f} nats a target (uniform: {found['uniform_loss']:.3f})")
-    console.emit(f"memory: about {found['memory_mb']:,.0f} MB (weights, gradients and optimizer "
-                 f"{found['state_mb']:,.0f} MB)")
+    largest = found["largest_batch"]
+    console.emit(f"memory: about {found['memory_mb']:,.0f} MB, measured with the largest batch ({largest['sequences']} "
+                 f"sequences of up to {largest['longest']} tokens); weights, gradients and optimizer are "
+                 f"{found['state_mb']:,.0f} MB of it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +32,7 @@ class Display:
     def __init__(self) -> None:
         self.listeners: list[Any] = []
         self._last_progress = ""
+        self._say_next = 0.0
         self._columns: list[str] = []
 
     def say(self, text: str) -> None:
@@ -38,10 +40,14 @@ class Display:
         console.note(text)
 
     def progress(self, what: str, done: int, total: int | None) -> None:
-        """Downloads and encoding: a line when each begins."""
+        """Downloads and encoding: nothing of those that are over soon, a line now and then of the others."""
+        now = time.monotonic()
         if what != self._last_progress:
-            self._last_progress = what
+            self._last_progress, self._say_next = what, now + 2
             console.detail(f"{what} ...")
+        elif now >= self._say_next:
+            self._say_next = now + 15
+            self.say(f"{what}: {100 * done / total:.0f}%" if total else f"{what}: {done:,}")
 
     def show(self, event: Any) -> None:
         """Show any event of `seqcli.pipeline.train`."""

@@ -8,17 +8,22 @@ from typing import Any
 import torch
 from torch import nn
 
+from seqcli.batching.batch import Batch
 from seqcli.batching.order import epoch_batches
 from seqcli.pipeline.environment import peak_memory_mb
 from seqcli.pipeline.prepare import new_task, open_splits
-from seqcli.recipe.schema import Recipe
-from seqcli.training.loop import choose_device
+from seqcli.recipe.schema import Recipe, TrainingConfig
+from seqcli.tasks.base import Task
+from seqcli.training.loop import autocast, choose_device, resolve_precision
 
 _ADAM_STATES = {"adamw": 2, "adam": 2, "sgd": 0}
 
 
 def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
-    """Prepare everything, run the first batch forward and back once, and describe it, ready for JSON."""
+    """Prepare everything, look at the first batch, run the largest forward and back once; ready for JSON.
+
+    ``memory_mb`` is what that pass took at its peak, plus what the optimizer and a checkpoint will add.
+    """
     where = choose_device(device)
     task = new_task(recipe)
     splits = open_splits(recipe, task, ("train", "dev", "test"))
@@ -27,13 +32,15 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     model = task.build_model().to(where)
     data = task.data(splits["train"])
     training = recipe.training
-    rows = epoch_batches(data.lengths, tokens=training.batch.tokens, sequences=training.batch.sequences,
-                         seed=training.seed, epoch=0)[0]
+    batches = epoch_batches(data.lengths, tokens=training.batch.tokens, sequences=training.batch.sequences,
+                            seed=training.seed, epoch=0)
+    rows = batches[0]
     batch = data.batch(rows).to(where)
-    loss, targets = task.loss(model, batch)
-    loss.backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad(), autocast(resolve_precision(training.precision, where), where):
+        loss, targets = task.loss(model, batch)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     states = 2 + _ADAM_STATES.get(training.optimizer.kind, 2) + (training.ema is not None)
+    largest = max(batches, key=lambda rows: (len(rows) * int(data.lengths[rows].max()), int(data.lengths[rows].max())))
     summary = task.summary()
     return {
         "splits": {name: {"examples": len(split), "tokens": int(split.fields["token"].lengths.sum())}
@@ -46,8 +53,20 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
         },
         "loss": float(loss) / max(1, targets), "uniform_loss": math.log(max(1, summary.get("labels", 1))),
         "state_mb": parameters * 4 * states / 1e6,
-        "memory_mb": (peak_memory_mb() or 0.0) + parameters * 4 * (states - 2) / 1e6,
+        "largest_batch": {"sequences": len(largest), "longest": int(data.lengths[largest].max())},
+        "memory_mb": _memory_mb(task, model, data.batch(largest).to(where), training, where)
+        + parameters * 4 * (2 * states - 3) / 1e6,  # optimizer states, and the copy that a checkpoint makes of all
     }
+
+
+def _memory_mb(task: Task, model: nn.Module, batch: Batch, training: TrainingConfig, where: torch.device) -> float:
+    """Peak after one forward and backward pass, in MB: of the GPU, or of this process where it trains on the CPU."""
+    with autocast(resolve_precision(training.precision, where), where):
+        loss, _ = task.loss(model.train(), batch)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if where.type == "cuda":
+        return torch.cuda.max_memory_allocated(where) / 1e6
+    return peak_memory_mb() or 0.0
 
 
 def _layers(model: nn.Module) -> list[dict[str, Any]]:

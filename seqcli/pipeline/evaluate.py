@@ -15,7 +15,7 @@ from seqcli.metrics.schemes import spans
 from seqcli.metrics.score import Score
 from seqcli.metrics.spans import span_errors
 from seqcli.pipeline.load import load_run
-from seqcli.pipeline.measure import POSITIONS, measure
+from seqcli.pipeline.measure import POSITIONS, measure, unseen_labels
 from seqcli.pipeline.prepare import Progress, open_splits
 from seqcli.recipe.data import DataConfig
 from seqcli.store.runs import Run
@@ -31,7 +31,7 @@ class Evaluation:
     score: Score
     scores: dict[str, float]
     accuracy: Score | None
-    unseen: list[str]
+    notices: list[str]
     errors: list[tuple[str, ...]]
 
 
@@ -61,7 +61,17 @@ def evaluate(
     errors = list(tagging_errors(task, model, batches, where)) if with_errors else []
     accuracy = scorer.accuracy.score() if getattr(scorer, "spans", None) is not None else None  # type: ignore[attr-defined]
     return Evaluation(str(run), ", ".join(data) if data else split, scorer.score(), scorer.scores(), accuracy,
-                      sorted(batches.unseen), errors)
+                      _notices(task, batches), errors)
+
+
+def _notices(task: Any, batches: Any) -> list[str]:
+    notices = []
+    if batches.unseen:
+        notices.append(unseen_labels("labels that the model does not know", batches.unseen, task))
+    if batches.split.cut:
+        notices.append(f"{batches.split.cut} sequences are longer than data.max_length = "
+                       f"{task.recipe.data.max_length} tokens and were measured in pieces")
+    return notices
 
 
 def _open(task: Any, data: list[str] | None, split: str, data_format: str | None, progress: Progress | None) -> Split:

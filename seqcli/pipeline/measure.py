@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -20,3 +23,10 @@ def measure(task: Task, model: nn.Module, data: Data, device: torch.device) -> S
         for rows in sorted_batches(data.lengths, tokens=POSITIONS):
             scorer.add(model, data.batch(rows).to(device))
     return scorer
+
+
+def unseen_labels(what: str, unseen: Sequence[str], task: Any) -> str:
+    """Say that a model cannot predict some labels, in the scheme it learns in where that is not the data's."""
+    scheme = getattr(task, "model_scheme", None)
+    learned = f" (as {scheme}, which the model learns)" if scheme and scheme != task.scheme else ""
+    return f"{what}, so that it cannot be right on them{learned}: {', '.join(sorted(unseen))}"

@@ -11,6 +11,7 @@ from seqcli.batching.arrays import Split
 from seqcli.batching.encode import EncodeJob, encode_split
 from seqcli.corpora.chunks import chunks
 from seqcli.corpora.corpus import Corpus, open_corpus
+from seqcli.errors import UserError, io_error
 from seqcli.files import cache_folder
 from seqcli.recipe import registry
 from seqcli.recipe.schema import Recipe
@@ -50,7 +51,16 @@ def encode(corpus: Corpus, split: str, task: Task, progress: Progress | None = N
         if progress is not None:
             progress(f"encoding {split}", done, total)
 
-    return encode_split(job, cache_folder() / "encoded", progress=told)
+    cache = cache_folder() / "encoded"
+    try:
+        return encode_split(job, cache, progress=told)
+    except UserError as error:  # the readers speak of the options of the streaming verbs
+        error.hint = error.hint and error.hint.replace(", or go on with --errors replace", "").replace(
+            "--max-line", "data.max_line")
+        raise
+    except OSError as error:
+        raise io_error(f"cannot keep the encoded {split} data: {error.strerror or error}", file=cache,
+                       hint="Make room, or set SEQCLI_CACHE to another folder.") from error
 
 
 def _key(task: Task, fingerprint: str, files: list[str]) -> str:
@@ -60,5 +70,3 @@ def _key(task: Task, fingerprint: str, files: list[str]) -> str:
     if recipe.text is not None:
         parts.append(recipe.text.tokenizer.model_dump(mode="json"))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-

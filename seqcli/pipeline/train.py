@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.batching.arrays import Split
-from seqcli.errors import ExitCode, UserError, usage_error
+from seqcli.errors import ExitCode, UserError, did_you_mean, usage_error
 from seqcli.files import atomic_write_text, cannot_write
 from seqcli.pipeline.environment import environment, peak_memory_mb
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
-from seqcli.pipeline.measure import measure
+from seqcli.pipeline.measure import measure, unseen_labels
 from seqcli.pipeline.prepare import Progress, new_task, open_splits
 from seqcli.recipe.dump import dump_recipe, recipe_difference
 from seqcli.recipe.load import load_recipe
@@ -89,16 +91,34 @@ def train(
     where = choose_device(device)
     torch.set_flush_denormal(True)
     task = new_task(recipe)
+    if resume:
+        run = _unfinished(store, recipe)
+    else:
+        with store.staging(recipe.name):  # a folder that cannot be written is found before any work
+            pass
     splits = open_splits(recipe, task, ("train", "dev", "test"), progress)
-    run = _unfinished(store, recipe) if resume else store.create(recipe.name)
+    if not resume:
+        run = store.create(recipe.name)
     with run.lock():
-        session = _Session(recipe, task, splits, run, where, source or recipe.name)
+        try:
+            session = _Session(recipe, task, splits, run, where, source or recipe.name)
+        except BaseException:
+            if not resume:
+                _remove_unbegun(run)
+            raise
         yield from session.notices()
         if resume:
             yield from session.restore()
         yield session.prepared()
         yield from session.train(should_stop)
-        yield session.finish()
+        yield from session.finish()
+
+
+def _remove_unbegun(run: Run) -> None:
+    """Take a new run's folder away: its training failed before the first step, and nothing in it is of use."""
+    shutil.rmtree(run.path, ignore_errors=True)
+    with suppress(OSError):  # goes only when it is empty
+        run.path.parent.rmdir()
 
 
 def _unfinished(store: Store, recipe: Recipe) -> Run:
@@ -127,6 +147,7 @@ class _Session:
         self.trainer = Trainer(task, self.model, self.data["train"], recipe.training, device)
         self.progress = Progressing()
         self.resumed = 0
+        self._check_select_by()
         self.began = self.saved_at = time.monotonic()
         self._begin_run(splits)
 
@@ -146,6 +167,16 @@ class _Session:
         atomic_write_text(run.environment_path, json.dumps(
             environment(self.device, self.trainer.precision, self.recipe.training.seed), indent=2) + "\n")
 
+    def _check_select_by(self) -> None:
+        """Refuse a score that no evaluation will give now, not after the first epoch."""
+        if "dev" not in self.data:
+            return
+        known = [*self.task.scorer(self.data["dev"]).scores()]
+        known += [] if "loss" in known or getattr(self.data["dev"], "unseen", None) else ["loss"]
+        if self.task.select_by not in known:
+            raise usage_error(f"training.select_by: there is no dev score '{self.task.select_by}'",
+                              hint=did_you_mean(self.task.select_by, known) or f"Scores: {', '.join(known)}.")
+
     def notices(self) -> Iterator[Notice]:
         """What is odd about the data, before time is spent on it."""
         for name, data in self.data.items():
@@ -153,8 +184,7 @@ class _Session:
                 yield Notice(f"{data.split.cut} {name} sequences are longer than data.max_length = "
                              f"{self.recipe.data.max_length} tokens and were cut")
             if unseen := getattr(data, "unseen", None):
-                yield Notice(f"labels in {name} that the training data lacks (each is counted as an error): "
-                             f"{', '.join(sorted(unseen))}")
+                yield Notice(unseen_labels(f"labels in {name} that the training data lacks", unseen, self.task))
         if "dev" not in self.data:
             yield Notice("no dev split: the last step is kept, not the best one (set data.dev or data.dev_share)")
 
@@ -165,7 +195,8 @@ class _Session:
         for error in bad:
             yield Notice(f"{error}; falling back to the checkpoint before")
         if checkpoint is None:
-            yield Notice("no checkpoint yet: starting from the beginning")
+            yield Notice(f"no checkpoint {'that can be used' if bad else 'yet'}: starting from the beginning")
+            self._trim_metrics()
             return
         self._check_data(checkpoint)
         self.trainer.restore(checkpoint.tensors, checkpoint.state["trainer"])
@@ -184,8 +215,8 @@ class _Session:
         """Forget what was logged after the checkpoint: those steps are about to be made again."""
         if not self.run.metrics_path.exists():
             return
-        lines = self.run.metrics_path.read_text(encoding="utf-8").split("\n")
-        kept = [line for line in lines if line and json.loads(line)["step"] <= self.resumed]
+        lines = self.run.metrics_path.read_text(encoding="utf-8", errors="replace").split("\n")
+        kept = [line for line in lines if 0 < _step_of(line) <= self.resumed]
         atomic_write_text(self.run.metrics_path, "".join(line + "\n" for line in kept))
 
     def prepared(self) -> Prepared:
@@ -205,7 +236,7 @@ class _Session:
         window = _Window()
         if self.progress.stopped:
             return
-        for event in self.trainer.steps():
+        for event in self._steps():
             window.add(event)
             yield event
             if self._due(event):
@@ -219,6 +250,15 @@ class _Session:
             if code is not None:
                 self._save()
                 raise Interrupted(self.run, event.step, code, self.source)
+
+    def _steps(self) -> Iterator[StepEvent]:
+        """The trainer's steps; an error that ends them says what is kept."""
+        try:
+            yield from self.trainer.steps()
+        except UserError as error:
+            saved = max((int(path.name[5:13]) for path in self.run.checkpoints.glob("step-*")), default=None)
+            error.message += f"; {f'step {saved} is saved' if saved else 'nothing was saved yet'} in {self.run.path}"
+            raise
 
     def _due(self, event: StepEvent) -> bool:
         every = self.recipe.training.evaluate_every
@@ -253,11 +293,8 @@ class _Session:
 
     def _improved(self, scores: dict[str, float]) -> bool:
         name = self.task.select_by
-        if name not in scores:
-            raise usage_error(f"training.select_by: there is no dev score '{name}'",
-                              hint=f"Scores: {', '.join(scores)}.")
         value = -scores[name] if name in LOWER_IS_BETTER else scores[name]
-        if self.progress.best_score is not None and value <= self.progress.best_score:
+        if not math.isfinite(value) or (self.progress.best_score is not None and value <= self.progress.best_score):
             return False
         self.progress.best_score = value
         return True
@@ -287,10 +324,10 @@ class _Session:
 
     # -- the end
 
-    def finish(self) -> Finished:
+    def finish(self) -> Iterator[Notice | Finished]:
         """Keep the best weights, measure the test split once, write the report, seal the run."""
         run = self.run
-        weights = self._best_weights()
+        weights = yield from self._best_weights()
         save_weights(run.weights_path, weights)
         self.model.load_state_dict(weights)
         scores: dict[str, Any] = {}
@@ -308,13 +345,26 @@ class _Session:
         atomic_write_text(run.report_path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", *self.files])
         shutil.rmtree(run.checkpoints, ignore_errors=True)
-        return Finished(str(run), str(run.path), report)
+        yield Finished(str(run), str(run.path), report)
 
-    def _best_weights(self) -> dict[str, Tensor]:
+    def _best_weights(self) -> Generator[Notice, None, dict[str, Tensor]]:
         for path in reversed(self._checkpoints_of(self.progress.best_step)):
-            return load_checkpoint(path).tensors["model"]
+            try:
+                return load_checkpoint(path).tensors["model"]
+            except UserError as error:
+                yield Notice(f"{error}; the weights of the last step are kept, not those of step "
+                             f"{self.progress.best_step}, the best one")
+        self.progress.best_step = self.trainer.step
         with self.trainer.averaged() as model:  # no evaluation came to pass
             return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _step_of(line: str) -> int:
+    """The step of a line of metrics.jsonl; 0 for one that a kill or a full disk cut off."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 class _Window:

@@ -85,11 +85,11 @@ def test_peepholes_step_by_step():
     """Gers et al. 2002: the input and forget gates see the old cell, the output gate sees the new one."""
     torch.manual_seed(4)
     layer, size = PeepholeLSTM(3, 2), 2
-    x = torch.randn(1, 4, 3)
+    x = torch.randn(4, 1, 3)
     w, b, u, (p_i, p_f, p_o) = layer.inputs.weight, layer.inputs.bias, layer.recurrent.weight, layer.peephole
     h = c = torch.zeros(size)
     expected = []
-    for x_t in x[0]:
+    for x_t in x[:, 0]:
         gate = [w[k * size : (k + 1) * size] @ x_t + b[k * size : (k + 1) * size] + u[k * size : (k + 1) * size] @ h
                 for k in range(4)]
         i, f = torch.sigmoid(gate[0] + p_i * c), torch.sigmoid(gate[1] + p_f * c)
@@ -98,19 +98,19 @@ def test_peepholes_step_by_step():
         expected.append(h)
     hidden, state = layer(x)
     assert state is None
-    torch.testing.assert_close(hidden[0], torch.stack(expected), rtol=0, atol=1e-6)
+    torch.testing.assert_close(hidden[:, 0], torch.stack(expected), rtol=0, atol=1e-6)
 
 
 def test_peepholes_of_zero_are_an_lstm():
     torch.manual_seed(5)
-    layer, lstm = PeepholeLSTM(3, 4), nn.LSTM(3, 4, batch_first=True)
+    layer, lstm = PeepholeLSTM(3, 4), nn.LSTM(3, 4)
     nn.init.zeros_(layer.peephole)
     with torch.no_grad():
         lstm.weight_ih_l0.copy_(layer.inputs.weight)
         lstm.weight_hh_l0.copy_(layer.recurrent.weight)
         lstm.bias_ih_l0.copy_(layer.inputs.bias)
         lstm.bias_hh_l0.zero_()
-    x = torch.randn(2, 6, 3)
+    x = torch.randn(6, 2, 3)
     torch.testing.assert_close(layer(x)[0], lstm(x)[0], rtol=0, atol=1e-6)
     encoder = RecurrentEncoder(LSTMConfig(dim=4, peepholes=True), 3)
     assert isinstance(encoder.ahead[0], PeepholeLSTM)
