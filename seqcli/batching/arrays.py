@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 FORMAT_VERSION = 2
 
-MAX_SYMBOLS = 2**20
+MAX_SYMBOLS = 2**19
 """Most distinct strings of a field that are told apart; bounds the memory of an endless list of types."""
 
 MAPPED_BYTES = 2**25
