@@ -250,3 +250,72 @@ def test_frames_are_rows_of_numbers(tmp_path):
     assert field.gather([2, 1]).shape == (3, 3)
     assert decoded(split, "label") == [["up"]] * 3
     assert split.place(2) == "f:3"
+
+
+def test_large_arrays_are_read_and_not_mapped(tmp_path, monkeypatch):
+    """Whichever way, the same values: a split of symbols and one of frames."""
+    file = write(tmp_path / "a.conll", random_sentences(60))
+    frames = [np.arange(size * 3, dtype=np.float32).reshape(size, 3) for size in (4, 1, 2)]
+    jobs = [job_of([file]), EncodeJob(["f"], [["f"]], lambda part: (Example(rows, None, "f:7") for rows in frames),
+                                      lambda example: [{"frames": example.source}], "f" * 32, 0)]
+    for job in jobs:
+        mapped = encode_split(job, tmp_path / "cache")
+        monkeypatch.setattr(arrays, "MAPPED_BYTES", 1)
+        read = encode_split(job, tmp_path / "cache")
+        monkeypatch.undo()
+        assert [read.place(row) for row in range(len(read))] == [mapped.place(row) for row in range(len(mapped))]
+        for name, field in read.fields.items():
+            assert isinstance(field.values, arrays.DiskArray)
+            same = mapped.fields[name]
+            rows = np.array([2, 0, 1])
+            assert np.array_equal(field.gather(rows), same.gather(rows))
+            assert field.lengths.tolist() == same.lengths.tolist() == same.lengths_of(np.arange(len(read))).tolist()
+            assert field.lengths_of(rows).tolist() == same.lengths_of(rows).tolist()
+
+
+def test_ids_take_two_bytes_until_they_need_four(tmp_path):
+    few, many = [f"w{number}" for number in range(2**16)], ["w3", "x", "y"]
+    writer = arrays.SplitWriter(tmp_path / "split", ["f"])
+    for symbols in (few, many):
+        values = np.arange(len(symbols), dtype=np.uint32)
+        fields = {"token": arrays.PartField(values, np.array([len(symbols)], np.int64), symbols),
+                  "tag": arrays.PartField(values[:1], np.array([1], np.int64), ["O"])}
+        writer.add(arrays.Part(0, np.array([1], np.int64), fields))
+    writer.close()
+    split = arrays.Split(tmp_path / "split")
+    assert split.fields["token"].values.dtype == np.uint32
+    assert split.fields["tag"].values.dtype == np.uint16
+    assert decoded(split, "token") == [few, many]
+    assert split.fields["token"].counts[[3, 4, 2**16]].tolist() == [2, 1, 1]
+    assert not list((tmp_path / "split").glob("*.narrow"))
+
+
+def test_read_ahead_is_bounded_and_in_order():
+    begun, most = [], 0
+
+    class Result:
+        def __init__(self, value):
+            self.value = value
+
+        def get(self):
+            return self.value
+
+    def submit(work, arguments):
+        begun.append(arguments[0])
+        return Result(work(*arguments))
+
+    taken = []
+    for value in encode.in_order(submit, lambda task: task * 10, range(20), 3):
+        most = max(most, len(begun) - len(taken))
+        taken.append(value)
+    assert taken == [number * 10 for number in range(20)]
+    assert most == 3
+
+
+def test_progress_counts_parts_of_files(tmp_path, monkeypatch):
+    """Not the smaller parts they come in, which would be done long before the file is."""
+    monkeypatch.setattr(encode, "_VALUES_A_PART", 50)
+    told = []
+    job = job_of([write(tmp_path / "a.conll", random_sentences(300))], part_bytes=2**12)
+    encode_split(job, tmp_path / "cache", progress=lambda *done: told.append(done))
+    assert told == [(number + 1, len(job.parts[0])) for number in range(len(job.parts[0]))]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqcli.batching import order
 from seqcli.batching.batch import Batch, pad_ids
 from seqcli.batching.order import epoch_batches, sorted_batches
 
@@ -71,3 +72,15 @@ def test_odd_corpora(lengths):
     array = np.array(lengths, np.int64)
     assert [batch.tolist() for batch in epoch_batches(array, tokens=8, sequences=None, seed=1, epoch=0)] == [
         [row] for row in range(len(lengths))]
+
+
+def test_a_corpus_of_several_pools(monkeypatch):
+    """Each pool is a random sample of the whole, and the order is as good as with one pool."""
+    monkeypatch.setattr(order, "_POOL", 500)
+    lengths = np.random.default_rng(2).integers(1, 40, 2000)
+    batches = epoch_batches(lengths, tokens=256, sequences=None, seed=3, epoch=1)
+    check(batches, lengths, 256, None)
+    assert sum(len(batch) * int(lengths[batch].max()) for batch in batches) < 1.3 * lengths.sum()
+    assert [batch.tolist() for batch in batches[3:6]] == [batches[number].tolist() for number in (3, 4, 5)]
+    spread = [int(batch.max() - batch.min()) for batch in batches if len(batch) > 8]
+    assert min(spread) > 500
