@@ -143,9 +143,9 @@ def main() -> None:
                 sys.exit(f"{what}: exit code {found['code']}\n{found['errors']}")
             [*_, metrics] = sorted((folder / "runs").glob("pos/*/metrics.jsonl"))
             last = json.loads(metrics.read_text().splitlines()[-1])
-            print(f"{what}: {found['seconds']:.0f} s; {found['processes']} processes, together at most {found['tree_mb']} MB "
-                  f"of private memory; the parent {found['parent_mb']} MB, its address space {found['space_mb']} MB; "
-                  f"steps at {last['tokens_per_second']:,.0f} tokens/s")
+            print(f"{what}: {found['seconds']:.0f} s; {found['processes']} processes, together at most "
+                  f"{found['tree_mb']} MB of private memory; the parent {found['parent_mb']} MB, its address space "
+                  f"{found['space_mb']} MB; steps at {last['tokens_per_second']:,.0f} tokens/s", flush=True)
         first, again = (whole[what]["seconds"] for what in whole)
         print(f"encoding (the difference): {first - again:.0f} s, {tokens / (first - again):,.0f} tokens/s; "
               f"cache {folder_bytes(folder / 'cache') / 1e9:.2f} GB; load {os.getloadavg()[0]:.1f}")
