@@ -7,6 +7,7 @@ from tiny_corpus import SENTENCES, tiny_recipe
 
 from seqcli.batching.order import sorted_batches
 from seqcli.engines.tagging import TaggingEngine
+from seqcli.errors import ExitCode, UserError
 from seqcli.metrics.schemes import convert, violations
 from seqcli.pipeline.measure import measure
 from seqcli.pipeline.prepare import new_task, open_splits
@@ -105,7 +106,8 @@ def test_schemes_there_and_back(tmp_path, cache, model_scheme):
         assert learned == convert(tags, "bio", model_scheme)
         assert not violations(learned, model_scheme)
         assert task.written(ids) == tags
-    counts = dict(zip(splits["train"].fields["tag"].symbols, splits["train"].fields["tag"].counts.tolist(), strict=True))
+    field = splits["train"].fields["tag"]
+    counts = dict(zip(field.symbols, field.counts.tolist(), strict=True))
     assert [counts[label] for label in task.labels] == sorted(counts.values(), reverse=True)
     assert task.labels[0] == "O"
 
@@ -113,7 +115,7 @@ def test_schemes_there_and_back(tmp_path, cache, model_scheme):
 def test_what_a_softmax_head_may_say_is_read_as_conlleval_reads_it(tmp_path, cache):
     task, _ = prepared(tmp_path)
     ids = {label: number for number, label in enumerate(task.labels)}
-    assert task.written([ids[label] for label in ("O", "I-LOC", "O", "E-PER", "B-LOC")]) == [
+    assert task.written([ids[label] for label in ("O", "E-LOC", "O", "B-PER", "B-LOC")]) == [
         "O", "B-LOC", "O", "B-PER", "B-LOC"]
 
 
@@ -189,6 +191,18 @@ def test_pretrained_vectors(tmp_path, cache):
     loaded.load_state_dict(model.state_dict())
     engine = TaggingEngine(again, loaded, CPU)
     assert engine.tag(WORDS) == TaggingEngine(task, model, CPU).tag(WORDS)
+
+
+@pytest.mark.parametrize(("override", "message"), [
+    ("task={kind: tagging, model_scheme: bioes}", "task.model_scheme needs task.scheme"),
+    ("task={kind: tagging, labels: binary}", "task.labels: binary needs task.scheme"),
+    ("model.embedder={kind: tokens, dim: 0}", "neither characters nor affixes"),
+    ("training.select_by=acuracy", "there is no dev score 'acuracy'. Did you mean 'accuracy'?"),
+])
+def test_what_cannot_be_meant_together(tmp_path, override, message):
+    with pytest.raises(UserError, match=message.replace("?", "[?]")) as caught:
+        new_task(tiny_recipe(tmp_path, override))
+    assert caught.value.code == ExitCode.USAGE
 
 
 def test_every_encoder_and_character_net_trains(tmp_path, cache):
