@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from seqcli.errors import UserError  # noqa: E402
-from seqcli.pipeline.prepare import new_task, open_splits  # noqa: E402
+from seqcli.pipeline.prepare import open_splits
+from seqcli.tasks.build import new_task  # noqa: E402
 from seqcli.recipe.load import load_recipe  # noqa: E402
 from seqcli.training.loop import Trainer, choose_device  # noqa: E402
 

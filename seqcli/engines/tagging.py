@@ -67,7 +67,7 @@ class TaggingEngine:
         chosen = [[parts[row] for row in rows] for rows in batches]
         with torch.inference_mode():
             indexes = [self._numbers(batch, lengths[rows]) for batch, rows in zip(chosen, batches, strict=True)]
-        # the memory of tokens may start anew between two batches, so each batch holds on to the table it was numbered in
+        # the memory may start anew between two batches, so each batch holds on to the table it was numbered in
         jobs = [(index_BT, table, torch.from_numpy(lengths[rows]), scores)
                 for (index_BT, table), rows in zip(indexes, batches, strict=True)]
         found = self._pool.map(self._run, jobs) if self._pool and len(jobs) > 1 else map(self._run, jobs)

@@ -8,7 +8,8 @@ import torch
 from tiny_corpus import SENTENCES, tiny_recipe
 
 from seqcli.errors import ExitCode, UserError
-from seqcli.pipeline.prepare import new_task, open_splits
+from seqcli.pipeline.prepare import open_splits
+from seqcli.tasks.build import new_task
 from seqcli.training.checkpoint import load_checkpoint, save_checkpoint
 from seqcli.training.loop import Trainer, autocast, choose_device, resolve_precision
 
