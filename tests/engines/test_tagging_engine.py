@@ -7,7 +7,8 @@ from tiny_corpus import SENTENCES, tiny_recipe
 
 from seqcli.engines import tagging
 from seqcli.engines.tagging import TaggingEngine
-from seqcli.pipeline.prepare import new_task, open_splits
+from seqcli.pipeline.prepare import open_splits
+from seqcli.tasks.build import new_task
 
 CPU = torch.device("cpu")
 WORDS = [words.split() for words, _ in SENTENCES]

@@ -10,8 +10,9 @@ from seqcli.engines.tagging import TaggingEngine
 from seqcli.errors import ExitCode, UserError
 from seqcli.metrics.schemes import convert, violations
 from seqcli.pipeline.measure import measure
-from seqcli.pipeline.prepare import new_task, open_splits
+from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe import registry
+from seqcli.tasks.build import new_task
 from seqcli.training.loop import Trainer
 
 CPU = torch.device("cpu")
