@@ -52,8 +52,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _take_everywhere_flags(list(sys.argv[1:] if argv is None else argv))
     _prepare_streams()
     verb = next((word for word in arguments if not word.startswith("-")), None)
-    code = run_guarded(lambda: _run(verb, arguments))
-    sys.exit(run_guarded(lambda: _flush(code)))
+    try:
+        code = run_guarded(lambda: _run(verb, arguments))
+        code = run_guarded(lambda: _flush(code))
+    except KeyboardInterrupt:  # once more, while the first was being dealt with
+        code = ExitCode.INTERRUPTED
+    sys.exit(code)
 
 
 def run_guarded(body: Callable[[], int]) -> int:
@@ -91,6 +95,8 @@ def _run(verb: str | None, arguments: list[str]) -> int:
         console.emit(f"seqcli {__version__}")
         return 0
     result = build_app(verb)(args=arguments, prog_name="seqcli", standalone_mode=False)
+    if result == ExitCode.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
+        raise KeyboardInterrupt
     return int(result or 0) if isinstance(result, int) else 0
 
 
