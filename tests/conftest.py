@@ -63,3 +63,11 @@ def seqcli() -> Program:
 def shell() -> Program:
     """Run the program as a process of its own."""
     return run_outside
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of downloads and encoded corpora for one test alone."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("SEQCLI_CACHE", str(folder))
+    return folder

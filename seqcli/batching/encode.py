@@ -132,6 +132,7 @@ class _Collector:
         self.lengths.append(len(values))
 
     def finish(self) -> PartField:
+        self.table.default_factory = None  # it holds the table; without the circle memory is freed at once
         lengths = np.frombuffer(self.lengths, np.int64) if self.lengths else np.zeros(0, np.int64)
         if self.rows:
             return PartField(np.concatenate(self.rows), lengths, [])

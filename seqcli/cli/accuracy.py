@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -57,21 +58,22 @@ def command(
     )
     if warning:
         console.warn(warning)
+    # Neither of these needs scikit-learn, which takes more than a second to load.
     if score_only and not as_json:
-        console.emit(f"{scorer.score().value:.{width}f}")  # without the second that loading scikit-learn takes
+        console.emit(f"{scorer.score().value:.{width}f}")
+        return
+    if confusion and not as_json:
+        for row in _matrix(scorer.confusion):
+            console.emit("\t".join(map(str, row)))
         return
     from seqcli.metrics.classification import classification_report
 
-    _show(classification_report(scorer.confusion), width, as_json, confusion)
+    _show(classification_report(scorer.confusion), width, as_json)
 
 
-def _show(report: ClassificationReport, width: int, as_json: bool, confusion: bool) -> None:
+def _show(report: ClassificationReport, width: int, as_json: bool) -> None:
     if as_json:
         console.emit_json(_as_json(report))
-        return
-    if confusion:
-        for row in _matrix(report):
-            console.emit("\t".join(map(str, row)))
         return
     accuracy, kappa = report.accuracy, report.kappa
     right = f"{accuracy.counts['correct']:,}/{accuracy.counts['total']:,}"
@@ -94,18 +96,19 @@ def _show(report: ClassificationReport, width: int, as_json: bool, confusion: bo
         ["label", "precision", "recall", "F1", "correct", "gold", "predicted"], right=range(1, 7),
     )]
     if len(report.labels) <= _WIDEST_MATRIX:
-        header, *rows = _matrix(report)
+        header, *rows = _matrix(report.confusion)
         tables.append(console.table(rows, [str(cell) for cell in header], right=range(1, len(header))))
     for lines in tables:
         console.emit("\n".join(lines) + "\n")
     console.emit(f"signature  {accuracy.signature}")
 
 
-def _matrix(report: ClassificationReport) -> list[list[object]]:
-    labels = list(report.labels)
+def _matrix(confusion: Mapping[tuple[str, str], int]) -> list[list[object]]:
+    """A header and a row for each label: gold labels down, predicted labels across."""
+    labels = sorted({label for pair in confusion for label in pair})
     return [
         ["gold \\ predicted", *labels],
-        *([label, *(report.confusion.get((label, other), 0) for other in labels)] for label in labels),
+        *([label, *(confusion.get((label, other), 0) for other in labels)] for label in labels),
     ]
 
 
@@ -115,5 +118,5 @@ def _as_json(report: ClassificationReport) -> dict[str, Any]:
         "macro_f1": report.macro_f1.as_json(),
         "kappa": report.kappa.as_json() if report.kappa else None,
         "labels": {label: vars(row) for label, row in report.labels.items()},
-        "confusion": {"labels": list(report.labels), "counts": [row[1:] for row in _matrix(report)[1:]]},
+        "confusion": {"labels": list(report.labels), "counts": [row[1:] for row in _matrix(report.confusion)[1:]]},
     }

@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program and exit with its status."""
     arguments = _take_everywhere_flags(list(sys.argv[1:] if argv is None else argv))
     _prepare_streams()
+    # torch's threads spin while they wait for each other; beside any other busy process that costs five times the work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     verb = next((word for word in arguments if not word.startswith("-")), None)
     try:
         code = run_guarded(lambda: _run(verb, arguments))
@@ -135,6 +137,9 @@ def _show_usage(error: Any) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "seqcli"
     message = error.format_message() or "nothing to do"
+    if type(error).__name__ == "NoArgsIsHelpError":  # a bare 'seqcli data': its message is the help
+        print(message, file=sys.stderr, flush=True)
+        return int(ExitCode.USAGE)
     _show(f"{message.rstrip('.')}. See '{path} --help'", None)
     return int(ExitCode.USAGE)
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,8 +30,7 @@ command = typer.Typer(
 
 Runs = Annotated[
     Path | None, typer.Option("--runs", metavar="FOLDER", help="The store (default: $SEQCLI_RUNS, else runs).")]
-Ref = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A name (its newest finished version), name@version, or a folder.")]
+Ref = Annotated[str, typer.Argument(metavar="MODEL", help="A name (newest finished version), name@version or folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 
 
@@ -71,8 +71,8 @@ def show(model: Ref, runs: Runs = None, as_json: AsJson = False) -> None:
         return
     console.emit(f"{run}  {summary['task'] or '-'}, {summary['state']}, {_size_text(summary['bytes'])}, {run.path}")
     _section("recipe", _recipe_rows(recipe))
-    _section("scores", [(f"{split} {score}", _number(value)) for split in ("dev", "test")
-                        for score, value in _scores(report, split).items()])
+    _section("scores", [(f"{split} {score['name']}", _number(score["value"]), score["signature"] or "")
+                        for split in ("dev", "test") if (score := _score(report, split))])
     _section("files", [(file["name"], _size_text(file["bytes"]), file["sha256"][:12] if file["sha256"] else "-")
                        for file in files])
     _section("environment", [(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
@@ -103,7 +103,7 @@ def cp(
     model: Ref, name: Annotated[str, typer.Argument(metavar="NAME", help="The copy becomes its next version.")],
     runs: Runs = None,
 ) -> None:
-    """Copy a finished model to the next version of a name; prints the copy's name."""
+    """Copy a finished model; prints the name of the copy."""
     from seqcli.store.archive import copy
 
     store = Store(runs)
@@ -117,7 +117,7 @@ def pack(
         "--output", "-o", metavar="FILE", help="The archive (default: NAME-VERSION.tar.gz here).")] = None,
     runs: Runs = None,
 ) -> None:
-    """Pack a finished model into one portable file; prints the file's name."""
+    """Pack a finished model into one portable file."""
     from seqcli.store import archive
 
     run = Store(runs).resolve(model)
@@ -138,7 +138,7 @@ def unpack(
         "--max-size", min=1, metavar="BYTES", help="Refuse what unpacks to more.")] = 4 * 2**30,
     runs: Runs = None,
 ) -> None:
-    """Unpack a model as the next version of its name, checked byte for byte; prints its name."""
+    """Unpack a model, checked byte for byte; prints its name."""
     from seqcli.store import archive as archives
 
     console.emit(str(archives.unpack(archive, Store(runs), name, max_bytes=max_size)))
@@ -160,23 +160,16 @@ def _summary(run: Run) -> dict[str, Any]:
     }
 
 
-def _scores(report: dict[str, Any], split: str) -> dict[str, float]:
-    """The scores of one split: numbers, or mappings that hold one under ``value``."""
-    scores = report.get(split)
-    values = {key: value.get("value") if isinstance(value, dict) else value
-              for key, value in (scores.items() if isinstance(scores, dict) else ())}
-    return {key: value for key, value in values.items() if isinstance(value, int | float)}
-
-
 def _best(report: dict[str, Any]) -> dict[str, Any] | None:
-    """The score that speaks for the model: that which chose it, measured on test (else dev)."""
-    for split in ("test", "dev"):
-        scores = _scores(report, split)
-        wanted = report.get("select_by")
-        name = wanted if wanted in scores else next(iter(scores), None)
-        if name is not None:
-            return {"split": split, "name": name, "value": scores[name]}
-    return None
+    """The score that speaks for the model: that of the test set, else of dev, with its signature."""
+    return _score(report, "test") or _score(report, "dev")
+
+
+def _score(report: dict[str, Any], split: str) -> dict[str, Any] | None:
+    score = report.get(split)
+    if not isinstance(score, dict) or not isinstance(score.get("value"), int | float):
+        return None
+    return {"split": split, **{key: score.get(key) for key in ("name", "value", "signature")}}
 
 
 def _files(run: Run) -> list[dict[str, Any]]:
@@ -226,7 +219,7 @@ def _part(recipe: dict[str, Any], name: str) -> dict[str, Any]:
 def _component(value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
-    settings = [f"{key} {setting}" for key, setting in value.items()
+    settings = [key if setting is True else f"{key} {setting}" for key, setting in value.items()
                 if key != "kind" and isinstance(setting, int | float | str) and setting is not False]
     return ", ".join([str(value.get("kind", "-")), *settings])
 
@@ -241,7 +234,7 @@ def _json_file(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _section(title: str, rows: list[tuple[Any, ...]] | list[tuple[str, str]]) -> None:
+def _section(title: str, rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
         console.emit(f"\n{title}")
         for line in console.table(rows, right=(1,) if title in ("scores", "files") else ()):

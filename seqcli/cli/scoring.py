@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Hypothesis = Annotated[str, typer.Argument(metavar="HYP", help="System output, one segment a line; - is stdin.")]
 ReferenceFiles = Annotated[
-    list[str] | None, typer.Argument(metavar="REF...", help="References, line for line with HYP; .gz is read too.")
+    list[str] | None, typer.Argument(metavar="REF", help="References, line for line with HYP; .gz is read too.")
 ]
 ScoreOnly = Annotated[bool, typer.Option("-b", "--score-only", help="Print the score and nothing else.")]
 Width = Annotated[int, typer.Option("-w", "--width", min=0, max=15, help="Digits after the point.")]
@@ -174,10 +174,16 @@ class Rows:
 
 
 def plain_line(score: Score, width: int, details: str = "") -> str:
-    """``NAME|signature = value details``, the form of sacrebleu."""
+    """``NAME|signature = value details``, the form of sacrebleu; a signature that begins with the name stands alone."""
     confidence = score.counts.get("confidence")
     interval = f" (μ = {confidence['mean']:.{width}f} ± {confidence['half_width']:.{width}f})" if confidence else ""
-    return f"{score.name}|{score.signature} = {score.value:.{width}f}{interval}{details and ' ' + details}"
+    return f"{head(score)} = {score.value:.{width}f}{interval}{details and ' ' + details}"
+
+
+def head(score: Score) -> str:
+    """What stands before the ``=``: the name and the signature."""
+    named = score.signature.startswith(f"{score.name.lower()}|")
+    return score.signature if named else f"{score.name}|{score.signature}"
 
 
 def show(score: Score, request: Request, details: str, rows: Sequence[Sequence[object]]) -> None:

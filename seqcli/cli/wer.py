@@ -56,10 +56,10 @@ def command(
                 scoring.show_sentence(None, request)
             else:
                 scoring.show_sentence(score, request)
-                signature = f"{score.name}|{score.signature}"
+                signature = scoring.head(score)
             count += 1
         rows.warn_of_empty_lines()
-        console.note(f"{signature}, one score for each of {count:,} lines")
+        console.note(f"{signature}, one score for each of {count:,} line{'s' if count != 1 else ''}")
         return
     pairs = [(hypothesis, reference) for hypothesis, (reference,) in rows]
     rows.warn_of_empty_lines()

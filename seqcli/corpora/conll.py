@@ -1,9 +1,10 @@
 """CoNLL columns: a token a line, its columns separated by tabs or runs of spaces, a blank line after each sentence.
 
 What is a comment: a token may itself be ``#`` (tweets are full of them), so a line is a comment only at a sentence's
-start, when it is ``#`` alone or begins with ``#`` and a space, and when it has not as many columns as the file's
-token lines, counted with the file's own separator. ``#<TAB>O`` is a token, ``# id = 7`` is a comment, and ``# O`` is
-a token where the columns of the file are two, separated by spaces. ``-DOCSTART-`` lines are skipped.
+start, when it is ``#`` alone or begins with ``#`` and a space, and when it, or one like it further down, has not as
+many columns as the file's token lines, counted with the file's own separator. ``#<TAB>O`` is a token, ``# id = 7`` is
+a comment, and ``# O`` is a token where the columns of the file are two, separated by spaces. ``-DOCSTART-`` lines are
+skipped.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from seqcli.corpora.blocks import OnError, Part, Source, name_of, report, sentences
 from seqcli.corpora.example import Example
 from seqcli.errors import UserError, data_error
-from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
+from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 
 Layout = tuple[bool, int]
 """(the columns are separated by tabs, their number), as the first token line of a file has it."""
@@ -44,7 +45,7 @@ def read(
         layout = file_layout(source.path, max_line=max_line)
     for begin, rows in sentences(source, on_invalid=on_invalid, max_line=max_line):
         if layout is None:
-            layout = layout_of(rows)
+            layout = layout_of(rows) or (None if is_stdin(source) else file_layout(name, max_line=max_line))
         skipped = count_comments(rows, layout)
         if skipped == len(rows) or layout is None:
             continue
@@ -84,15 +85,14 @@ def file_layout(path: object, *, max_line: int = DEFAULT_MAX_LINE) -> Layout | N
 
 
 def count_comments(rows: list[str], layout: Layout | None) -> int:
-    """How many of a sentence's first lines are comments or ``-DOCSTART-``."""
+    """How many of a sentence's first lines are comments or ``-DOCSTART-``: all up to the last that is no token."""
     skipped = 0
-    for row in rows:
-        if row[0] not in "#-":
+    for number, row in enumerate(rows, 1):
+        is_docstart = row.startswith("-DOCSTART-")
+        if not is_docstart and not row.startswith("# ") and row != "#":
             break
-        is_comment = (row == "#" or row.startswith("# ")) and not _has_layout(row, layout)
-        if not is_comment and not row.startswith("-DOCSTART-"):
-            break
-        skipped += 1
+        if is_docstart or not _has_layout(row, layout):
+            skipped = number
     return skipped
 
 

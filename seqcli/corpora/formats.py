@@ -182,7 +182,7 @@ def guess_from_lines(lines: list[str]) -> str:
 
 
 def _looks_like_conll(content: list[str], *, has_blank: bool) -> bool:
-    """A few columns, the same number on most lines (a broken file must not pass for prose), and sentences cut by blank lines."""
+    """A few columns, the same number on most lines, and sentences cut by blank ones; a broken file is still CoNLL."""
     widths = [len(conll.split_row(line)) for line in content]
     usual = max(set(widths), key=widths.count)
     return has_blank and usual >= 2 and widths.count(usual) >= 0.6 * len(widths)

@@ -59,7 +59,7 @@ def _check_separators(path: Path, split: Split) -> Iterator[Finding]:
             layout = layout or conll.layout_of(rows)
             skipped = conll.count_comments(rows, layout)
             for line, row in enumerate(rows[skipped:], begin + skipped):
-                if layout is not None and ("\t" in row) != layout[0]:
+                if layout is not None and ("\t" in row) != layout[0] and len(conll.split_row(row)) > 1:
                     here, there = ("tabs", "spaces") if "\t" in row else ("spaces", "tabs")
                     yield Finding(str(path), line, "separators", f"{here} between columns, {there} before")
                 elif " \t" in row or "\t " in row:

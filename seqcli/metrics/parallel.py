@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from seqcli.errors import UserError, data_error
 
 # A full stop or comma that stands alone, the joiner of Moses and subword-nmt, escapes of the Moses tokenizer.
-_TOKENISED = re.compile(r"(?:^|\s)[.,](?=\s|$)|@-@|@@ |&apos;|&quot;")
+_TOKENISED = re.compile(r" [.,](?=\s|$)|@-@|@@ |&apos;|&quot;")
 _PUNCTUATED = re.compile(r"[.,](?=\s|$)|@-@|@@ |&apos;|&quot;")
 
 
@@ -55,7 +55,11 @@ def _transposed(lines: int, references: Sequence[tuple[str, int]]) -> str | None
 
 def looks_tokenised(lines: Sequence[str]) -> tuple[int, int]:
     """How many lines have a detached full stop or comma (or a joiner of a tokenizer), and how many have any."""
-    tokenised = sum(1 for line in lines if _TOKENISED.search(line))
+    # The plain searches spare the regular expression nearly every line.
+    tokenised = sum(
+        1 for line in lines
+        if (" ." in line or " ," in line or "@" in line or "&" in line) and _TOKENISED.search(line)
+    )
     return tokenised, sum(1 for line in lines if _PUNCTUATED.search(line)) if tokenised else 0
 
 
@@ -65,8 +69,8 @@ def tokenised_warning(name: str, lines: Sequence[str], advice: str) -> str | Non
     if 2 * tokenised <= punctuated or not tokenised:
         return None
     return (
-        f"{name}: looks tokenised: of {punctuated} lines with a full stop or a comma, {tokenised} have it apart from "
-        f"the word. {advice}"
+        f"{name}: looks tokenised: {tokenised:,} of {_lines(punctuated)} with a full stop or a comma have it apart "
+        f"from the word. {advice}"
     )
 
 

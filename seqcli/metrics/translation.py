@@ -9,13 +9,16 @@ None where a line has fewer references than others.
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Literal
 
-from seqcli.errors import did_you_mean, usage_error
+from seqcli.errors import did_you_mean, io_error, usage_error
 from seqcli.metrics.parallel import unequal_lines
 from seqcli.metrics.score import Score
 
@@ -128,6 +131,7 @@ class TranslationMetric:
         ]
 
     def _make(self, references: References | None, **more: Any) -> Any:
+        _import_sacrebleu()
         from sacrebleu.metrics.bleu import BLEU
         from sacrebleu.metrics.chrf import CHRF
         from sacrebleu.metrics.ter import TER
@@ -142,6 +146,11 @@ class TranslationMetric:
             tokenizer = options.get("tokenize")
             raise usage_error(
                 f"the tokenizer '{tokenizer}' is not available here", hint=_first_line(error)
+            ) from error
+        except OSError as error:
+            raise io_error(
+                f"cannot fetch the model of the tokenizer '{options.get('tokenize')}': {_first_line(error)}",
+                hint="sacrebleu downloads it once, into ~/.sacrebleu/models (or $SACREBLEU/models).",
             ) from error
 
     def _signature(self, signature: Any) -> str:
@@ -167,6 +176,7 @@ def zero_bleu_warning(score: Score, hypotheses: Sequence[str], references: Refer
 
 
 def _check_bleu_options(options: Mapping[str, Any]) -> None:
+    _import_sacrebleu()
     from sacrebleu.metrics.bleu import BLEU
 
     tokenizers, smoothings = list(BLEU.TOKENIZERS), list(BLEU.SMOOTH_DEFAULTS)
@@ -214,3 +224,19 @@ def _sacrebleu_seed(seed: int) -> Iterator[None]:
             del os.environ["SACREBLEU_SEED"]
         else:
             os.environ["SACREBLEU_SEED"] = before
+
+
+def _import_sacrebleu() -> None:
+    """Import sacrebleu, but not portalocker: only its downloads use that, and it is a third of the import.
+
+    In its place stands a module that imports the real one when sacrebleu first asks it for anything.
+    """
+    if "sacrebleu" in sys.modules or "portalocker" in sys.modules:
+        return
+    stand_in = ModuleType("portalocker")
+    stand_in.__getattr__ = lambda name: getattr(importlib.import_module("portalocker"), name)  # type: ignore[method-assign]
+    sys.modules["portalocker"] = stand_in
+    try:
+        importlib.import_module("sacrebleu")
+    finally:
+        del sys.modules["portalocker"]

@@ -18,7 +18,7 @@ RecurrentConfig = RNNConfig | LSTMConfig | GRUConfig
 class PeepholeLSTM(nn.Module):
     """LSTM whose gates see the cell state (Gers, Schraudolph and Schmidhuber 2002, eq. 1-6).
 
-    Called like ``nn.LSTM(batch_first=True)``; returns (hidden [B, T, H], None).
+    Called like ``nn.LSTM``, positions first; returns (hidden [T, B, H], None).
     """
 
     def __init__(self, input_dim: int, hidden: int) -> None:
@@ -33,38 +33,38 @@ class PeepholeLSTM(nn.Module):
         with torch.no_grad():
             self.inputs.bias[hidden : 2 * hidden] = 1.0
 
-    def forward(self, x_BTD: Tensor) -> tuple[Tensor, None]:
-        """Hidden states [B, T, H] from a zero state."""
-        gates_BTG = self.inputs(x_BTD)
-        hidden = gates_BTG.new_zeros(x_BTD.size(0), self.peephole.size(1))
+    def forward(self, x_TBD: Tensor) -> tuple[Tensor, None]:
+        """Hidden states [T, B, H] from a zero state."""
+        gates_TBG = self.inputs(x_TBD)
+        hidden = gates_TBG.new_zeros(x_TBD.size(1), self.peephole.size(1))
         cell = hidden
         peep_input, peep_forget, peep_output = self.peephole
         states = []
-        for gates in gates_BTG.unbind(1):
+        for gates in gates_TBG.unbind(0):
             i, f, g, o = (gates + self.recurrent(hidden)).chunk(4, dim=-1)
             i = torch.sigmoid(i + peep_input * cell)
             f = torch.sigmoid(f + peep_forget * cell)
             cell = f * cell + i * torch.tanh(g)
             hidden = torch.sigmoid(o + peep_output * cell) * torch.tanh(cell)
             states.append(hidden)
-        return torch.stack(states, dim=1), None
+        return torch.stack(states), None
 
 
 def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
-    """One direction of one layer, initialised; called as ``layer(x_BTD) -> (hidden_BTH, state)``."""
+    """One direction of one layer, initialised; called as ``layer(x_TBD) -> (hidden_TBH, state)``."""
     if isinstance(config, LSTMConfig):
         if config.peepholes:
             return PeepholeLSTM(input_dim, config.dim)
-        lstm = nn.LSTM(input_dim, config.dim, batch_first=True)
+        lstm = nn.LSTM(input_dim, config.dim)
         _initialise(lstm)
         with torch.no_grad():  # forget bias 1: remember at first (Jozefowicz et al. 2015)
             cast(Tensor, lstm.bias_ih_l0)[config.dim : 2 * config.dim] = 1.0
         return lstm
     if isinstance(config, GRUConfig):
-        gru = nn.GRU(input_dim, config.dim, batch_first=True)
+        gru = nn.GRU(input_dim, config.dim)
         _initialise(gru)
         return gru
-    rnn = nn.RNN(input_dim, config.dim, nonlinearity=config.activation, batch_first=True)
+    rnn = nn.RNN(input_dim, config.dim, nonlinearity=config.activation)
     _initialise(rnn)
     if config.activation == "relu":  # Le, Jaitly and Hinton 2015
         nn.init.eye_(cast(Tensor, rnn.weight_hh_l0))

@@ -51,12 +51,13 @@ def forward_backward(
     The third is empty unless ``with_transitions``.
     """
     batch, length, labels = emissions_BTK.shape
-    emissions = emissions_BTK.double().transpose(0, 1)
+    wide = torch.float32 if emissions_BTK.device.type == "mps" else torch.float64  # MPS has no float64
+    emissions = emissions_BTK.to(wide).transpose(0, 1)
     peak_TB1 = emissions.amax(-1, keepdim=True)
     evidence_TBK = (emissions - peak_TB1).exp()
-    shift = transitions_KK.double().amax()
-    step_KK = (transitions_KK.double() - shift).exp()
-    first_K, last_K = start_K.double().exp(), end_K.double().exp()
+    shift = transitions_KK.to(wide).amax()
+    step_KK = (transitions_KK.to(wide) - shift).exp()
+    first_K, last_K = start_K.to(wide).exp(), end_K.to(wide).exp()
     inside_TB1 = (torch.arange(length, device=lengths_B.device).unsqueeze(1) < lengths_B).unsqueeze(-1)
 
     forward_TBK = torch.empty_like(evidence_TBK)

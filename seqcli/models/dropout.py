@@ -17,12 +17,14 @@ class SequenceDropout(nn.Module):
         self.share = share
         self.locked = locked
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        """Same shape; the identity when not training."""
+    def forward(self, x_BTD: Tensor, *, sequence_dim: int = 1) -> Tensor:
+        """Same shape; the identity when not training. ``sequence_dim`` is the dimension of the positions."""
         if not self.training or self.share == 0:
             return x_BTD
         if not self.locked:
             return nn.functional.dropout(x_BTD, self.share)
         keep = 1 - self.share
-        mask_B1D = torch.empty(x_BTD.size(0), 1, x_BTD.size(2), device=x_BTD.device, dtype=x_BTD.dtype)
+        shape = list(x_BTD.shape)
+        shape[sequence_dim] = 1
+        mask_B1D = torch.empty(shape, device=x_BTD.device, dtype=x_BTD.dtype)
         return x_BTD * mask_B1D.bernoulli_(keep).div_(keep)

@@ -11,9 +11,10 @@ from torch import nn
 from seqcli.batching.batch import Batch
 from seqcli.batching.order import epoch_batches
 from seqcli.pipeline.environment import peak_memory_mb
-from seqcli.pipeline.prepare import new_task, open_splits
+from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe.schema import Recipe, TrainingConfig
 from seqcli.tasks.base import Task
+from seqcli.tasks.build import new_task
 from seqcli.training.loop import autocast, choose_device, resolve_precision
 
 _ADAM_STATES = {"adamw": 2, "adam": 2, "sgd": 0}

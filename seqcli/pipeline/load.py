@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from seqcli.errors import UserError, data_error
-from seqcli.pipeline.prepare import new_task
 from seqcli.recipe.load import load_recipe
 from seqcli.store.runs import Run
+from seqcli.tasks.build import new_task
 from seqcli.training.checkpoint import check_shapes, load_weights
 
 

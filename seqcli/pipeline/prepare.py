@@ -13,17 +13,11 @@ from seqcli.corpora.chunks import chunks
 from seqcli.corpora.corpus import Corpus, open_corpus
 from seqcli.errors import UserError, io_error
 from seqcli.files import cache_folder
-from seqcli.recipe import registry
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import Task
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (what is being done, how much is done, how much there is or None)."""
-
-
-def new_task(recipe: Recipe) -> Task:
-    """The task of a recipe, not yet fitted."""
-    return registry.implementation("task", recipe.task.kind)(recipe)  # type: ignore[no-any-return]
 
 
 def open_splits(

@@ -21,12 +21,13 @@ from seqcli.files import atomic_write_text, cannot_write
 from seqcli.pipeline.environment import environment, peak_memory_mb
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
 from seqcli.pipeline.measure import measure, unseen_labels
-from seqcli.pipeline.prepare import Progress, new_task, open_splits
+from seqcli.pipeline.prepare import Progress, open_splits
 from seqcli.recipe.dump import dump_recipe, recipe_difference
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run, Store
 from seqcli.tasks.base import Data, Task
+from seqcli.tasks.build import new_task
 from seqcli.training.checkpoint import (
     Checkpoint,
     load_checkpoint,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from seqcli.errors import UserError, did_you_mean
 from seqcli.recipe.sections import class_at, field_at, places_of
-from seqcli.recipe.tree import Node
+from seqcli.recipe.tree import MAX_ERRORS, Node
 
 Path = tuple[str | int, ...]
 
@@ -73,7 +73,11 @@ def explain(error: ValidationError, root: Node, overrides: list[Override]) -> li
     grouped: dict[Path, list[_Problem]] = {}
     for problem in problems:
         grouped.setdefault(problem.path, []).append(problem)
-    return [_error(group, root, overrides) for group in grouped.values()]
+    values = root.plain()
+    told = [_error(group, values, overrides) for group in list(grouped.values())[:MAX_ERRORS]]
+    if len(grouped) > MAX_ERRORS:
+        told.append(root.source.error(f"{len(grouped) - MAX_ERRORS:,} more errors like these"))
+    return told
 
 
 def _locate(line: Any, root: Node) -> _Problem:
@@ -108,19 +112,19 @@ def _told_deeper(problem: _Problem, problems: list[_Problem]) -> bool:
         other.in_union and len(other.path) > depth and other.path[:depth] == problem.path for other in problems)
 
 
-def _error(group: list[_Problem], root: Node, overrides: list[Override]) -> UserError:
+def _error(group: list[_Problem], values: Any, overrides: list[Override]) -> UserError:
     first = group[0]
     dotted = ".".join(str(name) for name in first.path) or "the recipe"
     node = first.node
     if first.kind == "extra_forbidden":
-        message, hint = _unknown_key(first, root, overrides)
+        message, hint = _unknown_key(first, values, overrides)
         return node.source.error(f"{dotted}: {message}", node.key_index, hint)
     if first.kind == "missing":
-        return _missing(first, dotted, root)
+        return _missing(first, dotted, values)
     if first.kind in ("kind_missing", "kind_unknown", "value_error"):
         message = first.message.removeprefix("Value error, ")
         return node.source.error(f"{dotted}: {message}", _start(node))
-    message, hint = _wrong_value(group, root)
+    message, hint = _wrong_value(group)
     return node.source.error(f"{dotted}: {message}", _start(node), hint)
 
 
@@ -131,8 +135,7 @@ def _start(node: Node) -> int:
     return node.index
 
 
-def _unknown_key(problem: _Problem, root: Node, overrides: list[Override]) -> tuple[str, str | None]:
-    values = root.plain()
+def _unknown_key(problem: _Problem, values: Any, overrides: list[Override]) -> tuple[str, str | None]:
     *parent, name = problem.path
     section = class_at(parent, values)
     if section is None:
@@ -151,16 +154,16 @@ def _unknown_key(problem: _Problem, root: Node, overrides: list[Override]) -> tu
     return "unknown key", hint or f"Known here: {', '.join(known)}."
 
 
-def _missing(problem: _Problem, dotted: str, root: Node) -> UserError:
+def _missing(problem: _Problem, dotted: str, values: Any) -> UserError:
     node = problem.node
     if isinstance(problem.path[-1], int):  # a list that stands for a tuple
         return node.source.error(f"{'.'.join(map(str, problem.path[:-1]))}: the list has too few items", node.index)
-    field = field_at(problem.path, root.plain())
+    field = field_at(problem.path, values)
     what = f" ({field.description})" if field is not None and field.description else ""
     return node.source.error(f"{dotted}: missing{what}", _start(node))
 
 
-def _wrong_value(group: list[_Problem], root: Node) -> tuple[str, str | None]:
+def _wrong_value(group: list[_Problem]) -> tuple[str, str | None]:
     first = group[0]
     node = first.node
     if first.kind == "string_pattern_mismatch":

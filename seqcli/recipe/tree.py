@@ -21,6 +21,9 @@ Origin = Literal["default", "file", "--set"]
 MAX_DEPTH = 32
 """Deepest nesting of lists and mappings in a recipe; the schema itself needs six."""
 
+MAX_ERRORS = 100
+"""Most errors told of one recipe: what has more is something else, and the time to explain stays short."""
+
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
@@ -203,7 +206,7 @@ class _Builder:
 
     def _fail(self, message: str, index: int, hint: str | None = None, *, stop: bool = False) -> None:
         self.errors.append(self.source.error(message, index, hint))
-        if stop:
+        if stop or len(self.errors) >= MAX_ERRORS:
             raise _Stop
 
 

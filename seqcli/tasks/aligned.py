@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from seqcli.corpora.example import Example
 from seqcli.errors import data_error
-from seqcli.metrics.schemes import OUTSIDE, convert, legal_step, violations
+from seqcli.metrics.schemes import OUTSIDE, convert, spans, violations
 from seqcli.recipe.tasks import TaggingConfig
 
 ENTITY = "ENTITY"
@@ -18,7 +18,8 @@ ENTITY = "ENTITY"
 class TaggedPieces:
     """Fields ``token`` and ``tag`` of an example; tags checked, in the scheme the model learns.
 
-    A sequence over ``max_length`` is cut, between spans where there are any.
+    A sequence over ``max_length`` is cut between spans; a span that is itself longer becomes several, so that each
+    piece is valid in the scheme.
     """
 
     task: TaggingConfig
@@ -30,21 +31,25 @@ class TaggedPieces:
         return self.task.model_scheme or self.task.scheme
 
     def __call__(self, example: Example) -> Iterator[dict[str, list[str]]]:
-        """Yield one mapping of fields, or several for a long sequence.
+        """Yield one mapping of fields, several for a long sequence, none for one without tokens.
 
         Raises:
-            UserError: no tags, or a tag that breaks the scheme (65), with file and line.
+            UserError: no tags, an empty token or tag, or a tag that breaks the scheme (65), with file and line.
         """
         tokens, tags = example.source, example.target
         if not isinstance(tokens, list) or not isinstance(tags, list):
             raise data_error("tagging needs tokens with a tag each", file=example.at,
                              hint="Check data.format and data.columns.")
+        _check_writable(example, tokens, tags)
         tags = self._learned(example, tags)
-        while len(tokens) > self.max_length:
-            cut = self._cut(tags)
-            yield {"token": tokens[:cut], "tag": tags[:cut]}
-            tokens, tags = tokens[cut:], tags[cut:]
-        yield {"token": tokens, "tag": tags}
+        start = 0
+        while len(tokens) - start > self.max_length:
+            window = self._valid(tags[start : start + self.max_length + 1])
+            cut = self._cut(window)
+            yield {"token": tokens[start : start + cut], "tag": self._valid(window[:cut])}
+            start += cut
+        if tokens:
+            yield {"token": tokens[start:], "tag": self._valid(tags[start:]) if start else tags}
 
     def _learned(self, example: Example, tags: Sequence[str]) -> list[str]:
         scheme, model_scheme = self.task.scheme, self.model_scheme
@@ -65,10 +70,24 @@ class TaggedPieces:
         return convert(tags, scheme, model_scheme, repair=model_scheme == "io")
 
     def _cut(self, tags: Sequence[str]) -> int:
+        """The last place at or before ``max_length`` that no span runs over; ``max_length`` where there is none."""
         scheme = self.model_scheme
         if scheme is None:
             return self.max_length
-        for cut in range(self.max_length, 0, -1):
-            if legal_step(tags[cut - 1], None, scheme) and legal_step(None, tags[cut], scheme):
-                return cut
-        return self.max_length
+        within = {place for span in spans(tags, scheme) for place in range(span.start + 1, span.end)}
+        return next((cut for cut in range(self.max_length, 0, -1) if cut not in within), self.max_length)
+
+    def _valid(self, tags: Sequence[str]) -> list[str]:
+        """A piece whose first or last span was cut through, as a sequence of its own."""
+        scheme = self.model_scheme
+        return list(tags) if scheme is None else convert(tags, scheme, scheme, repair=True)
+
+
+def _check_writable(example: Example, tokens: Sequence[str], tags: Sequence[str]) -> None:
+    """Refuse what the files of a model (a token or a label a line) could not hold; JSON can bring it."""
+    for what, values in (("token", tokens), ("tag", tags)):
+        if "" in values:
+            raise data_error(f"{what} {values.index('') + 1} is empty", file=example.at)
+    joined = "".join(tags)
+    if "\n" in joined or "\r" in joined:
+        raise data_error("a tag holds a line break", file=example.at)

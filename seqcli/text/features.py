@@ -127,7 +127,7 @@ class TokenFeatures:
             self.characters.encode(token if len(token) <= MAX_CHARACTERS else token[:half] + token[-half:])
             for token in tokens
         ]
-        padded = np.zeros((len(rows), max((len(row) for row in rows), default=1)), np.int64)
+        padded = np.zeros((len(rows), max(map(len, rows), default=1) or 1), np.int64)
         for index, row in enumerate(rows):
             padded[index, : len(row)] = row
         return padded

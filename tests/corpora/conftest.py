@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+_MIRROR = os.environ.get("SEQCLI_MIRROR") or (str(SHARED) if SHARED.is_dir() else None)
 
 
 @dataclass
@@ -48,7 +53,7 @@ def server() -> Iterator[Server]:
             self.send_header("Content-Length", str(len(body) - start))
             self.end_headers()
             cuts = state.cut.get(self.path)
-            self.wfile.write(body[start : cuts.pop(0)] if cuts else body[start:])
+            self.wfile.write(body[start : start + cuts.pop(0)] if cuts else body[start:])
 
         def log_message(self, *args: object) -> None:
             pass
@@ -69,3 +74,12 @@ def own_surroundings(tmp_path, monkeypatch):
     for name in ("SEQCLI_MIRROR", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def mirror(own_surroundings, monkeypatch) -> str:
+    """The folder of real data sets, where there is one."""
+    if not _MIRROR:
+        pytest.skip("needs the real data sets: set SEQCLI_MIRROR")
+    monkeypatch.setenv("SEQCLI_MIRROR", _MIRROR)
+    return _MIRROR

@@ -51,6 +51,7 @@ def test_conll_columns_by_number_and_without_tags(tmp_path):
     ("# one\n# two words more\n\nParis O\n", [(["Paris"], ["O"])]),
     ("Paris O\n# O\n#fun O\n", [(["Paris", "#", "#fun"], ["O", "O", "O"])]),
     ("#fun\tO\n# x\tO\n", [(["#fun", "# x"], ["O", "O"])]),
+    ("# O\n# x\n\nParis O\n", [(["#", "#"], ["O", "x"]), (["Paris"], ["O"])]),  # later lines tell the columns
     ("-DOCSTART- -X- O\n\nParis O\n", [(["Paris"], ["O"])]),
     ("-DOCSTART- O\nParis O\n", [(["Paris"], ["O"])]),
     ("New York\tB-LOC\nParis \tO\n", [(["New York", "Paris "], ["B-LOC", "O"])]),

@@ -176,6 +176,14 @@ def test_origins():
     assert set(origins.values()) == {"file", "--set", "default"}
 
 
+def test_thousands_of_errors_are_told_in_short():
+    unknown = errors(GOOD + "".join(f"  key{number}: 1\n" for number in range(20_000)))
+    assert len(unknown) == 101
+    assert unknown[0].startswith("bad.yaml:13:3: training.key0: unknown key.")
+    assert unknown[-1] == "bad.yaml: 19,900 more errors like these"
+    assert len(errors(GOOD + "  seed: 1\n" * 20_000)) == 100
+
+
 def test_recipe_is_frozen():
     recipe = load().recipe
     with pytest.raises(ValueError, match="frozen"):

@@ -152,7 +152,8 @@ with Run(Path(sys.argv[1]), "ner", 1).lock():
 
 
 def test_a_second_training_is_refused_until_the_first_is_killed(ner):
-    with subprocess.Popen([sys.executable, "-c", HOLD, ner.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+    command = [sys.executable, "-c", HOLD, ner.path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         pid = int(first.stdout.readline())
         assert ner.in_use
         message = fails(2, lambda: ner.lock().__enter__())

@@ -1,0 +1,106 @@
+"""Speed of tagging: training steps with a softmax and a CRF head, and `predict` on a long file as a whole process.
+
+    python benchmarks/tagging.py [--steps 60] [--lines 40000]
+
+Trains on UD English-EWT where SEQCLI_MIRROR (or the network) has it, else on mini-ner's tokens; says which. Training
+tokens/s are real tokens (no padding) over the wall time of the steps, after a warm-up, on all cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from seqcli.errors import UserError  # noqa: E402
+from seqcli.pipeline.prepare import open_splits
+from seqcli.tasks.build import new_task  # noqa: E402
+from seqcli.recipe.load import load_recipe  # noqa: E402
+from seqcli.training.loop import Trainer, choose_device  # noqa: E402
+
+RECIPES = {"softmax": ("pos-ewt", []), "CRF": ("pos-ewt", ["model.head={kind: crf}"])}
+
+
+def training_speed(recipe_name: str, overrides: list[str], steps: int, repeats: int = 3) -> tuple[float, str]:
+    """Median tokens/s over ``repeats`` stretches of ``steps`` steps."""
+    recipe = load_recipe(recipe_name, overrides).recipe
+    task = new_task(recipe)
+    splits = open_splits(recipe, task, ("train",))
+    task.fit(splits["train"])
+    trainer = Trainer(task, task.build_model(), task.data(splits["train"]), recipe.training, choose_device("cpu"))
+    events = trainer.steps()
+    for _ in range(10):
+        next(events)
+    speeds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        tokens = sum(next(events).positions for _ in range(steps))
+        speeds.append(tokens / (time.perf_counter() - began))
+    return statistics.median(speeds), recipe.data.corpus or "files"
+
+
+def prediction_speed(folder: Path, recipe_name: str, overrides: list[str], text: Path, tokens: int) -> str:
+    """Tokens/s of one whole `seqcli predict --tokens` process, and its peak memory."""
+    runs = folder / "runs"
+    command = [sys.executable, "-m", "seqcli"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    changes = [part for change in (*overrides, "training.max_steps=30", "training.evaluate_every=30")
+               for part in ("--set", change)]
+    subprocess.run([*command, "train", recipe_name, "--runs", str(runs), "-q", *changes], check=True, env=environment,
+                   capture_output=True)
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        with (folder / "out.txt").open("wb") as out:
+            subprocess.run([*command, "predict", recipe_name, "--runs", str(runs), "--tokens", str(text)], check=True,
+                           env=environment, stdout=out)
+        times.append(time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return f"{tokens / statistics.median(times):,.0f} tokens/s ({statistics.median(times):.1f} s, peak {peak:,.0f} MB)"
+
+
+def write_text(path: Path, lines: int) -> int:
+    """Sentences of the training split, one a line, repeated up to ``lines``; returns the tokens written."""
+    recipe = load_recipe("pos-ewt").recipe
+    split = open_splits(recipe, new_task(recipe), ("train",))["train"]
+    field = split.fields["token"]
+    tokens = 0
+    with path.open("w", encoding="utf-8") as out:
+        for line in range(lines):
+            sentence = field.sequence(line % len(split))
+            tokens += len(sentence)
+            out.write(" ".join(field.symbols[token] for token in sentence) + "\n")
+    return tokens
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--lines", type=int, default=40_000)
+    options = parser.parse_args()
+    try:
+        for name, (recipe, overrides) in RECIPES.items():
+            speed, data = training_speed(recipe, overrides, options.steps)
+            print(f"training, {name}: {speed:,.0f} tokens/s ({recipe} on {data})", flush=True)
+    except UserError as error:
+        print(f"skipped, the data set is not at hand: {error}")
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tokens = write_text(folder / "text.txt", options.lines)
+        for kind, (recipe, overrides) in RECIPES.items():
+            print(f"predict, {kind}, {tokens:,} tokens: "
+                  + prediction_speed(folder, recipe, overrides, folder / "text.txt", tokens), flush=True)
+
+
+if __name__ == "__main__":
+    main()
