@@ -140,7 +140,8 @@ def _show_usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # a bare 'seqcli data': its message is the help
         print(message, file=sys.stderr, flush=True)
         return int(ExitCode.USAGE)
-    _show(f"{message.rstrip('.')}. See '{path} --help'", None)
+    message = message.rstrip(".")
+    _show(f"{message}{'' if message.endswith('?') else '.'} See '{path} --help'", None)
     return int(ExitCode.USAGE)
 
 
