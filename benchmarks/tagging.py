@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 
 from seqcli.errors import UserError  # noqa: E402
 from seqcli.pipeline.prepare import open_splits
-from seqcli.tasks.build import new_task  # noqa: E402
 from seqcli.recipe.load import load_recipe  # noqa: E402
+from seqcli.tasks.build import new_task  # noqa: E402
 from seqcli.training.loop import Trainer, choose_device  # noqa: E402
 
 _EWT = ["data={corpus: ud-english-ewt, columns: {token: form, tag: upos}}"]
