@@ -1,4 +1,7 @@
-"""A split of a corpus as arrays on disk, memory-mapped: what training reads, whatever the size of the corpus.
+"""A split of a corpus as arrays on disk: what training reads, whatever the size of the corpus.
+
+Arrays are memory-mapped, except large ones: those are read a piece at a time, so that a corpus larger than memory also
+fits into a limited address space (``ulimit -v``), which a mapping would use up.
 
 A field is either symbols (strings, stored as ids into a table of the distinct ones with their counts) or numbers
 (float32 rows of one width, for frames and series). Each field of an example is a sequence, so each field has offsets.
@@ -16,7 +19,56 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+MAX_SYMBOLS = 2**20
+"""Most distinct strings of a field that are told apart; bounds the memory of an endless list of types."""
+
+MAPPED_BYTES = 2**25
+"""Larger arrays are read, not mapped."""
+
+_BLOCK = 2**20
+
+
+class DiskArray:
+    """An array in a file, of which only the pieces asked for are read: by number, slice or array of numbers.
+
+    ``width`` 0: shape [total], else [total, width].
+    """
+
+    def __init__(self, path: Path, dtype: Any, width: int = 0) -> None:
+        self.dtype = np.dtype(dtype)
+        self._item: tuple[int, ...] = (width,) if width else ()
+        self._bytes = self.dtype.itemsize * (width or 1)
+        self._handle = path.open("rb", buffering=0)
+        self._size = path.stat().st_size // self._bytes
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(self._size)
+            return self._read(start, max(start, stop))
+        if np.ndim(index) == 0:
+            return self._read(int(index), int(index) + 1)[0]
+        values = np.empty((len(index), *self._item), self.dtype)
+        for place, number in enumerate(index):
+            values[place] = self._read(int(number), int(number) + 1)[0]
+        return values
+
+    def _read(self, start: int, stop: int) -> NDArray[Any]:
+        values = np.empty((stop - start, *self._item), self.dtype)
+        if len(values):
+            self._handle.seek(start * self._bytes)
+            if self._handle.readinto(values.data) != values.nbytes:
+                raise OSError(f"{self._handle.name}: cut off")
+        return values
+
+    def __del__(self) -> None:
+        handle = getattr(self, "_handle", None)
+        if handle is not None:
+            handle.close()
 
 
 @dataclass(frozen=True)
@@ -27,23 +79,32 @@ class Field:
     values have the shape [total, width].
     """
 
-    values: NDArray[Any]
-    offsets: NDArray[np.int64]
+    values: NDArray[Any] | DiskArray
+    offsets: NDArray[np.int64] | DiskArray
     symbols: list[str]
     counts: NDArray[np.int64]
 
     @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Length of each example's sequence."""
-        return np.diff(self.offsets)
+    def lengths(self) -> NDArray[np.int32]:
+        """Length of each example's sequence, of all examples: computed anew each time it is asked for."""
+        size = len(self.offsets) - 1
+        lengths = np.empty(size, np.int32)
+        for start in range(0, size, _BLOCK):  # no array of 64-bit numbers beside it
+            lengths[start : start + _BLOCK] = np.diff(self.offsets[start : start + _BLOCK + 1])
+        return lengths
+
+    def lengths_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Length of the sequences of some examples."""
+        return np.asarray(self.offsets[rows + 1] - self.offsets[rows], np.int64)
 
     def sequence(self, row: int) -> NDArray[Any]:
         """The values of one example."""
-        return self.values[self.offsets[row] : self.offsets[row + 1]]
+        start, end = self.offsets[row : row + 2]
+        return np.asarray(self.values[start:end])
 
     def gather(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
         """The values of several examples, one after the other."""
-        return np.concatenate([self.values[self.offsets[row] : self.offsets[row + 1]] for row in rows])
+        return np.concatenate([self.sequence(int(row)) for row in rows])
 
 
 class Split:
@@ -56,8 +117,8 @@ class Split:
         self.files: list[str] = meta["files"]
         self.cut: int = meta["cut"]
         self.fields = {name: self._open(name, spec) for name, spec in meta["fields"].items()}
-        self._lines = _map(folder / "lines.bin", np.int64)
-        self._file_of = _map(folder / "file_of.bin", np.uint16)
+        self._lines = _open(folder / "lines.bin", np.int64)
+        self._file_of = _open(folder / "file_of.bin", np.uint16)
 
     def __len__(self) -> int:
         return self.size
@@ -67,29 +128,30 @@ class Split:
         return f"{self.files[self._file_of[row]]}:{self._lines[row]}"
 
     def _open(self, name: str, spec: dict[str, Any]) -> Field:
-        values = _map(self.folder / f"{name}.bin", np.dtype(spec["dtype"]))
-        if spec["width"]:
-            values = values.reshape(-1, spec["width"])
+        values = _open(self.folder / f"{name}.bin", np.dtype(spec["dtype"]), spec["width"])
         symbols: list[str] = []
         counts = np.zeros(0, np.int64)
         if spec["symbols"]:
             blob = (self.folder / f"{name}.symbols.bin").read_bytes()
-            ends = _map(self.folder / f"{name}.symbols.ends.bin", np.int64).tolist()
+            ends = np.fromfile(self.folder / f"{name}.symbols.ends.bin", np.int64).tolist()
             symbols = [blob[start:end].decode("utf-8") for start, end in zip([0, *ends], ends, strict=False)]
-            counts = _map(self.folder / f"{name}.counts.bin", np.int64)
-        return Field(values, _map(self.folder / f"{name}.offsets.bin", np.int64), symbols, counts)
+            counts = np.fromfile(self.folder / f"{name}.counts.bin", np.int64)
+        return Field(values, _open(self.folder / f"{name}.offsets.bin", np.int64), symbols, counts)
 
 
-def _map(path: Path, dtype: Any) -> NDArray[Any]:
-    if path.stat().st_size == 0:
-        return np.zeros(0, dtype)  # an empty file cannot be mapped
-    return np.memmap(path, dtype=dtype, mode="r")
+def _open(path: Path, dtype: Any, width: int = 0) -> NDArray[Any] | DiskArray:
+    size = path.stat().st_size
+    if size > MAPPED_BYTES:
+        return DiskArray(path, dtype, width)
+    # an empty file cannot be mapped
+    values = np.memmap(path, dtype=dtype, mode="r") if size else np.zeros(0, dtype)
+    return values.reshape(-1, width) if width else values
 
 
 class SplitWriter:
     """Writes a split part by part into ``folder``, which becomes readable by `Split` after `close`."""
 
-    def __init__(self, folder: Path, files: Sequence[str], *, max_symbols: int = 2**22) -> None:
+    def __init__(self, folder: Path, files: Sequence[str], *, max_symbols: int = MAX_SYMBOLS) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
         self.files = list(files)
@@ -148,7 +210,7 @@ class _FieldWriter:
         self.offsets: BinaryIO = (folder / f"{name}.offsets.bin").open("wb")
         self.offsets.write(np.zeros(1, np.int64).tobytes())
         self.total = 0
-        self.dtype, self.width, self.is_symbols = "uint32", 0, False
+        self.dtype, self.width, self.is_symbols = "uint16", 0, False
 
     def add(self, field: PartField) -> None:
         values = field.values
@@ -157,15 +219,32 @@ class _FieldWriter:
         else:
             self.is_symbols = True
             mapping = self._global_ids(field.symbols)
+            self._count(mapping, np.bincount(values, minlength=len(mapping)))
             values = mapping[values]
-            counts = np.bincount(values, minlength=len(self.table))
-            if len(counts) > len(self.counts):
-                self.counts = np.concatenate([self.counts, np.zeros(len(counts), np.int64)])
-            self.counts[: len(counts)] += counts
+            if self.dtype == "uint16" and len(self.table) > 2**16:
+                self._widen()
         self.values.write(values.astype(self.dtype, copy=False).tobytes())
         offsets = self.total + np.cumsum(field.lengths, dtype=np.int64)
         self.offsets.write(offsets.tobytes())
         self.total += len(values)
+
+    def _count(self, ids: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        if len(self.table) > len(self.counts):
+            self.counts = np.concatenate([self.counts, np.zeros(len(self.table), np.int64)])
+        np.add.at(self.counts, ids, counts)  # several spellings may share the overflow entry
+
+    def _widen(self) -> None:
+        """Two bytes an id no longer do: write what is there again with four."""
+        self.values.close()
+        path = Path(self.values.name)
+        narrow = path.with_suffix(".narrow")
+        path.rename(narrow)
+        self.dtype = "uint32"
+        self.values = path.open("wb")
+        with narrow.open("rb") as handle:
+            while data := handle.read(2 * _BLOCK):
+                self.values.write(np.frombuffer(data, np.uint16).astype(np.uint32).tobytes())
+        narrow.unlink()
 
     def _global_ids(self, symbols: list[str]) -> NDArray[np.int64]:
         table = self.table

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from array import array
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +27,11 @@ from seqcli.errors import UserError, data_error
 PARALLEL_BYTES = 16 * 2**20
 """Smaller files are encoded in this process: starting workers takes longer than the work."""
 
-_EXAMPLES_A_PART = 20_000
+_EXAMPLES_A_PART = 100_000
+_VALUES_A_PART = 2**21
+
+_AHEAD = 2
+"""Parts a process may be ahead of the writer: unbounded, a slow disk would fill the memory with finished parts."""
 
 Fields = Mapping[str, Any]
 
@@ -75,10 +79,11 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
     try:
         writer = SplitWriter(temporary / "split", job.files)
         tasks = [(file, part) for file, parts in enumerate(job.parts) for part in parts]
-        for done, part in enumerate(_encoded(job, tasks), 1):
-            writer.add(part)
+        for done, parts in enumerate(_encoded(job, tasks), 1):
+            for part in parts:
+                writer.add(part)
             if progress is not None:
-                progress(min(done, len(tasks)), len(tasks))
+                progress(done, len(tasks))
         if writer.size == 0:
             raise data_error("no examples: the file is empty or holds only blank lines", file=", ".join(job.files))
         writer.close()
@@ -88,20 +93,35 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
     return Split(folder)
 
 
-def _encoded(job: EncodeJob, tasks: list[tuple[int, Any]]) -> Iterator[Part]:
+def _encoded(job: EncodeJob, tasks: list[tuple[int, Any]]) -> Iterator[Iterable[Part]]:
+    """What each task gives, in order."""
     workers = min(len(tasks), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     if workers < 2 or job.size < PARALLEL_BYTES:
         for file, part in tasks:
-            yield from encode_examples(job.read(part), job.pieces, file)
+            yield encode_examples(job.read(part), job.pieces, file)
         return
     from multiprocessing import get_context
 
     # spawn, not fork: a forked child of a process whose thread pools have started can hang
-    with get_context("spawn").Pool(workers) as pool:
-        for parts in pool.imap(partial(_work, job.read, job.pieces), tasks):
+    with get_context("spawn").Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        for parts in in_order(pool.apply_async, partial(_work, job.read, job.pieces), tasks, workers * _AHEAD):
             if isinstance(parts, UserError):
                 raise parts
-            yield from parts
+            yield parts
+
+
+def in_order(submit: Callable[..., Any], work: Callable[[Any], Any], tasks: Iterable[Any], ahead: int) -> Iterator[Any]:
+    """The results of ``work`` in the order of the tasks, at most ``ahead`` of them begun and not yet taken.
+
+    ``submit(work, (task,))`` begins one and returns what has its result in ``get()``.
+    """
+    waiting: deque[Any] = deque()
+    for task in tasks:
+        if len(waiting) == ahead:
+            yield waiting.popleft().get()
+        waiting.append(submit(work, (task,)))
+    while waiting:
+        yield waiting.popleft().get()
 
 
 def _work(read: Callable[[Any], Iterator[Example]], pieces: Pieces, task: tuple[int, Any]) -> list[Part] | UserError:
@@ -140,20 +160,43 @@ class _Collector:
         return PartField(values, lengths, list(self.table))
 
 
+class _PartBuilder:
+    """Takes examples until the part is large enough; keeps their ids, not the examples."""
+
+    def __init__(self, file: int) -> None:
+        self.file = file
+        self.collectors: dict[str, _Collector] = defaultdict(_Collector)
+        self.lines = array("q")
+        self.examples = self.size = self.cut = 0
+
+    def add(self, example: Example, pieces: Pieces) -> None:
+        line = int(example.at.rpartition(":")[2] or 0)
+        count = 0
+        for fields in pieces(example):
+            count += 1
+            self.lines.append(line)
+            for name, values in fields.items():
+                self.collectors[name].add(values)
+                self.size += values.size if isinstance(values, np.ndarray) else len(values)
+        self.examples += 1
+        self.cut += count > 1
+
+    @property
+    def full(self) -> bool:
+        return self.examples >= _EXAMPLES_A_PART or self.size >= _VALUES_A_PART
+
+    def finish(self) -> Part:
+        return Part(self.file, np.frombuffer(self.lines, np.int64) if self.lines else np.zeros(0, np.int64),
+                    {name: collector.finish() for name, collector in self.collectors.items()}, self.cut)
+
+
 def encode_examples(examples: Iterator[Example], pieces: Pieces, file: int) -> Iterator[Part]:
     """Number the symbols of the examples, in parts of bounded size."""
-    while batch := list(islice(examples, _EXAMPLES_A_PART)):
-        collectors: dict[str, _Collector] = defaultdict(_Collector)
-        lines = array("q")
-        cut = 0
-        for example in batch:
-            line = int(example.at.rpartition(":")[2] or 0)
-            count = 0
-            for fields in pieces(example):
-                count += 1
-                lines.append(line)
-                for name, values in fields.items():
-                    collectors[name].add(values)
-            cut += count > 1
-        yield Part(file, np.frombuffer(lines, np.int64) if lines else np.zeros(0, np.int64),
-                   {name: collector.finish() for name, collector in collectors.items()}, cut)
+    builder = _PartBuilder(file)
+    for example in examples:
+        builder.add(example, pieces)
+        if builder.full:
+            yield builder.finish()
+            builder = _PartBuilder(file)
+    if builder.examples:
+        yield builder.finish()

@@ -1,22 +1,54 @@
 """Which examples share a batch, and in which order the batches come.
 
 The order of an epoch is a function of (seed, epoch) alone, so a resumed training needs no more than those and a step.
+It takes four bytes an example, so that it fits into memory for corpora that do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Sequence
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+Lengths = NDArray[np.signedinteger[Any]]
+
 _JITTER = 0.15
 """Lengths are blurred by up to this share before sorting, so that batches mix differently each epoch."""
 
+_POOL = 2**20
+"""So many examples, drawn at random, are sorted by length and cut into batches at a time."""
 
-def epoch_batches(
-    lengths: NDArray[np.int64], *, tokens: int, sequences: int | None, seed: int, epoch: int
-) -> list[NDArray[np.int64]]:
+
+class Batches(Sequence[NDArray[np.int64]]):
+    """Row numbers of each batch: batch i is ``order[starts[i]:ends[i]]``."""
+
+    def __init__(self, order: NDArray[np.int32], ends: NDArray[np.int64]) -> None:
+        self.order, self.ends = order, ends
+        self.starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]]) if len(ends) else ends
+
+    def shuffled(self, random: np.random.Generator) -> Batches:
+        """The same batches in random order."""
+        places = random.permutation(len(self.ends))
+        self.starts, self.ends = self.starts[places], self.ends[places]
+        return self
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.int64]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NDArray[np.int64]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[np.int64] | list[NDArray[np.int64]]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        return self.order[self.starts[index] : self.ends[index]].astype(np.int64)
+
+
+def epoch_batches(lengths: Lengths, *, tokens: int, sequences: int | None, seed: int, epoch: int) -> Batches:
     """Row numbers of each batch of one epoch: like lengths together, batches in random order, each row exactly once.
 
     Args:
@@ -26,20 +58,29 @@ def epoch_batches(
         seed, epoch: decide the order, and nothing else does.
     """
     random = np.random.default_rng([seed, epoch])
-    blurred = lengths * (1 + _JITTER * random.random(len(lengths)))
-    order = np.lexsort((random.permutation(len(lengths)), blurred))
-    batches = list(_cut(order, lengths, tokens, sequences))
-    return [batches[index] for index in random.permutation(len(batches))]
+    order = np.arange(len(lengths), dtype=np.int32)
+    random.shuffle(order)
+    ends = array("q")
+    for start in range(0, len(order), _POOL):
+        pool = order[start : start + _POOL]
+        blurred = lengths[pool] * (1 + _JITTER * random.random(len(pool)))
+        pool[:] = pool[np.argsort(blurred, kind="stable")]
+        _cut(pool, start, lengths, tokens, sequences, ends)
+    return Batches(order, np.array(ends, np.int64)).shuffled(random)
 
 
-def sorted_batches(lengths: NDArray[np.int64], *, tokens: int, sequences: int | None = None) -> list[NDArray[np.int64]]:
+def sorted_batches(lengths: Lengths, *, tokens: int, sequences: int | None = None) -> Batches:
     """The same without chance, shortest first: for measuring, where order does not matter and padding does."""
-    return list(_cut(np.argsort(lengths, kind="stable"), lengths, tokens, sequences))
+    order = np.argsort(lengths, kind="stable").astype(np.int32)
+    ends = array("q")
+    _cut(order, 0, lengths, tokens, sequences, ends)
+    return Batches(order, np.array(ends, np.int64))
 
 
 def _cut(
-    order: NDArray[np.int64], lengths: NDArray[np.int64], tokens: int, sequences: int | None
-) -> Iterator[NDArray[np.int64]]:
+    order: NDArray[np.int32], offset: int, lengths: Lengths, tokens: int, sequences: int | None, ends: array[int]
+) -> None:
+    """Append to ``ends`` where each batch of ``order`` ends, counted from ``offset``."""
     start = 0
     while start < len(order):
         most = max(1, tokens // max(1, int(lengths[order[start]])) + 1)
@@ -47,6 +88,5 @@ def _cut(
             most = min(most, sequences)
         window = order[start : start + most]
         padded = np.maximum.accumulate(np.maximum(lengths[window], 1)) * np.arange(1, len(window) + 1)
-        count = max(1, int(np.searchsorted(padded, tokens, side="right")))
-        yield window[:count]
-        start += count
+        start += max(1, int(np.searchsorted(padded, tokens, side="right")))
+        ends.append(offset + start)

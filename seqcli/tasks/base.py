@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from seqcli.batching.arrays import Split
 from seqcli.batching.batch import Batch
 from seqcli.batching.encode import Pieces
+from seqcli.batching.order import Lengths
 from seqcli.metrics.score import Score
 from seqcli.recipe.schema import Recipe
 
@@ -21,7 +22,7 @@ class Data(Protocol):
     """An encoded split as batches of a task."""
 
     split: Split
-    lengths: NDArray[np.int64]
+    lengths: Lengths
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """The examples of these rows as tensors, targets included."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seqcli.batching.arrays import Split
 from seqcli.batching.batch import Batch, pad_ids
+from seqcli.errors import did_you_mean, usage_error
 from seqcli.files import atomic_write_text
 from seqcli.lines import read_lines
 from seqcli.metrics.accuracy import AccuracyScorer
@@ -28,7 +29,7 @@ from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import TaggingConfig
 from seqcli.tasks.aligned import TaggedPieces
-from seqcli.tasks.tokens import TokenEncoder, TokenInputs, load_vectors
+from seqcli.tasks.tokens import TokenEncoder, TokenInputs, affix_kinds, load_vectors
 
 
 class TaggingTask:
@@ -41,6 +42,22 @@ class TaggingTask:
         self.encoder: TokenEncoder
         self.labels: list[str] = []
         self.select_by = recipe.training.select_by or ("f1" if self.config.scheme else "accuracy")
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse, before any data is read, what the sections of the recipe cannot mean together."""
+        config, embedder = self.config, self.embedder_config
+        if config.scheme is None and (config.model_scheme is not None or config.labels == "binary"):
+            what = "model_scheme" if config.model_scheme is not None else "labels: binary"
+            raise usage_error(f"task.{what} needs task.scheme, the scheme of the data",
+                              hint="Without a scheme tags are labels of single tokens, not of spans.")
+        if not embedder.dim and embedder.characters is None and not affix_kinds(embedder):
+            raise usage_error("model.embedder.dim: 0 leaves words to their spelling, but there are neither characters "
+                              "nor affixes", hint="Set model.embedder.characters, or a dim of at least 1.")
+        known = ["f1", "precision", "recall"] * (config.scheme is not None) + ["accuracy", "loss"]
+        if self.select_by not in known:
+            raise usage_error(f"training.select_by: there is no dev score '{self.select_by}'",
+                              hint=did_you_mean(self.select_by, known) or f"Scores: {', '.join(known)}.")
 
     @property
     def model_scheme(self) -> str | None:

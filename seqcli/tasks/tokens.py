@@ -88,7 +88,7 @@ class TokenInputs:
 
     def inputs(self, rows: NDArray[np.int64]) -> tuple[dict[str, Tensor], NDArray[np.int64]]:
         """``(inputs, lengths [B])`` of the examples in these rows."""
-        lengths = self.tokens.lengths[rows]
+        lengths = self.tokens.lengths_of(rows)
         types, index = np.unique(self.tokens.gather(rows), return_inverse=True)
         inputs = type_tensors(self.arrays, types.astype(np.int64))
         inputs["index_BT"] = pad_ids(index.astype(np.int64) + 1, lengths)
@@ -107,7 +107,7 @@ def type_tensors(arrays: TypeArrays, types: NDArray[np.int64]) -> dict[str, Tens
     return inputs
 
 
-def _with_padding_row(values: NDArray[np.int64]) -> NDArray[np.int64]:
+def _with_padding_row(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     padded = np.zeros((len(values) + 1, *values.shape[1:]), np.int64)
     padded[1:] = values
     return padded

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +27,9 @@ _RUNS = re.compile(r"(.)\1+")
 class TypeArrays:
     """Arrays over U different tokens: ``words`` [U], ``characters`` [U, C] (0 = padding), ``affixes`` [U, A]."""
 
-    words: NDArray[np.int64]
-    characters: NDArray[np.int64] | None
-    affixes: NDArray[np.int64] | None
+    words: NDArray[np.int32]
+    characters: NDArray[np.integer[Any]] | None
+    affixes: NDArray[np.int32] | None
 
 
 @dataclass(frozen=True)
@@ -110,25 +111,24 @@ class TokenFeatures:
     def encode(self, tokens: Sequence[str]) -> TypeArrays:
         """Arrays over the given tokens, in their order."""
         folded = [token.lower() for token in tokens] if self.lowercase else tokens
-        words = np.array(self.words.encode(folded), np.int64)
+        words = np.array(self.words.encode(folded), np.int32)
         characters = None
         if self.characters is not None:
             characters = self._character_rows(tokens)
         affixes = None
         if self.affixes:
-            columns = [vocabulary.encode(map(kind.of, tokens)) for kind, vocabulary in self.affixes.items()]
-            affixes = np.array(columns, np.int64).T.reshape(len(tokens), len(columns))
+            affixes = np.empty((len(tokens), len(self.affixes)), np.int32)
+            for column, (kind, vocabulary) in enumerate(self.affixes.items()):
+                affixes[:, column] = vocabulary.encode(map(kind.of, tokens))
         return TypeArrays(words, characters, affixes)
 
-    def _character_rows(self, tokens: Sequence[str]) -> NDArray[np.int64]:
+    def _character_rows(self, tokens: Sequence[str]) -> NDArray[np.integer[Any]]:
         assert self.characters is not None
         half = MAX_CHARACTERS // 2
-        rows = [
-            self.characters.encode(token if len(token) <= MAX_CHARACTERS else token[:half] + token[-half:])
-            for token in tokens
-        ]
-        padded = np.zeros((len(rows), max(map(len, rows), default=1) or 1), np.int64)
-        for index, row in enumerate(rows):
+        width = max(1, min(MAX_CHARACTERS, max(map(len, tokens), default=1)))
+        padded = np.zeros((len(tokens), width), np.uint16 if len(self.characters) < 2**16 else np.int32)
+        for index, token in enumerate(tokens):
+            row = self.characters.encode(token if len(token) <= MAX_CHARACTERS else token[:half] + token[-half:])
             padded[index, : len(row)] = row
         return padded
 

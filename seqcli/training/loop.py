@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seqcli.batching.batch import Batch
-from seqcli.batching.order import epoch_batches
+from seqcli.batching.order import Batches, epoch_batches
 from seqcli.errors import ExitCode, UserError
 from seqcli.recipe.schema import TrainingConfig
 from seqcli.tasks.base import Data, Task
@@ -61,7 +61,7 @@ class Trainer:
         self.step = 0
         self.epoch = 0
         self.batch = 0
-        self._order: list[NDArray[np.int64]] = self._epoch_order()
+        self._order = self._epoch_order()
         steps_an_epoch = -(-len(self._order) // config.accumulate)
         self.total_steps = min(config.epochs * steps_an_epoch, config.max_steps or config.epochs * steps_an_epoch)
         self.schedule = build_schedule(config.schedule, self.total_steps)
@@ -139,7 +139,7 @@ class Trainer:
             code=ExitCode.FAILURE, hint="Lower training.optimizer.lr, or set training.clip_norm.",
         )
 
-    def _epoch_order(self) -> list[NDArray[np.int64]]:
+    def _epoch_order(self) -> Batches:
         batch = self.config.batch
         return epoch_batches(self.data.lengths, tokens=batch.tokens, sequences=batch.sequences, seed=self.config.seed,
                              epoch=self.epoch)
