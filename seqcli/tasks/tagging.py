@@ -20,7 +20,7 @@ from seqcli.errors import did_you_mean, usage_error
 from seqcli.files import atomic_write_text
 from seqcli.lines import read_lines
 from seqcli.metrics.accuracy import AccuracyScorer
-from seqcli.metrics.schemes import convert, legal_step
+from seqcli.metrics.schemes import Span, convert, legal_step, split_tag, write_tags
 from seqcli.metrics.score import Score
 from seqcli.metrics.spans import SpanScorer
 from seqcli.models.heads import LabelSpace
@@ -80,7 +80,8 @@ class TaggingTask:
         tags = train.fields["tag"]
         # most frequent first, so that the ids do not depend on the order of the file
         order = sorted(range(len(tags.symbols)), key=lambda index: (-int(tags.counts[index]), tags.symbols[index]))
-        self.labels = [tags.symbols[index] for index in order]
+        seen = [tags.symbols[index] for index in order]
+        self.labels = seen + [tag for tag in all_tags(seen, self.model_scheme) if tag not in seen]
 
     def save(self, folder: Path) -> list[str]:
         """``labels.txt`` (a label a line) and the vocabularies."""
@@ -153,6 +154,18 @@ class TaggingTask:
             torch.tensor([legal_step(None, tag, scheme) for tag in self.labels]),
             torch.tensor([legal_step(tag, None, scheme) for tag in self.labels]),
         )
+
+
+def all_tags(seen: Sequence[str], scheme: str | None) -> list[str]:
+    """Every tag that spans of the labels in ``seen`` can need, so that a length that training lacks can be written."""
+    if scheme is None:
+        return []
+    needed = {"O": None}
+    for label in sorted({split_tag(tag)[1] for tag in seen if tag != "O"}):
+        for length in (1, 2, 3):
+            touching = [Span(0, length, label), Span(length, 2 * length, label)]
+            needed |= dict.fromkeys(write_tags(touching, 2 * length, scheme))
+    return list(needed)
 
 
 class TaggingData:

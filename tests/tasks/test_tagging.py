@@ -8,7 +8,7 @@ from tiny_corpus import SENTENCES, tiny_recipe
 from seqcli.batching.order import sorted_batches
 from seqcli.engines.tagging import TaggingEngine
 from seqcli.errors import ExitCode, UserError
-from seqcli.metrics.schemes import convert, violations
+from seqcli.metrics.schemes import Span, convert, violations, write_tags
 from seqcli.pipeline.measure import measure
 from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe import registry
@@ -109,8 +109,13 @@ def test_schemes_there_and_back(tmp_path, cache, model_scheme):
         assert task.written(ids) == tags
     field = splits["train"].fields["tag"]
     counts = dict(zip(field.symbols, field.counts.tolist(), strict=True))
-    assert [counts[label] for label in task.labels] == sorted(counts.values(), reverse=True)
+    seen = [label for label in task.labels if label in counts]
+    assert task.labels[: len(counts)] == seen
+    assert [counts[label] for label in seen] == sorted(counts.values(), reverse=True)
     assert task.labels[0] == "O"
+    # a span of a length that training lacks can be written all the same
+    longest = [Span(0, 4, "LOC"), Span(4, 5, "LOC"), Span(5, 7, "PER")]
+    assert set(write_tags(longest, 7, model_scheme)) <= set(task.labels)
 
 
 def test_what_a_softmax_head_may_say_is_read_as_conlleval_reads_it(tmp_path, cache):
@@ -122,7 +127,7 @@ def test_what_a_softmax_head_may_say_is_read_as_conlleval_reads_it(tmp_path, cac
 
 def test_binary_labels(tmp_path, cache):
     task, splits = prepared(tmp_path, "task.labels=binary")
-    assert sorted(task.labels) == ["B-ENTITY", "E-ENTITY", "O", "S-ENTITY"]
+    assert sorted(task.labels) == ["B-ENTITY", "E-ENTITY", "I-ENTITY", "O", "S-ENTITY"]
     data = task.data(splits["dev"])
     assert [data.gold_tags(row) for row in range(len(TAGS))] == [
         [tag if tag == "O" else f"{tag[0]}-ENTITY" for tag in tags] for tags in TAGS]
