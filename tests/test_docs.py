@@ -136,7 +136,7 @@ def _files(page: str) -> dict[str, str]:
         files["bad.yaml"] = (
             (ROOT / "recipes" / "ner.yaml").read_text(encoding="utf-8")
             .replace("{corpus: mini-ner}", "{corpus: mini-ner, format: conl}")
-            .replace("{kind: lstm, dim: 200", "{kind: lstm, dimm: 200")
+            .replace("{kind: lstm, dim:", "{kind: lstm, dimm:")
             .replace("epochs: 30", "epochs: ten").replace("patience: 6\n", "patience: 6\n  epochs: 5\n"))
     return files
 
