@@ -19,9 +19,9 @@ def test_train_says_results_on_stdout_and_the_rest_on_stderr(seqcli: Program, pl
     score, run = out.splitlines()
     signature = r"\(spans\|scheme:bio\|matching:conlleval\|average:micro\|v:seqcli-.*\)"
     assert re.fullmatch(r"test F1 = \d+\.\d\d " + signature, score)
-    assert re.fullmatch(r"tiny@1 in runs/tiny/1: \d+\.\d min, 1,538 parameters", run)
+    assert re.fullmatch(r"tiny@1 in runs/tiny/1: \d+\.\d min, 1,664 parameters", run)
     lines = err.splitlines()
-    assert lines[0] == "tiny@1: tagging, tokens > lstm > crf, 1,538 parameters, cpu fp32"
+    assert lines[0] == "tiny@1: tagging, tokens > lstm > crf, 1,664 parameters, cpu fp32"
     assert lines[1] == ("data: train 80 (636 tokens), dev 20 (157 tokens), test 20 (158 tokens); 12 words, 10 labels")
     assert lines[2].split() == ["epoch", "step", "loss", "dev", "loss", "f1", "precision", "recall", "accuracy",
                                 "tokens/s", "minutes"]
@@ -39,7 +39,7 @@ def test_json_of_train_and_dry_run(seqcli: Program, place: Path) -> None:
     code, out, _ = seqcli("train", "tiny.yaml", "--dry-run", "--json")
     assert code == 0
     plan = json.loads(out)
-    assert plan["parameters"] == sum(layer["parameters"] for layer in plan["layers"]) == 1538
+    assert plan["parameters"] == sum(layer["parameters"] for layer in plan["layers"]) == 1664
     assert plan["splits"]["train"] == {"examples": 80, "tokens": 636}
     assert plan["largest_batch"]["sequences"] * plan["largest_batch"]["longest"] <= 128
     assert not (place / "runs").exists()
