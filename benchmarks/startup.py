@@ -59,7 +59,7 @@ def main() -> None:
         print(f"process start to the first tagged line: {wall:.2f} s wall, {cpu:.2f} s CPU")
     else:
         times = [_import_torch() for _ in range(5)]
-        print(f"(import torch alone: {statistics.median(times):.2f} s wall; give --model RUN for the first tagged line)")
+        print(f"import torch alone: {statistics.median(times):.2f} s wall (--model RUN measures the first tagged line)")
 
 
 def _import_torch() -> float:

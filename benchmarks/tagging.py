@@ -18,14 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from seqcli.errors import UserError  # noqa: E402
+from seqcli.errors import UserError
 from seqcli.pipeline.prepare import open_splits
-from seqcli.tasks.build import new_task  # noqa: E402
-from seqcli.recipe.load import load_recipe  # noqa: E402
-from seqcli.training.loop import Trainer, choose_device  # noqa: E402
+from seqcli.recipe.load import load_recipe
+from seqcli.tasks.build import new_task
+from seqcli.training.loop import Trainer, choose_device
+
+ROOT = Path(__file__).parents[1]
 
 _EWT = ["data={corpus: ud-english-ewt, columns: {token: form, tag: upos}}"]
 RECIPES = {"softmax": ("pos", _EWT), "CRF": ("pos", [*_EWT, "model.head={kind: crf}"])}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny matrices: threads only wait for each other, and for the other tests
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny matrices: threads only wait for each other
 
 import pytest
 from tiny import Program, run_inside, run_outside, write_corpus
@@ -21,6 +22,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ.pop("SEQCLI_CACHE")
     if before is not None:
         os.environ["SEQCLI_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def _denormals() -> Iterator[None]:
+    """A training in this process flushes denormal numbers; hypothesis refuses to draw floats after that."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from seqcli.recipe.load import recipe_from_text
 from seqcli.recipe.schema import Recipe
 
 SENTENCES = [
-    ("Angela visited Paris", "B-PER O B-LOC"), ("Paris is big", "B-LOC O O"), ("the dog of Angela Merkel", "O O O B-PER I-PER"),
+    ("Angela visited Paris", "B-PER O B-LOC"), ("Paris is big", "B-LOC O O"),
+    ("the dog of Angela Merkel", "O O O B-PER I-PER"),
     ("New York is far", "B-LOC I-LOC O O"), ("Ravi Kumar saw New York", "B-PER I-PER O B-LOC I-LOC"), ("Hi", "O"),
     ("Ravi left", "B-PER O"), ("they met in Paris in 1999", "O O O B-LOC O O"), ("a b c d e f g", "O O O O O O O"),
     ("Kumar Paris", "B-PER B-LOC"),
-]  # fmt: skip
+]
 
 RECIPE = """
 name: tiny
@@ -34,9 +35,12 @@ def conll(sentences=SENTENCES) -> str:
 
 def conllu(sentences=SENTENCES) -> str:
     """The same as words with a UPOS each."""
-    return "".join("".join(f"{number}\t{word}\t_\t{'NOUN' if tag == 'O' else 'PROPN'}\t_\t_\t0\t_\t_\t_\n"
-                           for number, (word, tag) in enumerate(zip(words.split(), tags.split(), strict=True), 1)) + "\n"
-                   for words, tags in sentences)
+    blocks = []
+    for words, tags in sentences:
+        rows = enumerate(zip(words.split(), tags.split(), strict=True), 1)
+        blocks.append("".join(f"{number}\t{word}\t_\t{'NOUN' if tag == 'O' else 'PROPN'}\t_\t_\t0\t_\t_\t_\n"
+                              for number, (word, tag) in rows))
+    return "\n".join(blocks) + "\n"
 
 
 def tiny_recipe(folder: Path, *overrides: str, train=SENTENCES, dev=SENTENCES) -> Recipe:

@@ -54,8 +54,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     # torch's threads spin while they wait for each other; beside any other busy process that costs five times the work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     verb = next((word for word in arguments if not word.startswith("-")), None)
-    code = run_guarded(lambda: _run(verb, arguments))
-    sys.exit(run_guarded(lambda: _flush(code)))
+    try:
+        code = run_guarded(lambda: _run(verb, arguments))
+        code = run_guarded(lambda: _flush(code))
+    except KeyboardInterrupt:  # once more, while the first was being dealt with
+        code = ExitCode.INTERRUPTED
+    sys.exit(code)
 
 
 def run_guarded(body: Callable[[], int]) -> int:
@@ -93,6 +97,8 @@ def _run(verb: str | None, arguments: list[str]) -> int:
         console.emit(f"seqcli {__version__}")
         return 0
     result = build_app(verb)(args=arguments, prog_name="seqcli", standalone_mode=False)
+    if result == ExitCode.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
+        raise KeyboardInterrupt
     return int(result or 0) if isinstance(result, int) else 0
 
 
@@ -134,7 +140,8 @@ def _show_usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # a bare 'seqcli data': its message is the help
         print(message, file=sys.stderr, flush=True)
         return int(ExitCode.USAGE)
-    _show(f"{message.rstrip('.')}. See '{path} --help'", None)
+    message = message.rstrip(".")
+    _show(f"{message}{'' if message.endswith('?') else '.'} See '{path} --help'", None)
     return int(ExitCode.USAGE)
 
 

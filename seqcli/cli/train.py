@@ -17,7 +17,7 @@ EPILOG = """Examples:
 
 \b
   seqcli train ner
-  seqcli train recipes/pos.yaml --set data.train=my/train.conll --set data.dev=my/dev.conll"""
+  seqcli train ner --set 'data={train: my/train.conll, dev: my/dev.conll, test: my/test.conll}'"""
 
 
 def command(

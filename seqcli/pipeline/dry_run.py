@@ -52,7 +52,7 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
             "shapes": {name: list(value.shape) for name, value in batch.inputs.items()},
             "examples": task.describe(data, rows[:3].tolist()),
         },
-        "loss": float(loss) / max(1, targets), "uniform_loss": math.log(max(1, summary.get("labels", 1))),
+        "loss": float(loss.detach()) / max(1, targets), "uniform_loss": math.log(max(1, summary.get("labels", 1))),
         "state_mb": parameters * 4 * states / 1e6,
         "largest_batch": {"sequences": len(largest), "longest": int(data.lengths[largest].max())},
         "memory_mb": _memory_mb(task, model, data.batch(largest).to(where), training, where)

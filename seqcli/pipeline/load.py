@@ -9,6 +9,7 @@ from torch import nn
 
 from seqcli.errors import UserError, data_error
 from seqcli.recipe.load import load_recipe
+from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run
 from seqcli.tasks.build import new_task
 from seqcli.training.checkpoint import check_shapes, load_weights
@@ -23,7 +24,8 @@ def load_run(run: Run) -> tuple[Any, nn.Module]:
     run.verify()
     torch.set_flush_denormal(True)
     try:
-        recipe = load_recipe(run.recipe_path, confine_to=run.path).recipe
+        recipe = load_recipe(run.recipe_path).recipe
+        load_recipe(run.recipe_path, _records(recipe), confine_to=run.path)
     except UserError as error:
         raise data_error(f"the model's recipe cannot be used: {error}") from error
     task = new_task(recipe)
@@ -33,3 +35,9 @@ def load_run(run: Run) -> tuple[Any, nn.Module]:
     check_shapes(model.state_dict(), weights, file=run.weights_path)
     model.load_state_dict(weights)
     return task, model.eval()
+
+
+def _records(recipe: Recipe) -> list[str]:
+    """Overrides that take out of a recipe what only tells where the training read: a model opens none of it."""
+    vectors = getattr(recipe.model.embedder, "vectors", None)
+    return ["data={corpus: none}", *(["model.embedder.vectors=null"] if vectors is not None else [])]

@@ -186,6 +186,12 @@ class _Session:
                              f"{self.recipe.data.max_length} tokens and were cut")
             if unseen := getattr(data, "unseen", None):
                 yield Notice(unseen_labels(f"labels in {name} that the training data lacks", unseen, self.task))
+        corpus = self.recipe.data.corpus
+        own = [name for name in self.data if getattr(self.recipe.data, name)]
+        others = [name for name in self.data if name not in own]
+        if own and others and corpus is not None:
+            yield Notice(f"{' and '.join(own)} from your files, but {' and '.join(others)} from {corpus} "
+                         f"(set data.{others[0]} too, or data.corpus=null)")
         if "dev" not in self.data:
             yield Notice("no dev split: the last step is kept, not the best one (set data.dev or data.dev_share)")
 

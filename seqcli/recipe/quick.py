@@ -111,6 +111,12 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 _REMARKS = {"$schema", "$defs", "title", "description", "default", "discriminator", "then"}
 
 
+def _may_be(value: Any, choice: dict[str, Any]) -> bool:
+    """False when ``value`` names another kind than ``choice``, whose rules then raise no doubt about it."""
+    kind = choice.get("properties", {}).get("kind", {}).get("const")
+    return kind is None or not isinstance(value, dict) or value.get("kind") == kind
+
+
 class _Checker:
     """Checks values against one schema and its ``$defs``."""
 
@@ -132,7 +138,7 @@ class _Checker:
         if keyword == "$ref":
             return self.holds(value, self._definitions[wanted.rpartition("/")[2]])
         if keyword in ("anyOf", "oneOf"):  # our alternatives exclude each other: by type, or by their required kind
-            return any(self.holds(value, choice) for choice in wanted)
+            return any(_may_be(value, choice) and self.holds(value, choice) for choice in wanted)
         if keyword == "properties":
             return not isinstance(value, dict) or all(
                 self.holds(value[name], field) for name, field in wanted.items() if name in value)

@@ -31,12 +31,10 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "tagging": Entry("seqcli.recipe.tasks:TaggingConfig", "seqcli.tasks.tagging:TaggingTask"),
     },
     "tokenizer": {
-        **_entries("text", "text.tokenizers", {
-            "whitespace": ("WhitespaceConfig", "Whitespace"),
-            "characters": ("CharactersConfig", "Characters"),
-            "bytes": ("BytesConfig", "Bytes"),
-        }),
+        "whitespace": Entry("seqcli.recipe.text:WhitespaceConfig", "seqcli.text.tokenizers:Whitespace"),
         "words": Entry("seqcli.recipe.text:WordsConfig", "seqcli.text.words:Words"),
+        "characters": Entry("seqcli.recipe.text:CharactersConfig", "seqcli.text.tokenizers:Characters"),
+        "bytes": Entry("seqcli.recipe.text:BytesConfig", "seqcli.text.tokenizers:Bytes"),
         "sentencepiece": Entry("seqcli.recipe.text:SentencePieceConfig", "seqcli.text.pieces:SentencePieces"),
     },
     "embedder": _entries("embedders", "models.embedders", {

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from seqcli.batching.arrays import Split
 from seqcli.batching.batch import Batch, pad_ids
+from seqcli.errors import did_you_mean, usage_error
 from seqcli.files import atomic_write_text
 from seqcli.lines import read_lines
 from seqcli.metrics.accuracy import AccuracyScorer
-from seqcli.metrics.schemes import convert, legal_step
+from seqcli.metrics.schemes import Span, convert, legal_step, split_tag, write_tags
 from seqcli.metrics.score import Score
 from seqcli.metrics.spans import SpanScorer
 from seqcli.models.heads import LabelSpace
@@ -28,7 +29,7 @@ from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import TaggingConfig
 from seqcli.tasks.aligned import TaggedPieces
-from seqcli.tasks.tokens import TokenEncoder, TokenInputs, load_vectors
+from seqcli.tasks.tokens import TokenEncoder, TokenInputs, affix_kinds, load_vectors
 
 
 class TaggingTask:
@@ -41,6 +42,22 @@ class TaggingTask:
         self.encoder: TokenEncoder
         self.labels: list[str] = []
         self.select_by = recipe.training.select_by or ("f1" if self.config.scheme else "accuracy")
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse, before any data is read, what the sections of the recipe cannot mean together."""
+        config, embedder = self.config, self.embedder_config
+        if config.scheme is None and (config.model_scheme is not None or config.labels == "binary"):
+            what = "model_scheme" if config.model_scheme is not None else "labels: binary"
+            raise usage_error(f"task.{what} needs task.scheme, the scheme of the data",
+                              hint="Without a scheme tags are labels of single tokens, not of spans.")
+        if not embedder.dim and embedder.characters is None and not affix_kinds(embedder):
+            raise usage_error("model.embedder.dim: 0 leaves words to their spelling, but there are neither characters "
+                              "nor affixes", hint="Set model.embedder.characters, or a dim of at least 1.")
+        known = ["f1", "precision", "recall"] * (config.scheme is not None) + ["accuracy", "loss"]
+        if self.select_by not in known:
+            raise usage_error(f"training.select_by: there is no dev score '{self.select_by}'",
+                              hint=did_you_mean(self.select_by, known) or f"Scores: {', '.join(known)}.")
 
     @property
     def model_scheme(self) -> str | None:
@@ -63,7 +80,8 @@ class TaggingTask:
         tags = train.fields["tag"]
         # most frequent first, so that the ids do not depend on the order of the file
         order = sorted(range(len(tags.symbols)), key=lambda index: (-int(tags.counts[index]), tags.symbols[index]))
-        self.labels = [tags.symbols[index] for index in order]
+        seen = [tags.symbols[index] for index in order]
+        self.labels = seen + [tag for tag in all_tags(seen, self.model_scheme) if tag not in seen]
 
     def save(self, folder: Path) -> list[str]:
         """``labels.txt`` (a label a line) and the vocabularies."""
@@ -136,6 +154,18 @@ class TaggingTask:
             torch.tensor([legal_step(None, tag, scheme) for tag in self.labels]),
             torch.tensor([legal_step(tag, None, scheme) for tag in self.labels]),
         )
+
+
+def all_tags(seen: Sequence[str], scheme: str | None) -> list[str]:
+    """Every tag that spans of the labels in ``seen`` can need, so that a length that training lacks can be written."""
+    if scheme is None:
+        return []
+    needed = {"O": None}
+    for label in sorted({split_tag(tag)[1] for tag in seen if tag != "O"}):
+        for length in (1, 2, 3):
+            touching = [Span(0, length, label), Span(length, 2 * length, label)]
+            needed |= dict.fromkeys(write_tags(touching, 2 * length, scheme))
+    return list(needed)
 
 
 class TaggingData:

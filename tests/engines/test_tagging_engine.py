@@ -7,7 +7,8 @@ from tiny_corpus import SENTENCES, tiny_recipe
 
 from seqcli.engines import tagging
 from seqcli.engines.tagging import TaggingEngine
-from seqcli.pipeline.prepare import new_task, open_splits
+from seqcli.pipeline.prepare import open_splits
+from seqcli.tasks.build import new_task
 
 CPU = torch.device("cpu")
 WORDS = [words.split() for words, _ in SENTENCES]
@@ -103,5 +104,6 @@ def test_scores_are_the_probabilities_of_the_tags(made, head):
 def test_odd_tokens(made):
     """Nothing a line may hold stops the engine: no character, one that was never seen, ten thousand of them."""
     task, model = made()
-    found = TaggingEngine(task, model, CPU).tag([[""], ["\0", "\u2028", "<PAD>", "<UNK>"], ["x" * 10_000], ["日本語", "🙂"]])
+    odd = [[""], ["\0", "\u2028", "<PAD>", "<UNK>"], ["x" * 10_000], ["日本語", "🙂"]]
+    found = TaggingEngine(task, model, CPU).tag(odd)
     assert [len(tags) for tags, _ in found] == [1, 4, 1, 2]

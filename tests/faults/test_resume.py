@@ -21,19 +21,16 @@ SETS = ("training.epochs=6", "training.keep_checkpoints=3")
 
 def start(after: int, *, sets: tuple[str, ...] = SETS) -> Run:
     """Train ``tiny`` and have it stopped after so many steps; the run is left as SIGTERM leaves it."""
-    from seqcli.pipeline.events import Prepared
     from seqcli.pipeline.train import train
     from seqcli.training.loop import StepEvent
 
-    folder, steps = "", 0
+    steps: list[StepEvent] = []
+    events = train(load_recipe("tiny.yaml", sets).recipe, Store(),
+                   should_stop=lambda: ExitCode.TERMINATED if len(steps) >= after else None)
     with pytest.raises(UserError) as stopped:
-        for event in train(load_recipe("tiny.yaml", sets).recipe, Store(),
-                           should_stop=lambda: ExitCode.TERMINATED if steps >= after else None):
-            if isinstance(event, Prepared):
-                folder = event.folder
-            steps += isinstance(event, StepEvent)
+        steps.extend(event for event in events if isinstance(event, StepEvent))
     assert stopped.value.code == ExitCode.TERMINATED
-    return Run(Path(folder), "tiny", int(Path(folder).name))
+    return Store().versions("tiny")[-1]
 
 
 def command(*more: str) -> list[str]:
@@ -54,7 +51,7 @@ def checkpoints(run: Run) -> list[str]:
 @pytest.mark.parametrize("after", [1, 6, 9])
 def test_a_resumed_training_ends_in_the_same_weights(seqcli: Program, place: Path, after: int) -> None:
     run = start(after)
-    code, out, err = seqcli(*command("--resume"))
+    code, _, err = seqcli(*command("--resume"))
     assert code == 0
     assert f"resumed at step {after} of 36\n" in err
     assert run.weights_path.read_bytes() == whole(seqcli)

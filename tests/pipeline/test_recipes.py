@@ -8,6 +8,7 @@ from tiny_corpus import SENTENCES, conll, conllu
 
 from seqcli.corpora import catalogue
 from seqcli.engines.tagging import TaggingEngine
+from seqcli.errors import ExitCode, UserError
 from seqcli.pipeline.events import Evaluated, Finished
 from seqcli.pipeline.load import load_run
 from seqcli.pipeline.train import train
@@ -53,3 +54,23 @@ def test_a_recipe_trains(path, tmp_path, cache):
 
 def test_there_are_recipes():
     assert len(RECIPES) >= 3
+
+
+def test_where_it_was_trained_does_not_stop_a_model_but_what_it_opens_does(tmp_path, cache):
+    """Data anywhere on the disk is a record; a tokenizer's model outside the run's folder is refused."""
+    file = tmp_path / "mine.conll"
+    file.write_text(conll(), encoding="utf-8")
+    recipe = load_recipe("ner", [f"data={{train: {file}}}", "training.max_steps=1", "model.encoder.dim=4"]).recipe
+    list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
+    run = Store(tmp_path / "runs").resolve("ner")
+    assert load_run(run)[0].recipe.data.train == str(file)
+    text = run.recipe_path.read_text(encoding="utf-8")
+    files = [path.name for path in run.path.iterdir() if path.suffix in (".txt", ".safetensors")]
+    assert "kind: words" in text
+    run.recipe_path.write_text(text.replace("kind: words", "{kind: sentencepiece, model: /etc/passwd}", 1)
+                               if "{kind: words" in text else
+                               text.replace("kind: words", "kind: sentencepiece\n    model: /etc/passwd", 1))
+    run.seal(["recipe.yaml", "report.json", "environment.json", *files])
+    with pytest.raises(UserError, match=r"text\.tokenizer\.model: a path out of the model's folder") as caught:
+        load_run(run)
+    assert caught.value.code == ExitCode.DATA

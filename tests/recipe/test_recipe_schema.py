@@ -57,7 +57,7 @@ def test_describe():
         "description": "state size in each direction (a bidirectional output is twice that)"}
     types = {option["name"]: option["type"] for option in describe("embedder", "tokens")["options"]}
     assert types["characters"] == "section of kind cnn, lstm | null"
-    assert types["vectors"] == "section of file, freeze | null"
+    assert types["vectors"] == "section of file, freeze, extend | null"
     assert describe("optimizer", "adam")["options"][1]["type"] == "list of 2 numbers"
     assert [(one["slot"], one["kind"]) for one in describe_all()] == [
         (slot, kind) for slot in registry.REGISTRY for kind in registry.kinds(slot)]

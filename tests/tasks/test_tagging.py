@@ -7,10 +7,12 @@ from tiny_corpus import SENTENCES, tiny_recipe
 
 from seqcli.batching.order import sorted_batches
 from seqcli.engines.tagging import TaggingEngine
-from seqcli.metrics.schemes import convert, violations
+from seqcli.errors import ExitCode, UserError
+from seqcli.metrics.schemes import Span, convert, violations, write_tags
 from seqcli.pipeline.measure import measure
-from seqcli.pipeline.prepare import new_task, open_splits
+from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe import registry
+from seqcli.tasks.build import new_task
 from seqcli.training.loop import Trainer
 
 CPU = torch.device("cpu")
@@ -105,21 +107,27 @@ def test_schemes_there_and_back(tmp_path, cache, model_scheme):
         assert learned == convert(tags, "bio", model_scheme)
         assert not violations(learned, model_scheme)
         assert task.written(ids) == tags
-    counts = dict(zip(splits["train"].fields["tag"].symbols, splits["train"].fields["tag"].counts.tolist(), strict=True))
-    assert [counts[label] for label in task.labels] == sorted(counts.values(), reverse=True)
+    field = splits["train"].fields["tag"]
+    counts = dict(zip(field.symbols, field.counts.tolist(), strict=True))
+    seen = [label for label in task.labels if label in counts]
+    assert task.labels[: len(counts)] == seen
+    assert [counts[label] for label in seen] == sorted(counts.values(), reverse=True)
     assert task.labels[0] == "O"
+    # a span of a length that training lacks can be written all the same
+    longest = [Span(0, 4, "LOC"), Span(4, 5, "LOC"), Span(5, 7, "PER")]
+    assert set(write_tags(longest, 7, model_scheme)) <= set(task.labels)
 
 
 def test_what_a_softmax_head_may_say_is_read_as_conlleval_reads_it(tmp_path, cache):
     task, _ = prepared(tmp_path)
     ids = {label: number for number, label in enumerate(task.labels)}
-    assert task.written([ids[label] for label in ("O", "I-LOC", "O", "E-PER", "B-LOC")]) == [
+    assert task.written([ids[label] for label in ("O", "E-LOC", "O", "B-PER", "B-LOC")]) == [
         "O", "B-LOC", "O", "B-PER", "B-LOC"]
 
 
 def test_binary_labels(tmp_path, cache):
     task, splits = prepared(tmp_path, "task.labels=binary")
-    assert sorted(task.labels) == ["B-ENTITY", "E-ENTITY", "O", "S-ENTITY"]
+    assert sorted(task.labels) == ["B-ENTITY", "E-ENTITY", "I-ENTITY", "O", "S-ENTITY"]
     data = task.data(splits["dev"])
     assert [data.gold_tags(row) for row in range(len(TAGS))] == [
         [tag if tag == "O" else f"{tag[0]}-ENTITY" for tag in tags] for tags in TAGS]
@@ -189,6 +197,18 @@ def test_pretrained_vectors(tmp_path, cache):
     loaded.load_state_dict(model.state_dict())
     engine = TaggingEngine(again, loaded, CPU)
     assert engine.tag(WORDS) == TaggingEngine(task, model, CPU).tag(WORDS)
+
+
+@pytest.mark.parametrize(("override", "message"), [
+    ("task={kind: tagging, model_scheme: bioes}", "task.model_scheme needs task.scheme"),
+    ("task={kind: tagging, labels: binary}", "task.labels: binary needs task.scheme"),
+    ("model.embedder={kind: tokens, dim: 0}", "neither characters nor affixes"),
+    ("training.select_by=acuracy", "there is no dev score 'acuracy'. Did you mean 'accuracy'?"),
+])
+def test_what_cannot_be_meant_together(tmp_path, override, message):
+    with pytest.raises(UserError, match=message.replace("?", "[?]")) as caught:
+        new_task(tiny_recipe(tmp_path, override))
+    assert caught.value.code == ExitCode.USAGE
 
 
 def test_every_encoder_and_character_net_trains(tmp_path, cache):

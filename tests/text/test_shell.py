@@ -100,7 +100,7 @@ def test_closed_pipe_is_quiet_and_a_full_disk_is_not() -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run([sys.executable, "-m", "seqcli", "tokenize"], input=b"a\n", stdout=full,
                               stderr=subprocess.PIPE, cwd=ROOT)
-    assert (done.returncode, done.stderr) == (74, b"error: No space left on device\n")
+    assert (done.returncode, done.stderr) == (74, b"error: cannot write to stdout: No space left on device\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes")
