@@ -1,6 +1,6 @@
 """Speed of tagging: training steps with a softmax and a CRF head, and `predict` on a long file as a whole process.
 
-    python benchmarks/tagging.py [--steps 60] [--lines 40000]
+    GOMP_SPINCOUNT=10000 python benchmarks/tagging.py [--steps 60] [--lines 40000]
 
 Trains on UD English-EWT where SEQCLI_MIRROR (or the network) has it, else on mini-ner's tokens; says which. Training
 tokens/s are real tokens (no padding) over the wall time of the steps, after a warm-up, on all cores.

@@ -92,7 +92,7 @@ def _check_examples(split: Split, index: int, scheme: str | None, memory: _Memor
         if tag not in memory.labels:
             file, line = _place(first_place[tag])
             yield Finding(file, line, "label", f"label '{tag}' does not occur in the training data "
-                                               f"(here {tags_here[tag]:,} times, this sentence is the first)")
+                                               f"(times here: {tags_here[tag]:,}; this sentence is the first)")
 
 
 def _items(split: Split) -> Iterator[Example | Finding]:

@@ -315,6 +315,8 @@ class Store:
         if ref is None:
             return self._newest(task_kinds)
         run = self._named(ref) if not _looks_like_path(ref) else self._at(Path(ref))
+        if finished and not run.finished and run.in_use:
+            raise usage_error(f"{run} is still being trained", hint="Wait until it is finished.")
         if finished and not run.finished:
             raise usage_error(f"the training of {run} is not finished",
                               hint=f"Go on with it: seqcli train {run.name} --resume")

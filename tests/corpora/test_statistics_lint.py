@@ -102,7 +102,7 @@ def test_sentences_and_labels_across_splits(tmp_path):
     messages = [one.message for one in lint(splits_of(tmp_path, TRAIN, TEST), None)]
     assert messages == [
         f"the same sentence stands in another split, at {tmp_path}/0.conll:5",
-        "label 'B-ORG' does not occur in the training data (here 1 times, this sentence is the first)"]
+        "label 'B-ORG' does not occur in the training data (times here: 1; this sentence is the first)"]
 
 
 @pytest.mark.parametrize(("suffix", "text", "line"), [
