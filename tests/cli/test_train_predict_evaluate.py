@@ -22,7 +22,7 @@ def test_train_says_results_on_stdout_and_the_rest_on_stderr(seqcli: Program, pl
     assert re.fullmatch(r"tiny@1 in runs/tiny/1: \d+\.\d min, 1,664 parameters", run)
     lines = err.splitlines()
     assert lines[0] == "tiny@1: tagging, tokens > lstm > crf, 1,664 parameters, cpu fp32"
-    assert lines[1] == ("data: train 80 (636 tokens), dev 20 (157 tokens), test 20 (158 tokens); 12 words, 10 labels")
+    assert lines[1] == ("data: train 80 (636 tokens), dev 20 (157 tokens), test 20 (158 tokens); 12 words, 13 labels")
     assert lines[2].split() == ["epoch", "step", "loss", "dev", "loss", "f1", "precision", "recall", "accuracy",
                                 "tokens/s", "minutes"]
     assert [line.split()[:2] for line in lines[3:6]] == [["1", "6"], ["2", "12"], ["3", "18"]]
