@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _take_everywhere_flags(list(sys.argv[1:] if argv is None else argv))
     _prepare_streams()
     # torch's threads spin while they wait for each other, by default for so long that beside another busy process
-    # training takes five times as long as it must; asleep at once they wake too late. This much costs little in either case.
+    # training takes five times as long as it must; asleep at once they wake too late. This count costs little.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     verb = next((word for word in arguments if not word.startswith("-")), None)
     try:
