@@ -71,8 +71,7 @@ class Display:
         """The end, however it came."""
 
     def _prepared(self, event: Prepared) -> None:
-        model = event.recipe.model
-        parts = " > ".join((model.embedder.kind, model.encoder.kind, model.head.kind))
+        parts = " > ".join(event.recipe.model.parts())
         self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {event.parameters:,} parameters, "
                  f"{event.device} {event.precision}")
         sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} tokens)"

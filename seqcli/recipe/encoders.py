@@ -74,3 +74,12 @@ class BagConfig(Component):
     kind: Literal["bag"] = "bag"
     dim: int = Field(200, ge=1, description="size of the dense layer over the two")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+
+
+class NGramConfig(Component):
+    """Counts instead of a network: interpolated modified Kneser-Ney (Chen and Goodman 1998)."""
+
+    kind: Literal["ngram"] = "ngram"
+    order: int = Field(4, ge=1, le=8, description="tokens in the longest n-gram: the last one and those before it")
+    prune: list[int] = Field(
+        [], description="for orders 1, 2, ...: n-grams seen this often or less are left out; none by default")

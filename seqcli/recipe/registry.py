@@ -29,6 +29,8 @@ def _entries(config_module: str, module: str, kinds: dict[str, tuple[str, str]])
 REGISTRY: dict[str, dict[str, Entry]] = {
     "task": {
         "tagging": Entry("seqcli.recipe.tasks:TaggingConfig", "seqcli.tasks.tagging:TaggingTask"),
+        "language-model": Entry("seqcli.recipe.tasks:LanguageModelConfig", "seqcli.tasks.language:LanguageTask"),
+        "embedding": Entry("seqcli.recipe.tasks:EmbeddingConfig", "seqcli.tasks.embedding:EmbeddingTask"),
     },
     "tokenizer": {
         "whitespace": Entry("seqcli.recipe.text:WhitespaceConfig", "seqcli.text.tokenizers:Whitespace"),
@@ -56,10 +58,12 @@ REGISTRY: dict[str, dict[str, Entry]] = {
             "window": ("WindowConfig", "WindowEncoder"),
             "bag": ("BagConfig", "BagEncoder"),
         }),
+        **_entries("encoders", "models.ngram", {"ngram": ("NGramConfig", "NGramModel")}),
     },
     "head": _entries("heads", "models.heads", {
         "softmax": ("SoftmaxConfig", "SoftmaxHead"),
         "crf": ("CRFConfig", "CRFHead"),
+        "adaptive": ("AdaptiveConfig", "AdaptiveHead"),
     }),
     "optimizer": _entries("optimization", "training.optim", {
         "adamw": ("AdamWConfig", "build_adamw"),

@@ -13,11 +13,17 @@ from seqcli.recipe.text import TextConfig
 
 
 class ModelConfig(Config):
-    """The network: embedder, encoder and head."""
+    """The network: embedder, encoder and head; a model of counts has an encoder alone, word vectors an embedder."""
 
-    embedder: Annotated[Component, Slot("embedder")] = Field(description="source -> a vector for each position")
-    encoder: Annotated[Component, Slot("encoder")] = Field(description="vectors -> vectors that know their neighbours")
-    head: Annotated[Component, Slot("head")] = Field(description="vectors -> labels")
+    embedder: Annotated[Component, Slot("embedder")] | None = Field(
+        None, description="source -> a vector for each position")
+    encoder: Annotated[Component, Slot("encoder")] | None = Field(
+        None, description="vectors -> vectors that know their neighbours")
+    head: Annotated[Component, Slot("head")] | None = Field(None, description="vectors -> labels, or the next token")
+
+    def parts(self) -> tuple[str, ...]:
+        """The kinds there are, in the order of the data's way."""
+        return tuple(part.kind for part in (self.embedder, self.encoder, self.head) if part is not None)
 
 
 class BatchConfig(Config):
@@ -54,7 +60,8 @@ class TrainingConfig(Config):
 
 
 _TOKENS_EMBEDDER: dict[str, Any] = {
-    "properties": {"model": {"properties": {"embedder": {"properties": {"kind": {"const": "tokens"}}}}}}}
+    "properties": {"model": {"required": ["embedder"], "properties": {
+        "embedder": {"type": "object", "properties": {"kind": {"const": "tokens"}}}}}}}
 
 
 class Recipe(Config):
@@ -74,6 +81,6 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _text_for_tokens(self) -> Recipe:
-        if self.model.embedder.kind == "tokens" and self.text is None:
+        if self.model.embedder is not None and self.model.embedder.kind == "tokens" and self.text is None:
             raise ValueError("the embedder 'tokens' needs a 'text' section")
         return self

@@ -23,3 +23,28 @@ class TaggingConfig(Component):
         description="scheme the model learns in; the data is converted to it and predictions back (default: scheme)")
     labels: Literal["all", "binary"] = Field(
         "all", description="binary: every span becomes one and the same label, entity or not")
+
+
+class LanguageModelConfig(Component):
+    """The next token given those before it: words, characters, notes."""
+
+    kind: Literal["language-model"] = "language-model"
+    unit: Literal["sentences", "stream"] = Field(
+        "sentences", description="sentences: each example is read from a fresh state and ends in <EOS>; "
+        "stream: the lines are one running text, <EOS> stands for the line break and the state runs on")
+    bptt: int = Field(
+        64, ge=1, description="tokens a gradient goes back in a stream (Williams and Peng 1990); the context of a "
+        "transformer and the longest window it is trained on")
+
+
+class EmbeddingConfig(Component):
+    """Word vectors from the company words keep (Mikolov et al. 2013), with negative sampling."""
+
+    kind: Literal["embedding"] = "embedding"
+    algorithm: Literal["skip-gram", "cbow"] = Field(
+        "skip-gram", description="skip-gram: a word predicts its neighbours; cbow: the neighbours predict the word")
+    window: int = Field(5, ge=1, description="neighbours at most so far away, in words")
+    negative: int = Field(5, ge=1, description="words drawn as wrong answers for each right one")
+    subsample: float = Field(
+        1e-3, ge=0, description="words more frequent than this share are skipped at times; 0 for never")
+    lr: float = Field(0.025, gt=0, description="learning rate at the start; it falls to nearly nothing")

@@ -29,6 +29,7 @@ from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import TaggingConfig
 from seqcli.tasks.aligned import TaggedPieces
+from seqcli.tasks.checks import require_parts
 from seqcli.tasks.tokens import TokenEncoder, TokenInputs, affix_kinds, load_vectors
 
 
@@ -38,6 +39,7 @@ class TaggingTask:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.config = cast(TaggingConfig, recipe.task)
+        require_parts(recipe, "embedder", "encoder", "head")
         self.embedder_config = cast(TokensConfig, recipe.model.embedder)
         self.encoder: TokenEncoder
         self.labels: list[str] = []

@@ -1,0 +1,29 @@
+"""What a task asks of the other sections of its recipe, said before any data is read."""
+
+from __future__ import annotations
+
+from seqcli.errors import usage_error
+from seqcli.recipe.schema import Recipe
+
+
+def require_parts(recipe: Recipe, *parts: str) -> None:
+    """Refuse a recipe whose model section lacks one of the parts that its task needs.
+
+    Raises:
+        UserError: a part is missing (2).
+    """
+    for part in parts:
+        if getattr(recipe.model, part) is None:
+            raise usage_error(f"model.{part} is missing; the task {recipe.task.kind} needs it",
+                              hint=f"'seqcli components' lists the kinds of {part}.")
+
+
+def require_text(recipe: Recipe) -> None:
+    """Refuse a recipe without a text section.
+
+    Raises:
+        UserError: there is none (2).
+    """
+    if recipe.text is None:
+        raise usage_error(f"the task {recipe.task.kind} needs a 'text' section",
+                          hint="text: {tokenizer: {kind: words}} is one.")
