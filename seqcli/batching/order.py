@@ -13,6 +13,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.batching.arrays import Split
+from seqcli.recipe.schema import BatchConfig
+
 Lengths = NDArray[np.signedinteger[Any]]
 
 _JITTER = 0.15
@@ -67,6 +70,25 @@ def epoch_batches(lengths: Lengths, *, tokens: int, sequences: int | None, seed:
         pool[:] = pool[np.argsort(blurred, kind="stable")]
         _cut(pool, start, lengths, tokens, sequences, ends)
     return Batches(order, np.array(ends, np.int64)).shuffled(random)
+
+
+class ByLength:
+    """How examples of given lengths are batched: the part of a task's data that most tasks share."""
+
+    split: Split
+    lengths: Lengths
+
+    def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
+        """The rows of each batch of an epoch, decided by (seed, epoch) alone."""
+        return epoch_batches(self.lengths, tokens=batch.tokens, sequences=batch.sequences, seed=seed, epoch=epoch)
+
+    def measuring_order(self, tokens: int) -> Sequence[NDArray[np.int64]]:
+        """The rows of each batch when nothing is learned: each example once, ``tokens`` positions a batch."""
+        return sorted_batches(self.lengths, tokens=tokens)
+
+    def places(self, rows: NDArray[np.int64]) -> list[str]:
+        """``file:line`` of the examples in these rows."""
+        return [self.split.place(int(row)) for row in rows]
 
 
 def sorted_batches(lengths: Lengths, *, tokens: int, sequences: int | None = None) -> Batches:

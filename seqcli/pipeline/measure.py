@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from seqcli.batching.order import sorted_batches
 from seqcli.tasks.base import Data, Scorer, Task
 
 POSITIONS = 8192
@@ -20,7 +19,7 @@ def measure(task: Task, model: nn.Module, data: Data, device: torch.device) -> S
     scorer = task.scorer(data)
     model.eval()
     with torch.inference_mode():
-        for rows in sorted_batches(data.lengths, tokens=POSITIONS):
+        for rows in data.measuring_order(POSITIONS):
             scorer.add(model, data.batch(rows).to(device))
     return scorer
 

@@ -36,7 +36,8 @@ from seqcli.training.checkpoint import (
     save_weights,
     sweep,
 )
-from seqcli.training.loop import StepEvent, Trainer, choose_device
+from seqcli.training.loop import StepEvent, Trainer
+from seqcli.training.precision import choose_device
 
 Event = Notice | Prepared | StepEvent | Evaluated | Finished
 
