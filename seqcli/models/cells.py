@@ -18,7 +18,7 @@ RecurrentConfig = RNNConfig | LSTMConfig | GRUConfig
 class PeepholeLSTM(nn.Module):
     """LSTM whose gates see the cell state (Gers, Schraudolph and Schmidhuber 2002, eq. 1-6).
 
-    Called like ``nn.LSTM``, positions first; returns (hidden [T, B, H], None).
+    Called like ``nn.LSTM``, positions first.
     """
 
     def __init__(self, input_dim: int, hidden: int) -> None:
@@ -33,11 +33,15 @@ class PeepholeLSTM(nn.Module):
         with torch.no_grad():
             self.inputs.bias[hidden : 2 * hidden] = 1.0
 
-    def forward(self, x_TBD: Tensor) -> tuple[Tensor, None]:
-        """Hidden states [T, B, H] from a zero state."""
+    def forward(
+        self, x_TBD: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Hidden states [T, B, H] and ``(hidden, cell)`` [1, B, H] at the end; ``state`` None: a zero state."""
         gates_TBG = self.inputs(x_TBD)
-        hidden = gates_TBG.new_zeros(x_TBD.size(1), self.peephole.size(1))
-        cell = hidden
+        if state is None:
+            hidden = cell = gates_TBG.new_zeros(x_TBD.size(1), self.peephole.size(1))
+        else:
+            hidden, cell = state[0][0], state[1][0]
         peep_input, peep_forget, peep_output = self.peephole
         states = []
         for gates in gates_TBG.unbind(0):
@@ -47,7 +51,7 @@ class PeepholeLSTM(nn.Module):
             cell = f * cell + i * torch.tanh(g)
             hidden = torch.sigmoid(o + peep_output * cell) * torch.tanh(cell)
             states.append(hidden)
-        return torch.stack(states), None
+        return torch.stack(states), (hidden.unsqueeze(0), cell.unsqueeze(0))
 
 
 def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
@@ -69,6 +73,17 @@ def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
     if config.activation == "relu":  # Le, Jaitly and Hinton 2015
         nn.init.eye_(cast(Tensor, rnn.weight_hh_l0))
     return rnn
+
+
+def run_layer(layer: nn.Module, x_TBD: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """One layer from ``state`` ([B, H] each; empty: zeros): ``(hidden states [T, B, H], state at the end)``."""
+    if not state:
+        hidden, after = layer(x_TBD)
+    elif isinstance(layer, nn.LSTM | PeepholeLSTM):
+        hidden, after = layer(x_TBD, (state[0].unsqueeze(0), state[1].unsqueeze(0)))
+    else:
+        hidden, after = layer(x_TBD, state[0].unsqueeze(0))
+    return hidden, [one.squeeze(0) for one in (after if isinstance(after, tuple) else (after,))]
 
 
 def _initialise(layer: nn.RNNBase) -> None:

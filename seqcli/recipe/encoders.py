@@ -50,6 +50,10 @@ class TransformerConfig(Component):
     layers: int = Field(2, ge=1, description="number of blocks")
     feedforward: int = Field(512, ge=1, description="hidden size of each block's feed-forward network")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of the values dropped in training")
+    positions: Literal["sinusoidal", "rotary", "learned"] = Field(
+        "sinusoidal", description="how a position is told: sinusoids or learned vectors added to the input, or queries "
+        "and keys turned by it (Su et al. 2021)")
+    max_positions: int = Field(1024, ge=1, description="rows of the table of learned positions")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> TransformerConfig:
