@@ -150,7 +150,7 @@ class StreamData:
 
     def places(self, rows: NDArray[np.int64]) -> list[str]:
         """``file:line`` where these windows begin."""
-        offsets = self.split.fields["token"].offsets
+        offsets = np.asarray(self.split.fields["token"].offsets[:])
         total = len(self.ids)
         return [self.split.place(int(np.searchsorted(offsets, start % total, side="right")) - 1)
                 for start in rows[:, 0].tolist()]

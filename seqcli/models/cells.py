@@ -21,7 +21,7 @@ class PeepholeLSTM(nn.Module):
     Called like ``nn.LSTM``, positions first.
     """
 
-    def __init__(self, input_dim: int, hidden: int) -> None:
+    def __init__(self, input_dim: int, hidden: int, forget_bias: float = 1.0) -> None:
         super().__init__()
         self.inputs = nn.Linear(input_dim, 4 * hidden)
         self.recurrent = nn.Linear(hidden, 4 * hidden, bias=False)
@@ -31,7 +31,7 @@ class PeepholeLSTM(nn.Module):
             nn.init.uniform_(weight, -bound, bound)
         nn.init.zeros_(self.inputs.bias)
         with torch.no_grad():
-            self.inputs.bias[hidden : 2 * hidden] = 1.0
+            self.inputs.bias[hidden : 2 * hidden] = forget_bias
 
     def forward(
         self, x_TBD: Tensor, state: tuple[Tensor, Tensor] | None = None
@@ -58,11 +58,11 @@ def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
     """One direction of one layer, initialised; called as ``layer(x_TBD) -> (hidden_TBH, state)``."""
     if isinstance(config, LSTMConfig):
         if config.peepholes:
-            return PeepholeLSTM(input_dim, config.dim)
+            return PeepholeLSTM(input_dim, config.dim, config.forget_bias)
         lstm = nn.LSTM(input_dim, config.dim)
         _initialise(lstm)
-        with torch.no_grad():  # forget bias 1: remember at first (Jozefowicz et al. 2015)
-            cast(Tensor, lstm.bias_ih_l0)[config.dim : 2 * config.dim] = 1.0
+        with torch.no_grad():  # a bias of 1: remember at first (Jozefowicz et al. 2015)
+            cast(Tensor, lstm.bias_ih_l0)[config.dim : 2 * config.dim] = config.forget_bias
         return lstm
     if isinstance(config, GRUConfig):
         gru = nn.GRU(input_dim, config.dim)

@@ -31,10 +31,13 @@ class WordEmbedder(nn.Module):
 
     forget_V: Tensor
 
-    def __init__(self, config: TokensConfig, counts: Sequence[int]) -> None:
+    def __init__(self, config: TokensConfig, counts: Sequence[int], *, tied: bool) -> None:
         super().__init__()
         self.words = nn.Embedding(len(counts), config.dim)
-        nn.init.normal_(self.words.weight, std=config.dim**-0.5)
+        # What the encoder reads has values of size 1. The same numbers as output weights must be small, so they are
+        # scaled on the way in (Vaswani et al. 2017, section 3.4).
+        self.scale = config.dim**0.5 if tied else 1.0
+        nn.init.normal_(self.words.weight, std=1 / self.scale)
         self.dropout = SequenceDropout(config.dropout)
         self.output_dim = config.dim
         seen = torch.tensor(counts, dtype=torch.float32)
@@ -47,7 +50,8 @@ class WordEmbedder(nn.Module):
         if self.training and self.forgets:
             chance_BT = self.forget_V[ids_BT]
             ids_BT = torch.where(uniform_like(chance_BT) < chance_BT, UNKNOWN, ids_BT)
-        return self.dropout(self.words(ids_BT))  # type: ignore[no-any-return]
+        x_BTD = self.words(ids_BT)
+        return self.dropout(x_BTD * self.scale if self.scale != 1 else x_BTD)  # type: ignore[no-any-return]
 
 
 class AdaptiveHead(nn.Module):
@@ -77,10 +81,10 @@ class LanguageModel(nn.Module):
         super().__init__()
         assert config.encoder is not None
         embedder = cast(TokensConfig, config.embedder)
-        self.embedder = WordEmbedder(embedder, counts)
-        self.encoder = registry.implementation("encoder", config.encoder.kind)(config.encoder, embedder.dim)
         head = cast(SoftmaxConfig | AdaptiveConfig, config.head)
         tied = isinstance(head, SoftmaxConfig) and head.tied
+        self.embedder = WordEmbedder(embedder, counts, tied=tied)
+        self.encoder = registry.implementation("encoder", config.encoder.kind)(config.encoder, embedder.dim)
         hidden = int(self.encoder.output_dim)
         # a tied output has the size of a word's vector, whatever the size of the state
         self.project = nn.Linear(hidden, embedder.dim) if tied and hidden != embedder.dim else nn.Identity()

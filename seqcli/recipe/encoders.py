@@ -32,6 +32,8 @@ class LSTMConfig(_StackConfig):
     """Long short-term memory (Hochreiter and Schmidhuber 1997), forget bias 1 (Jozefowicz et al. 2015)."""
 
     kind: Literal["lstm"] = "lstm"
+    forget_bias: float = Field(
+        1.0, description="bias of the forget gate at the start; 0 for a state that is carried on, which else grows")
     peepholes: bool = Field(False, description="let the gates see the cell state (Gers et al. 2002)")
 
 

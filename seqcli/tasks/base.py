@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,6 +66,20 @@ class Scorer(Protocol):
 
     def score(self) -> Score:
         """The score with its signature and counts."""
+
+
+class FittedTask(Protocol):
+    """A task whose model is not trained by gradients; the rest of it is as a `Task`."""
+
+    def fit_weights(self, data: dict[str, Any], told: Callable[[int, int], None]) -> dict[str, Tensor]:
+        """The model of the training split as named tensors; ``told(done, total)`` for a progress bar."""
+
+    def model_of(self, weights: dict[str, Tensor]) -> Any:
+        """The model of such tensors, which may come from a file.
+
+        Raises:
+            UserError: they are no such model (65).
+        """
 
 
 class Task(Protocol):

@@ -27,7 +27,7 @@ from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.encoders import NGramConfig, TransformerConfig
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import LanguageModelConfig
-from seqcli.tasks.base import Carried, Task
+from seqcli.tasks.base import Carried
 from seqcli.tasks.checks import require_parts, require_text
 from seqcli.tasks.running import END, RunningPieces
 from seqcli.text.vocabulary import EOS, UNK, Vocabulary
@@ -39,7 +39,11 @@ SCORES = ("loss", "perplexity", "word_perplexity", "bits_per_character")
 _CAUSAL = ("rnn", "lstm", "gru", "transformer", "window")
 
 
-def new_language_task(recipe: Recipe) -> Task:
+MOST_COUNTED = 2 * 10**7
+"""Tokens of a training text that are counted for the floor; more would take more than a GB of memory."""
+
+
+def new_language_task(recipe: Recipe) -> LanguageTask | NGramTask:
     """The task of a recipe: a network's, or that of a model of counts."""
     require_parts(recipe, "encoder")
     require_text(recipe)
@@ -176,7 +180,7 @@ class LanguageTask(_LanguageTask):
             raise usage_error("model.embedder: a language model takes plain token vectors: no frames, characters, "
                               "affixes or pretrained vectors", hint="embedder: {kind: tokens, dim: 128} is one.")
         if not embedder.dim:
-            raise usage_error("model.embedder.dim: a language model needs token vectors", hint="Set a dim of 1 or more.")
+            raise usage_error("model.embedder.dim: a language model needs token vectors", hint="Set 1 or more.")
         if isinstance(encoder, TransformerConfig) and encoder.positions == "learned" and self._longest > \
                 encoder.max_positions:
             raise usage_error(f"model.encoder.max_positions: {encoder.max_positions} positions are learned, but a "
@@ -193,7 +197,7 @@ class LanguageTask(_LanguageTask):
 
     @property
     def context(self) -> int | None:
-        """Tokens that the model can look back on, None for all: a transformer knows no longer text than it trained on."""
+        """Tokens that the model can look back on, None for all: a transformer knows no longer text than in training."""
         return None if self.carries else self._longest
 
     def build_model(self) -> nn.Module:
@@ -218,6 +222,24 @@ class LanguageTask(_LanguageTask):
     def scorer(self, data: Data) -> LanguageScorer:
         """Loss, perplexity, bits a character."""
         return LanguageScorer(self, data)
+
+    def floor(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        """Scores of an n-gram model of the same tokens on the splits that are measured, ready for JSON.
+
+        None where the recipe asks for none, or the training text is too long to be counted in memory.
+        """
+        if self.config.floor is None or len(data["train"].ids) > MOST_COUNTED:
+            return None
+        counts = NGramConfig(order=self.config.floor, prune=[])
+        model = fit_ngram(counts, data["train"], len(self.vocabulary), self.eos, self.unk)
+        found: dict[str, Any] = {"model": f"{self.config.floor}-gram, interpolated modified Kneser-Ney"}
+        for name in ("dev", "test"):
+            if name in data:
+                scorer = NGramScorer(self.new_scorer(data[name]), data[name], self.eos, self.unk)
+                for rows in data[name].measuring_order(2**16):
+                    scorer.add(model, data[name].batch(rows))
+                found[name] = scorer.score().as_json()
+        return found
 
 
 class LanguageScorer:
@@ -247,13 +269,18 @@ class LanguageScorer:
 
     def scores(self) -> dict[str, float]:
         """Nats a token, perplexities, bits a character."""
-        if not self.counted.tokens:
-            return dict.fromkeys(SCORES, float("nan"))
-        return {name: value for name, value in self.counted.scores().items() if name in SCORES}
+        return scores_of(self.counted)
 
     def score(self) -> Score:
         """The score a report shows."""
         return self.counted.score()
+
+
+def scores_of(scorer: PerplexityScorer) -> dict[str, float]:
+    """The figures a recipe can select by; not numbers before anything was counted."""
+    if not scorer.tokens:
+        return dict.fromkeys(SCORES, float("nan"))
+    return {name: value for name, value in scorer.scores().items() if name in SCORES}
 
 
 def count(scorer: PerplexityScorer, log_probs: NDArray[np.float64], targets: NDArray[np.int64], eos: int,
@@ -279,7 +306,8 @@ class NGramTask(_LanguageTask):
 
     def model_of(self, weights: dict[str, Tensor]) -> NGramModel:
         """The model of stored weights."""
-        return NGramModel.from_arrays({name: value.numpy() for name, value in weights.items()})
+        return NGramModel.from_arrays({name: value.numpy() for name, value in weights.items()}, config=self.encoder,
+                                      vocabulary_size=len(self.vocabulary), bos=self.eos)
 
     def scorer(self, data: Data) -> NGramScorer:
         """Loss, perplexity, bits a character."""
@@ -315,8 +343,13 @@ class NGramScorer:
                 keep = end - max(start, first)
                 count(self.counted, model.score([sequence])[0][-keep:], sequence[-keep:], self.eos, self.unk)
 
-    scores = LanguageScorer.scores
-    score = LanguageScorer.score
+    def scores(self) -> dict[str, float]:
+        """Nats a token, perplexities, bits a character."""
+        return scores_of(self.counted)
+
+    def score(self) -> Score:
+        """The score a report shows."""
+        return self.counted.score()
 
 
 CONTEXT_OF_COUNTS = 16
