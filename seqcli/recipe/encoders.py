@@ -88,4 +88,13 @@ class NGramConfig(Component):
     kind: Literal["ngram"] = "ngram"
     order: int = Field(4, ge=1, le=8, description="tokens in the longest n-gram: the last one and those before it")
     prune: list[int] = Field(
-        [], description="for orders 1, 2, ...: n-grams seen this often or less are left out; none by default")
+        [], description="for orders 1, 2, ...: n-grams seen this often or less are left out; the last value holds for "
+                        "all higher orders; must not fall; none by default")
+
+    @model_validator(mode="after")
+    def _prune_rises(self) -> NGramConfig:
+        if len(self.prune) > self.order:
+            raise ValueError(f"prune has {len(self.prune)} values, order is {self.order}")
+        if self.prune != sorted(self.prune) or min(self.prune, default=0) < 0:
+            raise ValueError("prune must not fall from one order to the next, nor begin below 0")
+        return self
