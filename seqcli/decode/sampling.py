@@ -181,7 +181,7 @@ def _filter(row: LogProbs, options: SamplingOptions) -> tuple[NDArray[np.int64] 
     """
     row = row - row.max()
     if options.is_greedy:
-        return row.argmax(keepdims=True), row[:1]
+        return row.argmax(axis=0, keepdims=True), np.zeros_like(row[:1])
     if options.temperature != 1:
         row /= np.float32(max(options.temperature, 1e-30))  # a smaller one is 0 to a float32
     ids: NDArray[np.int64] | None = None
@@ -226,7 +226,7 @@ def _first(keys: NDArray[np.float32], weights: NDArray[np.float32], share: float
     some = np.arange(0)
     if len(keys) > 2 * _FEW:  # the few smallest are mostly enough, and sorting all takes far longer
         some = np.flatnonzero(keys < np.partition(keys, _FEW)[_FEW])
-    if float(weights[some].sum(dtype=np.float64)) < goal:
+    if not len(some) or float(weights[some].sum(dtype=np.float64)) < goal:
         some = np.arange(len(keys))
     order = some[np.argsort(keys[some])]
     last = keys[order[_reach(weights[order], goal)]]

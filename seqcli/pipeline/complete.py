@@ -47,6 +47,9 @@ def _next(model: LanguageModel, ids: list[list[int]]) -> NDArray[np.float32]:
 
 
 def _top(model: LanguageModel, log_probs: NDArray[np.float32], count: int) -> list[Candidate]:
-    # stable, so that equal tokens come in the order of their ids
-    best = [number for number in np.argsort(-log_probs, kind="stable")[: count + 1].tolist() if number != model.unk]
-    return [(model.vocabulary.tokens[number], float(np.exp(np.float64(log_probs[number])))) for number in best[:count]]
+    some = np.arange(len(log_probs))
+    if len(some) > 2 * count:
+        some = np.flatnonzero(log_probs >= np.partition(log_probs, -(count + 1))[-(count + 1)])  # one may be <UNK>
+    order = some[np.argsort(-log_probs[some], kind="stable")]  # stable: equal tokens in the order of their ids
+    best = [number for number in order.tolist() if number != model.unk][:count]
+    return [(model.vocabulary.tokens[number], float(np.exp(np.float64(log_probs[number])))) for number in best]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,12 @@ from seqcli.errors import usage_error
 from seqcli.metrics.perplexity import PerplexityScorer
 from seqcli.pipeline.language import LanguageModel
 
+_BETWEEN_TOKENS = re.compile("[ \t]+")
+
 
 @dataclass(frozen=True)
 class ScoredLine:
-    """A line, scored: its tokens as they stand in the text, <EOS> last, ln p of each, and which the model reads as <UNK>."""
+    """A line, scored: its tokens as they stand in it, <EOS> last, ln p of each, and which the model reads as <UNK>."""
 
     text: str
     tokens: list[str]
@@ -72,8 +75,11 @@ class LineScorer:
 
     def _cut(self, line: str) -> tuple[list[str], list[int]]:
         model = self.model
-        tokens = line.split() if self.tokens else model.tokenizer.tokenize(line)
-        ids = model.vocabulary.encode(tokens) if self.tokens else model.encode(line)
+        if self.tokens:
+            tokens = [token for token in _BETWEEN_TOKENS.split(line) if token]
+            ids = model.vocabulary.encode(tokens)
+        else:
+            tokens, ids = model.tokenizer.tokenize(line), model.encode(line)
         return [*tokens, model.vocabulary.tokens[model.eos]], [*ids, model.eos]
 
     def _count(self, line: str, tokens: list[str], ids: list[int], log_probs: NDArray[np.float64]) -> ScoredLine:

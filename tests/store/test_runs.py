@@ -79,7 +79,8 @@ def test_a_model_for_another_task_names_the_newest_of_those_that_can(store, ner,
     store.create("hello")
     assert fails(2, lambda: store.resolve("ner", task_kinds={"language-model"})) \
         == "ner@1 is a model for tagging; this needs one for language-model. There is: hello@2, poems@1."
-    assert fails(2, lambda: store.resolve("poems", task_kinds={"embedding"})).endswith("Train one: seqcli train embedding")
+    message = fails(2, lambda: store.resolve("poems", task_kinds={"embedding"}))
+    assert message.endswith("Train one: seqcli train embedding")
 
 
 def test_holds_tells_the_name_of_a_run_from_anything_else(store, ner, tmp_path, monkeypatch):
