@@ -35,11 +35,17 @@ class Sample:
         self.ids: list[int] = []
         self.log_probs: list[float] = []
         self.finished = self.done = False
-        # The text is what stands before the line that grows, and the text of that line's ids after as many characters
-        # as the prompt has there: the model may know it only as <UNK> or with other spacing.
-        self._line = model.encode(prompt)
-        self._before = _settled(self._typed(prompt))
-        self._skip = len(_settled(self._spell(self._line)))
+        # The text is what stands before the line that grows, and that line's tokens spelled, without as many characters
+        # as its part of the prompt has: that part is shown as typed, though spelled it may have other spacing.
+        *above, typed = _lines(model, prompt)
+        self._line = model.tokenizer.tokenize(typed)
+        if tokens:
+            above = [" ".join(model.tokenizer.tokenize(line)) for line in above]
+            typed = " ".join(self._line)
+        elif not model.tokenizer.reversible:
+            typed = typed.rstrip(" \t")
+        self._before = "\n".join([*above, _settled(typed)])
+        self._skip = len(_settled(self._spell()))
         self._searched = len(self._before)
         self._text: str | None = None
 
@@ -47,23 +53,23 @@ class Sample:
         """Take one more token."""
         self.ids.append(drawn.token)
         self.log_probs.append(drawn.log_prob)
-        ends = drawn.token == self.model.eos
-        if ends and self.model.unit != "stream":
+        if drawn.token != self.model.eos:
+            self._line.append(self.model.vocabulary.tokens[drawn.token])
+            self._text = None
+        elif self.model.unit == "stream":
+            self._before, self._skip, self._line, self._text = self.text + "\n", 0, [], None
+        else:
             self.finished = True
             return
-        self._line.append(drawn.token)
-        self._text = None
         if self.stop is not None and (at := self.text.find(self.stop, self._searched)) >= 0:
             self._text = self.text[:at]
             self.finished = True
-        elif ends:  # what comes later does not change a line that has ended
-            self._before, self._skip, self._line = self.text, 0, []
 
     @property
     def text(self) -> str:
         """The whole text so far."""
         if self._text is None:
-            self._text = self._before + self._spell(self._line)[self._skip :]
+            self._text = self._before + self._spell()[self._skip :]
         return self._text
 
     @property
@@ -78,17 +84,8 @@ class Sample:
         begun = next((size for size in range(longest, 0, -1) if text.endswith(self.stop[:size])), 0)
         return _settled(text)[: len(text) - begun]
 
-    def _typed(self, prompt: str) -> str:
-        if self.tokens:
-            return "\n".join(" ".join(self.model.tokenizer.tokenize(line)) for line in _lines(self.model, prompt))
-        return prompt if self.model.tokenizer.reversible else prompt.rstrip(" \t")
-
-    def _spell(self, ids: list[int]) -> str:
-        if not self.tokens:
-            return self.model.decode(ids)
-        spelled = " ".join("\n" if number == self.model.eos else token for number, token in
-                           zip(ids, self.model.vocabulary.decode(ids), strict=True))
-        return re.sub(" ?\n ?", "\n", spelled)
+    def _spell(self) -> str:
+        return " ".join(self._line) if self.tokens else self.model.tokenizer.detokenize(self._line)
 
 
 def grow(
