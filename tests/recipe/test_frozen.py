@@ -15,8 +15,8 @@ KINDS = {
 }
 
 VERB_NAMES = [
-    "train", "evaluate", "predict", "models", "recipes", "components", "data", "tokenize", "detokenize", "vocab",
-    "bleu", "chrf", "ter", "wer", "spans", "accuracy",
+    "train", "evaluate", "predict", "sample", "score", "complete", "models", "recipes", "components", "data",
+    "tokenize", "detokenize", "vocab", "bleu", "chrf", "ter", "wer", "spans", "accuracy",
 ]
 
 
