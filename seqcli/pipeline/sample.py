@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from seqcli.decode.sampling import Drawn, SamplingOptions, sample
 from seqcli.pipeline.language import LanguageModel
 
-# What the next token can still change: bytes of a character that is not whole yet, a character spelled by its code, a
-# dash that is a range when a digit follows.
-_UNSETTLED = re.compile("(?:\ufffd+| ?–|％[0-9a-f]{0,3})\\Z")
+# What the next token can still change: bytes of a character that is not whole yet, a character spelled by its code; in
+# words a dash, which makes a range when a digit follows.
+_UNSETTLED = re.compile("(?:\ufffd+|％[0-9a-f]{0,3})\\Z")
+_UNSETTLED_WORDS = re.compile("(?:\ufffd+| ?–|％[0-9a-f]{0,3})\\Z")
 
 
 class Sample:
@@ -35,6 +36,7 @@ class Sample:
         self.ids: list[int] = []
         self.log_probs: list[float] = []
         self.finished = self.done = False
+        self._unsettled = _UNSETTLED_WORDS if model.tokenizer.kind == "words" else _UNSETTLED
         # The text is what stands before the line that grows, and that line's tokens spelled, without as many characters
         # as its part of the prompt has: that part is shown as typed, though spelled it may have other spacing.
         *above, typed = _lines(model, prompt)
@@ -44,8 +46,8 @@ class Sample:
             typed = " ".join(self._line)
         elif not model.tokenizer.reversible:
             typed = typed.rstrip(" \t")
-        self._before = "\n".join([*above, _settled(typed)])
-        self._skip = len(_settled(self._spell()))
+        self._before = "\n".join([*above, self._settle(typed)])
+        self._skip = len(self._settle(self._spell()))
         self._searched = len(self._before)
         self._text: str | None = None
 
@@ -79,13 +81,17 @@ class Sample:
         if self.finished or self.done:
             return text
         if self.stop is None:
-            return _settled(text)
+            return self._settle(text)
         longest = min(len(self.stop) - 1, len(text) - self._searched)
         begun = next((size for size in range(longest, 0, -1) if text.endswith(self.stop[:size])), 0)
-        return _settled(text)[: len(text) - begun]
+        return self._settle(text)[: len(text) - begun]
 
     def _spell(self) -> str:
         return " ".join(self._line) if self.tokens else self.model.tokenizer.detokenize(self._line)
+
+    def _settle(self, text: str) -> str:
+        found = self._unsettled.search(text)
+        return text if found is None else text[: found.start()]
 
 
 def grow(
@@ -121,8 +127,3 @@ def unknown_tokens(model: LanguageModel, text: str) -> list[str]:
 
 def _lines(model: LanguageModel, text: str) -> list[str]:
     return text.split("\n") if model.unit == "stream" else [text]
-
-
-def _settled(text: str) -> str:
-    found = _UNSETTLED.search(text)
-    return text if found is None else text[: found.start()]

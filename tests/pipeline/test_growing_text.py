@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from bigram import CAT, model_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.decode.sampling import Drawn, SamplingOptions
@@ -36,6 +36,7 @@ def pick(name: str, unit: str) -> LanguageModel:
 
 
 @pytest.mark.parametrize(("name", "unit"), EVERY)
+@settings(deadline=None, max_examples=200)  # the first use of a tokenizer loads it
 @given(data=st.data())
 def test_what_is_settled_is_a_prefix_of_all_that_follows(name: str, unit: str, data: st.DataObject) -> None:
     model = pick(name, unit)
