@@ -97,7 +97,8 @@ def _lines(path: Path, dim: int | None) -> Iterator[_Line]:
 
 def _numbers(line: _Line, path: Path) -> NDArray[np.float32]:
     try:
-        values = np.array(line.values, dtype=np.float32)
+        with np.errstate(over="ignore"):  # infinite then, and said below
+            values = np.array(line.values, dtype=np.float32)
     except ValueError as error:
         raise data_error("a value is not a number", file=path, line=line.number) from error
     if not np.isfinite(values).all():

@@ -158,7 +158,7 @@ class WordVectors:
         """Scores [Q, words of the block]."""
         if method == "3cosadd":
             a, b, c = (self._units(questions[:, column]) for column in range(3))
-            return (b - a + c) @ unit_vectors.T
+            return np.asarray((b - a + c) @ unit_vectors.T, np.float32)
         words, place = np.unique(questions, return_inverse=True)
         cosines = self._units(words) @ unit_vectors.T
         a, b, c = (cosines[rows] for rows in place.reshape(questions.shape).T)
@@ -184,8 +184,9 @@ class WordVectors:
             yield start, block / self._norms[start : start + len(block), None]
 
     def _cosines(self, vector: Matrix) -> Matrix:
-        norm = np.float32(np.linalg.norm(vector)) or np.float32(1)
-        cosines: Matrix = (self.matrix @ vector) / (self._norms * norm)
+        length = float(np.linalg.norm(vector)) or 1.0
+        cosines: Matrix = self.matrix @ vector
+        cosines /= self._norms * np.float32(length)
         return cosines
 
     def _distances(self, vector: Matrix, order: int) -> Matrix:
