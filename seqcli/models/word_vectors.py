@@ -27,8 +27,10 @@ Rows = NDArray[np.int64]
 _EPSILON = 0.001
 """What Levy and Goldberg add to the denominator, so that it is never 0."""
 
-_ROWS_AT_ONCE = 2**14
-_QUESTIONS_AT_ONCE = 1024
+_ROWS_AT_ONCE = 4096
+_QUESTIONS_AT_ONCE = 256
+"""A block of scores, words x questions, then fits into a processor's cache (4 MB)."""
+
 _SPELLINGS = 50_000
 """Words, from the first, that are looked through for a similar spelling."""
 
@@ -124,8 +126,8 @@ class WordVectors:
         _check(k, measure, method)
         rows = [self.row_of(word) for word in (a, b, c)]
         if method == "3cosmul":
-            a_V, b_V, c_V = (self._cosines(self.matrix[row]) for row in rows)
-            return self._best(_product(a_V, b_V, c_V), k, rows)
+            a_V, b_V, c_V = (_similarity(self._cosines(self.matrix[row])) for row in rows)
+            return self._best(b_V * c_V / (a_V + np.float32(_EPSILON)), k, rows)
         vectors = self._units(rows) if measure == "cosine" else self.matrix[rows]
         return self._nearest(vectors[1] - vectors[0] + vectors[2], k, measure, rows)
 
@@ -160,9 +162,13 @@ class WordVectors:
             a, b, c = (self._units(questions[:, column]) for column in range(3))
             return np.asarray((b - a + c) @ unit_vectors.T, np.float32)
         words, place = np.unique(questions, return_inverse=True)
-        cosines = self._units(words) @ unit_vectors.T
-        a, b, c = (cosines[rows] for rows in place.reshape(questions.shape).T)
-        return _product(a, b, c)
+        similar = _similarity(self._units(words) @ unit_vectors.T)
+        divided = 1 / (similar + np.float32(_EPSILON))
+        a, b, c = place.reshape(questions.shape).T
+        product = similar[b]  # in place from here: three times as fast as an expression
+        product *= similar[c]
+        product *= divided[a]
+        return product
 
     @cached_property
     def _norms(self) -> Matrix:
@@ -213,11 +219,11 @@ class WordVectors:
         return [Near(self.words[row], float(scores[row])) for row in order.tolist()]
 
 
-def _product(a: Matrix, b: Matrix, c: Matrix) -> Matrix:
-    """What 3CosMul makes as large as can be, of cosines, each moved from -1..1 to 0..1."""
-    half = np.float32(0.5)
-    product: Matrix = (b * half + half) * (c * half + half) / (a * half + (half + np.float32(_EPSILON)))
-    return product
+def _similarity(cosines: Matrix) -> Matrix:
+    """Cosines moved from -1..1 to 0..1, as 3CosMul needs them."""
+    cosines *= np.float32(0.5)
+    cosines += np.float32(0.5)
+    return cosines
 
 
 def _check(k: int, measure: str, method: str = "3cosadd") -> None:

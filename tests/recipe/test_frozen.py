@@ -15,8 +15,8 @@ KINDS = {
 }
 
 VERB_NAMES = [
-    "train", "evaluate", "predict", "neighbors", "analogy", "vectors", "models", "recipes", "components", "data", "tokenize",
-    "detokenize", "vocab", "bleu", "chrf", "ter", "wer", "spans", "accuracy",
+    "train", "evaluate", "predict", "neighbors", "analogy", "vectors", "models", "recipes", "components", "data",
+    "tokenize", "detokenize", "vocab", "bleu", "chrf", "ter", "wer", "spans", "accuracy",
 ]
 
 
