@@ -16,7 +16,8 @@ EPILOG = """Examples:
 
 \b
   seqcli evaluate ner
-  seqcli evaluate ner@2 my/test.conll --errors errors.tsv"""
+  seqcli evaluate ner@2 my/test.conll --errors errors.tsv
+  seqcli evaluate embedding questions-words.txt"""
 
 
 def command(
@@ -39,7 +40,13 @@ def command(
     choice("--split", split, ("train", "dev", "test"))
     if format_ is not None:
         choice("--format", format_, ("conll", "conllu", "inline", "tsv", "jsonl"))
-    run = Store(runs).resolve(model)
+    store = Store(runs)
+    run = store.resolve(model)
+    if data and len(data) == 1 and format_ is None and _are_questions(data[0]):
+        from seqcli.cli.analogies_table import show_analogies
+
+        show_analogies(run, store, data[0], as_json=as_json)
+        return
     from seqcli.cli.training_display import open_display
     from seqcli.pipeline.evaluate import evaluate
 
@@ -58,6 +65,12 @@ def command(
         return
     for line in _lines(found):
         console.emit(line)
+
+
+def _are_questions(file: str) -> bool:
+    from seqcli.metrics.analogies import looks_like_questions
+
+    return Path(file).is_file() and looks_like_questions(file)
 
 
 def _lines(found: Evaluation) -> list[str]:

@@ -67,7 +67,7 @@ def model_and_file(model: str | None, file: str | None, runs: str | None) -> tup
     """Tell the two arguments apart when there is only one: a run's name is the model, else a file is the file."""
     from seqcli.store.runs import Store
 
-    if model is None or file is not None or Store(runs).holds(model):
+    if model is None or file is not None or Store(runs).knows(model):
         return model, file
     if is_stdin(model) or Path(model).is_file():
         return None, model

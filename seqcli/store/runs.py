@@ -327,21 +327,25 @@ class Store:
                               hint=f"There is: {able}." if able else _train_one(task_kinds))
         return run
 
-    def holds(self, ref: str) -> bool:
-        """True when ``ref`` names a run, whatever its state, as `resolve` understands names."""
-        if _looks_like_path(ref):
-            return (Path(ref) / "recipe.yaml").is_file()
-        name = ref.partition("@")[0]
-        return bool(_NAME.fullmatch(name) and self._versions(name)) or (Path(ref) / "recipe.yaml").is_file()
-
     def _able(self, task_kinds: Collection[str]) -> list[Run]:
         """The newest finished run of each name whose task is one of these."""
         newest = {run.name: run for run in self.runs() if run.finished}
         return [run for run in newest.values() if run.report().get("task") in task_kinds]
 
-    def _newest(self, task_kinds: Collection[str] | None) -> Run:
+    def newest_first(self) -> list[Run]:
+        """The finished runs, the one finished last in front."""
         done = [run for run in self.runs() if run.finished]
-        for run in sorted(done, key=lambda run: run.report_path.stat().st_mtime_ns, reverse=True):
+        return sorted(done, key=lambda run: run.report_path.stat().st_mtime_ns, reverse=True)
+
+    def knows(self, ref: str) -> bool:
+        """Whether ``ref`` is the name of a model, with a version or without, or the folder of a run."""
+        name = ref.partition("@")[0]
+        if not _looks_like_path(ref) and _NAME.fullmatch(name) and self._versions(name):
+            return True
+        return (Path(ref) / "recipe.yaml").is_file()
+
+    def _newest(self, task_kinds: Collection[str] | None) -> Run:
+        for run in self.newest_first():
             if task_kinds is None or run.report().get("task") in task_kinds:
                 return run
         wanted = f" for {_either(task_kinds)}" if task_kinds is not None else ""

@@ -4,18 +4,19 @@ from seqcli.cli.verbs import VERBS
 from seqcli.recipe.registry import REGISTRY
 
 KINDS = {
-    "task": ["tagging"],
+    "task": ["tagging", "language-model", "embedding"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
     "embedder": ["tokens", "frames"],
     "characters": ["cnn", "lstm"],
-    "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag"],
-    "head": ["softmax", "crf"],
+    "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "ngram"],
+    "head": ["softmax", "crf", "adaptive"],
     "optimizer": ["adamw", "adam", "sgd"],
     "schedule": ["constant", "inverse-sqrt", "cosine", "linear", "plateau"],
 }
 
 VERB_NAMES = [
-    "train", "evaluate", "predict", "sample", "score", "complete", "models", "recipes", "components", "data",
+    "train", "evaluate", "predict", "sample", "score", "complete", "neighbors", "analogy", "vectors", "models", "recipes",
+    "components", "data",
     "tokenize", "detokenize", "vocab", "bleu", "chrf", "ter", "wer", "spans", "accuracy",
 ]
 

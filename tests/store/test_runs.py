@@ -86,8 +86,8 @@ def test_a_model_for_another_task_names_the_newest_of_those_that_can(store, ner,
 def test_holds_tells_the_name_of_a_run_from_anything_else(store, ner, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("ner\n")
-    assert [store.holds(ref) for ref in ("ner", "ner@1", "ner@9", str(ner.path), "runs/ner/1")] == [True] * 5
-    assert [store.holds(ref) for ref in ("text.txt", "./text.txt", "pos", "-", "", "runs/ner", "x/y")] == [False] * 7
+    assert [store.knows(ref) for ref in ("ner", "ner@1", "ner@9", str(ner.path), "runs/ner/1")] == [True] * 5
+    assert [store.knows(ref) for ref in ("text.txt", "./text.txt", "pos", "-", "", "runs/ner", "x/y")] == [False] * 7
 
 
 def test_unknown_names_say_what_there_is(store, ner, finish):

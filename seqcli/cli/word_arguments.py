@@ -1,0 +1,83 @@
+"""What ``neighbors`` and ``analogy`` share: which model is meant, words from the command line or from stdin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqcli.cli import console
+from seqcli.errors import ExitCode, UserError
+from seqcli.lines import read_batches
+
+if TYPE_CHECKING:
+    from seqcli.models.word_vectors import Near, WordVectors
+    from seqcli.store.runs import Store
+
+ModelOption = Annotated[str | None, typer.Option(
+    "-m", "--model", metavar="MODEL", help="The model; then every argument is a word.")]
+VectorsOption = Annotated[Path | None, typer.Option(
+    "--vectors", metavar="FILE", help="A word2vec, GloVe or fastText text file (.gz too) instead of a model.")]
+MeasureOption = Annotated[str, typer.Option(
+    "--measure", help="cosine (a similarity), euclidean or manhattan (distances).")]
+AsJson = Annotated[bool, typer.Option("--json", help="A JSON document a query.")]
+Runs = Annotated[str | None, typer.Option(
+    "--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")]
+
+
+def choose_vectors(store: Store, model: str | None, file: Path | None) -> tuple[str, WordVectors]:
+    """The vectors to use; a model that was not named is told on stderr."""
+    from seqcli.pipeline.word_vectors import open_vectors
+
+    name, vectors = open_vectors(store, model, file)
+    if model is None and file is None:
+        console.note(f"word vectors of {name}")
+    return name, vectors
+
+
+def from_stdin(words: list[str]) -> bool:
+    """Whether the words come from standard input: none is given, or ``-`` alone."""
+    return words in ([], ["-"])
+
+
+def answer_lines(answer: Callable[[str], str]) -> None:
+    """Write what ``answer`` makes of each line of stdin, at once; a blank line stays one.
+
+    Raises:
+        UserError: what ``answer`` raises, as bad data (65) with its line.
+    """
+    for number, line in _stdin_lines():
+        if not line.strip():
+            console.emit(flush=True)
+            continue
+        try:
+            text = answer(line)
+        except UserError as error:
+            error.file, error.line, error.code = "<stdin>", number, ExitCode.DATA
+            raise
+        console.write(text, flush=True)
+
+
+def _stdin_lines() -> Iterator[tuple[int, str]]:
+    number = 0
+    for lines in read_batches(None):
+        for line in lines:
+            number += 1
+            yield number, line
+
+
+def rows_of(query: str, found: list[Near]) -> str:
+    """``query<TAB>word<TAB>score`` rows."""
+    return "".join(f"{query}\t{word}\t{score:.4f}\n" for word, score in found)
+
+
+def json_of(found: list[Near], score: str) -> list[dict[str, object]]:
+    """The words with their scores under the name ``score``."""
+    return [{"word": word, score: value} for word, value in found]
+
+
+def score_name(measure: str) -> str:
+    """``similarity`` or ``distance``."""
+    return "similarity" if measure == "cosine" else "distance"

@@ -1,0 +1,42 @@
+"""From a line of text to the tokens that are encoded. Imports no torch: the workers that encode run this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from seqcli.corpora.example import Example
+from seqcli.errors import data_error
+from seqcli.text.tokenizers import Tokenizer, build_tokenizer
+
+
+@dataclass(frozen=True)
+class SentenceTokens:
+    """Field ``token`` of an example: a line cut by a tokenizer, or the tokens that the data comes in.
+
+    A sequence over ``max_length`` is cut into pieces. ``model`` is the file that the tokenizer ``kind`` needs, if any.
+    """
+
+    kind: str
+    model: str | None
+    max_length: int
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return build_tokenizer(self.kind, None if self.model is None else Path(self.model))
+
+    def __call__(self, example: Example) -> Iterator[dict[str, list[str]]]:
+        """Yield one mapping of fields, several for a long line, none for one without tokens.
+
+        Raises:
+            UserError: the example is neither a line nor a list of tokens (65).
+        """
+        source = example.source
+        if isinstance(source, str):
+            source = self._tokenizer.tokenize(source)
+        if not isinstance(source, list):
+            raise data_error("word vectors are learned from text", file=example.at, hint="Check data.format.")
+        for start in range(0, len(source), self.max_length):
+            yield {"token": source[start : start + self.max_length]}
