@@ -28,6 +28,8 @@ def command(
     format_: Annotated[str | None, typer.Option("--format", help="Format of the files, where it is another.")] = None,
     errors: Annotated[str | None, typer.Option(
         "--errors", metavar="FILE", help="Write a row for each error (TSV): boundary, type, missed, spurious.")] = None,
+    against: Annotated[str | None, typer.Option(
+        "--against", metavar="MODEL", help="Also measure this language model, an n-gram for one, and compare.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")] = False,
     runs: Annotated[str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.",
                                              envvar="SEQCLI_RUNS")] = None,
@@ -39,7 +41,7 @@ def command(
 
     choice("--split", split, ("train", "dev", "test"))
     if format_ is not None:
-        choice("--format", format_, ("conll", "conllu", "inline", "tsv", "jsonl"))
+        choice("--format", format_, ("conll", "conllu", "inline", "tsv", "jsonl", "lines", "records"))
     store = Store(runs)
     run = store.resolve(model)
     if data and len(data) == 1 and format_ is None and _are_questions(data[0]):
@@ -52,7 +54,8 @@ def command(
 
     with open_display() as display:
         found = evaluate(run, data or None, split=split, device=device, data_format=format_,
-                         with_errors=errors is not None, progress=display.progress)
+                         with_errors=errors is not None,
+                         against=store.resolve(against) if against is not None else None, progress=display.progress)
     for notice in found.notices:
         console.warn(notice)
     if errors is not None:
@@ -61,6 +64,7 @@ def command(
         console.emit_json({
             "model": found.run, "data": found.data, "score": found.score.as_json(), "scores": found.scores,
             **({"accuracy": found.accuracy.as_json()} if found.accuracy else {}),
+            **({"floor": found.floor} if found.floor else {}),
         })
         return
     for line in _lines(found):
@@ -77,6 +81,8 @@ def _lines(found: Evaluation) -> list[str]:
     """The score with its signature, then a table by type where there are types."""
     counts: dict[str, Any] = dict(found.score.counts)
     lines = [found.score.format()]
+    if "nats" in counts:
+        return lines + _language(found)
     if "types" not in counts:
         lines.append(f"{counts['correct']:,} of {counts['total']:,} tokens right, {counts['correct_sequences']:,} of "
                      f"{counts['sequences']:,} sentences without an error")
@@ -88,6 +94,34 @@ def _lines(found: Evaluation) -> list[str]:
     lines.append("")
     lines.append(f"accuracy {counts['accuracy']:.2f} ({counts['correct_tokens']:,} of {counts['tokens']:,} tokens)")
     return lines
+
+
+def _language(found: Evaluation) -> list[str]:
+    """The figures of a language model, beside those of what it is compared with."""
+    counts: dict[str, Any] = {**found.score.counts, "perplexity": found.score.value}
+    lines = [f"{counts['tokens']:,} tokens, {counts['ends']:,} of them <EOS>, {counts['unknown']:,} <UNK>; "
+             f"{counts['words']:,} words, {counts['characters']:,} characters", ""]
+    columns, header = [counts], ["", found.run]
+    if found.floor is not None:
+        score = found.floor["score"]
+        columns.append({**score["counts"], "perplexity": score["value"]})
+        header += [found.floor["model"], "ratio"]
+    rows = []
+    for name, key in FIGURES:
+        values = [column[key] for column in columns if key in column]
+        if not values:
+            continue
+        cells = [name, *(f"{value:,.4f}" for value in values)]
+        if len(values) > 1:
+            cells.append(f"{values[0] / values[1]:.3f}")
+        rows.append(cells)
+    return lines + console.table(rows, header, right=range(1, len(header)))
+
+
+FIGURES = (
+    ("nats a token", "loss"), ("perplexity a token", "perplexity"), ("... without <UNK>", "perplexity_known"),
+    ("perplexity a word", "word_perplexity"), ("bits a character", "bits_per_character"),
+)
 
 
 def _row(name: str, part: dict[str, Any]) -> tuple[str, ...]:

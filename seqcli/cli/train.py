@@ -59,6 +59,14 @@ def command(
         _show_result(finished)
 
 
+USES = {
+    "tagging": "echo 'some text' | seqcli predict {run}",
+    "language-model": "seqcli sample {run} --temperature 0.8",
+    "embedding": "seqcli neighbors {run} WORD",
+}
+"""What to do with a model of each task."""
+
+
 def _follow(display: Display, events: Any) -> Finished:
     last: Any = None
     for event in events:
@@ -73,9 +81,19 @@ def _show_result(finished: Finished) -> None:
     if split in report:
         score = report[split]
         console.emit(f"{split} {score['name']} = {score['value']:.2f} ({score['signature']})")
+        if "bits_per_character" in score["counts"]:
+            console.emit(_language_figures(score, report.get("floor", {}), split))
     console.emit(f"{finished.run} in {finished.folder}: {report['minutes']:.1f} min, "
                  f"{report['parameters']:,} parameters")
-    console.note(f"Use it:  echo 'some text' | seqcli predict {finished.run}")
+    console.note("Use it:  " + USES.get(report["task"], "seqcli predict {run}").format(run=finished.run))
+
+
+def _language_figures(score: dict[str, Any], floor: dict[str, Any], split: str) -> str:
+    counts = score["counts"]
+    text = f"{counts['loss']:.4f} nats a token, {counts['bits_per_character']:.4f} bits a character"
+    if split in floor:
+        text += f"; {floor['model']}: perplexity {floor[split]['value']:.2f}"
+    return text
 
 
 def _dry_run(recipe: Any, device: str, as_json: bool) -> None:

@@ -11,6 +11,9 @@ from seqcli.cli import console
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
 from seqcli.training.loop import StepEvent
 
+HEADINGS = {"bits_per_character": "bits/char"}
+"""Names that are too long for a column."""
+
 
 @contextmanager
 def open_display(*, tensorboard: bool = False) -> Iterator[Display]:
@@ -86,15 +89,15 @@ class Display:
 
     def _evaluated(self, event: Evaluated) -> None:
         if not self._columns:
-            self._columns = [name for name in event.scores if name != "loss"]
+            self._columns = [name for name in event.scores if name not in ("loss", "word_perplexity")]
             header = ["epoch", "step", "loss", *(["dev loss"] if "loss" in event.scores else []), *self._columns]
-            self.say("  ".join(f"{name:>9}" for name in [*header, "tokens/s", "minutes"]))
+            self.say("  ".join(f"{HEADINGS.get(name, name):>10}" for name in [*header, "tokens/s", "minutes"]))
         values = [f"{event.epoch}", f"{event.step}", f"{event.train_loss:.4f}"]
         if "loss" in event.scores:
             values.append(f"{event.scores['loss']:.4f}")
         values += [f"{event.scores[name]:.2f}" for name in self._columns]
         values += [f"{event.tokens_per_second:,.0f}", f"{event.minutes:.2f}"]
-        self.say("  ".join(f"{value:>9}" for value in values) + ("  *best" if event.best else ""))
+        self.say("  ".join(f"{value:>10}" for value in values) + ("  *best" if event.best else ""))
 
 
 class LiveDisplay(Display):

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 
-_ABBREVIATIONS = frozenset("""
-    Mr Mrs Ms Messrs Dr Prof Hon Rev Gen Gov Sen Rep Adm Col Capt Lt Maj Sgt Pres St Ft Mt Jr Sr No Nos Art Sec Vol Chap
-    Fig Co Cos Corp Inc Ltd Bros Dept vs viz Jan Feb Mar Apr Aug Sept Oct Nov Dec art sec vol chap no nos
-""".split())
+_ABBREVIATIONS = frozenset(["Mr", "Mrs", "Ms", "Messrs", "Dr", "Prof", "Hon", "Rev", "Gen", "Gov", "Sen", "Rep", "Adm", "Col", "Capt", "Lt", "Maj", "Sgt", "Pres", "St", "Ft", "Mt", "Jr", "Sr", "No", "Nos", "Art", "Sec", "Vol", "Chap", "Fig", "Co", "Cos", "Corp", "Inc", "Ltd", "Bros", "Dept", "vs", "viz", "Jan", "Feb", "Mar", "Apr", "Aug", "Sept", "Oct", "Nov", "Dec", "art", "sec", "vol", "chap", "no", "nos"])
 
 _END = re.compile(r"""(\S*?[.?!]+)["'”’)\]]*\s+(?=["'“‘(\[]*[A-Z0-9])""")
 _INITIALS = re.compile(r"""["'“‘(\[]*(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z])\.""")

@@ -88,7 +88,8 @@ class NetworkEngine:
     def score(self, sequences: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
         """ln p of each token of each sequence."""
         results = [np.zeros(len(sequence)) for sequence in sequences]
-        windows = [window for number, sequence in enumerate(sequences) for window in self._windows(number, len(sequence))]
+        windows = [window for number, sequence in enumerate(sequences)
+                   for window in self._windows(number, len(sequence))]
         lengths = np.array([window.end - window.start for window in windows], np.int64)
         for rows in sorted_batches(lengths, tokens=POSITIONS):
             chosen = [windows[row] for row in rows.tolist()]

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from seqcli.batching.arrays import Split
+from seqcli.errors import usage_error
 from seqcli.metrics.schemes import spans
 from seqcli.metrics.score import Score
 from seqcli.metrics.spans import span_errors
@@ -23,7 +24,10 @@ from seqcli.training.precision import choose_device
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model measured: what ran, on what, the scores and (for tagging) one row an error."""
+    """A model measured: what ran, on what, the scores and (for tagging) one row an error.
+
+    ``floor``: what is compared with, ``{"model": name, "score": its score as JSON}``, or None.
+    """
 
     run: str
     data: str
@@ -32,6 +36,7 @@ class Evaluation:
     accuracy: Score | None
     notices: list[str]
     errors: list[tuple[str, ...]]
+    floor: dict[str, Any] | None = None
 
 
 ERROR_COLUMNS = ("place", "kind", "gold", "predicted", "gold_text", "predicted_text", "sentence")
@@ -39,33 +44,65 @@ ERROR_COLUMNS = ("place", "kind", "gold", "predicted", "gold_text", "predicted_t
 
 def evaluate(
     run: Run, data: list[str] | None = None, *, split: str = "test", device: str = "auto",
-    data_format: str | None = None, with_errors: bool = False, progress: Progress | None = None,
+    data_format: str | None = None, with_errors: bool = False, against: Run | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a finished run.
 
     Args:
         data: files in the format of the model's data; None measures ``split`` of the data it was trained with.
         data_format: format of the files, where it is another.
-        with_errors: also list every error.
+        with_errors: also list every error (of a tagger).
+        against: a model that is measured on the same data, to compare with; a language model that is measured on a
+            split of its own has the n-gram floor of its report.
 
     Raises:
-        UserError: bad data (65), a damaged model (65), files that cannot be read (74).
+        UserError: bad data (65), a damaged model (65), files that cannot be read (74), an option that the task does
+            not have (2).
     """
     where = choose_device(device)
     task, model = load_run(run)
-    model.to(where)
+    kind = task.recipe.task.kind
+    if kind not in ("tagging", "language-model"):
+        raise usage_error(f"{run} is a model for {kind}, which has no score on a split",
+                          hint="A file of analogy questions measures word vectors." if kind == "embedding" else None)
+    if with_errors and kind != "tagging":
+        raise usage_error(f"errors can be listed for a tagger; {run} is a model for {kind}")
+    if against is not None and kind != "language-model":
+        raise usage_error(f"language models can be compared so; {run} is a model for {kind}")
+    if isinstance(model, nn.Module):
+        model.to(where)
     encoded = _open(task, data, split, data_format, progress)
     batches = task.data(encoded)
     scorer = measure(task, model, batches, where)
     errors = list(tagging_errors(task, model, batches, where)) if with_errors else []
     accuracy = scorer.accuracy.score() if getattr(scorer, "spans", None) is not None else None  # type: ignore[attr-defined]
-    return Evaluation(str(run), ", ".join(data) if data else split, scorer.score(), scorer.scores(), accuracy,
-                      _notices(task, batches), errors)
+    notices = _notices(task, batches)
+    floor = None
+    if against is not None:
+        floor = _compared(task, against, encoded, where, notices)
+    elif data is None and split in (stored := run.report().get("floor", {})):
+        floor = {"model": stored["model"], "score": stored[split]}
+    return Evaluation(str(run), ", ".join(data) if data else split, scorer.score(), scorer.scores(), accuracy, notices,
+                      errors, floor)
+
+
+def _compared(task: Any, against: Run, encoded: Split, where: torch.device, notices: list[str]) -> dict[str, Any]:
+    """The score of another language model on the same encoded data."""
+    other, model = load_run(against)
+    if other.pieces().tokenizer != task.pieces().tokenizer:
+        raise usage_error(f"{against} cuts text into other tokens, so the two cannot be compared token by token")
+    if other.vocabulary.tokens != task.vocabulary.tokens:
+        notices.append(f"{against} has another vocabulary: its figures compare only as far as <UNK> means the same")
+    if isinstance(model, nn.Module):
+        model.to(where)
+    score = measure(other, model, other.data(encoded), where).score()
+    return {"model": str(against), "score": score.as_json()}
 
 
 def _notices(task: Any, batches: Any) -> list[str]:
     notices = []
-    if batches.unseen:
+    if getattr(batches, "unseen", None):
         notices.append(unseen_labels("labels that the model does not know", batches.unseen, task))
     if batches.split.cut:
         notices.append(f"{batches.split.cut} sequences are longer than data.max_length = "
