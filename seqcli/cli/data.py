@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seqcli.corpora.lint_text import Finding
     from seqcli.corpora.obtain import Progress
     from seqcli.corpora.statistics import SplitStatistics
+    from seqcli.lines import OnInvalid
 
 command = typer.Typer(
     name="data", no_args_is_help=True, rich_markup_mode=None, help="List, fetch, describe and check data sets.",
@@ -34,11 +35,17 @@ _Names = Annotated[list[str], typer.Argument(
     metavar="NAME|FILE...", show_default=False,
     help="A data set of the catalogue, or files; files are compared with the first of them.")]
 _Format = Annotated[str | None, typer.Option(
-    "--format", show_default=False, help="conll, conllu, inline, tsv, jsonl or lines (default: by the file).")]
+    "--format", show_default=False, help="conll, conllu, inline, tsv, jsonl, lines or records (default: by the file).")]
 _Columns = Annotated[str | None, typer.Option(
     "--columns", metavar="KEY=COLUMN,...", show_default=False, help="Such as token=0,tag=-1 or token=form,tag=xpos.")]
 _Separator = Annotated[str | None, typer.Option(
     "--separator", show_default=False, help="Between token and tag in the inline format (default: /).")]
+_BlankLines = Annotated[str | None, typer.Option(
+    "--blank-lines", show_default=False, help="skip or keep those of the lines format (default: the catalogue's, else "
+    "skip).")]
+_RecordStart = Annotated[str | None, typer.Option(
+    "--record-start", metavar="TEXT", show_default=False,
+    help="What the first line of a record begins with, such as X: (default: a blank line comes before it).")]
 _Scheme = Annotated[str | None, typer.Option(
     "--scheme", show_default=False, help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised).")]
 _MaxLine = Annotated[int, typer.Option("--max-line", min=1, help="Longest line accepted, in bytes.")]
@@ -85,12 +92,14 @@ def get(
                                  "  seqcli data stats train.conll test.conll --columns token=0,tag=1")
 def stats(
     names: _Names, data_format: _Format = None, columns: _Columns = None, separator: _Separator = None,
-    scheme: _Scheme = None, max_line: _MaxLine = DEFAULT_MAX_LINE, errors: _Errors = "strict", as_json: _Json = False,
+    blank_lines: _BlankLines = None, record_start: _RecordStart = None, scheme: _Scheme = None,
+    max_line: _MaxLine = DEFAULT_MAX_LINE, errors: _Errors = "strict", as_json: _Json = False,
 ) -> None:
-    """Print sentences, tokens, lengths, labels, spans and the overlap of the splits."""
+    """Print sentences, tokens, characters, lengths, labels, spans and the overlap of the splits."""
     from seqcli.corpora.statistics import describe
 
-    splits, scheme = _choose(names, _reading(data_format, columns, separator, max_line, errors), scheme)
+    reading = _reading(data_format, columns, separator, max_line, errors, blank_lines, record_start)
+    splits, scheme = _choose(names, reading, scheme)
     described = describe(splits, scheme)
     for split in described:
         if not split.sentences:
@@ -108,14 +117,16 @@ def stats(
                                 "  seqcli data lint train.conll dev.conll test.conll --scheme bio")
 def lint(
     names: _Names, data_format: _Format = None, columns: _Columns = None, separator: _Separator = None,
-    scheme: _Scheme = None, max_line: _MaxLine = DEFAULT_MAX_LINE,
+    blank_lines: _BlankLines = None, record_start: _RecordStart = None, scheme: _Scheme = None,
+    max_line: _MaxLine = DEFAULT_MAX_LINE,
     shown: Annotated[int, typer.Option("--max", min=1, help="Most faults shown; all are counted.")] = 100,
     as_json: _Json = False,
 ) -> int:
     """List each fault with file and line; exits 65 when there is one."""
     from seqcli.corpora.lint import lint as find_faults
 
-    splits, scheme = _choose(names, _reading(data_format, columns, separator, max_line, "replace"), scheme)
+    reading = _reading(data_format, columns, separator, max_line, "replace", blank_lines, record_start)
+    splits, scheme = _choose(names, reading, scheme)
     counts: Counter[str] = Counter()
     notes: list[Finding] = []
     listed: list[Finding] = []
@@ -188,7 +199,8 @@ def _choose(names: Sequence[str], reading: Reading, scheme: str | None) -> tuple
 
 
 def _reading(
-    data_format: str | None, columns: str | None, separator: str | None, max_line: int, errors: str
+    data_format: str | None, columns: str | None, separator: str | None, max_line: int, errors: str,
+    blank_lines: str | None = None, record_start: str | None = None,
 ) -> Reading:
     from seqcli.corpora.formats import FORMATS, Reading
     from seqcli.errors import did_you_mean
@@ -196,11 +208,14 @@ def _reading(
     if data_format is not None and data_format not in FORMATS:
         raise usage_error(f"--format: unknown format '{data_format}'",
                           hint=did_you_mean(data_format, FORMATS) or f"Known: {', '.join(FORMATS)}.")
-    if errors == "strict":
-        return Reading(data_format, _parse_columns(columns), separator, max_line, "strict")
-    if errors == "replace":
-        return Reading(data_format, _parse_columns(columns), separator, max_line, "replace")
-    raise usage_error(f"--errors: strict or replace, not '{errors}'")
+    if errors not in ("strict", "replace"):
+        raise usage_error(f"--errors: strict or replace, not '{errors}'")
+    if blank_lines not in (None, "skip", "keep"):
+        raise usage_error(f"--blank-lines: skip or keep, not '{blank_lines}'")
+    if record_start == "":
+        raise usage_error("--record-start: every line begins with nothing")
+    return Reading(data_format, _parse_columns(columns), separator, max_line, cast("OnInvalid", errors),
+                   blank_lines=cast("Literal['skip', 'keep'] | None", blank_lines), record_start=record_start)
 
 
 def _parse_columns(text: str | None) -> dict[str, int | str] | None:
@@ -264,20 +279,23 @@ def _say_the_rest(counts: Counter[str], notes: Sequence[Finding], shown: int) ->
 def _stats_lines(splits: Sequence[SplitStatistics], scheme: str | None) -> Iterator[str]:
     right = range(1, len(splits) + 1)
     header = ("", *(split.name for split in splits))
+    unit = {"lines": "line", "records": "record"}.get(splits[0].format, "sentence")
     rows: list[tuple[str, ...]] = [
-        ("sentences", *(f"{split.sentences:,}" for split in splits)),
+        (f"{unit}s", *(f"{split.sentences:,}" for split in splits)),
         ("tokens", *(f"{split.tokens:,}" for split in splits)),
         ("types", *(f"{split.types:,}" for split in splits)),
-        ("tokens a sentence", *(f"{split.mean_length:.1f}" for split in splits)),
     ]
+    if any(split.characters for split in splits):
+        rows.append(("characters", *(f"{split.characters or 0:,}" for split in splits)))
+    rows.append((f"tokens a {unit}", *(f"{split.mean_length:.1f}" for split in splits)))
     for key in splits[0].lengths:
         what = {"min": "shortest", "max": "longest", "p50": "median"}.get(key, f"{key[1:]}% have at most")
         rows.append((f"  {what}", *(f"{split.lengths.get(key, 0):,}" for split in splits)))
-    rows.append(("repeated sentences", *(f"{split.repeated_sentences:,}" for split in splits)))
+    rows.append((f"repeated {unit}s", *(f"{split.repeated_sentences:,}" for split in splits)))
     if len(splits) > 1:
         first = splits[0].name
         for label, name in (("unknown tokens", "unknown_tokens"), ("unknown types", "unknown_types"),
-                            (f"sentences also in {first}", "seen_sentences"), (f"spans also in {first}", "seen_spans")):
+                            (f"{unit}s also in {first}", "seen_sentences"), (f"spans also in {first}", "seen_spans")):
             if any(getattr(split, name) is not None for split in splits):
                 rows.append((label, *(_percent(getattr(split, name)) for split in splits)))
     yield from console.table(rows, header, right=right)

@@ -11,7 +11,7 @@ from seqcli.corpora import conll
 from seqcli.corpora.blocks import sentences
 from seqcli.corpora.corpus import Split
 from seqcli.corpora.example import Example
-from seqcli.corpora.formats import read_examples
+from seqcli.corpora.formats import Reading, read_examples
 from seqcli.corpora.lint_text import Finding, check_text
 from seqcli.corpora.statistics import tags_of, tokens_of
 from seqcli.errors import ExitCode, UserError
@@ -21,7 +21,7 @@ KINDS = {
     "encoding": "invalid UTF-8", "control": "control characters", "long": "long lines", "newline": "final newline",
     "format": "format", "separators": "mixed separators", "empty": "no example", "tags": "tag steps",
     "duplicate": "sentences of another split", "label": "labels unseen in training", "bom": "byte order mark",
-    "crlf": "CRLF",
+    "crlf": "CRLF", "outside": "lines outside a record",
 }
 """Each kind of finding in words."""
 
@@ -48,6 +48,8 @@ def lint(splits: Sequence[Split], scheme: str | None) -> Iterator[Finding]:
             yield from check_text(path, split.reading.max_line)
             if split.reading.format == "conll":
                 yield from _check_separators(path, split)
+            if split.reading.format == "records" and split.reading.record_start:
+                yield from _check_outside(path, split.reading, split.reading.record_start)
         yield from _check_examples(split, index, scheme, memory)
 
 
@@ -69,6 +71,22 @@ def _check_separators(path: Path, split: Split) -> Iterator[Finding]:
             raise
 
 
+def _check_outside(path: Path, reading: Reading, record_start: str) -> Iterator[Finding]:
+    """A note where lines belong to no record; in ABC files that is right for comments, and wrong for half a tune."""
+    first, count = 0, 0
+    try:
+        for begin, rows in sentences(path, on_invalid="replace", max_line=reading.max_line):
+            outside = next((index for index, row in enumerate(rows) if row.startswith(record_start)), len(rows))
+            first = first or (begin if outside else 0)
+            count += outside
+    except UserError as error:
+        if error.code != ExitCode.DATA:
+            raise
+    if count:
+        yield Finding(str(path), first, "outside", f"lines that belong to no record are left out: {count:,}, this one "
+                                                   f"first (a record begins with '{record_start}')", is_note=True)
+
+
 def _check_examples(split: Split, index: int, scheme: str | None, memory: _Memory) -> Iterator[Finding]:
     tags_here: Counter[str] = Counter()
     first_place: dict[str, str] = {}
@@ -82,7 +100,8 @@ def _check_examples(split: Split, index: int, scheme: str | None, memory: _Memor
             tags_here[tag] += 1
         if scheme is not None and isinstance(item.target, list):
             yield from _check_steps(item, scheme, split.reading.format == "conll")
-        yield from _check_duplicate(item, index, memory)
+        if split.reading.blank_lines != "keep":  # a line of a running text may well stand in another one too
+            yield from _check_duplicate(item, index, memory)
     if index == 0:
         memory.labels = set(tags_here)
         return

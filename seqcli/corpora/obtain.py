@@ -146,5 +146,6 @@ def _nothing_worked(entry: Entry, file: DataFile, tried: list[str]) -> UserError
     shown = "; ".join(without_credentials(one) if one.startswith("http") else one for one in tried)
     return io_error(
         f"cannot fetch {entry.name}/{file.name}. Tried {shown}",
-        hint=f"Without a network, put the file in a folder as {entry.mirror or entry.name}/{file.name} and set SEQCLI_MIRROR to it.",
+        hint=f"Without a network, put the file in a folder as {entry.mirror or entry.name}/{file.name} and set "
+             "SEQCLI_MIRROR to it.",
     )

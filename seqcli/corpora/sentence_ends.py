@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-_ABBREVIATIONS = frozenset(["Mr", "Mrs", "Ms", "Messrs", "Dr", "Prof", "Hon", "Rev", "Gen", "Gov", "Sen", "Rep", "Adm", "Col", "Capt", "Lt", "Maj", "Sgt", "Pres", "St", "Ft", "Mt", "Jr", "Sr", "No", "Nos", "Art", "Sec", "Vol", "Chap", "Fig", "Co", "Cos", "Corp", "Inc", "Ltd", "Bros", "Dept", "vs", "viz", "Jan", "Feb", "Mar", "Apr", "Aug", "Sept", "Oct", "Nov", "Dec", "art", "sec", "vol", "chap", "no", "nos"])
+_ABBREVIATIONS = """
+    Mr Mrs Ms Messrs Dr Prof Hon Rev Gen Gov Sen Rep Adm Col Capt Lt Maj Sgt Pres St Ft Mt Jr Sr No Nos Art Sec Vol Chap
+    Fig Co Cos Corp Inc Ltd Bros Dept vs viz Jan Feb Mar Apr Aug Sept Oct Nov Dec art sec vol chap no nos
+"""
+
+_ABBREVIATED = frozenset(_ABBREVIATIONS.split())
 
 _END = re.compile(r"""(\S*?[.?!]+)["'”’)\]]*\s+(?=["'“‘(\[]*[A-Z0-9])""")
 _INITIALS = re.compile(r"""["'“‘(\[]*(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z])\.""")
@@ -21,7 +26,7 @@ def cut_sentences(text: str) -> list[str]:
     sentences, begin = [], 0
     for match in _END.finditer(text):
         word = match[1]
-        if word.lstrip("\"'“‘([")[:-1] in _ABBREVIATIONS or (_INITIALS.fullmatch(word) and word[-2:] != "I."):
+        if word.lstrip("\"'“‘([")[:-1] in _ABBREVIATED or (_INITIALS.fullmatch(word) and word[-2:] != "I."):
             continue
         sentences.append(text[begin : match.end()].strip())
         begin = match.end()

@@ -22,6 +22,9 @@ _MOST_ALIEN = 0.05
 class SplitStatistics:
     """Counts of one split; shares are None where there is no first split to compare with, or nothing to count.
 
+    A sentence is an example, also where that is a line or a record; blank lines are no repeated ones. ``characters``
+    counts those of sources that are text, line breaks included (one ends each example); None where tokens are given.
+
     A word, sentence or span is unknown (seen) when the first split lacks (has) it; a span is its words and its label.
     """
 
@@ -31,6 +34,7 @@ class SplitStatistics:
     sentences: int = 0
     tokens: int = 0
     types: int = 0
+    characters: int | None = None
     mean_length: float = 0.0
     lengths: dict[str, int] = field(default_factory=dict)
     repeated_sentences: int = 0
@@ -117,12 +121,16 @@ def _count(split: Split, scheme: str | None, first: _Seen | None) -> tuple[Split
     lengths: Counter[int] = Counter()
     spans: Counter[str] = Counter()
     seen = _Seen()
-    repeated = known_sentences = known_spans = 0
+    repeated = known_sentences = known_spans = characters = 0
     for example in split_examples(split):
         tokens, tags = tokens_of(example), tags_of(example)
         lengths[len(tokens)] += 1
         words.update(tokens)
         labels.update(tags)
+        if isinstance(example.source, str):
+            characters += len(example.source) + 1
+        if not tokens:
+            continue
         sentence = hash("\x1f".join(tokens))
         repeated += sentence in seen.sentences
         seen.sentences.add(sentence)
@@ -137,7 +145,7 @@ def _count(split: Split, scheme: str | None, first: _Seen | None) -> tuple[Split
     sentences = lengths.total()
     result = SplitStatistics(
         split.name, [str(path) for path in split.files], str(split.reading.format),
-        sentences=sentences, tokens=words.total(), types=len(words),
+        sentences=sentences, tokens=words.total(), types=len(words), characters=characters or None,
         mean_length=round(words.total() / sentences, 2) if sentences else 0.0, lengths=_percentiles(lengths),
         repeated_sentences=repeated, labels=dict(labels.most_common()), spans=dict(spans.most_common()),
     )
