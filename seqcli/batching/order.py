@@ -13,6 +13,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.batching.arrays import Split
+from seqcli.recipe.schema import BatchConfig
+
 Lengths = NDArray[np.signedinteger[Any]]
 
 _JITTER = 0.15
@@ -67,6 +70,51 @@ def epoch_batches(lengths: Lengths, *, tokens: int, sequences: int | None, seed:
         pool[:] = pool[np.argsort(blurred, kind="stable")]
         _cut(pool, start, lengths, tokens, sequences, ends)
     return Batches(order, np.array(ends, np.int64)).shuffled(random)
+
+
+def stream_windows(
+    total: int, *, streams: int, window: int, offset: int = 0
+) -> list[NDArray[np.int64]]:
+    """A text of ``total`` tokens as ``streams`` parts read side by side, window after window.
+
+    The text is taken as a ring that begins at ``offset``. Each batch holds rows [first token, end, is it the part's
+    first window]; a row goes on where the same row of the batch before ended. The last ``total % streams`` tokens of
+    the ring are left out.
+    """
+    length = total // streams
+    starts = offset + np.arange(streams) * length
+    return [
+        np.stack([starts + at, starts + min(at + window, length), np.full(streams, at == 0)], axis=1).astype(np.int64)
+        for at in range(0, length, window)
+    ]
+
+
+def shuffled_windows(
+    total: int, *, windows: int, window: int, offset: int, random: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """The same text as windows on their own, ``windows`` a batch in random order; a ring that begins at ``offset``."""
+    starts = offset + random.permutation(max(1, total // window)) * window
+    rows = np.stack([starts, starts + min(window, total), np.ones(len(starts), np.int64)], axis=1).astype(np.int64)
+    return [rows[at : at + windows] for at in range(0, len(rows), windows)]
+
+
+class ByLength:
+    """How examples of given lengths are batched: the part of a task's data that most tasks share."""
+
+    split: Split
+    lengths: Lengths
+
+    def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
+        """The rows of each batch of an epoch, decided by (seed, epoch) alone."""
+        return epoch_batches(self.lengths, tokens=batch.tokens, sequences=batch.sequences, seed=seed, epoch=epoch)
+
+    def measuring_order(self, tokens: int) -> Sequence[NDArray[np.int64]]:
+        """The rows of each batch when nothing is learned: each example once, ``tokens`` positions a batch."""
+        return sorted_batches(self.lengths, tokens=tokens)
+
+    def places(self, rows: NDArray[np.int64]) -> list[str]:
+        """``file:line`` of the examples in these rows."""
+        return [self.split.place(int(row)) for row in rows]
 
 
 def sorted_batches(lengths: Lengths, *, tokens: int, sequences: int | None = None) -> Batches:

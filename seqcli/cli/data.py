@@ -227,7 +227,8 @@ def _where(entry: Entry) -> str:
     if all(cached_path(entry, name).is_file() for name in entry.file_names()):
         return "cache"
     mirror = os.environ.get("SEQCLI_MIRROR")
-    if mirror and all((Path(mirror) / entry.name / name).is_file() for name in entry.file_names()):
+    if mirror and all((Path(mirror) / (entry.mirror or entry.name) / name).is_file()
+                      for name in entry.fetched_names()):
         return "mirror"
     return "-"
 

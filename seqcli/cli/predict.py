@@ -37,7 +37,7 @@ def command(
     choice("--format", format_, ("inline", "conll", "tsv", "jsonl"))
     run = Store(runs).resolve(model, task_kinds=("tagging",))
     from seqcli.pipeline.predict import FORMATS, Predictor
-    from seqcli.training.loop import choose_device
+    from seqcli.training.precision import choose_device
 
     predictor = Predictor(run, choose_device(device), tokens=tokens)
     write = FORMATS[format_]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.files import cache_folder
@@ -25,8 +25,38 @@ class DataFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """How files of splits are made of fetched files (`seqcli.corpora.divide`).
+
+    The files ``of`` are cut into units: ``lines`` or ``records``, without the lines that ``drop`` matches. Groups of
+    units (those in which a pattern of ``together`` finds the same text) are numbered from 0; the remainder of the
+    number by ``every`` decides which file of ``take`` a group goes to (None: all remainders that no other file names).
+    Units become ``into`` sentences, a line each; ``label: file`` puts the file's name behind each line. With the unit
+    ``characters`` the text is cut by ``share`` instead: a file gets the characters int(begin n) to int(end n) of n.
+    """
+
+    of: tuple[str, ...]
+    unit: str = "lines"
+    share: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    every: int = 1
+    take: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
+    together: tuple[str, ...] = ()
+    drop: str | None = None
+    record_start: str | None = None
+    into: str | None = None
+    label: str | None = None
+
+    def makes(self) -> list[str]:
+        """The names of the files that come of it."""
+        return [*self.share, *self.take]
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files."""
+    """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files.
+
+    ``mirror`` is its folder in a mirror where that is not its name.
+    """
 
     name: str
     description: str
@@ -42,6 +72,10 @@ class Entry:
     scheme: str | None = None
     tag_prefixes: tuple[str, ...] = ()
     tag_suffixes: tuple[str, ...] = ()
+    blank_lines: Literal["skip", "keep"] | None = None
+    record_start: str | None = None
+    made: Rule | None = None
+    mirror: str | None = None
     files: Mapping[str, DataFile] = field(default_factory=dict)
 
     @property
@@ -54,8 +88,12 @@ class Entry:
         return self.files.get(name) or DataFile(name)
 
     def file_names(self) -> list[str]:
-        """Every file of the data set, each once, in the order of the splits."""
+        """Every file of the splits, each once, in their order."""
         return list(dict.fromkeys(name for names in self.splits.values() for name in names))
+
+    def fetched_names(self) -> list[str]:
+        """Every file that comes from the sources: those of the splits, or those that the splits are made of."""
+        return list(self.made.of) if self.made else self.file_names()
 
 
 def cached_path(entry: Entry, name: str) -> Path:
@@ -91,5 +129,13 @@ def _entry(name: str, fields: dict[str, Any]) -> Entry:
     files = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
     lists = ("tag_prefixes", "tag_suffixes", "sources")
     listed: dict[str, Any] = {key: tuple(fields[key]) for key in lists if key in fields}
+    if made := fields.get("made"):
+        listed["made"] = _rule(made)
     known: dict[str, Any] = {**fields, **listed, "name": name, "splits": splits, "files": files}
     return Entry(**known)
+
+
+def _rule(fields: dict[str, Any]) -> Rule:
+    take = {file: None if numbers == "others" else tuple(numbers) for file, numbers in fields.get("take", {}).items()}
+    listed = {key: tuple(fields[key]) for key in ("of", "together") if key in fields}
+    return Rule(**{**fields, **listed, "take": take})

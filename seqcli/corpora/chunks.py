@@ -27,7 +27,7 @@ def chunks(path: Path, format_name: str | None = None, size: int = 2**24) -> lis
     if path.suffix == ".gz":
         return [Part(path)]
     format_name = format_name or guess_format(path)
-    by_sentence = format_name in ("conll", "conllu")
+    by_sentence = format_name in ("conll", "conllu", "records")
     parts = []
     try:
         total = path.stat().st_size

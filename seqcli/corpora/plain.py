@@ -12,7 +12,7 @@ from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 def read(
     source: Source, *, max_line: int = DEFAULT_MAX_LINE, on_invalid: OnInvalid = "strict", keep_blank: bool = False
 ) -> Iterator[Example]:
-    """Yield one example a line, without a target; ``keep_blank`` keeps blank lines, as streams must.
+    """Yield one example a line, without a target; ``keep_blank`` keeps blank lines, as a running text has them.
 
     Raises:
         UserError: what `read_blocks` raises.

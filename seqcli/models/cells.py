@@ -18,10 +18,10 @@ RecurrentConfig = RNNConfig | LSTMConfig | GRUConfig
 class PeepholeLSTM(nn.Module):
     """LSTM whose gates see the cell state (Gers, Schraudolph and Schmidhuber 2002, eq. 1-6).
 
-    Called like ``nn.LSTM``, positions first; returns (hidden [T, B, H], None).
+    Called like ``nn.LSTM``, positions first.
     """
 
-    def __init__(self, input_dim: int, hidden: int) -> None:
+    def __init__(self, input_dim: int, hidden: int, forget_bias: float = 1.0) -> None:
         super().__init__()
         self.inputs = nn.Linear(input_dim, 4 * hidden)
         self.recurrent = nn.Linear(hidden, 4 * hidden, bias=False)
@@ -31,13 +31,17 @@ class PeepholeLSTM(nn.Module):
             nn.init.uniform_(weight, -bound, bound)
         nn.init.zeros_(self.inputs.bias)
         with torch.no_grad():
-            self.inputs.bias[hidden : 2 * hidden] = 1.0
+            self.inputs.bias[hidden : 2 * hidden] = forget_bias
 
-    def forward(self, x_TBD: Tensor) -> tuple[Tensor, None]:
-        """Hidden states [T, B, H] from a zero state."""
+    def forward(
+        self, x_TBD: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Hidden states [T, B, H] and ``(hidden, cell)`` [1, B, H] at the end; ``state`` None: a zero state."""
         gates_TBG = self.inputs(x_TBD)
-        hidden = gates_TBG.new_zeros(x_TBD.size(1), self.peephole.size(1))
-        cell = hidden
+        if state is None:
+            hidden = cell = gates_TBG.new_zeros(x_TBD.size(1), self.peephole.size(1))
+        else:
+            hidden, cell = state[0][0], state[1][0]
         peep_input, peep_forget, peep_output = self.peephole
         states = []
         for gates in gates_TBG.unbind(0):
@@ -47,18 +51,18 @@ class PeepholeLSTM(nn.Module):
             cell = f * cell + i * torch.tanh(g)
             hidden = torch.sigmoid(o + peep_output * cell) * torch.tanh(cell)
             states.append(hidden)
-        return torch.stack(states), None
+        return torch.stack(states), (hidden.unsqueeze(0), cell.unsqueeze(0))
 
 
 def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
     """One direction of one layer, initialised; called as ``layer(x_TBD) -> (hidden_TBH, state)``."""
     if isinstance(config, LSTMConfig):
         if config.peepholes:
-            return PeepholeLSTM(input_dim, config.dim)
+            return PeepholeLSTM(input_dim, config.dim, config.forget_bias)
         lstm = nn.LSTM(input_dim, config.dim)
         _initialise(lstm)
-        with torch.no_grad():  # forget bias 1: remember at first (Jozefowicz et al. 2015)
-            cast(Tensor, lstm.bias_ih_l0)[config.dim : 2 * config.dim] = 1.0
+        with torch.no_grad():  # a bias of 1: remember at first (Jozefowicz et al. 2015)
+            cast(Tensor, lstm.bias_ih_l0)[config.dim : 2 * config.dim] = config.forget_bias
         return lstm
     if isinstance(config, GRUConfig):
         gru = nn.GRU(input_dim, config.dim)
@@ -69,6 +73,17 @@ def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
     if config.activation == "relu":  # Le, Jaitly and Hinton 2015
         nn.init.eye_(cast(Tensor, rnn.weight_hh_l0))
     return rnn
+
+
+def run_layer(layer: nn.Module, x_TBD: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """One layer from ``state`` ([B, H] each; empty: zeros): ``(hidden states [T, B, H], state at the end)``."""
+    if not state:
+        hidden, after = layer(x_TBD)
+    elif isinstance(layer, nn.LSTM | PeepholeLSTM):
+        hidden, after = layer(x_TBD, (state[0].unsqueeze(0), state[1].unsqueeze(0)))
+    else:
+        hidden, after = layer(x_TBD, state[0].unsqueeze(0))
+    return hidden, [one.squeeze(0) for one in (after if isinstance(after, tuple) else (after,))]
 
 
 def _initialise(layer: nn.RNNBase) -> None:

@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from seqcli.models.dropout import SequenceDropout
 from seqcli.models.masks import reverse_sequences
 from seqcli.recipe.embedders import CharacterCNNConfig, CharacterLSTMConfig
 
@@ -25,7 +26,7 @@ class CharacterCNN(nn.Module):
     def __init__(self, config: CharacterCNNConfig, characters: int) -> None:
         super().__init__()
         self.widths = list(config.widths)
-        self.dropout = config.dropout
+        self.dropout = SequenceDropout(config.dropout, locked=False)
         self.embedding = nn.Embedding(characters, config.dim, padding_idx=0)
         bound = (3.0 / config.dim) ** 0.5
         nn.init.uniform_(self.embedding.weight, -bound, bound)
@@ -36,7 +37,7 @@ class CharacterCNN(nn.Module):
 
     def forward(self, characters_UC: Tensor) -> Tensor:
         """Vectors [U, output_dim] of words given as character ids."""
-        embedding = nn.functional.dropout(self.embedding.weight, self.dropout, self.training)
+        embedding = self.dropout(self.embedding.weight)
         real_UC = characters_UC != 0
         parts = [self._convolve(characters_UC, real_UC, embedding, width, cast(nn.Linear, filters))
                  for width, filters in zip(self.widths, self.filters, strict=True)]
@@ -63,7 +64,7 @@ class CharacterLSTM(nn.Module):
     def __init__(self, config: CharacterLSTMConfig, characters: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(characters, config.dim, padding_idx=0)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = SequenceDropout(config.dropout, locked=False)
         self.forward_lstm = nn.LSTM(config.dim, config.hidden, batch_first=True)
         self.backward_lstm = nn.LSTM(config.dim, config.hidden, batch_first=True)
         self.output_dim = 2 * config.hidden

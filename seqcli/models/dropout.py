@@ -1,9 +1,41 @@
-"""Dropout for sequences. Shapes: B sequences, T positions, D values."""
+"""Dropout for sequences, and the source of its chance. Shapes: B sequences, T positions, D values."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
+
+_OWN = threading.local()
+
+
+@contextmanager
+def chance(generator: torch.Generator | None) -> Iterator[None]:
+    """Let everything that is random in this thread's forward passes draw from ``generator`` (None: torch's own).
+
+    Parts of a batch run side by side in threads; each draws from a generator of its own, so that the masks do not
+    depend on which thread came first.
+    """
+    before = getattr(_OWN, "generator", None)
+    _OWN.generator = generator
+    try:
+        yield
+    finally:
+        _OWN.generator = before
+
+
+def uniform_like(values: Tensor) -> Tensor:
+    """Uniform numbers from 0 to 1 of the same shape, from this thread's source."""
+    return torch.empty_like(values).uniform_(generator=getattr(_OWN, "generator", None))
+
+
+def keep_mask(shape: Sequence[int], share: float, like: Tensor) -> Tensor:
+    """Zeros for the ``share`` that is dropped, 1 / (1 - share) for the rest; device and type of ``like``."""
+    mask = torch.empty(shape, device=like.device, dtype=like.dtype)
+    return mask.bernoulli_(1 - share, generator=getattr(_OWN, "generator", None)).div_(1 - share)
 
 
 class SequenceDropout(nn.Module):
@@ -21,10 +53,7 @@ class SequenceDropout(nn.Module):
         """Same shape; the identity when not training. ``sequence_dim`` is the dimension of the positions."""
         if not self.training or self.share == 0:
             return x_BTD
-        if not self.locked:
-            return nn.functional.dropout(x_BTD, self.share)
-        keep = 1 - self.share
         shape = list(x_BTD.shape)
-        shape[sequence_dim] = 1
-        mask_B1D = torch.empty(shape, device=x_BTD.device, dtype=x_BTD.dtype)
-        return x_BTD * mask_B1D.bernoulli_(keep).div_(keep)
+        if self.locked:
+            shape[sequence_dim] = 1
+        return x_BTD * keep_mask(shape, self.share, x_BTD)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seqcli.models.dropout import SequenceDropout
+from seqcli.models.dropout import SequenceDropout, uniform_like
 from seqcli.models.masks import real_positions
 from seqcli.recipe import registry
 from seqcli.recipe.embedders import FramesConfig, TokensConfig
@@ -93,7 +93,7 @@ class TokenEmbedder(nn.Module):
         if not self.training or self.word_dropout == 0:
             return words_U
         chance_U = self.unknown_chance[words_U]  # type: ignore[index]
-        return torch.where(torch.rand_like(chance_U) < chance_U, self.UNKNOWN, words_U)
+        return torch.where(uniform_like(chance_U) < chance_U, self.UNKNOWN, words_U)
 
 
 class FrameEmbedder(nn.Module):

@@ -33,6 +33,18 @@ class WindowEncoder(nn.Module):
         return self.dropout(torch.relu(self.dense(window)))
 
 
+    def stream(self, x_BTD: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """``(vectors [B, T, output_dim], states to read on from)``: the window ends at each position (no right side).
+
+        The state is the vectors of the last ``left`` positions [B, left, D].
+        """
+        batch, length, dim = x_BTD.shape
+        before = states[0] if states else x_BTD.new_zeros(batch, self.left, dim)
+        seen = torch.cat([before, x_BTD], dim=1)
+        window = torch.cat([seen[:, offset : offset + length] for offset in range(self.left + 1)], dim=-1)
+        return self.dropout(torch.relu(self.dense(window))), [seen[:, length:]]
+
+
 class BagEncoder(nn.Module):
     """Each position's own vector beside the mean of its sequence, a dense layer, ReLU: no order at all."""
 

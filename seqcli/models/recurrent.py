@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seqcli.models.cells import RecurrentConfig, build_layer
+from seqcli.models.cells import RecurrentConfig, build_layer, run_layer
 from seqcli.models.dropout import SequenceDropout
 
 
@@ -46,6 +46,26 @@ class RecurrentEncoder(nn.Module):
                 hidden = self.norms[layer](hidden)
             x_TBD = hidden
         return x_TBD.transpose(0, 1).contiguous()
+
+
+    def stream(self, x_BTD: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """``(hidden states [B, T, output_dim], states to read on from)``; one-way layers only.
+
+        States are [B, H] each, layer by layer: the hidden state, and the cell of an LSTM after it.
+        """
+        x_TBD = x_BTD.transpose(0, 1).contiguous()
+        width = len(states) // len(self.ahead)
+        after: list[Tensor] = []
+        for number, layer in enumerate(self.ahead):
+            hidden, own = run_layer(layer, x_TBD, states[number * width : (number + 1) * width])
+            after += own
+            hidden = self.dropout(hidden, sequence_dim=0)
+            if self.residual and hidden.shape == x_TBD.shape:
+                hidden = hidden + x_TBD
+            if self.norms is not None:
+                hidden = self.norms[number](hidden)
+            x_TBD = hidden
+        return x_TBD.transpose(0, 1).contiguous(), after
 
 
 def _turned_rows(lengths_B: Tensor, length: int) -> Tensor:

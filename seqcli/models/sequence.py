@@ -18,6 +18,9 @@ class SequenceModel(nn.Module):
 
     def __init__(self, config: ModelConfig, sizes: InputSizes, space: LabelSpace) -> None:
         super().__init__()
+        assert config.embedder is not None
+        assert config.encoder is not None
+        assert config.head is not None
         self.embedder = registry.implementation("embedder", config.embedder.kind)(config.embedder, sizes)
         self.encoder = registry.implementation("encoder", config.encoder.kind)(config.encoder, self.embedder.output_dim)
         self.head = registry.implementation("head", config.head.kind)(config.head, self.encoder.output_dim, space)

@@ -1,6 +1,6 @@
-"""Transformer encoder (Vaswani et al. 2017), normalising before each block (Xiong et al. 2020).
+"""Transformer (Vaswani et al. 2017), normalising before each block (Xiong et al. 2020).
 
-Shapes: B sequences, T positions, D model size, H heads, E values a head.
+Shapes: B sequences, T positions, S positions that may be attended to, D model size, H heads, E values a head.
 """
 
 from __future__ import annotations
@@ -22,12 +22,23 @@ def sinusoids(length: int, dim: int, device: torch.device | None = None) -> Tens
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :dim]
 
 
+def rotate(x_BHTE: Tensor, start: int) -> Tensor:
+    """Turn each pair of values by its position, the first of which is ``start`` (Su et al. 2021, eq. 34)."""
+    length, size = x_BHTE.size(2), x_BHTE.size(3)
+    rate = torch.exp(torch.arange(0, size, 2, device=x_BHTE.device) * (-math.log(10_000.0) / size))
+    angle = torch.arange(start, start + length, device=x_BHTE.device).unsqueeze(1) * rate
+    sin, cos = angle.sin().to(x_BHTE.dtype), angle.cos().to(x_BHTE.dtype)
+    even, odd = x_BHTE[..., 0::2], x_BHTE[..., 1::2]
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+
+
 class Block(nn.Module):
     """Self-attention and a feed-forward network, each x + f(norm(x))."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.heads = config.heads
+        self.rotary = config.positions == "rotary"
         self.attention_norm = nn.LayerNorm(config.dim)
         self.queries_keys_values = nn.Linear(config.dim, 3 * config.dim)
         self.attention_output = nn.Linear(config.dim, config.dim)
@@ -37,21 +48,43 @@ class Block(nn.Module):
         )
         self.dropout = SequenceDropout(config.dropout, locked=False)
 
-    def forward(self, x_BTD: Tensor, visible_B11T: Tensor) -> Tensor:
-        """Same shape; ``visible_B11T`` is True for the positions that may be attended to."""
-        x_BTD = x_BTD + self.dropout(self._attend(self.attention_norm(x_BTD), visible_B11T))
-        return x_BTD + self.dropout(self.feedforward(self.feedforward_norm(x_BTD)))
+    def forward(self, x_BTD: Tensor, visible_B11S: Tensor) -> Tensor:
+        """Same shape; ``visible_B11S`` is True for the positions that may be attended to."""
+        q_BHTE, k_BHTE, v_BHTE = self._project(x_BTD, 0)
+        mixed = nn.functional.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, attn_mask=visible_B11S)
+        return self._finish(x_BTD, mixed)
 
-    def _attend(self, x_BTD: Tensor, visible_B11T: Tensor) -> Tensor:
+    def stream(self, x_BTD: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The same where a position sees itself and those before it; states: keys and values [B, H, S, E] so far."""
+        past = states[0].size(2) if states else 0
+        q_BHTE, k_BHSE, v_BHSE = self._project(x_BTD, past)
+        if states:
+            k_BHSE, v_BHSE = torch.cat([states[0], k_BHSE], dim=2), torch.cat([states[1], v_BHSE], dim=2)
+        length = x_BTD.size(1)
+        if past and length > 1:
+            columns = torch.arange(past + length, device=x_BTD.device)
+            mask = columns <= columns[past:].unsqueeze(1)
+            mixed = nn.functional.scaled_dot_product_attention(q_BHTE, k_BHSE, v_BHSE, attn_mask=mask)
+        else:
+            mixed = nn.functional.scaled_dot_product_attention(q_BHTE, k_BHSE, v_BHSE, is_causal=not past)
+        return self._finish(x_BTD, mixed), [k_BHSE, v_BHSE]
+
+    def _project(self, x_BTD: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
         batch, length, dim = x_BTD.shape
         shape = (batch, length, 3, self.heads, dim // self.heads)
-        q_BHTE, k_BHTE, v_BHTE = self.queries_keys_values(x_BTD).view(shape).permute(2, 0, 3, 1, 4)
-        mixed = nn.functional.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, attn_mask=visible_B11T)
-        return self.attention_output(mixed.transpose(1, 2).reshape(batch, length, dim))
+        q_BHTE, k_BHTE, v_BHTE = (
+            self.queries_keys_values(self.attention_norm(x_BTD)).view(shape).permute(2, 0, 3, 1, 4))
+        if self.rotary:
+            q_BHTE, k_BHTE = rotate(q_BHTE, start), rotate(k_BHTE, start)
+        return q_BHTE, k_BHTE, v_BHTE
+
+    def _finish(self, x_BTD: Tensor, mixed_BHTE: Tensor) -> Tensor:
+        x_BTD = x_BTD + self.dropout(self.attention_output(mixed_BHTE.transpose(1, 2).flatten(2)))
+        return x_BTD + self.dropout(self.feedforward(self.feedforward_norm(x_BTD)))
 
 
 class TransformerEncoder(nn.Module):
-    """Projection, sinusoidal positions, blocks, a last normalisation."""
+    """Projection, positions, blocks, a last normalisation."""
 
     def __init__(self, config: TransformerConfig, input_dim: int) -> None:
         super().__init__()
@@ -60,12 +93,37 @@ class TransformerEncoder(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
         self.output_dim = config.dim
+        self.kind = config.positions
+        self.learned = nn.Embedding(config.max_positions, config.dim) if self.kind == "learned" else None
+        if self.learned is not None:
+            nn.init.normal_(self.learned.weight, std=0.02)
 
     def forward(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Hidden states [B, T, output_dim]."""
-        x_BTD = self.project(x_BTD)
-        x_BTD = self.dropout(x_BTD + sinusoids(x_BTD.size(1), x_BTD.size(2), x_BTD.device).to(x_BTD.dtype))
+        """Hidden states [B, T, output_dim]; every position sees every other."""
+        x_BTD = self._placed(self.project(x_BTD), 0)
         visible_B11T = real_positions(lengths_B, x_BTD.size(1))[:, None, None, :]
         for block in self.blocks:
             x_BTD = block(x_BTD, visible_B11T)
         return self.norm(x_BTD)
+
+    def stream(self, x_BTD: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """``(hidden states, states to read on from)``; a position sees itself and those before it.
+
+        States are the keys and values of each block, [B, H, S, E] after S positions.
+        """
+        x_BTD = self._placed(self.project(x_BTD), states[0].size(2) if states else 0)
+        after: list[Tensor] = []
+        for number, block in enumerate(self.blocks):
+            x_BTD, own = block.stream(x_BTD, states[2 * number : 2 * number + 2])  # type: ignore[operator]
+            after += own
+        return self.norm(x_BTD), after
+
+    def _placed(self, x_BTD: Tensor, start: int) -> Tensor:
+        end = start + x_BTD.size(1)
+        if self.kind == "sinusoidal":
+            x_BTD = x_BTD + sinusoids(end, x_BTD.size(2), x_BTD.device)[start:].to(x_BTD.dtype)
+        elif self.learned is not None:
+            # past the last learned position there is no better guess than that position
+            places = torch.arange(start, end, device=x_BTD.device).clamp(max=self.learned.num_embeddings - 1)
+            x_BTD = x_BTD + self.learned(places)
+        return self.dropout(x_BTD)

@@ -9,13 +9,12 @@ import torch
 from torch import nn
 
 from seqcli.batching.batch import Batch
-from seqcli.batching.order import epoch_batches
 from seqcli.pipeline.environment import peak_memory_mb
 from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe.schema import Recipe, TrainingConfig
 from seqcli.tasks.base import Task
 from seqcli.tasks.build import new_task
-from seqcli.training.loop import autocast, choose_device, resolve_precision
+from seqcli.training.precision import autocast, choose_device, resolve_precision
 
 _ADAM_STATES = {"adamw": 2, "adam": 2, "sgd": 0}
 
@@ -33,8 +32,7 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     model = task.build_model().to(where)
     data = task.data(splits["train"])
     training = recipe.training
-    batches = epoch_batches(data.lengths, tokens=training.batch.tokens, sequences=training.batch.sequences,
-                            seed=training.seed, epoch=0)
+    batches = data.training_order(training.batch, seed=training.seed, epoch=0)
     rows = batches[0]
     batch = data.batch(rows).to(where)
     with torch.no_grad(), autocast(resolve_precision(training.precision, where), where):

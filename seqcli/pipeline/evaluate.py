@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from seqcli.batching.arrays import Split
-from seqcli.batching.order import sorted_batches
 from seqcli.metrics.schemes import spans
 from seqcli.metrics.score import Score
 from seqcli.metrics.spans import span_errors
@@ -19,7 +18,7 @@ from seqcli.pipeline.measure import POSITIONS, measure, unseen_labels
 from seqcli.pipeline.prepare import Progress, open_splits
 from seqcli.recipe.data import DataConfig
 from seqcli.store.runs import Run
-from seqcli.training.loop import choose_device
+from seqcli.training.precision import choose_device
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def tagging_errors(task: Any, model: nn.Module, data: Any, device: torch.device)
     model.eval()
     rows_of: dict[int, list[str]] = {}
     with torch.inference_mode():
-        for rows in sorted_batches(data.lengths, tokens=POSITIONS):
+        for rows in data.measuring_order(POSITIONS):
             batch = data.batch(rows).to(device)
             hidden_BTD = model(batch.inputs, batch.lengths_B)
             found = model.head.decode(hidden_BTD, batch.lengths_B).tolist()  # type: ignore[operator, union-attr]

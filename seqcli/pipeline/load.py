@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
 from seqcli.errors import UserError, data_error
 from seqcli.recipe.load import load_recipe
@@ -15,8 +14,10 @@ from seqcli.tasks.build import new_task
 from seqcli.training.checkpoint import check_shapes, load_weights
 
 
-def load_run(run: Run) -> tuple[Any, nn.Module]:
+def load_run(run: Run) -> tuple[Any, Any]:
     """``(task, model)`` of a finished run, every file checked against the run's manifest first.
+
+    The model is a network, or what a task that is not trained by gradients makes of its weights.
 
     Raises:
         UserError: a damaged or foreign file, weights of another shape, a recipe that leaves its folder (65).
@@ -30,8 +31,10 @@ def load_run(run: Run) -> tuple[Any, nn.Module]:
         raise data_error(f"the model's recipe cannot be used: {error}") from error
     task = new_task(recipe)
     task.load(run.path)
-    model = task.empty_model()
     weights = load_weights(run.weights_path)
+    if hasattr(task, "model_of"):
+        return task, task.model_of(weights)
+    model = task.empty_model()
     check_shapes(model.state_dict(), weights, file=run.weights_path)
     model.load_state_dict(weights)
     return task, model.eval()

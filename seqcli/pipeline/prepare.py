@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from seqcli.batching.arrays import Split
@@ -12,9 +13,10 @@ from seqcli.batching.encode import EncodeJob, encode_split
 from seqcli.corpora.chunks import chunks
 from seqcli.corpora.corpus import Corpus, open_corpus
 from seqcli.errors import UserError, io_error
-from seqcli.files import cache_folder
+from seqcli.files import cache_folder, sha256_file
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import Task
+from seqcli.text.pieces import train_sentencepiece
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (what is being done, how much is done, how much there is or None)."""
@@ -25,7 +27,25 @@ def open_splits(
 ) -> dict[str, Split]:
     """Those of the named splits that the recipe's data has, encoded (from the cache where nothing changed)."""
     corpus = open_corpus(recipe.data, splits=splits, progress=progress)
+    if getattr(task, "tokenizer_model", False) is None and recipe.text is not None:
+        task.tokenizer_model = pieces_model(recipe.text.tokenizer, corpus, progress)  # type: ignore[attr-defined]
     return {name: encode(corpus, name, task, progress) for name in corpus.splits if name in splits}
+
+
+def pieces_model(tokenizer: Any, corpus: Corpus, progress: Progress | None) -> Path | None:
+    """The model file of a ``sentencepiece`` tokenizer: the recipe's, or one trained on the training split (cached)."""
+    if tokenizer.kind != "sentencepiece":
+        return None
+    if tokenizer.model is not None:
+        return Path(tokenizer.model).expanduser()
+    key = hashlib.sha256(f"{corpus.fingerprint('train')} {tokenizer.size} {tokenizer.algorithm}".encode()).hexdigest()
+    path = cache_folder() / "pieces" / f"{key[:32]}.model"
+    if not path.exists():
+        if progress is not None:
+            progress("training the tokenizer", 0, None)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        train_sentencepiece(corpus.files("train"), tokenizer.size, path, tokenizer.algorithm)
+    return path
 
 
 def encode(corpus: Corpus, split: str, task: Task, progress: Progress | None = None) -> Split:
@@ -63,4 +83,6 @@ def _key(task: Task, fingerprint: str, files: list[str]) -> str:
     parts: list[Any] = [fingerprint, files, recipe.task.model_dump(mode="json"), recipe.data.max_length]
     if recipe.text is not None:
         parts.append(recipe.text.tokenizer.model_dump(mode="json"))
+    if (model := getattr(task, "tokenizer_model", None)) is not None:
+        parts.append(sha256_file(model))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

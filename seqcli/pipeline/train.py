@@ -7,7 +7,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,12 @@ from torch import Tensor, nn
 from seqcli.batching.arrays import Split
 from seqcli.errors import ExitCode, UserError, did_you_mean, usage_error
 from seqcli.files import atomic_write_text, cannot_write
-from seqcli.pipeline.environment import environment, peak_memory_mb
+from seqcli.pipeline.environment import environment
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
+from seqcli.pipeline.fit import fit
 from seqcli.pipeline.measure import measure, unseen_labels
 from seqcli.pipeline.prepare import Progress, open_splits
+from seqcli.pipeline.report import discard, write_report
 from seqcli.recipe.dump import dump_recipe, recipe_difference
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
@@ -36,7 +37,8 @@ from seqcli.training.checkpoint import (
     save_weights,
     sweep,
 )
-from seqcli.training.loop import StepEvent, Trainer, choose_device
+from seqcli.training.loop import StepEvent, Trainer
+from seqcli.training.precision import choose_device
 
 Event = Notice | Prepared | StepEvent | Evaluated | Finished
 
@@ -101,11 +103,14 @@ def train(
     if not resume:
         run = store.create(recipe.name)
     with run.lock():
+        if hasattr(task, "fit_weights"):
+            yield from fit(recipe, task, splits, run, where, progress)
+            return
         try:
             session = _Session(recipe, task, splits, run, where, source or recipe.name)
         except BaseException:
             if not resume:
-                _remove_unbegun(run)
+                discard(run)
             raise
         yield from session.notices()
         if resume:
@@ -113,13 +118,6 @@ def train(
         yield session.prepared()
         yield from session.train(should_stop)
         yield from session.finish()
-
-
-def _remove_unbegun(run: Run) -> None:
-    """Take a new run's folder away: its training failed before the first step, and nothing in it is of use."""
-    shutil.rmtree(run.path, ignore_errors=True)
-    with suppress(OSError):  # goes only when it is empty
-        run.path.parent.rmdir()
 
 
 def _unfinished(store: Store, recipe: Recipe) -> Run:
@@ -334,6 +332,7 @@ class _Session:
     def finish(self) -> Iterator[Notice | Finished]:
         """Keep the best weights, measure the test split once, write the report, seal the run."""
         run = self.run
+        minutes = self._minutes()
         weights = yield from self._best_weights()
         save_weights(run.weights_path, weights)
         self.model.load_state_dict(weights)
@@ -341,16 +340,13 @@ class _Session:
         for name in ("dev", "test"):
             if name in self.data:
                 scores[name] = measure(self.task, self.model, self.data[name], self.device).score().as_json()
-        report = {
-            "name": run.name, "version": run.version, "task": self.recipe.task.kind, "select_by": self.task.select_by,
+        floor = getattr(self.task, "floor", lambda data: None)(self.data)
+        report = write_report(run, self.recipe, self.task, scores, minutes=minutes, files=self.files, more={
             "best_step": self.progress.best_step, "steps": self.trainer.step,
-            "evaluations": self.progress.evaluations, "minutes": round(self._minutes(), 3), **scores,
-            "parameters": count_parameters(self.model), "peak_memory_mb": peak_memory_mb(),
-            "seed": self.recipe.training.seed, "device": self.device.type, "precision": self.trainer.precision,
-            "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
-        atomic_write_text(run.report_path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-        run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", *self.files])
+            "evaluations": self.progress.evaluations, "parameters": count_parameters(self.model),
+            "device": self.device.type, "precision": self.trainer.precision,
+            **({"floor": floor} if floor else {}),
+        })
         shutil.rmtree(run.checkpoints, ignore_errors=True)
         yield Finished(str(run), str(run.path), report)
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from seqcli.recipe.base import Config
 
-Format = Literal["conll", "conllu", "inline", "tsv", "jsonl", "lines"]
+Format = Literal["conll", "conllu", "inline", "tsv", "jsonl", "lines", "records"]
 Paths = str | list[str] | None
 
 
@@ -24,6 +24,13 @@ class DataConfig(Config):
         None, description="column of each field: a number from 0 (negative from the end) or a name "
         "(conllu: form, lemma, upos, xpos, ...; jsonl: key), such as {token: 0, tag: -1}")
     separator: str | None = Field(None, description="between token and tag in the inline format (default: /)")
+    blank_lines: Literal["skip", "keep"] | None = Field(
+        None, description="blank lines of the lines format: skip, or keep each as an empty example, as a running text "
+        "has them (default: the catalogue's, else skip)")
+    record_start: str | None = Field(
+        None, min_length=1, description="what the first line of each record begins with in the records format, such as "
+        "'X:' in ABC files; lines outside a record are left out (default: the catalogue's, else none: a record is what "
+        "stands between blank lines)")
     dev_share: float | None = Field(
         None, gt=0, lt=1, description="share of the training examples kept for development where there is no dev file")
     max_line: int = Field(64 * 2**20, ge=1, description="longest line accepted, in bytes")

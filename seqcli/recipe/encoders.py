@@ -32,6 +32,8 @@ class LSTMConfig(_StackConfig):
     """Long short-term memory (Hochreiter and Schmidhuber 1997), forget bias 1 (Jozefowicz et al. 2015)."""
 
     kind: Literal["lstm"] = "lstm"
+    forget_bias: float = Field(
+        1.0, description="bias of the forget gate at the start; 0 for a state that is carried on, which else grows")
     peepholes: bool = Field(False, description="let the gates see the cell state (Gers et al. 2002)")
 
 
@@ -50,6 +52,10 @@ class TransformerConfig(Component):
     layers: int = Field(2, ge=1, description="number of blocks")
     feedforward: int = Field(512, ge=1, description="hidden size of each block's feed-forward network")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of the values dropped in training")
+    positions: Literal["sinusoidal", "rotary", "learned"] = Field(
+        "sinusoidal", description="how a position is told: sinusoids or learned vectors added to the input, or queries "
+        "and keys turned by it (Su et al. 2021)")
+    max_positions: int = Field(1024, ge=1, description="rows of the table of learned positions")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> TransformerConfig:
@@ -82,4 +88,13 @@ class NGramConfig(Component):
     kind: Literal["ngram"] = "ngram"
     order: int = Field(4, ge=1, le=8, description="tokens in the longest n-gram: the last one and those before it")
     prune: list[int] = Field(
-        [], description="for orders 1, 2, ...: n-grams seen this often or less are left out; none by default")
+        [], description="for orders 1, 2, ...: n-grams seen this often or less are left out; the last value holds for "
+                        "all higher orders; must not fall; none by default")
+
+    @model_validator(mode="after")
+    def _prune_rises(self) -> NGramConfig:
+        if len(self.prune) > self.order:
+            raise ValueError(f"prune has {len(self.prune)} values, order is {self.order}")
+        if self.prune != sorted(self.prune) or min(self.prune, default=0) < 0:
+            raise ValueError("prune must not fall from one order to the next, nor begin below 0")
+        return self

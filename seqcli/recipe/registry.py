@@ -29,7 +29,7 @@ def _entries(config_module: str, module: str, kinds: dict[str, tuple[str, str]])
 REGISTRY: dict[str, dict[str, Entry]] = {
     "task": {
         "tagging": Entry("seqcli.recipe.tasks:TaggingConfig", "seqcli.tasks.tagging:TaggingTask"),
-        "language-model": Entry("seqcli.recipe.tasks:LanguageModelConfig", "seqcli.tasks.language:LanguageTask"),
+        "language-model": Entry("seqcli.recipe.tasks:LanguageModelConfig", "seqcli.tasks.language:new_language_task"),
         "embedding": Entry("seqcli.recipe.tasks:EmbeddingConfig", "seqcli.tasks.embedding:EmbeddingTask"),
     },
     "tokenizer": {
@@ -60,11 +60,13 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         }),
         **_entries("encoders", "models.ngram", {"ngram": ("NGramConfig", "NGramModel")}),
     },
-    "head": _entries("heads", "models.heads", {
-        "softmax": ("SoftmaxConfig", "SoftmaxHead"),
-        "crf": ("CRFConfig", "CRFHead"),
-        "adaptive": ("AdaptiveConfig", "AdaptiveHead"),
-    }),
+    "head": {
+        **_entries("heads", "models.heads", {
+            "softmax": ("SoftmaxConfig", "SoftmaxHead"),
+            "crf": ("CRFConfig", "CRFHead"),
+        }),
+        **_entries("heads", "models.language", {"adaptive": ("AdaptiveConfig", "AdaptiveHead")}),
+    },
     "optimizer": _entries("optimization", "training.optim", {
         "adamw": ("AdamWConfig", "build_adamw"),
         "adam": ("AdamConfig", "build_adam"),

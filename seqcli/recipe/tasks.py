@@ -35,6 +35,9 @@ class LanguageModelConfig(Component):
     bptt: int = Field(
         64, ge=1, description="tokens a gradient goes back in a stream (Williams and Peng 1990); the context of a "
         "transformer and the longest window it is trained on")
+    floor: int | None = Field(
+        4, ge=1, le=8, description="order of the n-gram model (interpolated Kneser-Ney) that the report compares with; "
+        "null for none")
 
 
 class EmbeddingConfig(Component):

@@ -36,6 +36,7 @@ _VERSION = re.compile(r"[1-9]\d{0,8}")
 _LOCK = ".lock"
 _STAGE = ".half-"
 _STALE_SECONDS = 24 * 3600
+_RECIPE_FOR = {"language-model": "lm-char", "embedding": "embedding"}
 _MAX_REPORT = 16 * 2**20
 
 
@@ -321,27 +322,34 @@ class Store:
             raise usage_error(f"the training of {run} is not finished",
                               hint=f"Go on with it: seqcli train {run.name} --resume")
         if task_kinds is not None and (task := run.report().get("task")) not in task_kinds:
-            raise usage_error(f"{run} is a model for {task}; this needs one for {_either(task_kinds)}")
+            able = ", ".join(str(run) for run in self._able(task_kinds))
+            raise usage_error(f"{run} is a model for {task}; this needs one for {_either(task_kinds)}",
+                              hint=f"There is: {able}." if able else _train_one(task_kinds))
         return run
+
+    def holds(self, ref: str) -> bool:
+        """True when ``ref`` names a run, whatever its state, as `resolve` understands names."""
+        if _looks_like_path(ref):
+            return (Path(ref) / "recipe.yaml").is_file()
+        name = ref.partition("@")[0]
+        return bool(_NAME.fullmatch(name) and self._versions(name)) or (Path(ref) / "recipe.yaml").is_file()
+
+    def _able(self, task_kinds: Collection[str]) -> list[Run]:
+        """The newest finished run of each name whose task is one of these."""
+        newest = {run.name: run for run in self.runs() if run.finished}
+        return [run for run in newest.values() if run.report().get("task") in task_kinds]
 
     def newest_first(self) -> list[Run]:
         """The finished runs, the one finished last in front."""
         done = [run for run in self.runs() if run.finished]
         return sorted(done, key=lambda run: run.report_path.stat().st_mtime_ns, reverse=True)
 
-    def knows(self, ref: str) -> bool:
-        """Whether ``ref`` is the name of a model, with a version or without, or the folder of a run."""
-        name = ref.partition("@")[0]
-        if not _looks_like_path(ref) and _NAME.fullmatch(name) and self._versions(name):
-            return True
-        return (Path(ref) / "recipe.yaml").is_file()
-
     def _newest(self, task_kinds: Collection[str] | None) -> Run:
         for run in self.newest_first():
             if task_kinds is None or run.report().get("task") in task_kinds:
                 return run
         wanted = f" for {_either(task_kinds)}" if task_kinds is not None else ""
-        raise usage_error(f"no trained model{wanted} in {self.root}", hint="Train one: seqcli train ner")
+        raise usage_error(f"no trained model{wanted} in {self.root}", hint=_train_one(task_kinds or ()))
 
     def _named(self, ref: str) -> Run:
         name, at, version = ref.partition("@")
@@ -418,6 +426,11 @@ def _holder(descriptor: int) -> str:
 
 def _looks_like_path(ref: str) -> bool:
     return "/" in ref or os.sep in ref or ref in (".", "..")
+
+
+def _train_one(task_kinds: Collection[str]) -> str:
+    recipes = (_RECIPE_FOR[kind] for kind in sorted(task_kinds) if kind in _RECIPE_FOR)
+    return f"Train one: seqcli train {next(recipes, 'ner')}"
 
 
 def _either(kinds: Collection[str]) -> str:

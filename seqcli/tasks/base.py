@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ from seqcli.batching.batch import Batch
 from seqcli.batching.encode import Pieces
 from seqcli.batching.order import Lengths
 from seqcli.metrics.score import Score
-from seqcli.recipe.schema import Recipe
+from seqcli.recipe.schema import BatchConfig, Recipe
 
 
 class Data(Protocol):
@@ -25,7 +27,32 @@ class Data(Protocol):
     lengths: Lengths
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        """The examples of these rows as tensors, targets included."""
+        """The examples of these rows as tensors, targets included; any part of a batch's rows is a batch too."""
+
+    def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
+        """The rows of each batch of an epoch, decided by (seed, epoch) alone."""
+
+    def measuring_order(self, tokens: int) -> Sequence[NDArray[np.int64]]:
+        """The rows of each batch when nothing is learned: each example once, ``tokens`` positions a batch."""
+
+    def places(self, rows: NDArray[np.int64]) -> list[str]:
+        """``file:line`` of the examples in these rows."""
+
+
+@dataclass
+class Carried:
+    """States [B, ...] that the next batch goes on from, without their history; empty where each batch is on its own."""
+
+    states: list[Tensor] = field(default_factory=list)
+
+    def part(self, rows: slice) -> Carried:
+        """The states of some of the sequences."""
+        return Carried([state[rows] for state in self.states])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Carried]) -> Carried:
+        """The states of several parts of a batch, one after the other."""
+        return cls([torch.cat(states) for states in zip(*(part.states for part in parts), strict=True)])
 
 
 class Scorer(Protocol):
@@ -39,6 +66,20 @@ class Scorer(Protocol):
 
     def score(self) -> Score:
         """The score with its signature and counts."""
+
+
+class FittedTask(Protocol):
+    """A task whose model is not trained by gradients; the rest of it is as a `Task`."""
+
+    def fit_weights(self, data: dict[str, Any], told: Callable[[int, int], None]) -> dict[str, Tensor]:
+        """The model of the training split as named tensors; ``told(done, total)`` for a progress bar."""
+
+    def model_of(self, weights: dict[str, Tensor]) -> Any:
+        """The model of such tensors, which may come from a file.
+
+        Raises:
+            UserError: they are no such model (65).
+        """
 
 
 class Task(Protocol):
@@ -68,8 +109,11 @@ class Task(Protocol):
     def data(self, split: Split) -> Data:
         """A split as batches."""
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
-        """``(loss summed over the targets in nats, number of targets)``."""
+    def loss(self, model: nn.Module, batch: Batch, carried: Carried | None = None) -> tuple[Tensor, int]:
+        """``(loss summed over the targets in nats, number of targets)``.
+
+        ``carried``: what the model remembers from the batch before, for tasks whose batches go on from each other.
+        """
 
     def scorer(self, data: Data) -> Scorer:
         """A fresh scorer for a split."""

@@ -18,6 +18,17 @@ def require_parts(recipe: Recipe, *parts: str) -> None:
                               hint=f"'seqcli components' lists the kinds of {part}.")
 
 
+def require_network(recipe: Recipe) -> None:
+    """Refuse an encoder of counts, which predicts the next token and nothing else.
+
+    Raises:
+        UserError: the encoder is no network (2).
+    """
+    if recipe.model.encoder is not None and recipe.model.encoder.kind == "ngram":
+        raise usage_error(f"model.encoder: an n-gram cannot do the task {recipe.task.kind}",
+                          hint="It is for the task language-model; take lstm, for one.")
+
+
 def require_text(recipe: Recipe) -> None:
     """Refuse a recipe without a text section.
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from seqcli.batching.arrays import Split
 from seqcli.batching.batch import Batch, pad_ids
+from seqcli.batching.order import ByLength
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.files import atomic_write_text
 from seqcli.lines import read_lines
@@ -29,7 +30,8 @@ from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import TaggingConfig
 from seqcli.tasks.aligned import TaggedPieces
-from seqcli.tasks.checks import require_parts
+from seqcli.tasks.base import Carried
+from seqcli.tasks.checks import require_network, require_parts
 from seqcli.tasks.tokens import TokenEncoder, TokenInputs, affix_kinds, load_vectors
 
 
@@ -40,6 +42,7 @@ class TaggingTask:
         self.recipe = recipe
         self.config = cast(TaggingConfig, recipe.task)
         require_parts(recipe, "embedder", "encoder", "head")
+        require_network(recipe)
         self.embedder_config = cast(TokensConfig, recipe.model.embedder)
         self.encoder: TokenEncoder
         self.labels: list[str] = []
@@ -112,7 +115,7 @@ class TaggingTask:
         """A split as batches."""
         return TaggingData(self, split)
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
+    def loss(self, model: nn.Module, batch: Batch, carried: Carried | None = None) -> tuple[Tensor, int]:
         """Cross-entropy or CRF likelihood summed over the tokens, and their number."""
         assert batch.targets is not None
         hidden_BTD = model(batch.inputs, batch.lengths_B)
@@ -170,7 +173,7 @@ def all_tags(seen: Sequence[str], scheme: str | None) -> list[str]:
     return list(needed)
 
 
-class TaggingData:
+class TaggingData(ByLength):
     """A split as batches. ``unseen``: labels that training lacks; each of them is an honest miss when measuring."""
 
     def __init__(self, task: TaggingTask, split: Split) -> None:

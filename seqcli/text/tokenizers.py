@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from seqcli.errors import data_error, did_you_mean, usage_error
 from seqcli.text.marks import JOINER, mark, needs_marks, unmark
 from seqcli.text.pieces import SentencePieces
 from seqcli.text.words import Words, space_words
+
+if TYPE_CHECKING:
+    from seqcli.recipe.base import Component
 
 
 class Tokenizer(Protocol):
@@ -231,6 +234,15 @@ def build_tokenizer(
     return Lowercased(tokenizer) if lowercase else tokenizer
 
 
+def tokenizer_of(config: Component, model: Path | None = None) -> Tokenizer:
+    """The tokenizer of a recipe's section; ``model`` is where its model file is, for ``sentencepiece``.
+
+    Raises:
+        UserError: what `build_tokenizer` raises.
+    """
+    return build_tokenizer(config.kind, model if config.kind == "sentencepiece" else None)
+
+
 def _choices() -> str:
     return f"Choose one of {', '.join(KINDS)}."
 
@@ -254,5 +266,5 @@ def _clusters(text: str) -> list[str]:
 
 __all__ = [
     "BYTE_TOKENS", "KINDS", "Bytes", "Characters", "Joined", "Lowercased", "SentencePieces", "Tokenizer", "Whitespace",
-    "Words", "build_tokenizer", "space_words",
+    "Words", "build_tokenizer", "space_words", "tokenizer_of",
 ]

@@ -7,7 +7,7 @@ optimizer step, so accumulated batches (and, later, the shares of several proces
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seqcli.batching.batch import Batch
-from seqcli.batching.order import Batches, epoch_batches
 from seqcli.errors import ExitCode, UserError
 from seqcli.recipe.schema import TrainingConfig
-from seqcli.tasks.base import Data, Task
+from seqcli.tasks.base import Carried, Data, Task
 from seqcli.training.checkpoint import pack_optimizer, restore_rng, rng_state, unpack_optimizer
+from seqcli.training.gradients import Gradients
 from seqcli.training.optim import build_optimizer
+from seqcli.training.precision import resolve_precision
 from seqcli.training.schedules import build_schedule
 
 Tensors = dict[str, dict[str, Tensor]]
@@ -66,6 +66,8 @@ class Trainer:
         self.total_steps = min(config.epochs * steps_an_epoch, config.max_steps or config.epochs * steps_an_epoch)
         self.schedule = build_schedule(config.schedule, self.total_steps)
         self.precision = resolve_precision(config.precision, device)
+        self.gradients = Gradients(task, self.model, data, device, precision=self.precision, seed=config.seed)
+        self.carried = Carried()
         self.average = None if config.ema is None else [p.detach().clone() for p in self.model.parameters()]
 
     def steps(self) -> Iterator[StepEvent]:
@@ -89,15 +91,15 @@ class Trainer:
         for group, base in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = base * rate
         self.optimizer.zero_grad(set_to_none=True)
-        chosen = self._order[self.batch : self.batch + self.config.accumulate]
+        end = min(self.batch + self.config.accumulate, len(self._order))
+        chosen = [self._order[number] for number in range(self.batch, end)]
         loss_sum, targets, positions = 0.0, 0, 0
-        for rows in chosen:
-            batch = self.data.batch(rows).to(self.device)
-            loss, count = self._loss(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            loss_sum += float(loss.detach())
+        for number, rows in enumerate(chosen, self.batch):
+            loss, count, seen, self.carried = self.gradients.add(
+                rows, self.carried, step=self.epoch * len(self._order) + number)
+            loss_sum += loss
             targets += count
-            positions += batch.positions
+            positions += seen
         norm = self._clip(targets)
         if not np.isfinite(loss_sum) or not np.isfinite(norm):
             raise self._not_a_number(loss_sum, chosen)
@@ -114,10 +116,6 @@ class Trainer:
             self._order = self._epoch_order()
         return event
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, int]:
-        with autocast(self.precision, self.device):
-            return self.task.loss(self.model, batch)
-
     def _clip(self, targets: int) -> float:
         """Divide the summed gradients by the targets, clip, and return the norm before clipping."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -131,7 +129,7 @@ class Trainer:
         return norm
 
     def _not_a_number(self, loss: float, chosen: list[NDArray[np.int64]]) -> UserError:
-        places = [self.data.split.place(int(row)) for rows in chosen for row in rows]
+        places = [place for rows in chosen for place in self.data.places(rows)]
         shown = ", ".join(places[:5]) + (f" and {len(places) - 5} more" if len(places) > 5 else "")
         what = "loss" if not np.isfinite(loss) else "gradient"
         return UserError(
@@ -139,10 +137,8 @@ class Trainer:
             code=ExitCode.FAILURE, hint="Lower training.optimizer.lr, or set training.clip_norm.",
         )
 
-    def _epoch_order(self) -> Batches:
-        batch = self.config.batch
-        return epoch_batches(self.data.lengths, tokens=batch.tokens, sequences=batch.sequences, seed=self.config.seed,
-                             epoch=self.epoch)
+    def _epoch_order(self) -> Sequence[NDArray[np.int64]]:
+        return self.data.training_order(self.config.batch, seed=self.config.seed, epoch=self.epoch)
 
     def _update_average(self) -> None:
         if self.average is None:
@@ -171,6 +167,8 @@ class Trainer:
         with self.averaged() as model:
             kept = {name: value.detach().clone() for name, value in model.state_dict().items()}
         tensors = {"model": kept, "optimizer": optimizer_tensors, "random": random_tensors}
+        if self.carried.states:
+            tensors["carried"] = {str(number): state for number, state in enumerate(self.carried.states)}
         if self.average is not None:  # "model" is then the average, and these are the weights training goes on with
             tensors["training"] = {name: value.detach() for name, value in self.model.state_dict().items()}
         state = {
@@ -186,39 +184,9 @@ class Trainer:
             for average, (name, _) in zip(self.average, self.model.named_parameters(), strict=True):
                 average.copy_(tensors["model"][name])
         unpack_optimizer(self.optimizer, tensors["optimizer"], state["optimizer"])
+        carried = tensors.get("carried", {})
+        self.carried = Carried([carried[str(number)].to(self.device) for number in range(len(carried))])
         self.schedule.restore(state["schedule"])
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self._order = self._epoch_order()
         restore_rng(tensors["random"], state["random"])
-
-
-def resolve_precision(wanted: str, device: torch.device) -> str:
-    """``auto`` -> bf16 on a GPU that computes in it, else fp32 (a CPU gains little or loses, see the benchmarks)."""
-    if wanted != "auto":
-        return wanted
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-
-
-def autocast(precision: str, device: torch.device) -> Any:
-    """Context in which matrix products run in ``precision``."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-def choose_device(wanted: str) -> torch.device:
-    """``auto`` takes a GPU where there is one.
-
-    Raises:
-        UserError: the device asked for is not there (2).
-    """
-    from seqcli.errors import usage_error
-
-    available: dict[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True,
-    }
-    if wanted == "auto":
-        return torch.device(next(name for name, there in available.items() if there()))
-    if wanted not in available:
-        raise usage_error(f"unknown device '{wanted}'", hint="Known: auto, cpu, cuda, mps.")
-    if not available[wanted]():
-        raise usage_error(f"no {wanted} device on this machine", hint="Use --device auto or cpu.")
-    return torch.device(wanted)

@@ -97,7 +97,7 @@ def test_peepholes_step_by_step():
         h = torch.sigmoid(gate[3] + p_o * c) * torch.tanh(c)
         expected.append(h)
     hidden, state = layer(x)
-    assert state is None
+    assert torch.equal(state[0][0], hidden[-1])
     torch.testing.assert_close(hidden[:, 0], torch.stack(expected), rtol=0, atol=1e-6)
 
 

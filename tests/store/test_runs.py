@@ -68,7 +68,26 @@ def test_resolve_none_takes_the_newest_that_can_do_the_verb(store, ner, finish):
     assert fails(2, lambda: store.resolve(None, task_kinds={"translation"})) \
         == f"no trained model for translation in {store.root}. Train one: seqcli train ner"
     assert fails(2, lambda: store.resolve("ner", task_kinds={"language-model", "translation"})) \
-        == "ner@1 is a model for tagging; this needs one for language-model or translation"
+        == "ner@1 is a model for tagging; this needs one for language-model or translation. There is: shakespeare@1."
+    assert fails(2, lambda: store.resolve("shakespeare", task_kinds={"translation"})) == \
+        "shakespeare@1 is a model for language-model; this needs one for translation. Train one: seqcli train ner"
+
+
+def test_a_model_for_another_task_names_the_newest_of_those_that_can(store, ner, finish):
+    for name in ("hello", "poems", "hello"):
+        finish(store.create(name), task="language-model")
+    store.create("hello")
+    assert fails(2, lambda: store.resolve("ner", task_kinds={"language-model"})) \
+        == "ner@1 is a model for tagging; this needs one for language-model. There is: hello@2, poems@1."
+    message = fails(2, lambda: store.resolve("poems", task_kinds={"embedding"}))
+    assert message.endswith("Train one: seqcli train embedding")
+
+
+def test_holds_tells_the_name_of_a_run_from_anything_else(store, ner, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("ner\n")
+    assert [store.holds(ref) for ref in ("ner", "ner@1", "ner@9", str(ner.path), "runs/ner/1")] == [True] * 5
+    assert [store.holds(ref) for ref in ("text.txt", "./text.txt", "pos", "-", "", "runs/ner", "x/y")] == [False] * 7
 
 
 def test_unknown_names_say_what_there_is(store, ner, finish):

@@ -11,7 +11,8 @@ from seqcli.errors import ExitCode, UserError
 from seqcli.pipeline.prepare import open_splits
 from seqcli.tasks.build import new_task
 from seqcli.training.checkpoint import load_checkpoint, save_checkpoint
-from seqcli.training.loop import Trainer, autocast, choose_device, resolve_precision
+from seqcli.training.loop import Trainer
+from seqcli.training.precision import autocast, choose_device, resolve_precision
 
 CPU = torch.device("cpu")
 DROPOUT = ("model.embedder.dropout=0.3", "model.embedder.word_dropout=0.5", "model.encoder.dropout=0.3")
@@ -111,7 +112,7 @@ def test_not_a_number_stops_before_the_update(tmp_path, cache, where):
     next(steps)
     if where == "loss":
         loss = trainer.task.loss
-        trainer.task.loss = lambda model, batch: (loss(model, batch)[0] * float("nan"), 3)
+        trainer.task.loss = lambda model, batch, carried: (loss(model, batch)[0] * float("nan"), 3)
     else:
         trainer.model.head.output.bias.register_hook(lambda gradient: gradient * float("inf"))
     before, optimizer = weights(trainer), copy.deepcopy(trainer.optimizer.state_dict())

@@ -1,0 +1,86 @@
+"""The verb ``complete``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqcli.cli import console
+from seqcli.cli.language import (
+    READ_AT_ONCE,
+    Device,
+    Errors,
+    MaxLine,
+    Model,
+    Runs,
+    open_model,
+    warn_of_unknown,
+)
+from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_batches
+
+if TYPE_CHECKING:
+    from seqcli.pipeline.language import LanguageModel
+
+EPILOG = """Examples:
+
+\b
+  seqcli complete lm-word --prompt "I woke up in the" -k 5
+  cut -f 2 prompts.tsv | seqcli complete lm-word --json"""
+
+
+def command(
+    model: Model = None,
+    prompt: Annotated[str | None, typer.Option(
+        "--prompt", metavar="TEXT", help="Text to complete; without it, each line of stdin is.")] = None,
+    count: Annotated[int, typer.Option("-k", "--count", help="How many tokens to list.", min=1)] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a prompt.")] = False,
+    errors: Errors = "strict",
+    max_line: MaxLine = DEFAULT_MAX_LINE,
+    runs: Runs = None,
+    device: Device = "auto",
+) -> None:
+    """List the most probable next words after a text.
+
+    With --prompt a line for each word: word, tab, probability. From stdin one line for each line, the pairs on it
+    with tabs between. <EOS> is the end of the line.
+    """
+    from seqcli.cli.choices import choice
+
+    on_invalid: OnInvalid = choice("--errors", errors, ("strict", "replace"))  # type: ignore[assignment]
+    trained = open_model(model, runs, device)
+    if prompt is not None:
+        print_prompt(trained, prompt, count, as_json=as_json)
+    else:
+        lines = read_batches(None, on_invalid=on_invalid, max_line=max_line, block=READ_AT_ONCE)
+        print_lines(trained, lines, count, as_json=as_json)
+
+
+def print_prompt(model: LanguageModel, prompt: str, count: int, *, as_json: bool) -> None:
+    """Print the words that complete one text, a line each."""
+    from seqcli.pipeline.complete import complete
+
+    warn_of_unknown(model, prompt)
+    [found] = complete(model, [prompt], count)
+    if as_json:
+        console.emit_json(_as_json(prompt, found))
+    else:
+        console.write("".join(f"{token}\t{probability:.4f}\n" for token, probability in found))
+
+
+def print_lines(model: LanguageModel, batches: Iterable[Sequence[str]], count: int, *, as_json: bool) -> None:
+    """Print one line for each line: the words that complete it."""
+    from seqcli.pipeline.complete import complete
+
+    for lines in batches:
+        for line, found in zip(lines, complete(model, lines, count), strict=True):
+            if as_json:
+                console.emit_json(_as_json(line, found))
+            else:
+                console.emit("\t".join(f"{token}\t{probability:.4f}" for token, probability in found))
+        console.write("", flush=True)
+
+
+def _as_json(prompt: str, found: Sequence[tuple[str, float]]) -> dict[str, object]:
+    return {"prompt": prompt, "next": [{"token": token, "probability": value} for token, value in found]}

@@ -1,0 +1,117 @@
+"""The verb ``sample``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seqcli.cli import console
+from seqcli.cli.language import Device, Model, Runs, open_model, warn_of_unknown
+
+if TYPE_CHECKING:
+    from seqcli.pipeline.sample import Sample
+
+EPILOG = """Examples:
+
+\b
+  seqcli sample --temperature 0.8 --prompt "ROMEO:"
+  seqcli sample lm-word -n 5 --top-p 0.9 --seed 1 --json"""
+
+
+def command(
+    model: Model = None,
+    prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from; printed too.")] = "",
+    count: Annotated[int, typer.Option("-n", "--count", help="How many samples.", min=1)] = 1,
+    max_tokens: Annotated[int, typer.Option(
+        "--max-tokens", help="Most tokens a sample, the prompt not counted.", min=1)] = 200,
+    stop: Annotated[str | None, typer.Option(
+        "--stop", metavar="TEXT", help="End a sample where this text would come.")] = None,
+    temperature: Annotated[float, typer.Option(
+        "--temperature", help="Divides ln p: below 1 the likely become likelier; 0 is --greedy.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option("--top-k", help="Only the K most probable tokens.")] = None,
+    typical: Annotated[float, typer.Option(
+        "--typical", help="Only the tokens nearest to the expected surprise that have this probability together.",
+    )] = 1.0,
+    top_p: Annotated[float, typer.Option(
+        "--top-p", help="Only the most probable tokens that have this probability together.")] = 1.0,
+    min_p: Annotated[float, typer.Option(
+        "--min-p", help="Only tokens with this share of the most probable one's probability.")] = 0.0,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Always the most probable token.")] = False,
+    seed: Annotated[int | None, typer.Option(
+        "--seed", help="The same seed gives the same samples; without one a new seed, told on stderr.", min=0)] = None,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Print tokens with spaces between, not text.")] = False,
+    as_json: Annotated[bool, typer.Option(
+        "--json", help="Print a JSON object a sample: text, tokens, log-probabilities (ln).")] = False,
+    runs: Runs = None,
+    device: Device = "auto",
+) -> None:
+    """Sample text from a language model.
+
+    A sample ends in <EOS>, before the text of --stop, or after --max-tokens. One sample is printed as it is made;
+    several are made together and printed in order, a blank line between them where a sample has several lines.
+    """
+    from seqcli.decode.sampling import SamplingOptions
+    from seqcli.errors import usage_error
+
+    options = SamplingOptions(temperature, top_k, typical, top_p, min_p, greedy)
+    if stop == "":
+        raise usage_error("--stop: an empty text would end every sample before it begins")
+    trained = open_model(model, runs, device)
+    warn_of_unknown(trained, prompt)
+    if seed is None:
+        seed = _new_seed()
+        if not options.is_greedy:
+            console.note(f"seed {seed}")
+    from seqcli.pipeline.sample import grow
+
+    samples = grow(trained, prompt, count=count, options=options, max_tokens=max_tokens, stop=stop, seed=seed,
+                   tokens=tokens)
+    if count == 1 and not as_json:
+        print_growing(samples)
+    else:
+        print_finished(samples, as_json=as_json)
+
+
+def print_growing(samples: Iterable[Sample]) -> None:
+    """Print one sample as it grows, each part as soon as nothing can change it, and a line end."""
+    shown = ""
+    for one in samples:
+        settled = one.settled
+        if len(settled) > len(shown):
+            console.write(settled[len(shown) :], flush=True)
+            shown = settled
+    if not shown.endswith("\n"):
+        console.write("\n", flush=True)
+
+
+def print_finished(samples: Iterable[Sample], *, as_json: bool) -> None:
+    """Print whole samples in the order of their numbers, each as soon as it and all before it are done."""
+    done: dict[int, Sample] = {}
+    turn = 0
+    before = ""
+    for one in samples:
+        if one.done:
+            done[one.number] = one
+        while turn in done:
+            ready = done.pop(turn)
+            if as_json:
+                console.emit_json(_as_json(ready))
+            else:
+                text = ready.text.removesuffix("\n")
+                apart = turn and (ready.model.unit == "stream" or "\n" in before + text)
+                console.emit(f"\n{text}" if apart else text, flush=True)
+                before = text
+            turn += 1
+
+
+def _as_json(one: Sample) -> dict[str, Any]:
+    return {"text": one.text, "tokens": one.model.vocabulary.decode(one.ids), "log_probs": one.log_probs,
+            "finished": one.finished}
+
+
+def _new_seed() -> int:
+    import secrets
+
+    return secrets.randbelow(2**31)

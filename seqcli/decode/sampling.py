@@ -1,0 +1,240 @@
+"""Sampling from a model of the next token: filters of its distribution, and drawing from what they leave.
+
+Shapes: B sequences, V rows of the vocabulary. Probabilities are natural logarithms.
+
+Every row is worked on by itself, so a sequence comes out the same alone and in a batch, and each has random numbers of
+its own: the first three of five samples are the three samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqcli.decode.next_token import LogProbs, NextToken, State
+from seqcli.errors import UserError, usage_error
+
+_FEW = 512
+_SLACK = 1e-6  # a set that reaches a share but for the rounding of float32 reaches it
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """What is done to the distribution before a token is drawn, in this order.
+
+    Each filter sees what the one before it left, renormalised; at least one token is always left.
+
+    Attributes:
+        temperature: ln p is divided by it; 1 is the model's own distribution, below 1 the likely become likelier, and 0
+            is greedy.
+        top_k: only the k most probable tokens (Fan et al. 2018).
+        typical: only the tokens whose -ln p is nearest to the entropy, as few as have this probability together
+            (locally typical sampling, Meister et al. 2023).
+        top_p: only the most probable tokens, as few as have this probability together (nucleus, Holtzman et al. 2020).
+        min_p: only tokens with at least this share of the most probable one's probability (Nguyen et al. 2024).
+        greedy: always the most probable token; every other option is then without effect.
+
+    Raises:
+        UserError: a value out of its range (2).
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    typical: float = 1.0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    greedy: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            raise usage_error(f"temperature must be 0 (greedy) or more, not {self.temperature:g}")
+        if self.top_k is not None and self.top_k < 1:
+            raise usage_error(f"top-k must be 1 or more, not {self.top_k}")
+        for name, share in (("typical", self.typical), ("top-p", self.top_p)):
+            if not 0 < share <= 1:
+                raise usage_error(f"{name} must be above 0 and at most 1, not {share:g}")
+        if not 0 <= self.min_p <= 1:
+            raise usage_error(f"min-p must be from 0 to 1, not {self.min_p:g}")
+
+    @property
+    def is_greedy(self) -> bool:
+        """True when nothing is left to chance."""
+        return self.greedy or self.temperature == 0
+
+
+class Drawn(NamedTuple):
+    """One token of one sequence; ``log_prob`` is the model's own ln p(token | those before it), before any filter."""
+
+    sequence: int
+    token: int
+    log_prob: float
+
+
+def filtered(log_probs_BV: LogProbs, options: SamplingOptions) -> LogProbs:
+    """The distribution that `SamplingOptions` leave, each row renormalised; what is left out is -inf.
+
+    Of equally probable tokens at a border, those with the lower ids stay.
+    """
+    result_BV = np.full_like(log_probs_BV, -math.inf)
+    for result, row in zip(result_BV, log_probs_BV, strict=True):
+        ids, left = _filter(row, options)
+        result[slice(None) if ids is None else ids] = left - math.log(float(np.exp(left).sum(dtype=np.float64)))
+    return result_BV
+
+
+def draw(log_probs_BV: LogProbs, uniforms_B: NDArray[np.float64]) -> NDArray[np.int64]:
+    """One token a row by the inverse of the distribution function: the first whose cumulated p exceeds the uniform.
+
+    Args:
+        log_probs_BV: ln p; rows need not be normalised, a probability of 0 is never drawn.
+        uniforms_B: numbers in [0, 1).
+    """
+    return np.array([_draw(row, uniform) for row, uniform in zip(log_probs_BV, uniforms_B, strict=True)], np.int64)
+
+
+def sample(
+    model: NextToken, prompt: Sequence[int], count: int, options: SamplingOptions, *, max_tokens: int,
+    stop: int | None = None, seed: int = 0, forbidden: Collection[int] = (),
+    stopped: Callable[[int], bool] = lambda sequence: False,
+) -> Iterator[Drawn]:
+    """Sample ``count`` sequences together, and yield each token as it is drawn, sequence by sequence.
+
+    Args:
+        prompt: ids that each sequence begins with; may be empty.
+        max_tokens: most tokens a sequence, the prompt not counted.
+        stop: the token that ends a sequence (it is yielded); None when none does.
+        seed: with the number of the sequence, the seed of its random numbers.
+        forbidden: ids that are never drawn.
+        stopped: asked after each token whether this sequence has ended for another reason.
+
+    Raises:
+        UserError: the model gives no number, or all probability to forbidden tokens (1).
+    """
+    log_probs, state = model.start(1)
+    if len(prompt):
+        log_probs, state = model.read(np.asarray([prompt], dtype=np.int64), state)
+    rows = np.zeros(count, dtype=np.int64)
+    if count > 1:
+        log_probs, state = log_probs[rows], model.select(state, rows)
+    chances = [np.random.default_rng([seed, number]) for number in range(count)]
+    barred = np.array(sorted(forbidden), dtype=np.int64)
+    alive = np.arange(count)
+    for left in range(max_tokens - 1, -1, -1):
+        check_numbers(log_probs)
+        tokens = np.array([_choose(row, barred, options, chances[number])
+                           for row, number in zip(log_probs, alive, strict=True)], dtype=np.int64)
+        going = np.zeros(len(alive), dtype=bool)
+        for row, (number, token) in enumerate(zip(alive.tolist(), tokens.tolist(), strict=True)):
+            yield Drawn(number, token, float(log_probs[row, token]))
+            going[row] = token != stop and not stopped(number)
+        if not left or not going.any():
+            return
+        if not going.all():
+            alive, tokens, state = alive[going], tokens[going], _keep(model, state, going)
+        log_probs, state = model.read(tokens[:, None], state)
+
+
+def check_numbers(log_probs: NDArray[np.floating]) -> None:
+    """Raise a UserError (1) when log-probabilities are NaN or above every number."""
+    highest = log_probs.max(initial=-math.inf)
+    if np.isnan(highest) or highest == math.inf:
+        raise UserError("the model gives no number (NaN) for the next token",
+                        hint="Its training went wrong; train it again, with a lower learning rate.")
+
+
+def _keep(model: NextToken, state: State, going: NDArray[np.bool_]) -> State:
+    return model.select(state, np.flatnonzero(going))
+
+
+def _choose(
+    row: LogProbs, barred: NDArray[np.int64], options: SamplingOptions, chance: np.random.Generator
+) -> int:
+    if len(barred):
+        row = row.copy()
+        row[barred] = -math.inf
+        if row.max() == -math.inf:
+            raise UserError("the model gives no probability to any token that can be drawn")
+    if options.is_greedy:
+        return int(row.argmax())
+    ids, left = _filter(row, options)
+    drawn = _draw(left, chance.random())
+    return drawn if ids is None else int(ids[drawn])
+
+
+def _draw(row: LogProbs, uniform: float) -> int:
+    probabilities = np.exp(row)
+    cumulated = np.cumsum(probabilities, dtype=np.float64)
+    found = int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
+    # the product can round up to the sum itself
+    return found if found < len(row) else int(np.flatnonzero(probabilities)[-1])
+
+
+def _filter(row: LogProbs, options: SamplingOptions) -> tuple[NDArray[np.int64] | None, LogProbs]:
+    """``(ids that are left, in order, or None for all; their ln p, the highest about 0, not normalised)``.
+
+    A filter that leaves few tokens makes those after it cheap.
+    """
+    row = row - row.max()
+    if options.is_greedy:
+        return row.argmax(axis=0, keepdims=True), np.zeros_like(row[:1])
+    if options.temperature != 1:
+        row /= np.float32(max(options.temperature, 1e-30))  # a smaller one is 0 to a float32
+    ids: NDArray[np.int64] | None = None
+    filters: tuple[tuple[bool, Callable[[LogProbs], NDArray[np.int64]]], ...] = (
+        (options.top_k is not None, lambda row: _largest(row, options.top_k or 0)),
+        (options.typical < 1, lambda row: _typical(row, options.typical)),
+        (options.top_p < 1, lambda row: _nucleus(row, options.top_p)),
+        (options.min_p > 0, lambda row: np.flatnonzero(row - row.max() >= math.log(options.min_p) - _SLACK)),
+    )
+    for wanted, keep in filters:
+        if wanted:
+            kept = keep(row)
+            row, ids = row[kept], kept if ids is None else ids[kept]
+    return ids, row
+
+
+def _largest(row: LogProbs, count: int) -> NDArray[np.int64]:
+    if count >= len(row):
+        return np.arange(len(row))
+    smallest = np.partition(row, -count)[-count]
+    kept = row > smallest
+    ties = np.flatnonzero(row == smallest)
+    kept[ties[: count - int(np.count_nonzero(kept))]] = True
+    return np.flatnonzero(kept)
+
+
+def _nucleus(row: LogProbs, share: float) -> NDArray[np.int64]:
+    return _first(-row, np.exp(row), share)
+
+
+def _typical(row: LogProbs, share: float) -> NDArray[np.int64]:
+    probabilities = np.exp(row)
+    total = float(probabilities.sum(dtype=np.float64))
+    possible = np.where(probabilities > 0, row, 0)  # 0 ln 0 = 0
+    entropy = math.log(total) - float(np.dot(probabilities, possible)) / total
+    return _first(np.abs(row + np.float32(entropy - math.log(total))), probabilities, share)
+
+
+def _first(keys: NDArray[np.float32], weights: NDArray[np.float32], share: float) -> NDArray[np.int64]:
+    """The entries with the smallest keys, as few as have this share of all weights; of equal keys the first."""
+    goal = float(weights.sum(dtype=np.float64)) * share * (1 - _SLACK)
+    some = np.arange(0)
+    if len(keys) > 2 * _FEW:  # the few smallest are mostly enough, and sorting all takes far longer
+        some = np.flatnonzero(keys < np.partition(keys, _FEW)[_FEW])
+    if not len(some) or float(weights[some].sum(dtype=np.float64)) < goal:
+        some = np.arange(len(keys))
+    order = some[np.argsort(keys[some])]
+    last = keys[order[_reach(weights[order], goal)]]
+    below, ties = some[keys[some] < last], some[keys[some] == last]
+    missing = goal - float(weights[below].sum(dtype=np.float64))
+    return np.sort(np.concatenate([below, ties[: _reach(weights[ties], missing) + 1]]))
+
+
+def _reach(weights: NDArray[np.float32], goal: float) -> int:
+    """Index of the entry with which the sum from the first on comes to ``goal``; the last where rounding is against."""
+    return min(int(np.searchsorted(np.cumsum(weights, dtype=np.float64), goal)), len(weights) - 1)

@@ -1,0 +1,66 @@
+"""Training of a model that is not made by gradients: counts, or another library's trainer."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from seqcli.batching.arrays import Split
+from seqcli.errors import UserError
+from seqcli.files import atomic_write_text
+from seqcli.pipeline.environment import environment
+from seqcli.pipeline.events import Finished, Prepared
+from seqcli.pipeline.measure import measure
+from seqcli.pipeline.prepare import Progress
+from seqcli.pipeline.report import discard, write_report
+from seqcli.recipe.dump import dump_recipe
+from seqcli.recipe.schema import Recipe
+from seqcli.store.runs import Run
+from seqcli.training.checkpoint import save_weights
+
+
+def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, device: torch.device,
+        progress: Progress | None) -> Iterator[Prepared | Finished]:
+    """Fit the model of a `seqcli.tasks.base.FittedTask`, measure it, and leave a finished run.
+
+    There are no steps to save between: what ends early leaves nothing behind.
+    """
+    began = time.monotonic()
+    try:
+        torch.manual_seed(recipe.training.seed)
+        task.fit(splits["train"])
+        data = {name: task.data(split) for name, split in splits.items()}
+        atomic_write_text(run.recipe_path, dump_recipe(recipe))
+        files = task.save(run.path)
+        atomic_write_text(run.environment_path, json.dumps(
+            environment(torch.device("cpu"), "fp32", recipe.training.seed), indent=2) + "\n")
+        counts = {name: {"examples": len(split), "tokens": int(split.fields["token"].lengths.sum())}
+                  for name, split in splits.items()}
+        yield Prepared(recipe, str(run), str(run.path), counts, task.summary(), 0, "cpu", "fp32", 0, 0)
+
+        def told(done: int, total: int) -> None:
+            if progress is not None:
+                progress(f"fitting {recipe.name}", done, total)
+
+        weights = task.fit_weights(data, told)
+        save_weights(run.weights_path, weights)
+        minutes = (time.monotonic() - began) / 60
+        model = task.model_of(weights)
+        scores: dict[str, Any] = {
+            name: score.as_json() for name in ("dev", "test")
+            if name in data and (score := _measured(task, model, data[name])) is not None}
+        report = write_report(run, recipe, task, scores, minutes=minutes, files=files, more={
+            "parameters": sum(weight.numel() for weight in weights.values()), "device": "cpu", "precision": "fp32"})
+    except (UserError, KeyboardInterrupt):
+        discard(run)
+        raise
+    yield Finished(str(run), str(run.path), report)
+
+
+def _measured(task: Any, model: Any, data: Any) -> Any:
+    """The score on a split; None for a task that has no score of its own."""
+    return measure(task, model, data, torch.device("cpu")).score() if hasattr(task, "scorer") else None

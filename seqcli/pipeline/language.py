@@ -1,0 +1,102 @@
+"""A trained language model, ready to be sampled from and scored with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from seqcli.decode.next_token import NextToken
+from seqcli.errors import UserError, data_error
+from seqcli.recipe.load import load_recipe
+from seqcli.store.runs import Run
+from seqcli.text.tokenizers import Lowercased, Tokenizer, tokenizer_of
+from seqcli.text.vocabulary import EOS, UNK, Vocabulary
+
+if TYPE_CHECKING:
+    from seqcli.recipe.encoders import NGramConfig
+    from seqcli.recipe.schema import Recipe
+    from seqcli.recipe.tasks import LanguageModelConfig
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A model of the next token with what turns text into its tokens and back.
+
+    Attributes:
+        run: which run it is.
+        engine: the model; it starts from <EOS>.
+        unit: ``sentences``: each line from a fresh state, ends in <EOS>; ``stream``: lines of one running text, <EOS>
+            stands for the line break.
+        eos, unk: ids of <EOS> and <UNK>.
+    """
+
+    run: str
+    engine: NextToken
+    vocabulary: Vocabulary
+    tokenizer: Tokenizer
+    unit: str
+    eos: int
+    unk: int
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a line of text without <EOS>; in a stream a line break inside the text becomes <EOS>."""
+        if self.unit != "stream":
+            return self.vocabulary.encode(self.tokenizer.tokenize(text))
+        first, *others = (self.vocabulary.encode(self.tokenizer.tokenize(line)) for line in text.split("\n"))
+        return [*first, *(number for line in others for number in (self.eos, *line))]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids; in a stream <EOS> becomes a line break, else it has no text."""
+        lines: list[list[int]] = [[]]
+        for number in ids:
+            if number != self.eos:
+                lines[-1].append(number)
+            elif self.unit == "stream":
+                lines.append([])
+        return "\n".join(self.tokenizer.detokenize(self.vocabulary.decode(line)) for line in lines)
+
+
+def load_language_model(run: Run, device: str = "auto") -> LanguageModel:
+    """The language model of a finished run, on a device. A model of counts is loaded without torch.
+
+    Raises:
+        UserError: a damaged or foreign file (65), a device that is not there (2).
+    """
+    run.verify()
+    try:
+        recipe = load_recipe(run.recipe_path, ["data={corpus: none}"], confine_to=run.path).recipe
+    except UserError as error:
+        raise data_error(f"the model's recipe cannot be used: {error}") from error
+    assert recipe.text is not None
+    assert recipe.model.encoder is not None
+    task = cast("LanguageModelConfig", recipe.task)
+    vocabulary = Vocabulary.load(run.vocabulary_path)
+    tokenizer = tokenizer_of(recipe.text.tokenizer, run.inside("tokenizer.model"))
+    if recipe.text.vocabulary.lowercase:
+        tokenizer = Lowercased(tokenizer)
+    eos, unk = vocabulary.id_of(EOS), vocabulary.id_of(UNK)
+    engine: NextToken
+    if recipe.model.encoder.kind == "ngram":
+        engine = _counts(run, recipe, len(vocabulary), eos)
+    else:
+        from seqcli.engines.language import NetworkEngine
+        from seqcli.pipeline.load import load_run
+        from seqcli.training.precision import choose_device
+
+        engine = NetworkEngine(*load_run(run), choose_device(device))
+    return LanguageModel(str(run), engine, vocabulary, tokenizer, task.unit, eos, unk)
+
+
+def _counts(run: Run, recipe: Recipe, vocabulary_size: int, eos: int) -> NextToken:
+    import safetensors
+    from safetensors.numpy import load_file
+
+    from seqcli.models.ngram import NGramModel
+
+    try:
+        arrays = load_file(run.weights_path)
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise data_error(f"not a sound safetensors file: {error}", file=run.weights_path) from error
+    return NGramModel.from_arrays(arrays, config=cast("NGramConfig", recipe.model.encoder),
+                                  vocabulary_size=vocabulary_size, bos=eos, file=run.weights_path)

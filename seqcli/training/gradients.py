@@ -1,0 +1,93 @@
+"""The gradient of a batch, made by several threads at once where it is a CPU that trains.
+
+Each thread takes a part of the batch's rows on a core of its own; the parts' gradients are added in a fixed order, so
+the sum does not depend on which thread came first. A recurrent step is too small to be worth sharing between cores:
+two threads that each train on half a batch are faster than two that wait for each other at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from seqcli.models.dropout import chance
+from seqcli.tasks.base import Carried, Data, Task
+from seqcli.training.precision import autocast
+
+_MIX = 1_000_003
+"""Keeps the seeds of different steps apart."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a thread made of its rows: sums over its targets."""
+
+    loss: float
+    targets: int
+    positions: int
+    gradients: tuple[Tensor | None, ...]
+    carried: Carried
+
+
+class Gradients:
+    """Gradients of a task's loss over batches of rows.
+
+    Args:
+        threads: parts a batch is cut into (None: one for each of torch's threads on a CPU, else one).
+    """
+
+    def __init__(self, task: Task, model: nn.Module, data: Data, device: torch.device, *, precision: str, seed: int,
+                 threads: int | None = None) -> None:
+        self.task, self.model, self.data, self.device = task, model, data, device
+        self.precision, self.seed = precision, seed
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.parts = threads or (torch.get_num_threads() if device.type == "cpu" else 1)
+        self._pool: ThreadPoolExecutor | None = None
+        if self.parts > 1:
+            self._pool = ThreadPoolExecutor(self.parts, initializer=torch.set_num_threads, initargs=(1,))
+
+    def add(self, rows: NDArray[np.int64], carried: Carried, *, step: int) -> tuple[float, int, int, Carried]:
+        """Add the gradient of the summed loss to the parameters' ``grad``.
+
+        Args:
+            carried: what the batch before left; ``step`` decides the chance in dropout, with the seed and the part.
+
+        Returns:
+            ``(loss summed in nats, targets, positions, what this batch leaves)``.
+        """
+        parts = self._run(rows, carried, step)
+        for index, parameter in enumerate(self.parameters):
+            for part in parts:
+                gradient = part.gradients[index]
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        left = parts[0].carried if len(parts) == 1 else Carried.joined([part.carried for part in parts])
+        return (sum(part.loss for part in parts), sum(part.targets for part in parts),
+                sum(part.positions for part in parts), left)
+
+    def _run(self, rows: NDArray[np.int64], carried: Carried, step: int) -> Sequence[Part]:
+        count = min(self.parts, len(rows))
+        if self._pool is None or count == 1:
+            return [self._part(rows, carried, step, 0)]
+        edges = [len(rows) * part // count for part in range(count + 1)]
+        slices = [slice(*pair) for pair in pairwise(edges)]
+        jobs = [self._pool.submit(self._part, rows[piece], carried.part(piece), step, number)
+                for number, piece in enumerate(slices)]
+        return [job.result() for job in jobs]
+
+    def _part(self, rows: NDArray[np.int64], carried: Carried, step: int, number: int) -> Part:
+        generator = None
+        if self.device.type == "cpu":
+            generator = torch.Generator().manual_seed(((self.seed * _MIX + step) * _MIX + number) % 2**63)
+        batch = self.data.batch(rows).to(self.device)
+        with chance(generator), autocast(self.precision, self.device):
+            loss, targets = self.task.loss(self.model, batch, carried)
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        return Part(float(loss.detach()), targets, batch.positions, gradients, carried)
