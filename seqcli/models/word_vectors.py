@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from seqcli.errors import usage_error
 
+WORD_TABLE = "embedder.words.weight"
+"""Where every model that has word vectors keeps them: a tensor [V, D], in the order of vocabulary.txt."""
+
 MEASURES = ("cosine", "euclidean", "manhattan")
 """Cosine is a similarity (1 is the same direction); the other two are distances (0 is the same point)."""
 

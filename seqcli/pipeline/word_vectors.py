@@ -11,12 +11,9 @@ from safetensors import SafetensorError, safe_open
 
 from seqcli.errors import UserError, data_error, usage_error
 from seqcli.models.vectors import read_vector_file
-from seqcli.models.word_vectors import WordVectors
+from seqcli.models.word_vectors import WORD_TABLE, WordVectors
 from seqcli.store.runs import Run, Store
 from seqcli.text.vocabulary import Vocabulary
-
-WORD_TABLE = "embedder.words.weight"
-"""The tensor [V, D] that holds them, in the order of vocabulary.txt."""
 
 _TRAIN = "Train one: seqcli train embedding"
 

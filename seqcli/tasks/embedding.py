@@ -5,6 +5,7 @@ Shapes: V rows of the vocabulary, D values a vector.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from seqcli.batching.arrays import Field, Split
 from seqcli.errors import data_error, usage_error
 from seqcli.models.embedders import InputSizes, TokenEmbedder
+from seqcli.models.word_vectors import WORD_TABLE
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.schema import Recipe, TrainingConfig
 from seqcli.recipe.tasks import EmbeddingConfig
@@ -36,6 +38,7 @@ FINAL_RATE = 1e-4
 """Learning rate at the end, as a share of that at the start (that of the authors' own program)."""
 
 _SPECIALS = 2
+_TOKENIZER_MODEL = "tokenizer.model"
 _USED = {"seed", "epochs"}
 
 
@@ -54,6 +57,7 @@ class EmbeddingTask:
         require_parts(recipe, "embedder")
         require_text(recipe)
         self.encoder: TokenEncoder
+        self.tokenizer_model: Path | None = None
         self._check()
         self.embedder_config = cast(TokensConfig, recipe.model.embedder)
 
@@ -72,22 +76,21 @@ class EmbeddingTask:
         if idle:
             raise usage_error(f"training.{idle[0]} has no effect in the task embedding",
                               hint="It uses training.seed and training.epochs; the rate is task.lr.")
-        if find_spec("gensim") is None:
-            raise usage_error("the task embedding needs gensim, which is not installed",
-                              hint="Install it: pip install 'seqcli[embedding]'")
 
     def pieces(self) -> SentenceTokens:
         """Turns an example into its tokens."""
         assert self.recipe.text is not None
-        tokenizer = self.recipe.text.tokenizer
-        return SentenceTokens(tokenizer.kind, getattr(tokenizer, "model", None), self.recipe.data.max_length)
+        return SentenceTokens(self.recipe.text.tokenizer, self.tokenizer_model, self.recipe.data.max_length)
 
     def fit(self, train: Split) -> None:
         """The words of the training split.
 
         Raises:
-            UserError: fewer than two words are frequent enough (65).
+            UserError: gensim is not installed (2); fewer than two words are frequent enough (65).
         """
+        if find_spec("gensim") is None:
+            raise usage_error("the task embedding needs gensim, which is not installed",
+                              hint="Install it: pip install 'seqcli[embedding]'")
         assert self.recipe.text is not None
         self.encoder = TokenEncoder.fit(self.recipe.text, self.embedder_config, train.fields["token"])
         if len(self.encoder.features.words) < _SPECIALS + 2:
@@ -95,21 +98,33 @@ class EmbeddingTask:
                              hint="Give more text, or lower text.vocabulary.min_count.")
 
     def save(self, folder: Path) -> list[str]:
-        """``vocabulary.txt``."""
-        return self.encoder.save(folder)
+        """``vocabulary.txt``, and the tokenizer's model where there is one."""
+        names = self.encoder.save(folder)
+        if self.tokenizer_model is None:
+            return names
+        shutil.copyfile(self.tokenizer_model, folder / _TOKENIZER_MODEL)
+        return [*names, _TOKENIZER_MODEL]
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
         assert self.recipe.text is not None
         self.encoder = TokenEncoder.load(self.recipe.text, self.embedder_config, folder)
+        model = folder / _TOKENIZER_MODEL
+        self.tokenizer_model = model if model.exists() else None
 
-    def build_model(self) -> nn.Module:
-        """A model that holds the table."""
-        return WordTable(self.embedder_config, self.encoder.sizes())
+    def model_of(self, weights: dict[str, Tensor]) -> WordTable:
+        """A model that holds the table.
 
-    def empty_model(self) -> nn.Module:
-        """The same."""
-        return self.build_model()
+        Raises:
+            UserError: the weights are no table of this vocabulary (65).
+        """
+        model = WordTable(self.embedder_config, self.encoder.sizes())
+        wanted, given = ({name: tuple(value.shape) for name, value in table.items()}
+                         for table in (model.state_dict(), weights))
+        if wanted != given:
+            raise data_error(f"the weights are {given}, but this recipe and vocabulary need {wanted}")
+        model.load_state_dict(weights)
+        return model.eval()
 
     def data(self, split: Split) -> EmbeddingData:
         """A split as sentences."""
@@ -142,7 +157,7 @@ class EmbeddingTask:
                 first, last = (rate * max(FINAL_RATE, 1 - words / (epochs * total)) for words in (begin, done))
                 model.train(sentences, total_words=size, epochs=1, start_alpha=first, end_alpha=last)
                 told(done, epochs * total)
-        return {"embedder.words.weight": self._table(model.wv)}
+        return {WORD_TABLE: self._table(model.wv)}
 
     def _new_model(self, train: EmbeddingData) -> Any:
         from gensim.models import Word2Vec

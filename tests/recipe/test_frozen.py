@@ -16,7 +16,8 @@ KINDS = {
 
 VERB_NAMES = [
     "train", "evaluate", "predict", "sample", "score", "complete", "neighbors", "analogy", "vectors", "models",
-    "recipes", "components", "data", "tokenize", "detokenize", "vocab", "bleu", "chrf", "ter", "wer", "spans", "accuracy",
+    "recipes", "components", "data",
+    "tokenize", "detokenize", "vocab", "bleu", "chrf", "ter", "wer", "spans", "accuracy",
 ]
 
 

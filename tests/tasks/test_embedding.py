@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import random
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from seqcli.errors import ExitCode, UserError
 from seqcli.models.word_vectors import WordVectors
 from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe.load import load_recipe
+from seqcli.recipe.text import WordsConfig
 from seqcli.tasks import embedding
 from seqcli.tasks.build import new_task
 from seqcli.tasks.sentences import SentenceTokens
@@ -105,9 +107,10 @@ def test_what_is_saved_loads_and_the_model_takes_the_weights(text, tmp_path):
     assert task.save(tmp_path / "saved") == ["vocabulary.txt"]
     again = new_task(task.recipe)
     again.load(tmp_path / "saved")
-    model = again.empty_model()
-    model.load_state_dict(weights)
+    model = again.model_of(weights)
     assert (model.state_dict()["embedder.words.weight"] == weights["embedder.words.weight"]).all()
+    with pytest.raises(UserError, match=r"the weights are .*, but this recipe and vocabulary need"):
+        again.model_of({"embedder.words.weight": weights["embedder.words.weight"][1:]})
     assert again.describe(again.data(data["train"].split), [0])[0].startswith("the ")
 
 
@@ -142,7 +145,7 @@ def test_blocks_hold_every_known_word_in_order_whatever_their_size(text, monkeyp
 
 
 def test_lines_and_tokens_become_pieces():
-    cut = SentenceTokens("words", None, 3)
+    cut = pickle.loads(pickle.dumps(SentenceTokens(WordsConfig(), None, 3)))
     assert list(cut(Example("Angela didn't pay."))) == [{"token": ["Angela", "did", "n't"]}, {"token": ["pay", "."]}]
     assert list(cut(Example(["a b", "c"]))) == [{"token": ["a b", "c"]}]
     assert list(cut(Example("  "))) == []
@@ -160,7 +163,6 @@ def test_lines_and_tokens_become_pieces():
     (["training.patience=3"], "training.patience has no effect in the task embedding. It uses training.seed"),
     (["training.optimizer={kind: sgd}"], "training.optimizer has no effect"),
     (["model.embedder=null"], "model.embedder is missing; the task embedding needs it"),
-    (["text.tokenizer={kind: sentencepiece}"], "sentencepiece needs a model file"),
 ])
 def test_what_the_trainer_does_not_do_is_refused(text, overrides, message):
     with pytest.raises(UserError) as caught:
