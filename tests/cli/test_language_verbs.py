@@ -259,11 +259,11 @@ def test_help_needs_no_torch(verb: str) -> None:
 RECIPE = """\
 name: poem
 task: {kind: language-model}
-data: {train: poem.txt, dev: poem.txt, test: poem.txt}
+data: {train: poem.txt, dev: poem.txt, test: poem.txt, format: lines}
 text: {tokenizer: {kind: UNIT}}
 model:
   embedder: {kind: tokens, dim: 16}
-  encoder: {kind: lstm, dim: 32}
+  encoder: {kind: lstm, dim: 32, bidirectional: false}
   head: {kind: softmax}
 training:
   optimizer: {kind: adamw, lr: 1e-2}
