@@ -81,7 +81,7 @@ def command(
 
 def _begins_with_model(given: list[str], store: Store) -> bool:
     """Four arguments begin with the model; a lone one, or one before ``-``, is the model if there is such a model."""
-    return len(given) == 4 or (len(given) in (1, 2) and given[1:] in ([], ["-"]) and store.holds(given[0]))
+    return len(given) == 4 or (len(given) in (1, 2) and given[1:] in ([], ["-"]) and store.knows(given[0]))
 
 
 def _three(words: list[str]) -> list[str]:

@@ -50,7 +50,7 @@ def command(
 
     choice("--measure", measure, MEASURES)
     store, given = Store(runs), list(words or [])
-    if model is None and vectors is None and given and store.holds(given[0]):
+    if model is None and vectors is None and given and store.knows(given[0]):
         model = given.pop(0)
     name, known = choose_vectors(store, model, vectors)
     score = score_name(measure)
