@@ -75,7 +75,7 @@ def test_symbols_counts_and_places(tmp_path):
     for row, (tokens, _) in enumerate(sentences):
         if row == 150:
             line = 1
-        assert split.__len__(row) == f"{first if row < 150 else second}:{line}"
+        assert split.place(row) == f"{first if row < 150 else second}:{line}"
         line += len(tokens) + 1
     assert told == [(1, 2), (2, 2)]
     assert (len(split), split.cut) == (200, 0)
@@ -328,7 +328,7 @@ def test_hundreds_of_small_files_make_one_split(tmp_path):
         write(files[-1], [([f"w{number}"], ["O"]), (["same"], ["O"])])
     split = encode_split(job_of(files), tmp_path / "cache")
     assert len(split) == 600
-    assert [split.__len__(row) for row in (0, 1, 598, 599)] == [
+    assert [split.place(row) for row in (0, 1, 598, 599)] == [
         f"{files[0]}:1", f"{files[0]}:3", f"{files[299]}:1", f"{files[299]}:3"]
     assert decoded(split, "token")[598:] == [["w299"], ["same"]]
 

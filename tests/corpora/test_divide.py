@@ -55,7 +55,7 @@ def test_lines_labelled_with_the_name_of_their_file():
 
 @pytest.mark.parametrize(("text", "sentences"), [
     ("Thank you. God bless you! And why? 3 reasons.", ["Thank you.", "God bless you!", "And why?", "3 reasons."]),
-    ("Mr. Speaker, Gen. U. S. Grant paid $3 to St. Ives.", ["Mr. Speaker, Gen. U. S. Grant paid $3 to St. Paul."]),
+    ("Mr. Speaker, Gen. U. S. Grant paid $3 to St. Ives.", ["Mr. Speaker, Gen. U. S. Grant paid $3 to St. Ives."]),
     ("He said \"Go.\" \"I will.\" (Applause.) Now", ["He said \"Go.\"", "\"I will.\"", "(Applause.)", "Now"]),
     ("the U.S. Army. No. 5 is here. So am I. Then", ["the U.S. Army.", "No. 5 is here.", "So am I.", "Then"]),
     ("it ended at 5 p.m. and so on... we went. ", ["it ended at 5 p.m. and so on... we went."]),
