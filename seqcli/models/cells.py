@@ -67,6 +67,8 @@ class PlainRNN(nn.Module):
         self.start = nn.Parameter(torch.randn(config.dim) / config.dim**0.5)
         self.activation = {"tanh": torch.tanh, "relu": torch.relu, "linear": lambda values: values}[config.activation]
         nn.init.orthogonal_(self.recurrent.weight)
+        if config.orthogonal:
+            nn.utils.parametrizations.orthogonal(self.recurrent)
 
     def forward(self, x_TBD: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Hidden states [T, B, H] and the last one [1, B, H]."""
@@ -95,7 +97,7 @@ def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
         gru = nn.GRU(input_dim, config.dim)
         _initialise(gru)
         return gru
-    if config.activation == "linear" or not config.inputs:
+    if config.activation == "linear" or config.orthogonal or not config.inputs:
         return PlainRNN(input_dim, config)
     rnn = nn.RNN(input_dim, config.dim, nonlinearity=config.activation)
     _initialise(rnn)

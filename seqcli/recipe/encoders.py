@@ -29,6 +29,9 @@ class RNNConfig(_StackConfig):
         "tanh", description="f; relu starts from the identity (Le et al. 2015), linear has no f at all")
     inputs: bool = Field(
         True, description="false: no input, h = f(U h) from a learned start, a recurrence that runs on by itself")
+    orthogonal: bool = Field(
+        False, description="keep U orthogonal, so that a state neither grows nor fades (Lezcano-Casado and "
+        "Martinez-Rubio 2019)")
 
 
 class LSTMConfig(_StackConfig):
