@@ -16,7 +16,9 @@ from torch import Tensor
 from seqcli.batching.batch import pad_ids
 from seqcli.batching.order import sorted_batches
 from seqcli.decode.next_token import LogProbs
+from seqcli.engines.stepping import RecurrentStepper
 from seqcli.models.language import LanguageModel
+from seqcli.models.recurrent import RecurrentEncoder
 from seqcli.tasks.language import LanguageTask
 
 POSITIONS = 4096
@@ -45,6 +47,7 @@ class NetworkEngine:
         self.task, self.device = task, device
         self.model = model.to(device).eval()
         self.eos, self.context = task.eos, task.context
+        self._stepper = RecurrentStepper(self.model) if isinstance(self.model.encoder, RecurrentEncoder) else None
 
     @torch.inference_mode()
     def start(self, count: int) -> tuple[LogProbs, ReadState]:
@@ -56,6 +59,9 @@ class NetworkEngine:
     def read(self, ids_BT: NDArray[np.int64], state: ReadState) -> tuple[LogProbs, ReadState]:
         """Read more tokens: ``(ln p of the token after them [B, V], new state)``."""
         ids = torch.from_numpy(ids_BT)
+        if self._stepper is not None and ids.size(1) == 1 and state.states:
+            vectors_BD, states = self._stepper(ids[:, 0].to(self.device), state.states)
+            return self.model.log_probs(vectors_BD).cpu().numpy(), ReadState(states, None)
         hidden = None
         while ids.size(1):
             state = self._with_room(state)
