@@ -112,6 +112,10 @@ class ByLength:
         """The rows of each batch when nothing is learned: each example once, ``tokens`` positions a batch."""
         return sorted_batches(self.lengths, tokens=tokens)
 
+    def shape_of(self, rows: NDArray[np.int64]) -> tuple[int, int]:
+        """``(sequences, positions of the longest)`` of a batch."""
+        return len(rows), int(self.lengths[rows].max())
+
     def places(self, rows: NDArray[np.int64]) -> list[str]:
         """``file:line`` of the examples in these rows."""
         return [self.split.place(int(row)) for row in rows]

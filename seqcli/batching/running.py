@@ -148,6 +148,10 @@ class StreamData:
         both = self.ids.ring(start - 1, end)
         return both[:-1], both[1:]
 
+    def shape_of(self, rows: NDArray[np.int64]) -> tuple[int, int]:
+        """``(windows, tokens of the longest)`` of a batch."""
+        return len(rows), int((rows[:, 1] - rows[:, 0]).max())
+
     def places(self, rows: NDArray[np.int64]) -> list[str]:
         """``file:line`` where these windows begin."""
         offsets = np.asarray(self.split.fields["token"].offsets[:])

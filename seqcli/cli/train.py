@@ -107,6 +107,9 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
         console.emit(f"{name:<6} {split['examples']:>10,} examples {split['tokens']:>12,} tokens")
     for name, value in found["summary"].items():
         console.emit(f"{name:<6} {value:>10,}")
+    if found["batch"] is None:
+        console.emit("counted or fitted in one go: no network, no batches")
+        return
     console.emit()
     rows = [(layer["name"], layer["shape"], f"{layer['parameters']:,}") for layer in found["layers"]]
     rows.append(("total", "", f"{found['parameters']:,}"))

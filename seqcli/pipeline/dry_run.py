@@ -28,6 +28,11 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     task = new_task(recipe)
     splits = open_splits(recipe, task, ("train", "dev", "test"))
     task.fit(splits["train"])
+    summary = task.summary()
+    sizes = {name: {"examples": len(split), "tokens": int(split.fields["token"].lengths.sum())}
+             for name, split in splits.items()}
+    if hasattr(task, "fit_weights"):  # nothing is trained in batches
+        return {"splits": sizes, "summary": summary, "layers": [], "parameters": 0, "batch": None}
     torch.manual_seed(recipe.training.seed)
     model = task.build_model().to(where)
     data = task.data(splits["train"])
@@ -39,21 +44,20 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
         loss, targets = task.loss(model, batch)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     states = 2 + _ADAM_STATES.get(training.optimizer.kind, 2) + (training.ema is not None)
-    largest = max(batches, key=lambda rows: (len(rows) * int(data.lengths[rows].max()), int(data.lengths[rows].max())))
-    summary = task.summary()
+    shapes = [data.shape_of(rows) for rows in batches]
+    largest = max(range(len(shapes)), key=lambda number: (shapes[number][0] * shapes[number][1], shapes[number][1]))
+    outputs = summary.get("labels") or len(getattr(task, "vocabulary", "?"))
     return {
-        "splits": {name: {"examples": len(split), "tokens": int(split.fields["token"].lengths.sum())}
-                   for name, split in splits.items()},
-        "summary": summary, "layers": _layers(model), "parameters": parameters,
+        "splits": sizes, "summary": summary, "layers": _layers(model), "parameters": parameters,
         "batch": {
             "sequences": len(rows), "positions": batch.positions,
-            "shapes": {name: list(value.shape) for name, value in batch.inputs.items()},
+            "shapes": {name: list(value.shape) for name, value in batch.inputs.items() if name != "fresh"},
             "examples": task.describe(data, rows[:3].tolist()),
         },
-        "loss": float(loss.detach()) / max(1, targets), "uniform_loss": math.log(max(1, summary.get("labels", 1))),
+        "loss": float(loss.detach()) / max(1, targets), "uniform_loss": math.log(outputs),
         "state_mb": parameters * 4 * states / 1e6,
-        "largest_batch": {"sequences": len(largest), "longest": int(data.lengths[largest].max())},
-        "memory_mb": _memory_mb(task, model, data.batch(largest).to(where), training, where)
+        "largest_batch": {"sequences": shapes[largest][0], "longest": shapes[largest][1]},
+        "memory_mb": _memory_mb(task, model, data.batch(batches[largest]).to(where), training, where)
         + parameters * 4 * (2 * states - 3) / 1e6,  # optimizer states, and the copy that a checkpoint makes of all
     }
 

@@ -35,6 +35,9 @@ class Data(Protocol):
     def measuring_order(self, tokens: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch when nothing is learned: each example once, ``tokens`` positions a batch."""
 
+    def shape_of(self, rows: NDArray[np.int64]) -> tuple[int, int]:
+        """``(sequences, positions of the longest)`` of a batch."""
+
     def places(self, rows: NDArray[np.int64]) -> list[str]:
         """``file:line`` of the examples in these rows."""
 
