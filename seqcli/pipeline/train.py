@@ -45,7 +45,7 @@ Event = Notice | Prepared | StepEvent | Evaluated | Finished
 SAVE_MINUTES = 10.0
 """Longest time without a checkpoint."""
 
-LOWER_IS_BETTER = frozenset({"loss"})
+LOWER_IS_BETTER = frozenset({"loss", "perplexity", "word_perplexity", "bits_per_character"})
 
 
 class Interrupted(UserError):

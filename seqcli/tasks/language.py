@@ -131,9 +131,10 @@ class _LanguageTask:
         return ids
 
     def new_scorer(self, data: Data) -> PerplexityScorer:
-        """A scorer that knows the words and characters of the whole split."""
+        """A scorer that knows the sequences, words and characters of the whole split; a stream is one sequence."""
         assert self.recipe.text is not None
         scorer = PerplexityScorer(self.recipe.text.tokenizer.kind, self.config.unit, len(self.vocabulary))
+        scorer.sequences = 1 if isinstance(data, StreamData) else len(data.split)
         sizes = data.split.fields["size"].values
         for start in range(0, len(sizes), 2**20):
             words, characters = np.asarray(sizes[start : start + 2**20], np.float64).sum(0)
@@ -285,8 +286,8 @@ def scores_of(scorer: PerplexityScorer) -> dict[str, float]:
 
 def count(scorer: PerplexityScorer, log_probs: NDArray[np.float64], targets: NDArray[np.int64], eos: int,
           unk: int) -> None:
-    """Count some tokens with a scorer that knows the words and characters already."""
-    scorer.add(log_probs, words=0, characters=0, unknown=targets == unk, ends=int((targets == eos).sum()))
+    """Count some tokens with a scorer that knows the sequences, words and characters already."""
+    scorer.add(log_probs, words=0, characters=0, unknown=targets == unk, ends=int((targets == eos).sum()), sequences=0)
 
 
 class NGramTask(_LanguageTask):

@@ -75,7 +75,8 @@ def test_describe():
     ("x", {"const": "x", "default": 1}, True), (1, {"const": True}, False), (True, {"enum": [1]}, False),
     ({"a": 1}, {"type": "object", "additionalProperties": False}, False),
     ({"a": 1}, {"type": "object", "additionalProperties": {"type": "string"}}, False),
-    ({}, {"required": ["a"]}, False), (None, {"required": ["a"]}, True), ("", {"minLength": 1}, False), (5, {"exclusiveMaximum": 5}, False), (5, {"maximum": 5}, True),
+    ({}, {"required": ["a"]}, False), (None, {"required": ["a"]}, True), ("", {"minLength": 1}, False),
+    (5, {"exclusiveMaximum": 5}, False), (5, {"maximum": 5}, True),
     ("a", {"format": "path"}, False), ("a", {"$comment": "more rules"}, False), ("a", {"not": {"const": "b"}}, False),
     ("embedder", {"properties": {"embedder": {"type": "string"}}}, True),
 ])

@@ -113,7 +113,8 @@ def test_components(seqcli):
         "tokenizer bytes: One token a byte of UTF-8.\n  no options\n", "", 0)
     assert seqcli("components", "encoder", "lsmt") == ("", "error: unknown encoder 'lsmt'. Did you mean 'lstm'?\n", 2)
     assert seqcli("components", "encodr") == ("", "error: unknown slot 'encodr'. Did you mean 'encoder'?\n", 2)
-    assert [one["kind"] for one in json.loads(seqcli("components", "head", "--json")[0])] == ["softmax", "crf", "adaptive"]
+    assert [one["kind"] for one in json.loads(seqcli("components", "head", "--json")[0])] == [
+        "softmax", "crf", "adaptive"]
     headings = [line.split(":")[0] for line in seqcli("components")[0].splitlines() if line and line[0] != " "]
     assert "encoder transformer" in headings
     assert "schedule plateau" in headings
