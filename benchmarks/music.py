@@ -4,7 +4,7 @@
 
 Prints how many tunes parse, how many of those have complete bars, and the longest span (in characters of the tune's
 body, exact) that each has in common with the training text. Parsing needs music21: `pip install 'seqcli[music]'`.
-`--train` may be given several times; a tune of the training text itself scores its own length, which is what a copy looks like.
+`--train` may be given several times. A tune of the training text itself scores its own length: so does a copy.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def body(tune: str) -> str:
 
 
 def parse(tune: str) -> Any | None:
-    """The tune as a music21 score; None where music21 refuses it or finds no key field or no note in it."""
+    """The tune's tokens (music21's ABCHandler); None where music21 can make no score, or one without a note, of it."""
     from music21 import abcFormat
     from music21.abcFormat import translate
     from music21.exceptions21 import Music21Exception
@@ -63,43 +63,55 @@ def parse(tune: str) -> Any | None:
     if not any(line.startswith("K:") for line in tune.split("\n")):
         return None
     try:
-        score = translate.abcToStreamScore(abcFormat.ABCFile().readstr(tune))
+        handler = abcFormat.ABCFile().readstr(tune)
+        score = translate.abcToStreamScore(handler)
     except (Music21Exception, ValueError, IndexError, KeyError, TypeError, AttributeError, ZeroDivisionError):
         return None  # music21 says "no" in many ways
-    return score if score.recurse().notes else None
+    return handler if score.recurse().notes else None
 
 
-def bars_complete(score: Any) -> bool:
+def bars_complete(handler: Any) -> bool:
     """Whether every bar lasts what its meter says.
 
     A bar that begins or ends a part of the tune (at its start or end, at a repeat or double bar) may be shorter, for
-    an upbeat and what makes up for it; no bar may be longer. A tune without a bar or without a meter has none complete.
+    an upbeat and what makes up for it; no bar may be longer. A tune without a bar line or a meter has none complete.
+    music21's score is not asked: it cuts bars that are too long in two and makes up a meter for the second.
     """
-    from music21.exceptions21 import Music21Exception
+    from music21 import abcFormat
 
-    try:
-        bars = [list(part.getElementsByClass("Measure")) for part in score.parts]
-        return all(bars) and bool(bars) and all(_part_is_complete(part) for part in bars)
-    except (Music21Exception, AttributeError, TypeError):
+    meter: Fraction | None = None
+    bars = []  # (quarters it lasts, quarters it should last, whether a part of the tune begins or ends here)
+    edge_before = True
+    for bar in handler.splitByMeasure():
+        for token in bar.tokens:
+            if isinstance(token, abcFormat.ABCMetadata) and token.isMeter():
+                signature = token.getTimeSignatureObject()
+                meter = signature and Fraction(signature.barDuration.quarterLength)
+        edge_after = _is_edge(bar.rightBarToken)
+        if length := sum(map(_quarters, bar.tokens), Fraction()):
+            bars.append((length, meter, edge_before or edge_after or _is_edge(bar.leftBarToken)))
+            edge_before = False
+        edge_before = edge_before or edge_after
+    if len(bars) < 2:
         return False
+    bars[-1] = (*bars[-1][:2], True)
+    return all(meter is not None and (length == meter or (length < meter and at_edge))
+               for length, meter, at_edge in bars)
 
 
-def _part_is_complete(bars: Sequence[Any]) -> bool:
-    meter = None
-    for index, bar in enumerate(bars):
-        meter = bar.timeSignature or meter  # a bar states its meter only where that changes
-        if meter is None:
-            return False
-        missing = Fraction(meter.barDuration.quarterLength) - Fraction(bar.duration.quarterLength)
-        at_edge = (index in (0, len(bars) - 1) or _is_edge(bar.leftBarline) or _is_edge(bar.rightBarline)
-                   or _is_edge(bars[index - 1].rightBarline) or _is_edge(bars[index + 1].leftBarline))
-        if missing < 0 or (missing > 0 and not at_edge):
-            return False
-    return True
+def _quarters(token: Any) -> Fraction:
+    """How long a note, chord or rest sounds, in quarters; grace notes take no time."""
+    from music21 import abcFormat
+
+    if not isinstance(token, abcFormat.ABCNote) or token.inGrace:
+        return Fraction()
+    times = token.activeTuplet.tupletMultiplier() if token.activeTuplet else 1
+    return Fraction(token.quarterLength).limit_denominator(1000) * Fraction(times)
 
 
-def _is_edge(line: Any) -> bool:
-    return line is not None and line.type != "regular"
+def _is_edge(bar_line: Any) -> bool:
+    """Whether a bar line is more than a plain one: double, final, a repeat or an ending."""
+    return bar_line is not None and not bar_line.isRegular()
 
 
 def report(tunes: Sequence[str], training: str, *, parsing: bool) -> list[str]:
@@ -107,15 +119,15 @@ def report(tunes: Sequence[str], training: str, *, parsing: bool) -> list[str]:
     copies = [longest_copy(body(tune), training).length for tune in tunes]
     lines = [f"tunes: {len(tunes):,}"]
     if parsing:
-        scores = [score for score in map(parse, tunes) if score is not None]
-        complete = sum(map(bars_complete, scores))
-        lines += [f"parse as ABC: {_share(len(scores), len(tunes))}", f"bars complete: {_share(complete, len(tunes))}"]
+        parsed = [handler for handler in map(parse, tunes) if handler is not None]
+        complete = sum(map(bars_complete, parsed))
+        lines += [f"parse as ABC: {_share(len(parsed), len(tunes))}", f"bars complete: {_share(complete, len(tunes))}"]
     lengths = [len(body(tune)) for tune in tunes]
     longest = copies.index(max(copies))
     lines.append(f"longest span copied from training: {copies[longest]:,} of {lengths[longest]:,} characters "
                  f"(tune {longest + 1})")
-    lines.append(f"longest copied span a tune: mean {statistics.mean(copies):.1f}, median {statistics.median(copies):g} of "
-                 f"{statistics.median(lengths):g} characters")
+    lines.append(f"longest copied span a tune: mean {statistics.mean(copies):.1f}, "
+                 f"median {statistics.median(copies):g} of {statistics.median(lengths):g} characters")
     whole = sum(copy == length for copy, length in zip(copies, lengths, strict=True))
     return [*lines, f"copied whole: {_share(whole, len(tunes))}"]
 

@@ -24,9 +24,9 @@ EVERYWHERE = {"-q", "--quiet", "-v", "--verbose", "--debug"}
 
 # Verbs whose blocks are run: no model, no network, no second of waiting.
 OFFLINE = {"recipes", "components", "data", "tokenize", "detokenize", "vocab", "bleu", "chrf", "ter", "wer", "spans",
-           "accuracy", "cat", "echo", "printf", "head"}
+           "accuracy", "neighbors", "analogy", "cat", "echo", "printf", "head"}
 # Pages whose blocks are run, in order, in one folder.
-RUN = ["README.md", "docs/recipes.md", "docs/tagging.md", "docs/text.md"]
+RUN = ["README.md", "docs/recipes.md", "docs/tagging.md", "docs/text.md", "docs/embeddings.md"]
 
 
 def blocks(page: str) -> list[list[str]]:
@@ -145,7 +145,8 @@ def _runs_offline(lines: list[str]) -> bool:
     every = [words for line in commands(lines) for words in programs(line)]
     ours = [words[1:] for words in every if words[0] == "seqcli"]
     verbs = {words[0] for words in (*ours, *(words for words in every if words[0] != "seqcli"))}
-    return bool(ours) and verbs <= OFFLINE and not any(
+    needs_model = any(words[0] in {"neighbors", "analogy"} and "--vectors" not in words for words in ours)
+    return bool(ours) and verbs <= OFFLINE and not needs_model and not any(
         words[:2] in (["data", "get"], ["recipes", "schema"]) or "wnut17" in words for words in ours)
 
 

@@ -22,10 +22,13 @@ import numpy as np
 
 from seqcli.batching.arrays import FORMAT_VERSION, Part, PartField, Split, SplitWriter, publish
 from seqcli.corpora.example import Example
-from seqcli.errors import UserError, data_error
+from seqcli.errors import UserError, data_error, usage_error
 
 PARALLEL_BYTES = 16 * 2**20
 """Smaller files are encoded in this process: starting workers takes longer than the work."""
+
+MAX_FILES = 2**16
+"""Files of a split: an example keeps the number of its file in two bytes."""
 
 _EXAMPLES_A_PART = 100_000
 _VALUES_A_PART = 2**21
@@ -69,11 +72,13 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
         progress: called with (parts done, parts in all).
 
     Raises:
-        UserError: bad data (65), with file and line; no examples at all (65).
+        UserError: bad data (65), with file and line; no examples at all (65); more than `MAX_FILES` files (2).
     """
     folder = cache / f"{job.key[:32]}-{FORMAT_VERSION}"
     if (folder / "meta.json").exists():
         return Split(folder)
+    if len(job.files) > MAX_FILES:
+        raise usage_error(f"a split of {len(job.files):,} files; there may be {MAX_FILES:,}", hint="Join some of them.")
     cache.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=cache, prefix="encoding-"))
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
+from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
     from seqcli.pipeline.evaluate import Evaluation
@@ -49,6 +50,9 @@ def command(
 
         show_analogies(run, store, data[0], as_json=as_json)
         return
+    if run.report().get("task") == "embedding":
+        raise usage_error("word vectors are measured with analogy questions, and no file of them is given",
+                          hint="Sections ': name', then four words a line, as in questions-words.txt.")
     from seqcli.cli.training_display import open_display
     from seqcli.pipeline.evaluate import evaluate
 

@@ -137,5 +137,6 @@ def _entry(name: str, fields: dict[str, Any]) -> Entry:
 
 def _rule(fields: dict[str, Any]) -> Rule:
     take = {file: None if numbers == "others" else tuple(numbers) for file, numbers in fields.get("take", {}).items()}
-    listed = {key: tuple(fields[key]) for key in ("of", "together") if key in fields}
-    return Rule(**{**fields, **listed, "take": take})
+    listed: dict[str, Any] = {key: tuple(fields[key]) for key in ("of", "together") if key in fields}
+    known: dict[str, Any] = {**fields, **listed, "take": take}
+    return Rule(**known)

@@ -54,6 +54,35 @@ class PeepholeLSTM(nn.Module):
         return torch.stack(states), (hidden.unsqueeze(0), cell.unsqueeze(0))
 
 
+class PlainRNN(nn.Module):
+    """h = f(U h + W x + b) from a learned start, with f the identity if need be, and with or without an input.
+
+    Without input and without f it is a linear recurrence, h_t = U^t h_0. Called like ``nn.RNN``, positions first.
+    """
+
+    def __init__(self, input_dim: int, config: RNNConfig) -> None:
+        super().__init__()
+        self.recurrent = nn.Linear(config.dim, config.dim, bias=config.inputs)
+        self.inputs = nn.Linear(input_dim, config.dim, bias=False) if config.inputs else None
+        self.start = nn.Parameter(torch.randn(config.dim) / config.dim**0.5)
+        self.activation = {"tanh": torch.tanh, "relu": torch.relu, "linear": lambda values: values}[config.activation]
+        nn.init.orthogonal_(self.recurrent.weight)
+        if config.orthogonal:
+            nn.utils.parametrizations.orthogonal(self.recurrent)
+
+    def forward(self, x_TBD: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Hidden states [T, B, H] and the last one [1, B, H]."""
+        hidden = self.start.expand(x_TBD.size(1), -1) if state is None else state[0]
+        states = []
+        for x_BD in x_TBD.unbind(0):
+            hidden = self.recurrent(hidden)
+            if self.inputs is not None:
+                hidden = hidden + self.inputs(x_BD)
+            hidden = self.activation(hidden)
+            states.append(hidden)
+        return torch.stack(states), hidden.unsqueeze(0)
+
+
 def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
     """One direction of one layer, initialised; called as ``layer(x_TBD) -> (hidden_TBH, state)``."""
     if isinstance(config, LSTMConfig):
@@ -68,6 +97,8 @@ def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
         gru = nn.GRU(input_dim, config.dim)
         _initialise(gru)
         return gru
+    if config.activation == "linear" or config.orthogonal or not config.inputs:
+        return PlainRNN(input_dim, config)
     rnn = nn.RNN(input_dim, config.dim, nonlinearity=config.activation)
     _initialise(rnn)
     if config.activation == "relu":  # Le, Jaitly and Hinton 2015

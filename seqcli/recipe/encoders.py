@@ -25,7 +25,13 @@ class RNNConfig(_StackConfig):
     """Elman network: h = f(W x + U h + b)."""
 
     kind: Literal["rnn"] = "rnn"
-    activation: Literal["tanh", "relu"] = Field("tanh", description="f; relu starts from the identity (Le et al. 2015)")
+    activation: Literal["tanh", "relu", "linear"] = Field(
+        "tanh", description="f; relu starts from the identity (Le et al. 2015), linear has no f at all")
+    inputs: bool = Field(
+        True, description="false: no input, h = f(U h) from a learned start, a recurrence that runs on by itself")
+    orthogonal: bool = Field(
+        False, description="keep U orthogonal, so that a state neither grows nor fades (Lezcano-Casado and "
+        "Martinez-Rubio 2019)")
 
 
 class LSTMConfig(_StackConfig):

@@ -319,3 +319,22 @@ def test_progress_counts_parts_of_files(tmp_path, monkeypatch):
     job = job_of([write(tmp_path / "a.conll", random_sentences(300))], part_bytes=2**12)
     encode_split(job, tmp_path / "cache", progress=lambda *done: told.append(done))
     assert told == [(number + 1, len(job.parts[0])) for number in range(len(job.parts[0]))]
+
+
+def test_hundreds_of_small_files_make_one_split(tmp_path):
+    files = []
+    for number in range(300):
+        files.append(tmp_path / f"{number}.conll")
+        write(files[-1], [([f"w{number}"], ["O"]), (["same"], ["O"])])
+    split = encode_split(job_of(files), tmp_path / "cache")
+    assert len(split) == 600
+    assert [split.place(row) for row in (0, 1, 598, 599)] == [
+        f"{files[0]}:1", f"{files[0]}:3", f"{files[299]}:1", f"{files[299]}:3"]
+    assert decoded(split, "token")[598:] == [["w299"], ["same"]]
+
+
+def test_more_files_than_can_be_numbered_are_refused(tmp_path):
+    job = EncodeJob(files=["x"] * 65_537, parts=[], read=list, pieces=None, key="k" * 32, size=0)
+    with pytest.raises(UserError, match="a split of 65,537 files") as caught:
+        encode_split(job, tmp_path / "cache")
+    assert caught.value.code == ExitCode.USAGE

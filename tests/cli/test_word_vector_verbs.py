@@ -150,6 +150,8 @@ def test_analogies_from_a_pipe(shell: Program, store: Path) -> None:
     (["vectors", "export", "vec", "--format", "word3vec"], 2,
      "--format: unknown value 'word3vec'. Did you mean 'word2vec'?"),
     (["vectors", "export", "vec", "-o", "no/such/v.txt"], 74, "no/such/v.txt: cannot write: No such file or directory"),
+    (["evaluate", "vec"], 2, "word vectors are measured with analogy questions, and no file of them is given. "
+     "Sections ': name', then four words a line, as in questions-words.txt."),
     (["evaluate", "counts", "q.txt"], 2, "counts@1 has no word vectors. These models have some: vec."),
 ])
 def test_faults(seqcli: Program, store: Path, arguments: list[str], code: int, message: str) -> None:

