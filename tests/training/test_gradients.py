@@ -61,8 +61,7 @@ def close(one, other, tolerance):
 @pytest.mark.parametrize("unit", ["sentences", "stream"])
 @pytest.mark.parametrize("name", ENCODERS)
 def test_threads_add_up_to_one(tmp_path, cache, name, unit):
-    trainer = trainer_of(tmp_path, ENCODERS[name], f"task.unit={unit}", "model.encoder.dropout=0"
-                         if name != "peepholes" else "model.embedder.dropout=0")
+    trainer = trainer_of(tmp_path, ENCODERS[name], f"task.unit={unit}", "model.encoder.dropout=0")
     single, expected, state = gradients_of(trainer, 1, 3)
     for threads in (2, 3):
         several, found, other = gradients_of(trainer, threads, 3)
