@@ -47,9 +47,9 @@ class PerplexityScorer:
 
     def add(
         self, log_probs: NDArray[np.floating] | Sequence[float], *, words: int, characters: int,
-        unknown: NDArray[np.bool_] | Sequence[bool] | None = None, ends: int = 1,
+        unknown: NDArray[np.bool_] | Sequence[bool] | None = None, ends: int = 1, sequences: int = 1,
     ) -> None:
-        """Count one sequence.
+        """Count one sequence, or ``sequences`` of them.
 
         Args:
             log_probs: ln p of each of its tokens, every <EOS> included.
@@ -65,7 +65,7 @@ class PerplexityScorer:
         flags = np.zeros(len(values), bool) if unknown is None else np.asarray(unknown, dtype=bool)
         if len(flags) != len(values):
             raise ValueError(f"{len(flags)} flags for {len(values)} tokens")
-        self.sequences += 1
+        self.sequences += sequences
         self.tokens += len(values)
         self.ends += ends
         self.words += words

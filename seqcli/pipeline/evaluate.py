@@ -11,6 +11,7 @@ from torch import nn
 
 from seqcli.batching.arrays import Split
 from seqcli.errors import usage_error
+from seqcli.files import sha256_file
 from seqcli.metrics.schemes import spans
 from seqcli.metrics.score import Score
 from seqcli.metrics.spans import span_errors
@@ -90,7 +91,9 @@ def evaluate(
 def _compared(task: Any, against: Run, encoded: Split, where: torch.device, notices: list[str]) -> dict[str, Any]:
     """The score of another language model on the same encoded data."""
     other, model = load_run(against)
-    if other.pieces().tokenizer != task.pieces().tokenizer:
+    if (other_kind := other.recipe.task.kind) != "language-model":
+        raise usage_error(f"{against} is a model for {other_kind}, not a language model to compare with")
+    if _tokens(other) != _tokens(task):
         raise usage_error(f"{against} cuts text into other tokens, so the two cannot be compared token by token")
     if other.vocabulary.tokens != task.vocabulary.tokens:
         notices.append(f"{against} has another vocabulary: its figures compare only as far as <UNK> means the same")
@@ -98,6 +101,13 @@ def _compared(task: Any, against: Run, encoded: Split, where: torch.device, noti
         model.to(where)
     score = measure(other, model, other.data(encoded), where).score()
     return {"model": str(against), "score": score.as_json()}
+
+
+def _tokens(task: Any) -> list[Any]:
+    """What decides how a language model cuts text: equal means equal tokens."""
+    pieces = task.pieces()
+    kind, model = pieces.tokenizer.kind, pieces.model
+    return [kind, pieces.lowercase, None if model is None else sha256_file(model)]
 
 
 def _notices(task: Any, batches: Any) -> list[str]:

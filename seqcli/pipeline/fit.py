@@ -15,7 +15,7 @@ from seqcli.files import atomic_write_text
 from seqcli.pipeline.environment import environment
 from seqcli.pipeline.events import Finished, Prepared
 from seqcli.pipeline.measure import measure
-from seqcli.pipeline.prepare import Progress
+from seqcli.pipeline.prepare import Progress, kept_recipe
 from seqcli.pipeline.report import discard, write_report
 from seqcli.recipe.dump import dump_recipe
 from seqcli.recipe.schema import Recipe
@@ -34,7 +34,7 @@ def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_st
         torch.manual_seed(recipe.training.seed)
         task.fit(splits["train"])
         data = {name: task.data(split) for name, split in splits.items()}
-        atomic_write_text(run.recipe_path, dump_recipe(recipe))
+        atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(recipe)))
         files = task.save(run.path)
         atomic_write_text(run.environment_path, json.dumps(
             environment(torch.device("cpu"), "fp32", recipe.training.seed), indent=2) + "\n")

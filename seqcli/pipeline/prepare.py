@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from seqcli.batching.arrays import Split
@@ -16,7 +17,7 @@ from seqcli.errors import UserError, io_error
 from seqcli.files import cache_folder, sha256_file
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import Task
-from seqcli.text.pieces import train_sentencepiece
+from seqcli.text.pieces import SentencePieces, train_sentencepiece
 
 PLAIN_TEXT = frozenset({"language-model", "embedding"})
 """Tasks whose data is text and nothing beside it: a file of which nobody said the format is lines."""
@@ -31,24 +32,62 @@ def open_splits(
     """Those of the named splits that the recipe's data has, encoded (from the cache where nothing changed)."""
     corpus = open_corpus(recipe.data, splits=splits, plain=recipe.task.kind in PLAIN_TEXT, progress=progress)
     if getattr(task, "tokenizer_model", False) is None and recipe.text is not None:
-        task.tokenizer_model = pieces_model(recipe.text.tokenizer, corpus, progress)  # type: ignore[attr-defined]
+        lowercase = getattr(task.pieces(), "lowercase", False)
+        task.tokenizer_model = pieces_model(  # type: ignore[attr-defined]
+            recipe.text.tokenizer, corpus, progress, lowercase=lowercase)
     return {name: encode(corpus, name, task, progress) for name in corpus.splits if name in splits}
 
 
-def pieces_model(tokenizer: Any, corpus: Corpus, progress: Progress | None) -> Path | None:
-    """The model file of a ``sentencepiece`` tokenizer: the recipe's, or one trained on the training split (cached)."""
+def pieces_model(tokenizer: Any, corpus: Corpus, progress: Progress | None, *, lowercase: bool) -> Path | None:
+    """The model file of a ``sentencepiece`` tokenizer: the recipe's, or one trained on the training split (cached).
+
+    Raises:
+        UserError: a size that the text cannot fill or that cannot hold its characters (2); a recipe's model file that
+            cannot be read (74) or is none (65); bad data (65).
+    """
     if tokenizer.kind != "sentencepiece":
         return None
     if tokenizer.model is not None:
-        return Path(tokenizer.model).expanduser()
-    key = hashlib.sha256(f"{corpus.fingerprint('train')} {tokenizer.size} {tokenizer.algorithm}".encode()).hexdigest()
+        path = Path(tokenizer.model).expanduser()
+        SentencePieces(path)
+        return path
+    options = f"{tokenizer.size} {tokenizer.algorithm} {lowercase}"
+    key = hashlib.sha256(f"{corpus.fingerprint('train')} {options}".encode()).hexdigest()
     path = cache_folder() / "pieces" / f"{key[:32]}.model"
     if not path.exists():
         if progress is not None:
             progress("training the tokenizer", 0, None)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        train_sentencepiece(corpus.files("train"), tokenizer.size, path, tokenizer.algorithm)
+        _train_pieces(tokenizer, corpus, path, lowercase)
     return path
+
+
+def _train_pieces(tokenizer: Any, corpus: Corpus, path: Path, lowercase: bool) -> None:
+    """Train on the sources of the training examples, and on nothing else that stands in the files."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent) as folder:
+            text = Path(folder) / "train.txt"
+            with text.open("w", encoding="utf-8", newline="\n") as handle:
+                for example in corpus.examples("train"):
+                    source: Any = example.source
+                    handle.write((source if isinstance(source, str) else " ".join(source)) + "\n")
+            train_sentencepiece([text], tokenizer.size, path, tokenizer.algorithm, lowercase=lowercase,
+                                max_line=text.stat().st_size + 1)
+    except OSError as error:
+        raise io_error(f"cannot keep the tokenizer: {error.strerror or error}", file=path.parent,
+                       hint="Make room, or set SEQCLI_CACHE to another folder.") from error
+    except UserError as error:
+        error.hint = error.hint and error.hint.replace("--size ", "text.tokenizer.size=").replace(
+            ", or a lower --coverage", "")
+        raise
+
+
+def kept_recipe(recipe: Recipe) -> Recipe:
+    """The recipe as a run keeps it: its tokenizer's model is the copy in the run's folder."""
+    if recipe.text is None or getattr(recipe.text.tokenizer, "model", None) is None:
+        return recipe
+    tokenizer = recipe.text.tokenizer.model_copy(update={"model": "tokenizer.model"})
+    return recipe.model_copy(update={"text": recipe.text.model_copy(update={"tokenizer": tokenizer})})
 
 
 def encode(corpus: Corpus, split: str, task: Task, progress: Progress | None = None) -> Split:
@@ -86,6 +125,8 @@ def _key(task: Task, fingerprint: str, files: list[str]) -> str:
     parts: list[Any] = [fingerprint, files, recipe.task.model_dump(mode="json"), recipe.data.max_length]
     if recipe.text is not None:
         parts.append(recipe.text.tokenizer.model_dump(mode="json"))
+    if getattr(task.pieces(), "lowercase", False):
+        parts.append("lowercase")
     if (model := getattr(task, "tokenizer_model", None)) is not None:
         parts.append(sha256_file(model))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

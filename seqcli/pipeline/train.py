@@ -21,7 +21,7 @@ from seqcli.pipeline.environment import environment
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
 from seqcli.pipeline.fit import fit
 from seqcli.pipeline.measure import measure, unseen_labels
-from seqcli.pipeline.prepare import Progress, open_splits
+from seqcli.pipeline.prepare import Progress, kept_recipe, open_splits
 from seqcli.pipeline.report import discard, write_report
 from seqcli.recipe.dump import dump_recipe, recipe_difference
 from seqcli.recipe.load import load_recipe
@@ -48,7 +48,7 @@ SAVE_MINUTES = 10.0
 LARGE_STATE = 256.0
 """A carried cell state beyond this has been seen to come before a divergence."""
 
-LOWER_IS_BETTER = frozenset({"loss"})
+LOWER_IS_BETTER = frozenset({"loss", "perplexity", "word_perplexity", "bits_per_character"})
 
 
 class Interrupted(UserError):
@@ -130,7 +130,7 @@ def _unfinished(store: Store, recipe: Recipe) -> Run:
                           hint="Leave --resume out to start one.")
     if run.recipe_path.exists():
         old = load_recipe(run.recipe_path).recipe
-        if differences := recipe_difference(old, recipe):
+        if differences := recipe_difference(old, kept_recipe(recipe)):
             raise usage_error(f"cannot resume {run}: the recipe changed: {'; '.join(differences)}",
                               hint="Undo the change, or start a new training without --resume.")
     return run
@@ -165,7 +165,7 @@ class _Session:
         except OSError as error:
             raise cannot_write(run.path, error) from error
         sweep(run.checkpoints)
-        atomic_write_text(run.recipe_path, dump_recipe(self.recipe))
+        atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(self.recipe)))
         self.files = self.task.save(run.path)
         atomic_write_text(run.environment_path, json.dumps(
             environment(self.device, self.trainer.precision, self.recipe.training.seed), indent=2) + "\n")

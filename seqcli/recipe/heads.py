@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seqcli.recipe.base import Component
 
@@ -32,3 +32,9 @@ class AdaptiveConfig(Component):
     cutoffs: list[int] = Field(
         [2000], min_length=1, description="rows of the vocabulary where a cluster ends, most frequent words first")
     shrink: float = Field(4.0, gt=1, description="each cluster's vectors are this many times smaller than the last's")
+
+    @model_validator(mode="after")
+    def _cutoffs_rise(self) -> AdaptiveConfig:
+        if self.cutoffs != sorted(set(self.cutoffs)) or self.cutoffs[0] < 1:
+            raise ValueError("cutoffs must rise from one to the next, the first at least 1")
+        return self

@@ -106,7 +106,8 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "maxItems": lambda value, bound: len(value) <= bound,
     "const": lambda value, bound: type(value) is type(bound) and value == bound,
     "enum": lambda value, bound: any(type(value) is type(one) and value == one for one in bound),
-    "required": lambda value, bound: all(name in value for name in bound),
+    "minLength": lambda value, bound: len(value) >= bound,
+    "required": lambda value, bound: type(value) is not dict or all(name in value for name in bound),
 }
 _REMARKS = {"$schema", "$defs", "title", "description", "default", "discriminator", "then"}
 

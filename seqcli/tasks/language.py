@@ -74,7 +74,8 @@ class _LanguageTask:
         assert self.recipe.text is not None
         sentences = self.config.unit == "sentences"
         return RunningPieces(self.recipe.text.tokenizer, self.tokenizer_model,
-                             self.recipe.data.max_length if sentences else None)
+                             self.recipe.data.max_length if sentences else None,
+                             self.recipe.text.vocabulary.lowercase)
 
     def fit(self, train: Split) -> None:
         """The vocabulary of the training split: <UNK>, <EOS>, and the most frequent tokens."""
@@ -86,8 +87,7 @@ class _LanguageTask:
             if symbol == END:
                 ends = count
                 continue
-            token = symbol.lower() if config.lowercase else symbol
-            counts[token] = counts.get(token, 0) + count
+            counts[symbol] = count
         built = Vocabulary.build(counts, config.max_size, config.min_count, specials=(UNK, EOS))
         self.vocabulary = Vocabulary(built.tokens, (built.counts[0], ends, *built.counts[2:]), built.specials)
 
@@ -123,17 +123,16 @@ class _LanguageTask:
         return self.vocabulary.id_of(UNK)
 
     def _ids_of(self, symbols: Sequence[str]) -> NDArray[np.int64]:
-        assert self.recipe.text is not None
-        lower = self.recipe.text.vocabulary.lowercase
-        ids = np.array(self.vocabulary.encode(symbol.lower() if lower else symbol for symbol in symbols), np.int64)
+        ids = np.array(self.vocabulary.encode(symbols), np.int64)
         ends = [number for number, symbol in enumerate(symbols) if symbol == END]
         ids[ends] = self.eos
         return ids
 
     def new_scorer(self, data: Data) -> PerplexityScorer:
-        """A scorer that knows the words and characters of the whole split."""
+        """A scorer that knows the sequences, words and characters of the whole split; a stream is one sequence."""
         assert self.recipe.text is not None
         scorer = PerplexityScorer(self.recipe.text.tokenizer.kind, self.config.unit, len(self.vocabulary))
+        scorer.sequences = 1 if isinstance(data, StreamData) else len(data.split)
         sizes = data.split.fields["size"].values
         for start in range(0, len(sizes), 2**20):
             words, characters = np.asarray(sizes[start : start + 2**20], np.float64).sum(0)
@@ -176,6 +175,9 @@ class LanguageTask(_LanguageTask):
             raise usage_error("model.encoder.right: a language model sees nothing to the right", hint="Set right: 0.")
         if head.kind == "crf":
             raise usage_error("model.head: a crf is for tagging", hint="For a language model: softmax or adaptive.")
+        if getattr(head, "label_smoothing", 0):
+            raise usage_error("model.head.label_smoothing: a language model has none, its loss is the log-probability",
+                              hint="Set label_smoothing: 0.")
         if not isinstance(embedder, TokensConfig) or embedder.characters or embedder.affixes or embedder.vectors:
             raise usage_error("model.embedder: a language model takes plain token vectors: no frames, characters, "
                               "affixes or pretrained vectors", hint="embedder: {kind: tokens, dim: 128} is one.")
@@ -285,8 +287,8 @@ def scores_of(scorer: PerplexityScorer) -> dict[str, float]:
 
 def count(scorer: PerplexityScorer, log_probs: NDArray[np.float64], targets: NDArray[np.int64], eos: int,
           unk: int) -> None:
-    """Count some tokens with a scorer that knows the words and characters already."""
-    scorer.add(log_probs, words=0, characters=0, unknown=targets == unk, ends=int((targets == eos).sum()))
+    """Count some tokens with a scorer that knows the sequences, words and characters already."""
+    scorer.add(log_probs, words=0, characters=0, unknown=targets == unk, ends=int((targets == eos).sum()), sequences=0)
 
 
 class NGramTask(_LanguageTask):

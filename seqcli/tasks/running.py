@@ -12,7 +12,7 @@ import numpy as np
 from seqcli.corpora.example import Example
 from seqcli.errors import data_error
 from seqcli.recipe.base import Component
-from seqcli.text.tokenizers import Tokenizer, tokenizer_of
+from seqcli.text.tokenizers import Lowercased, Tokenizer, tokenizer_of
 
 END = "\n"
 """How the end of a line stands among the encoded tokens: no token of a text can spell it."""
@@ -23,11 +23,13 @@ class RunningPieces:
     """Fields ``token`` (the tokens of an example and `END`) and ``size`` ([words, characters] of its text).
 
     In ``sentences`` a sequence over ``max_length`` is cut into pieces, of which the last one has the end.
+    ``lowercase``: as whoever samples and scores with the model does it (`seqcli.text.tokenizers.Lowercased`).
     """
 
     tokenizer: Component
     model: Path | None
     max_length: int | None
+    lowercase: bool = False
 
     def __post_init__(self) -> None:
         self._built: Tokenizer | None = None
@@ -39,7 +41,8 @@ class RunningPieces:
     @property
     def _tokenizer(self) -> Tokenizer:
         if self._built is None:
-            self._built = tokenizer_of(self.tokenizer, self.model)
+            built = tokenizer_of(self.tokenizer, self.model)
+            self._built = Lowercased(built) if self.lowercase else built
         return self._built
 
     def __call__(self, example: Example) -> Iterator[dict[str, Any]]:
@@ -55,7 +58,8 @@ class RunningPieces:
         elif isinstance(source, list):
             if "" in source or END in source:
                 raise data_error("a token is empty or a line break", file=example.at)
-            tokens, size = list(source), (len(source), len(" ".join(source)))
+            tokens = [token.lower() for token in source] if self.lowercase else list(source)
+            size = len(source), len(" ".join(source))
         else:
             raise data_error("a language model needs text", file=example.at, hint="Check data.format and data.columns.")
         tokens.append(END)

@@ -51,7 +51,12 @@ class TaggingTask:
 
     def _check(self) -> None:
         """Refuse, before any data is read, what the sections of the recipe cannot mean together."""
-        config, embedder = self.config, self.embedder_config
+        config, embedder, head = self.config, self.embedder_config, self.recipe.model.head
+        if head is not None and head.kind == "adaptive":
+            raise usage_error("model.head: adaptive is for language models", hint="For tags: softmax or crf.")
+        if getattr(head, "tied", False):
+            raise usage_error("model.head.tied: tags are no words, so no word vectors are their output weights",
+                              hint="Set tied: false.")
         if config.scheme is None and (config.model_scheme is not None or config.labels == "binary"):
             what = "model_scheme" if config.model_scheme is not None else "labels: binary"
             raise usage_error(f"task.{what} needs task.scheme, the scheme of the data",

@@ -1,17 +1,25 @@
 """Every recipe that comes with seqcli is valid and trains: a few steps on a tiny corpus in the format of its data."""
 
+import json
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny_corpus import SENTENCES, conll, conllu
 
 from seqcli.corpora import catalogue
+from seqcli.decode.sampling import SamplingOptions
 from seqcli.engines.tagging import TaggingEngine
 from seqcli.errors import ExitCode, UserError
-from seqcli.pipeline.events import Evaluated, Finished
+from seqcli.pipeline.events import Evaluated, Finished, Prepared
+from seqcli.pipeline.language import load_language_model
 from seqcli.pipeline.load import load_run
+from seqcli.pipeline.sample import grow
+from seqcli.pipeline.score import LineScorer
 from seqcli.pipeline.train import train
+from seqcli.pipeline.word_vectors import model_vectors
 from seqcli.recipe.load import load_recipe
 from seqcli.store.runs import Store
 
@@ -23,13 +31,41 @@ def inline(sentences=SENTENCES, separator="/"):
                    + "\n" for words, tags in sentences)
 
 
-WRITE = {"conll": conll, "conllu": conllu, "inline": inline}
-SMALLER = ("embedder.dim=8", "encoder.dim=8")
+def plain_lines(count=60):
+    """Enough text for a few batches, the same every time, with blank lines as in a running text."""
+    words = [word for words, _ in SENTENCES for word in words.split()]
+    chance = random.Random(3)
+    return "".join(" ".join(chance.choices(words, k=chance.randint(1, 9))) + "\n" * chance.choice((1, 1, 2))
+                   for _ in range(count))
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_trains(path, tmp_path, cache):
-    """Sizes are cut down and the files exchanged; all else is what the recipe says."""
+def records():
+    return "written by hand\n\n" + "".join(f"X:{number}\nK:C\n{line}|\n\n"
+                                            for number, line in enumerate(plain_lines(30).split("\n"), 1) if line)
+
+
+def jsonl():
+    return "".join(json.dumps({"book": "A", "text": line}) + "\n" for line in plain_lines().split("\n") if line)
+
+
+WRITE = {"conll": conll, "conllu": conllu, "inline": inline, "lines": plain_lines, "records": records, "jsonl": jsonl}
+
+
+def smaller(recipe):
+    """Overrides that cut the sizes of a network down; counts have none."""
+    model = recipe.model
+    sizes = ["model.embedder.dim=8"] if model.embedder is not None else []
+    if model.encoder is not None and model.encoder.kind != "ngram":
+        sizes.append("model.encoder.dim=8")
+    return [*sizes, *(["training.epochs=2", "text.vocabulary.min_count=1"] if recipe.task.kind == "embedding" else []),
+            *([] if model.encoder is None or model.encoder.kind == "ngram" else
+              ["training.max_steps=3", "training.evaluate_every=3"])]
+
+
+@pytest.fixture
+def one_recipe(request, tmp_path, cache):
+    """The recipe of a file with small sizes and other data; all else is what it says."""
+    path = request.param
     plain = load_recipe(path).recipe
     assert plain.name == path.stem
     assert plain.description
@@ -39,21 +75,58 @@ def test_a_recipe_trains(path, tmp_path, cache):
     options = {"separator": plain.data.separator or (entry and entry.separator) or "/"} if form == "inline" else {}
     file.write_text(WRITE[form](**options), encoding="utf-8")
     files = [f"data.{split}={file}" for split in ("train", "dev", "test")]
-    recipe = load_recipe(path, [*files, f"data.format={form}", *(f"model.{option}" for option in SMALLER),
-                                "training.max_steps=3", "training.evaluate_every=3"]).recipe
+    return load_recipe(path, [*files, f"data.format={form}", *smaller(plain)]).recipe
+
+
+@pytest.mark.parametrize("one_recipe", RECIPES, ids=lambda path: path.stem, indirect=True)
+def test_a_recipe_trains_and_is_used(one_recipe, tmp_path):
+    recipe = one_recipe
+    assert recipe.training.batch.tokens >= getattr(recipe.task, "bptt", 1), "a batch takes no window"
     events = list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
-    evaluated = next(event for event in events if isinstance(event, Evaluated))
-    assert recipe.training.select_by in evaluated.scores
     finished = events[-1]
     assert isinstance(finished, Finished)
-    assert finished.report["steps"] == evaluated.step >= 1
-    task, model = load_run(Store(tmp_path / "runs").resolve(path.stem))
+    if recipe.training.max_steps is not None:
+        evaluated = next(event for event in events if isinstance(event, Evaluated))
+        assert recipe.training.select_by is None or recipe.training.select_by in evaluated.scores
+        assert finished.report["steps"] == evaluated.step >= 1
+    else:
+        assert [type(event) for event in events] == [Prepared, Finished]
+    run = Store(tmp_path / "runs").resolve(recipe.name)
+    USE[recipe.task.kind](run, finished.report)
+
+
+def tag(run, report):
+    task, model = load_run(run)
     tagged = TaggingEngine(task, model, torch.device("cpu")).tag([words.split() for words, _ in SENTENCES])
     assert [len(tags) for tags, _ in tagged] == [len(words.split()) for words, _ in SENTENCES]
 
 
-def test_there_are_recipes():
-    assert len(RECIPES) >= 3
+def sample_and_score(run, report):
+    """What it samples it can score, and says the same of it; the report has a score and the floor asked for."""
+    model = load_language_model(run)
+    for split in ("dev", "test"):
+        assert report[split]["name"] == "perplexity"
+        assert 1 < report[split]["value"] < 3 * len(model.vocabulary)
+    assert ("floor" in report) == (load_recipe(run.recipe_path).recipe.task.floor is not None)
+    *_, drawn = grow(model, options=SamplingOptions(), max_tokens=40, seed=4)
+    assert model.engine.score([np.array(drawn.ids)])[0] == pytest.approx(drawn.log_probs, abs=1e-4)
+    lines = ["Paris is big", "", "unseen \u263a"]
+    scored = LineScorer(model).score(lines)
+    assert [line.text for line in scored] == lines
+    assert all(line.log_prob < 0 for line in scored)
+
+
+def neighbors(run, report):
+    vectors = model_vectors(run, Store(run.path.parents[1]))
+    assert vectors.matrix.shape == (len(vectors.words), 8)
+    assert len(vectors.neighbors("paris", 3)) == 3
+
+
+USE = {"tagging": tag, "language-model": sample_and_score, "embedding": neighbors}
+
+
+def test_there_are_recipes_of_every_task():
+    assert {load_recipe(path).recipe.task.kind for path in RECIPES} == set(USE)
 
 
 def test_where_it_was_trained_does_not_stop_a_model_but_what_it_opens_does(tmp_path, cache):

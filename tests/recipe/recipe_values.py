@@ -57,7 +57,7 @@ _TYPES = {
     "integer": lambda part: st.integers(part.get("minimum"), part.get("maximum") or 2**70),
     "boolean": lambda _: st.booleans(),
     "null": lambda _: st.none(),
-    "string": lambda part: _NAMES if "pattern" in part else st.text(),
+    "string": lambda part: _NAMES if "pattern" in part else st.text(min_size=part.get("minLength", 0)),
 }
 
 
@@ -67,10 +67,27 @@ def recipes() -> st.SearchStrategy:
 
 
 def _consistent(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Obey the two rules that stand across options."""
-    encoder = recipe["model"]["encoder"]
-    if encoder["kind"] == "transformer":
+    """Obey the rules that stand across options."""
+    encoder = recipe["model"].get("encoder")
+    if kind_of(encoder) == "transformer":
         encoder["dim"] = encoder.get("heads", 4) * 8
-    if recipe["model"]["embedder"]["kind"] == "tokens" and recipe.get("text") is None:
+    if kind_of(encoder) == "ngram" and "prune" in encoder:
+        encoder["prune"] = sorted(abs(count) for count in encoder["prune"])[: encoder.get("order", 4)]
+    head = recipe["model"].get("head")
+    if kind_of(head) == "adaptive" and "cutoffs" in head:
+        head["cutoffs"] = sorted({abs(cut) + 1 for cut in head["cutoffs"]})
+    if kind_of(recipe["model"].get("embedder")) == "tokens" and recipe.get("text") is None:
         recipe["text"] = {}
     return recipe
+
+
+def kind_of(section: Any) -> str | None:
+    """The kind of a component; None where there is none."""
+    return section.get("kind") if isinstance(section, dict) else None
+
+
+def beyond_json_schema(recipe: dict[str, Any]) -> bool:
+    """Whether a component has rules that JSON Schema cannot say."""
+    model = recipe["model"] if isinstance(recipe.get("model"), dict) else {}
+    kinds = {kind_of(model.get(part)) for part in ("encoder", "head")}
+    return bool(kinds & {"transformer", "ngram", "adaptive"})

@@ -44,11 +44,12 @@ def errors(text=GOOD, *overrides):
      "max_minutes, batch, accumulate, optimizer, schedule, clip_norm, ema, precision, evaluate_every, patience, "
      "select_by, keep_checkpoints."),
     ("kind: lstm", "kind: lsmt", "bad.yaml:8:11: model.encoder: unknown encoder 'lsmt'. Did you mean 'lstm'?"),
-    ("{kind: softmax}", "{kind: 3}", "bad.yaml:10:16: model.head: unknown head '3'. Known: softmax, crf"),
-    ("{kind: softmax}", "{}", "bad.yaml:10:3: model.head: 'kind' is missing; one of softmax, crf"),
+    ("{kind: softmax}", "{kind: 3}", "bad.yaml:10:16: model.head: unknown head '3'. Known: softmax, crf, adaptive"),
+    ("{kind: softmax}", "{}", "bad.yaml:10:3: model.head: 'kind' is missing; one of softmax, crf, adaptive"),
     ("{kind: softmax}", "softmax", "bad.yaml:10:9: model.head: expected a section with a 'kind', "
      "found the text 'softmax'"),
-    ("  head: {kind: softmax}\n", "", "bad.yaml:5:1: model.head: missing (vectors -> labels)"),
+    ("  head: {kind: softmax}\n", "  head: {kind: adaptive, cutoffs: [20, 10]}\n",
+     "bad.yaml:10:3: model.head: cutoffs must rise from one to the next, the first at least 1"),
     ("data: {corpus: mini-ner}\n", "", "bad.yaml:1:1: data: missing (the examples)"),
     ("epochs: 3", "epochs: ten", "bad.yaml:12:11: training.epochs: expected a whole number, found the text 'ten'"),
     ("epochs: 3", "epochs: '3'", "bad.yaml:12:11: training.epochs: expected a whole number, found the text '3'. "

@@ -34,8 +34,10 @@ def test_one_schema_without_loose_ends():
 def test_the_schema_names_every_kind_and_describes_every_field():
     model = schema()["$defs"]["ModelConfig"]["properties"]
     for slot in ("embedder", "encoder", "head"):
-        assert [choice["properties"]["kind"]["const"] for choice in model[slot]["oneOf"]] == registry.kinds(slot)
-        assert all("kind" in choice["required"] for choice in model[slot]["oneOf"])
+        section, nothing = model[slot]["anyOf"]
+        assert nothing == {"type": "null"}
+        assert [choice["properties"]["kind"]["const"] for choice in section["oneOf"]] == registry.kinds(slot)
+        assert all("kind" in choice["required"] for choice in section["oneOf"])
     fields = {name: field for part in _parts(schema()) if isinstance(part.get("properties"), dict) and "title" in part
               for name, field in part["properties"].items() if name != "kind"}
     assert len(fields) > 50
@@ -46,7 +48,7 @@ def test_the_schema_names_every_kind_and_describes_every_field():
 
 def test_a_rule_beyond_json_schema_is_marked():
     marked = [part["title"] for part in _parts(schema()) if "$comment" in part]
-    assert marked == ["TransformerConfig", "NGramConfig"]
+    assert marked == ["TransformerConfig", "NGramConfig", "AdaptiveConfig"]
 
 
 def test_describe():
@@ -73,7 +75,8 @@ def test_describe():
     ("x", {"const": "x", "default": 1}, True), (1, {"const": True}, False), (True, {"enum": [1]}, False),
     ({"a": 1}, {"type": "object", "additionalProperties": False}, False),
     ({"a": 1}, {"type": "object", "additionalProperties": {"type": "string"}}, False),
-    ({}, {"required": ["a"]}, False), (5, {"exclusiveMaximum": 5}, False), (5, {"maximum": 5}, True),
+    ({}, {"required": ["a"]}, False), (None, {"required": ["a"]}, True), ("", {"minLength": 1}, False),
+    (5, {"exclusiveMaximum": 5}, False), (5, {"maximum": 5}, True),
     ("a", {"format": "path"}, False), ("a", {"$comment": "more rules"}, False), ("a", {"not": {"const": "b"}}, False),
     ("embedder", {"properties": {"embedder": {"type": "string"}}}, True),
 ])
@@ -114,7 +117,7 @@ def test_a_kind_of_another_package(tmp_path, monkeypatch):
     monkeypatch.setenv("SEQCLI_CACHE", str(tmp_path))
     quick.remember_schema()
     monkeypatch.setattr(registry, "_foreign", lambda slot: {"mine": f"{__name__}:MineConfig"} if slot == "head" else {})
-    assert registry.kinds("head") == ["softmax", "crf", "mine"]
+    assert registry.kinds("head") == ["softmax", "crf", "adaptive", "mine"]
     assert load_recipe("ner", ["model.head={kind: mine, size: 5}"]).recipe.model.head.size == 5
     with pytest.raises(UserErrors, match=r"model\.head\.sise: unknown key\. Did you mean 'size'\?"):
         load_recipe("ner", ["model.head={kind: mine, sise: 5}"])

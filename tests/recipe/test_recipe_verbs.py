@@ -14,7 +14,7 @@ from seqcli.recipe.folder import recipe_folder, recipe_names
 from seqcli.recipe.load import load_recipe
 
 ROOT = Path(seqcli_package.__file__).parents[1]
-BAD = "name: r\ntask: {kind: taging}\nmodel:\n  encoder: {kind: lstm}\n"
+BAD = "name: r\ntask: {kind: taging}\nmodel:\n  encoder: {kind: lsmt}\n"
 
 
 @pytest.fixture
@@ -33,8 +33,7 @@ def seqcli(tmp_path):
 BAD_ERRORS = (
     "error: bad.yaml:1:1: data: missing (the examples)\n"
     "error: bad.yaml:2:14: task: unknown task 'taging'. Did you mean 'tagging'?\n"
-    "error: bad.yaml:3:1: model.embedder: missing (source -> a vector for each position)\n"
-    "error: bad.yaml:3:1: model.head: missing (vectors -> labels)\n")
+    "error: bad.yaml:4:19: model.encoder: unknown encoder 'lsmt'. Did you mean 'lstm'?\n")
 
 
 def test_validate(seqcli):
@@ -114,7 +113,8 @@ def test_components(seqcli):
         "tokenizer bytes: One token a byte of UTF-8.\n  no options\n", "", 0)
     assert seqcli("components", "encoder", "lsmt") == ("", "error: unknown encoder 'lsmt'. Did you mean 'lstm'?\n", 2)
     assert seqcli("components", "encodr") == ("", "error: unknown slot 'encodr'. Did you mean 'encoder'?\n", 2)
-    assert [one["kind"] for one in json.loads(seqcli("components", "head", "--json")[0])] == ["softmax", "crf"]
+    assert [one["kind"] for one in json.loads(seqcli("components", "head", "--json")[0])] == [
+        "softmax", "crf", "adaptive"]
     headings = [line.split(":")[0] for line in seqcli("components")[0].splitlines() if line and line[0] != " "]
     assert "encoder transformer" in headings
     assert "schedule plateau" in headings

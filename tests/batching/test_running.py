@@ -1,0 +1,227 @@
+"""Batches of a language model: each token where it should be, once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqcli.batching.running import CONTEXT, IGNORE, SentenceData, StreamData, TokenIds
+from seqcli.recipe.schema import BatchConfig
+
+EOS = 1
+relaxed = settings(max_examples=60, deadline=None)
+
+
+class FakeField(NamedTuple):
+    """The part of a token field that batches read."""
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    @property
+    def lengths(self):
+        return np.diff(self.offsets)
+
+
+class FakeSplit:
+    def __init__(self, sentences):
+        offsets = np.cumsum([0, *map(len, sentences)]).astype(np.int64)
+        self.fields = {"token": FakeField(np.concatenate([np.array(one, np.uint16) for one in sentences]), offsets)}
+
+    def place(self, row):
+        return f"text.txt:{row + 1}"
+
+
+def stream_of(total, *, bptt, carries, sentences=None):
+    """Tokens 0, 1, 2, ... so that a token's id is its place."""
+    split = FakeSplit(sentences or [list(range(total))])
+    return StreamData(split, TokenIds(split.fields["token"], np.arange(total, dtype=np.int64)), EOS, bptt=bptt,
+                      carries=carries)
+
+
+def counted(data, batch):
+    """The targets that count, row by row."""
+    return [row[row != IGNORE].tolist() for row in batch.targets.numpy()]
+
+
+def inputs_fit_targets(batch, total):
+    """Every input is the token before its target on the ring; <EOS> before the very first of the text."""
+    for ids, targets in zip(batch.inputs["ids_BT"].tolist(), batch.targets.tolist(), strict=True):
+        for before, after in zip(ids, targets, strict=True):
+            if after == IGNORE:
+                continue
+            assert before == (after - 1) % total or (after == 0 and before == EOS)
+
+
+# -- measuring
+
+@relaxed
+@given(total=st.one_of(st.integers(1, 50), st.integers(1, 12_000)), tokens=st.integers(1, 9000))
+def test_measuring_counts_each_token_once_after_enough_context(total, tokens):
+    """Read as it will be read: row by row the state goes on; a token has read CONTEXT tokens before it, or all."""
+    data = stream_of(total, bptt=16, carries=True)
+    tokens = max(tokens, total // 60)  # keeps the test short
+    seen = np.zeros(total, int)
+    first_read, place = None, None
+    for number, rows in enumerate(data.measuring_order(tokens)):
+        assert (rows[:, 2] == (number == 0)).all()
+        if first_read is None:
+            first_read, place = rows[:, 0].copy(), rows[:, 0].copy()
+        assert (rows[:, 0] == place).all(), "a row goes on where it ended"
+        place = rows[:, 1].copy()
+        assert (rows[:, 1] - rows[:, 0]).sum() <= max(tokens, len(rows))
+        batch = data.batch(rows)
+        assert ("fresh" in batch.inputs) == (number == 0)
+        inputs_fit_targets(batch, total)
+        for start, row in zip(first_read, counted(data, batch), strict=True):
+            for token in row:
+                seen[token] += 1
+                assert token - start >= min(CONTEXT, token)
+    assert (seen == 1).all()
+
+
+@relaxed
+@given(total=st.integers(1, 400), bptt=st.integers(1, 60), tokens=st.integers(1, 500))
+def test_windows_on_their_own_count_each_token_once_after_half_a_window(total, bptt, tokens):
+    data = stream_of(total, bptt=bptt, carries=False)
+    seen = np.zeros(total, int)
+    for rows in data.measuring_order(tokens):
+        assert rows[:, 2].all()
+        assert (rows[:, 1] - rows[:, 0]).max() <= bptt
+        assert len(rows) * bptt <= max(tokens, bptt)
+        batch = data.batch(rows)
+        assert "fresh" in batch.inputs
+        inputs_fit_targets(batch, total)
+        for start, row in zip(rows[:, 0], counted(data, batch), strict=True):
+            for token in row:
+                seen[token] += 1
+                assert token - start >= min(bptt - max(1, bptt // 2), token)
+    assert (seen == 1).all()
+
+
+# -- training
+
+@relaxed
+@given(total=st.integers(1, 600), bptt=st.integers(1, 40), tokens=st.integers(1, 300),
+       sequences=st.one_of(st.none(), st.integers(1, 9)), seed=st.integers(0, 3), epoch=st.integers(0, 3))
+def test_training_windows_go_round_the_ring_once(total, bptt, tokens, sequences, seed, epoch):
+    data = stream_of(total, bptt=bptt, carries=True)
+    batch = BatchConfig(tokens=tokens, sequences=sequences)
+    order = data.training_order(batch, seed=seed, epoch=epoch)
+    again = data.training_order(batch, seed=seed, epoch=epoch)
+    assert all((one == two).all() for one, two in zip(order, again, strict=True))
+    side = len(order[0])
+    assert side <= max(1, sequences if sequences else tokens // bptt)
+    for before, after in pairwise(order):
+        assert (before[:, 1] == after[:, 0]).all()
+    assert [bool(rows[:, 2].all()) for rows in order] == [bool(rows[:, 2].any()) for rows in order] == [
+        number == 0 for number in range(len(order))]
+    seen = np.zeros(total, int)
+    for rows in order:
+        assert len(set((rows[:, 1] - rows[:, 0]).tolist())) == 1, "windows of a batch have one length"
+        made = data.batch(rows)
+        assert made.targets.shape[1] <= bptt
+        assert ("fresh" in made.inputs) == bool(rows[0, 2])
+        inputs_fit_targets(made, total)
+        np.add.at(seen, made.targets.numpy().ravel(), 1)
+    assert seen.max() == 1
+    assert (seen == 0).sum() == total % side
+
+
+@relaxed
+@given(total=st.integers(1, 600), bptt=st.integers(1, 40), tokens=st.integers(1, 300), epoch=st.integers(0, 3))
+def test_windows_on_their_own_are_the_text_in_another_order(total, bptt, tokens, epoch):
+    data = stream_of(total, bptt=bptt, carries=False)
+    order = data.training_order(BatchConfig(tokens=tokens), seed=1, epoch=epoch)
+    seen = np.zeros(total, int)
+    for rows in order:
+        assert rows[:, 2].all()
+        batch = data.batch(rows)
+        assert batch.targets.shape == (len(rows), min(bptt, total))
+        inputs_fit_targets(batch, total)
+        np.add.at(seen, batch.targets.numpy().ravel(), 1)
+    assert seen.max() == 1
+    assert (seen == 0).sum() == total % min(bptt, total)
+
+
+def test_the_cut_moves_from_epoch_to_epoch_and_with_the_seed():
+    for carries in (True, False):
+        data = stream_of(500, bptt=10, carries=carries)
+        orders = [np.concatenate(data.training_order(BatchConfig(tokens=50), seed=seed, epoch=epoch)).tolist()
+                  for seed, epoch in ((1, 1), (1, 2), (2, 1))]
+        assert len({str(order) for order in orders}) == 3
+    first = stream_of(500, bptt=10, carries=True).training_order(BatchConfig(tokens=50), seed=1, epoch=0)
+    assert first[0].tolist() == [[100 * part, 100 * part + 10, 1] for part in range(5)], "epoch 0 begins at the start"
+
+
+def test_a_text_shorter_than_a_window():
+    data = stream_of(5, bptt=64, carries=True)
+    rows, = data.training_order(BatchConfig(tokens=2048), seed=1, epoch=0)
+    batch = data.batch(rows)
+    assert batch.inputs["ids_BT"].tolist() == [[EOS, 0, 1, 2, 3]]
+    assert batch.targets.tolist() == [[0, 1, 2, 3, 4]]
+    for carries in (True, False):
+        rows, = stream_of(5, bptt=64, carries=carries).measuring_order(8192)
+        assert counted(data, data.batch(rows)) == [[0, 1, 2, 3, 4]]
+
+
+def test_a_text_of_one_token():
+    for carries in (True, False):
+        data = stream_of(1, bptt=64, carries=carries)
+        for epoch in (0, 1):
+            rows, = data.training_order(BatchConfig(), seed=1, epoch=epoch)
+            assert data.batch(rows).targets.tolist() == [[0]]
+
+
+def test_any_part_of_a_batch_is_a_batch():
+    """Threads take parts of a batch's rows."""
+    data = stream_of(100, bptt=8, carries=True)
+    for rows in data.training_order(BatchConfig(tokens=40), seed=1, epoch=1):
+        whole = data.batch(rows)
+        parts = [data.batch(rows[:2]), data.batch(rows[2:])]
+        assert [row for part in parts for row in part.targets.tolist()] == whole.targets.tolist()
+        assert [row for part in parts for row in part.inputs["ids_BT"].tolist()] == whole.inputs["ids_BT"].tolist()
+        assert {"fresh" in part.inputs for part in parts} == {"fresh" in whole.inputs}
+
+
+def test_places_name_the_line_where_a_window_begins():
+    data = stream_of(10, bptt=4, carries=True, sentences=[[0, 1, 2], [3], [4, 5, 6, 7, 8, 9]])
+    rows = np.array([[0, 4, 1], [3, 7, 1], [4, 8, 1], [9, 13, 1], [12, 16, 1]])
+    assert data.places(rows) == ["text.txt:1", "text.txt:2", "text.txt:3", "text.txt:3", "text.txt:1"]
+
+
+def test_ids_of_a_ring():
+    split = FakeSplit([[0, 1, 2, 1]])
+    ids = TokenIds(split.fields["token"], np.array([5, 6, 7], np.int64))
+    assert len(ids) == 4
+    assert ids[1:3].tolist() == [6, 7]
+    assert ids.ring(-1, 2).tolist() == [6, 5, 6]
+    assert ids.ring(3, 10).tolist() == [6, 5, 6, 7, 6, 5, 6]
+
+
+# -- sentences
+
+@pytest.fixture
+def sentences():
+    split = FakeSplit([[5, 6, 1], [1], [7, 5, 6, 1]])
+    return SentenceData(split, TokenIds(split.fields["token"], np.arange(8, dtype=np.int64)), EOS)
+
+
+def test_a_sentence_begins_with_its_start_and_ends_in_eos(sentences):
+    batch = sentences.batch(np.array([2, 1, 0]))
+    assert batch.inputs["ids_BT"].tolist() == [[1, 7, 5, 6], [1, 0, 0, 0], [1, 5, 6, 0]]
+    assert batch.targets.tolist() == [[7, 5, 6, 1], [1, -100, -100, -100], [5, 6, 1, -100]]
+    assert batch.lengths_B.tolist() == [4, 1, 3]
+    assert "fresh" not in batch.inputs
+    assert not sentences.carries
+    assert sentences.places(np.array([2, 0])) == ["text.txt:3", "text.txt:1"]
+
+
+def test_each_sentence_is_in_an_epoch_once(sentences):
+    for order in (sentences.training_order(BatchConfig(tokens=4), seed=1, epoch=2), sentences.measuring_order(4)):
+        assert sorted(np.concatenate([*order]).tolist()) == [0, 1, 2]
