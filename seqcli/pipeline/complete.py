@@ -54,7 +54,8 @@ def complete_words(model: LanguageModel, prompt: str, count: int) -> list[Candid
         raise usage_error(f"the tokens of {model.run} are words already", hint="Leave --words out.")
     ends = _ENDS[model.tokenizer.kind]
     tokens = model.vocabulary.tokens
-    boundary = np.array([number for number, token in enumerate(tokens) if number == model.eos or (number != model.unk and ends(token))])
+    boundary = np.array([number for number, token in enumerate(tokens)
+                         if number == model.eos or (number != model.unk and ends(token))])
     ids = model.encode(prompt)
     log_probs, state = model.engine.start(1)
     if ids:
@@ -65,14 +66,14 @@ def complete_words(model: LanguageModel, prompt: str, count: int) -> list[Candid
     return [(begun + model.decode(word), probability) for word, probability in found]
 
 
+_INSIDE = ("'", "’", "-")
+
 _ENDS: dict[str, Callable[[str], bool]] = {
     "characters": lambda token: not any(map(str.isalnum, unmark(token))) and token not in _INSIDE,
     "bytes": lambda token: (letter := chr(int(token[3:5], 16))).isascii() and not letter.isalnum()
     and letter not in _INSIDE,
 }
 """Which tokens end a word, by the kind of tokenizer: all that are no letter or digit, but for `_INSIDE`."""
-
-_INSIDE = ("'", "’", "-")
 
 
 def _next(model: LanguageModel, ids: list[list[int]]) -> NDArray[np.float32]:
