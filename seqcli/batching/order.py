@@ -104,6 +104,10 @@ class ByLength:
     split: Split
     lengths: Lengths
 
+    def widths(self, rows: NDArray[np.int64]) -> Lengths:
+        """Positions of each of these examples."""
+        return self.lengths[rows]
+
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch of an epoch, decided by (seed, epoch) alone."""
         return epoch_batches(self.lengths, tokens=batch.tokens, sequences=batch.sequences, seed=seed, epoch=epoch)

@@ -29,6 +29,9 @@ class Data(Protocol):
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """The examples of these rows as tensors, targets included; any part of a batch's rows is a batch too."""
 
+    def widths(self, rows: NDArray[np.int64]) -> Lengths:
+        """Positions of each sequence in the batch of these rows."""
+
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch of an epoch, decided by (seed, epoch) alone."""
 
