@@ -104,6 +104,10 @@ class ByLength:
     split: Split
     lengths: Lengths
 
+    def widths(self, rows: NDArray[np.int64]) -> Lengths:
+        """Positions of each of these examples."""
+        return self.lengths[rows]
+
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch of an epoch, decided by (seed, epoch) alone."""
         return epoch_batches(self.lengths, tokens=batch.tokens, sequences=batch.sequences, seed=seed, epoch=epoch)
@@ -111,10 +115,6 @@ class ByLength:
     def measuring_order(self, tokens: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch when nothing is learned: each example once, ``tokens`` positions a batch."""
         return sorted_batches(self.lengths, tokens=tokens)
-
-    def shape_of(self, rows: NDArray[np.int64]) -> tuple[int, int]:
-        """``(sequences, positions of the longest)`` of a batch."""
-        return len(rows), int(self.lengths[rows].max())
 
     def places(self, rows: NDArray[np.int64]) -> list[str]:
         """``file:line`` of the examples in these rows."""

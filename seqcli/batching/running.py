@@ -87,6 +87,10 @@ class StreamData:
         self.split, self.ids, self.eos, self.bptt, self.carries = split, ids, eos, bptt, carries
         self.lengths = np.array([len(ids)], np.int64)
 
+    def widths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tokens in each of these windows."""
+        return rows[:, 1] - rows[:, 0]
+
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
         """Rows [start, end, fresh] of each batch; where the text is cut moves from epoch to epoch."""
         total = len(self.ids)
@@ -128,7 +132,7 @@ class StreamData:
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """Inputs and targets of these windows; ``fresh`` among the inputs when the state starts anew."""
-        lengths = rows[:, 1] - rows[:, 0]
+        lengths = self.widths(rows)
         pairs = [self._window(start, end) for start, end in rows[:, :2].tolist()]
         inputs: dict[str, Any] = {"ids_BT": pad_ids(np.concatenate([before for before, _ in pairs]), lengths)}
         targets = [after for _, after in pairs]
@@ -147,10 +151,6 @@ class StreamData:
             return np.concatenate([[self.eos], after[:-1]]), after
         both = self.ids.ring(start - 1, end)
         return both[:-1], both[1:]
-
-    def shape_of(self, rows: NDArray[np.int64]) -> tuple[int, int]:
-        """``(windows, tokens of the longest)`` of a batch."""
-        return len(rows), int((rows[:, 1] - rows[:, 0]).max())
 
     def places(self, rows: NDArray[np.int64]) -> list[str]:
         """``file:line`` where these windows begin."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +55,7 @@ def command(
         raise usage_error("word vectors are measured with analogy questions, and no file of them is given",
                           hint="Sections ': name', then four words a line, as in questions-words.txt.")
     from seqcli.cli.training_display import open_display
+    from seqcli.metrics.score import for_json
     from seqcli.pipeline.evaluate import evaluate
 
     with open_display() as display:
@@ -66,7 +68,7 @@ def command(
         _write_errors(Path(errors), found)
     if as_json:
         console.emit_json({
-            "model": found.run, "data": found.data, "score": found.score.as_json(), "scores": found.scores,
+            "model": found.run, "data": found.data, "score": found.score.as_json(), "scores": for_json(found.scores),
             **({"accuracy": found.accuracy.as_json()} if found.accuracy else {}),
             **({"floor": found.floor} if found.floor else {}),
         })
@@ -112,12 +114,11 @@ def _language(found: Evaluation) -> list[str]:
         header += [found.floor["model"], "ratio"]
     rows = []
     for name, key in FIGURES:
-        values = [column[key] for column in columns if key in column]
-        if not values:
-            continue
-        cells = [name, *(f"{value:,.4f}" for value in values)]
+        # a report has None for what is infinite; the figures of known words are missing where there is none
+        values = [math.inf if (value := column.get(key, math.nan)) is None else value for column in columns]
+        cells = [name, *("-" if math.isnan(value) else f"{value:,.4f}" for value in values)]
         if len(values) > 1:
-            cells.append(f"{values[0] / values[1]:.3f}")
+            cells.append(f"{values[0] / values[1]:.3f}" if all(map(math.isfinite, values)) else "-")
         rows.append(cells)
     return lines + console.table(rows, header, right=range(1, len(header)))
 

@@ -80,7 +80,7 @@ def _show_result(finished: Finished) -> None:
     split = "test" if "test" in report else "dev"
     if split in report:
         score = report[split]
-        console.emit(f"{split} {score['name']} = {score['value']:.2f} ({score['signature']})")
+        console.emit(f"{split} {score['name']} = {_number(score['value'], 2)} ({score['signature']})")
         if "bits_per_character" in score["counts"]:
             console.emit(_language_figures(score, report.get("floor", {}), split))
     console.emit(f"{finished.run} in {finished.folder}: {report['minutes']:.1f} min, "
@@ -90,10 +90,15 @@ def _show_result(finished: Finished) -> None:
 
 def _language_figures(score: dict[str, Any], floor: dict[str, Any], split: str) -> str:
     counts = score["counts"]
-    text = f"{counts['loss']:.4f} nats a token, {counts['bits_per_character']:.4f} bits a character"
+    text = f"{_number(counts['loss'], 4)} nats a token, {_number(counts['bits_per_character'], 4)} bits a character"
     if split in floor:
-        text += f"; {floor['model']}: perplexity {floor[split]['value']:.2f}"
+        text += f"; {floor['model']}: perplexity {_number(floor[split]['value'], 2)}"
     return text
+
+
+def _number(value: float | None, digits: int) -> str:
+    """A number of a report, where None stands for one that is infinite."""
+    return "inf" if value is None else f"{value:.{digits}f}"
 
 
 def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
@@ -107,8 +112,8 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
         console.emit(f"{name:<6} {split['examples']:>10,} examples {split['tokens']:>12,} tokens")
     for name, value in found["summary"].items():
         console.emit(f"{name:<6} {value:>10,}")
-    if found["batch"] is None:
-        console.emit("counted or fitted in one go: no network, no batches")
+    if "layers" not in found:
+        console.note("not made by gradients: no layers and no batches to show")
         return
     console.emit()
     rows = [(layer["name"], layer["shape"], f"{layer['parameters']:,}") for layer in found["layers"]]

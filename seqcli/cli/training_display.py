@@ -75,8 +75,8 @@ class Display:
 
     def _prepared(self, event: Prepared) -> None:
         parts = " > ".join(event.recipe.model.parts())
-        self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {event.parameters:,} parameters, "
-                 f"{event.device} {event.precision}")
+        size = f"{event.parameters:,} parameters, " if event.parameters else ""  # of counts nobody knows before
+        self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {size}{event.device} {event.precision}")
         sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} tokens)"
                           for name, split in event.splits.items())
         self.say(f"data: {sizes}; " + ", ".join(f"{value:,} {name}" for name, value in event.summary.items()))

@@ -109,7 +109,7 @@ class PerplexityScorer:
 
 
 def _exp(value: float) -> float:
-    return math.exp(value) if value < 700 else math.inf
+    return math.inf if value >= 700 else math.exp(value)
 
 
 def _share(part: float, whole: int) -> float:

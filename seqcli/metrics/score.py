@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,8 +31,19 @@ class Score:
         return f"{self.name} = {self.value:.{digits}f} ({self.signature})"
 
     def as_json(self) -> dict[str, Any]:
-        """The whole score, not rounded, as JSON types."""
-        return {"name": self.name, "value": self.value, "signature": self.signature, "counts": dict(self.counts)}
+        """The whole score, not rounded, as JSON types; what is infinite or no number is None there."""
+        found: dict[str, Any] = for_json(
+            {"name": self.name, "value": self.value, "signature": self.signature, "counts": dict(self.counts)})
+        return found
+
+
+def for_json(value: Any) -> Any:
+    """The same with None for every float that JSON has no word for: NaN, and the infinities."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: for_json(one) for key, one in value.items()}
+    return [for_json(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def signature(metric: str, **choices: object) -> str:

@@ -22,17 +22,21 @@ _ADAM_STATES = {"adamw": 2, "adam": 2, "sgd": 0}
 def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     """Prepare everything, look at the first batch, run the largest forward and back once; ready for JSON.
 
-    ``memory_mb`` is what that pass took at its peak, plus what the optimizer and a checkpoint will add.
+    ``memory_mb`` is what that pass took at its peak, plus what the optimizer and a checkpoint will add. A model that is
+    not made by gradients has ``splits`` and ``summary`` alone.
     """
     where = choose_device(device)
     task = new_task(recipe)
     splits = open_splits(recipe, task, ("train", "dev", "test"))
     task.fit(splits["train"])
     summary = task.summary()
-    sizes = {name: {"examples": len(split), "tokens": int(split.fields["token"].lengths.sum())}
-             for name, split in splits.items()}
-    if hasattr(task, "fit_weights"):  # nothing is trained in batches
-        return {"splits": sizes, "summary": summary, "layers": [], "parameters": 0, "batch": None}
+    found: dict[str, Any] = {
+        "splits": {name: {"examples": len(split), "tokens": int(split.fields["token"].lengths.sum())}
+                   for name, split in splits.items()},
+        "summary": summary,
+    }
+    if hasattr(task, "fit_weights"):
+        return found
     torch.manual_seed(recipe.training.seed)
     model = task.build_model().to(where)
     data = task.data(splits["train"])
@@ -44,20 +48,19 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
         loss, targets = task.loss(model, batch)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     states = 2 + _ADAM_STATES.get(training.optimizer.kind, 2) + (training.ema is not None)
-    shapes = [data.shape_of(rows) for rows in batches]
-    largest = max(range(len(shapes)), key=lambda number: (shapes[number][0] * shapes[number][1], shapes[number][1]))
-    outputs = summary.get("labels") or len(getattr(task, "vocabulary", "?"))
+    largest = max(batches, key=lambda rows: (len(rows) * data.widths(rows).max(), data.widths(rows).max()))
+    choices = summary.get("labels") or summary.get("tokens in the vocabulary") or 1
     return {
-        "splits": sizes, "summary": summary, "layers": _layers(model), "parameters": parameters,
+        **found, "layers": _layers(model), "parameters": parameters,
         "batch": {
             "sequences": len(rows), "positions": batch.positions,
             "shapes": {name: list(value.shape) for name, value in batch.inputs.items() if name != "fresh"},
             "examples": task.describe(data, rows[:3].tolist()),
         },
-        "loss": float(loss.detach()) / max(1, targets), "uniform_loss": math.log(outputs),
+        "loss": float(loss.detach()) / max(1, targets), "uniform_loss": math.log(choices),
         "state_mb": parameters * 4 * states / 1e6,
-        "largest_batch": {"sequences": shapes[largest][0], "longest": shapes[largest][1]},
-        "memory_mb": _memory_mb(task, model, data.batch(batches[largest]).to(where), training, where)
+        "largest_batch": {"sequences": len(largest), "longest": int(data.widths(largest).max())},
+        "memory_mb": _memory_mb(task, model, data.batch(largest).to(where), training, where)
         + parameters * 4 * (2 * states - 3) / 1e6,  # optimizer states, and the copy that a checkpoint makes of all
     }
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from seqcli.batching.arrays import Split
+from seqcli.decode.sampling import check_numbers
 from seqcli.errors import usage_error
 from seqcli.files import sha256_file
 from seqcli.metrics.schemes import spans
@@ -59,7 +61,7 @@ def evaluate(
 
     Raises:
         UserError: bad data (65), a damaged model (65), files that cannot be read (74), an option that the task does
-            not have (2).
+            not have (2), a language model that gives no number (1).
     """
     where = choose_device(device)
     task, model = load_run(run)
@@ -76,6 +78,9 @@ def evaluate(
     encoded = _open(task, data, split, data_format, progress)
     batches = task.data(encoded)
     scorer = measure(task, model, batches, where)
+    score = scorer.score()
+    if kind == "language-model":
+        check_numbers(np.array([-score.counts["nats"]]))
     errors = list(tagging_errors(task, model, batches, where)) if with_errors else []
     accuracy = scorer.accuracy.score() if getattr(scorer, "spans", None) is not None else None  # type: ignore[attr-defined]
     notices = _notices(task, batches)
@@ -84,7 +89,7 @@ def evaluate(
         floor = _compared(task, against, encoded, where, notices)
     elif data is None and split in (stored := run.report().get("floor", {})):
         floor = {"model": stored["model"], "score": stored[split]}
-    return Evaluation(str(run), ", ".join(data) if data else split, scorer.score(), scorer.scores(), accuracy, notices,
+    return Evaluation(str(run), ", ".join(data) if data else split, score, scorer.scores(), accuracy, notices,
                       errors, floor)
 
 
@@ -100,6 +105,7 @@ def _compared(task: Any, against: Run, encoded: Split, where: torch.device, noti
     if isinstance(model, nn.Module):
         model.to(where)
     score = measure(other, model, other.data(encoded), where).score()
+    check_numbers(np.array([-score.counts["nats"]]))
     return {"model": str(against), "score": score.as_json()}
 
 
@@ -126,7 +132,11 @@ def _open(task: Any, data: list[str] | None, split: str, data_format: str | None
         changed: DataConfig = recipe.data.model_copy(update={
             split: data, "dev_share": None, **({"format": data_format} if data_format else {})})
         recipe = recipe.model_copy(update={"data": changed})
-    return open_splits(recipe, task, (split,), progress)[split]
+    splits = open_splits(recipe, task, (split,), progress)
+    if split not in splits:
+        raise usage_error(f"the data that the model was trained with has no {split} split",
+                          hint="Give a file, or another --split.")
+    return splits[split]
 
 
 def tagging_errors(task: Any, model: nn.Module, data: Any, device: torch.device) -> Iterator[tuple[str, ...]]:

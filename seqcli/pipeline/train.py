@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seqcli.batching.arrays import Split
 from seqcli.errors import ExitCode, UserError, did_you_mean, usage_error
 from seqcli.files import atomic_write_text, cannot_write
+from seqcli.metrics.score import for_json
 from seqcli.pipeline.environment import environment
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
 from seqcli.pipeline.fit import fit
@@ -336,7 +337,7 @@ class _Session:
     def _log(self, evaluated: Evaluated) -> None:
         try:
             with self.run.metrics_path.open("a", encoding="utf-8") as handle:
-                handle.write(json.dumps(asdict(evaluated)) + "\n")
+                handle.write(json.dumps(for_json(asdict(evaluated))) + "\n")
         except OSError as error:
             raise cannot_write(self.run.metrics_path, error) from error
 

@@ -29,14 +29,14 @@ class Data(Protocol):
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         """The examples of these rows as tensors, targets included; any part of a batch's rows is a batch too."""
 
+    def widths(self, rows: NDArray[np.int64]) -> Lengths:
+        """Positions of each sequence in the batch of these rows."""
+
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch of an epoch, decided by (seed, epoch) alone."""
 
     def measuring_order(self, tokens: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch when nothing is learned: each example once, ``tokens`` positions a batch."""
-
-    def shape_of(self, rows: NDArray[np.int64]) -> tuple[int, int]:
-        """``(sequences, positions of the longest)`` of a batch."""
 
     def places(self, rows: NDArray[np.int64]) -> list[str]:
         """``file:line`` of the examples in these rows."""

@@ -71,5 +71,9 @@ def test_the_edges() -> None:
     impossible, unknown = PerplexityScorer(), PerplexityScorer()
     impossible.add([-math.inf], words=0, characters=0)
     assert impossible.scores()["perplexity"] == math.inf
+    assert impossible.score().as_json()["value"] is None  # JSON has no infinity
+    broken = PerplexityScorer()
+    broken.add([math.nan], words=1, characters=1)
+    assert math.isnan(broken.scores()["perplexity"])
     unknown.add([-1.0], words=1, characters=1, unknown=[True], ends=0)
     assert set(unknown.scores()) == {"loss", "perplexity", "word_perplexity", "bits_per_character"}

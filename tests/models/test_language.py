@@ -23,6 +23,7 @@ ONE_WAY = {"bidirectional": False, "dim": 6}
 ENCODERS = {
     "rnn": ("rnn", ONE_WAY),
     "rnn-relu": ("rnn", {**ONE_WAY, "activation": "relu"}),
+    "rnn-linear": ("rnn", {**ONE_WAY, "activation": "linear", "orthogonal": True}),
     "lstm": ("lstm", ONE_WAY),
     "lstm-peepholes": ("lstm", {**ONE_WAY, "peepholes": True}),
     "lstm-deep": ("lstm", {**ONE_WAY, "layers": 3, "residual": True, "layer_norm": True}),
@@ -147,6 +148,22 @@ def test_windows_whose_state_is_not_cut_give_the_gradients_of_one_long_unroll(na
         _, cut = gradients(4, detach=True)
         assert any(not torch.allclose(one, wanted, rtol=1e-3) for one, wanted in zip(cut, expected, strict=True)
                    if wanted is not None), "a state that is cut loses part of the gradient"
+
+
+def test_a_recurrence_without_input_runs_on_by_itself():
+    """h_t = U^t h_0 whatever is read, also over the edges of windows; U stays orthogonal."""
+    torch.manual_seed(3)
+    config = registry.config_class("encoder", "rnn")(dim=4, bidirectional=False, activation="linear", inputs=False,
+                                                     orthogonal=True)
+    encoder = registry.implementation("encoder", "rnn")(config, 5).eval()
+    with torch.no_grad():
+        found, _ = in_pieces(encoder, torch.randn(2, 7, 5), [3, 4])
+        layer, = encoder.ahead
+        turn, state = layer.recurrent.weight, layer.start
+        torch.testing.assert_close(turn @ turn.t(), torch.eye(4))
+        for position in range(7):
+            state = turn @ state
+            torch.testing.assert_close(found[:, position], state.expand(2, 4))
 
 
 # -- the Transformer

@@ -203,6 +203,8 @@ def test_pretrained_vectors(tmp_path, cache):
     ("task={kind: tagging, model_scheme: bioes}", "task.model_scheme needs task.scheme"),
     ("task={kind: tagging, labels: binary}", "task.labels: binary needs task.scheme"),
     ("model.embedder={kind: tokens, dim: 0}", "neither characters nor affixes"),
+    ("model.head={kind: adaptive}", "model.head: adaptive is for language models"),
+    ("model.head={kind: softmax, tied: true}", "model.head.tied: tags are no words"),
     ("training.select_by=acuracy", "there is no dev score 'acuracy'. Did you mean 'accuracy'?"),
 ])
 def test_what_cannot_be_meant_together(tmp_path, override, message):
