@@ -104,6 +104,18 @@ def test_adaptive_probabilities_sum_to_one_and_are_its_loss(rows, cutoffs):
     torch.testing.assert_close(head.next_loss(hidden, targets), expected)
 
 
+def test_adaptive_under_bf16():
+    """Whatever type the encoder gives, the loss is that of the same numbers in single precision."""
+    torch.manual_seed(3)
+    head = AdaptiveHead(AdaptiveConfig(cutoffs=[4, 8], shrink=2.0), 8, LabelSpace(12))
+    hidden, targets = torch.randn(20, 8), torch.randint(0, 12, (20,))
+    for values in (hidden, hidden.bfloat16()):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = head.next_loss(values, targets)
+        assert loss.dtype == torch.float32
+        torch.testing.assert_close(loss, head.next_loss(values.float(), targets))
+
+
 def test_adaptive_with_nothing_that_counts():
     head = AdaptiveHead(AdaptiveConfig(cutoffs=[3]), 8, LabelSpace(9))
     assert float(head.next_loss(torch.randn(4, 8), torch.full((4,), IGNORE)).detach()) == 0
