@@ -27,6 +27,7 @@ EPILOG = """Examples:
 
 \b
   seqcli complete lm-word --prompt "I woke up in the" -k 5
+  seqcli complete lm-char --words --prompt "The king and the "
   cut -f 2 prompts.tsv | seqcli complete lm-word --json"""
 
 
@@ -35,6 +36,8 @@ def command(
     prompt: Annotated[str | None, typer.Option(
         "--prompt", metavar="TEXT", help="Text to complete; without it, each line of stdin is.")] = None,
     count: Annotated[int, typer.Option("-k", "--count", help="How many tokens to list.", min=1)] = 5,
+    words: Annotated[bool, typer.Option(
+        "--words", help="Whole words, of a model of characters or bytes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a prompt.")] = False,
     errors: Errors = "strict",
     max_line: MaxLine = DEFAULT_MAX_LINE,
@@ -51,30 +54,33 @@ def command(
     on_invalid: OnInvalid = choice("--errors", errors, ("strict", "replace"))  # type: ignore[assignment]
     trained = open_model(model, runs, device)
     if prompt is not None:
-        print_prompt(trained, prompt, count, as_json=as_json)
+        print_prompt(trained, prompt, count, words=words, as_json=as_json)
     else:
         lines = read_batches(None, on_invalid=on_invalid, max_line=max_line, block=READ_AT_ONCE)
-        print_lines(trained, lines, count, as_json=as_json)
+        print_lines(trained, lines, count, words=words, as_json=as_json)
 
 
-def print_prompt(model: LanguageModel, prompt: str, count: int, *, as_json: bool) -> None:
+def print_prompt(model: LanguageModel, prompt: str, count: int, *, words: bool = False, as_json: bool) -> None:
     """Print the words that complete one text, a line each."""
-    from seqcli.pipeline.complete import complete
+    from seqcli.pipeline.complete import complete, complete_words
 
     warn_of_unknown(model, prompt)
-    [found] = complete(model, [prompt], count)
+    found = complete_words(model, prompt, count) if words else complete(model, [prompt], count)[0]
     if as_json:
         console.emit_json(_as_json(prompt, found))
     else:
         console.write("".join(f"{token}\t{probability:.4f}\n" for token, probability in found))
 
 
-def print_lines(model: LanguageModel, batches: Iterable[Sequence[str]], count: int, *, as_json: bool) -> None:
+def print_lines(
+    model: LanguageModel, batches: Iterable[Sequence[str]], count: int, *, words: bool = False, as_json: bool,
+) -> None:
     """Print one line for each line: the words that complete it."""
-    from seqcli.pipeline.complete import complete
+    from seqcli.pipeline.complete import complete, complete_words
 
     for lines in batches:
-        for line, found in zip(lines, complete(model, lines, count), strict=True):
+        each = [complete_words(model, line, count) for line in lines] if words else complete(model, lines, count)
+        for line, found in zip(lines, each, strict=True):
             if as_json:
                 console.emit_json(_as_json(line, found))
             else:

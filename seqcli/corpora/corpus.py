@@ -12,7 +12,7 @@ from seqcli.corpora import catalogue
 from seqcli.corpora.blocks import Part, read_blocks
 from seqcli.corpora.catalogue import Entry
 from seqcli.corpora.example import Example
-from seqcli.corpora.formats import ABC_START, Reading, check_columns, guess_format, read_examples
+from seqcli.corpora.formats import ABC_START, Reading, check_columns, format_by_name, guess_format, read_examples
 from seqcli.corpora.obtain import Progress, obtain
 from seqcli.errors import data_error, io_error, usage_error
 from seqcli.files import sha256_file
@@ -132,12 +132,14 @@ def open_corpus(
     *,
     splits: tuple[str, ...] = SPLITS,
     on_invalid: OnInvalid = "strict",
+    plain: bool = False,
     progress: Progress | None = None,
 ) -> Corpus:
     """The corpus of a recipe's data section; catalogue files that are not there yet are fetched.
 
     Args:
         splits: the splits that are wanted; no other is looked for or fetched.
+        plain: files are plain lines unless their name or the recipe says otherwise.
         progress: called with (file, bytes so far, bytes in all or None) while a file is fetched.
 
     Raises:
@@ -149,7 +151,7 @@ def open_corpus(
     parts: dict[str, Split] = {}
     for name in splits:
         if paths := getattr(config, name):
-            parts[name] = _own_split(name, [paths] if isinstance(paths, str) else list(paths), own, entry)
+            parts[name] = _own_split(name, [paths] if isinstance(paths, str) else list(paths), own, entry, plain)
         elif entry is not None and name in entry.splits:
             parts[name] = catalogue_split(entry, name, own, progress)
     if "train" in splits and "train" not in parts:
@@ -171,15 +173,20 @@ def catalogue_split(entry: Entry, name: str, own: Reading, progress: Progress | 
     return Split(name, files, reading)
 
 
-def file_split(name: str, paths: list[str], own: Reading) -> Split:
+def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False) -> Split:
     """A split made of files, each checked to be there; a format that nobody said is guessed from the first.
+
+    ``plain``: what the name of a file does not say is plain lines, whatever they look like.
 
     Raises:
         UserError: a missing file (74), an empty one (65), unknown columns (2).
     """
     files = [check_file(path, name) for path in paths]
     guessed = own.format is None
-    reading = replace(own, format=guess_format(files[0])) if guessed else own
+    reading = own
+    if guessed:
+        by_name = format_by_name(str(files[0]))
+        reading = replace(own, format=(by_name or "lines") if plain else guess_format(files[0]))
     if guessed and reading.format == "records" and reading.record_start is None:
         reading = replace(reading, record_start=ABC_START)
     check_columns(str(reading.format), reading.columns)
@@ -189,8 +196,8 @@ def file_split(name: str, paths: list[str], own: Reading) -> Split:
     return Split(name, files, reading, guessed)
 
 
-def _own_split(name: str, paths: list[str], own: Reading, entry: Entry | None) -> Split:
-    split = file_split(name, paths, own)
+def _own_split(name: str, paths: list[str], own: Reading, entry: Entry | None, plain: bool) -> Split:
+    split = file_split(name, paths, own, plain=plain)
     if entry is None or split.reading.format != entry.format:
         return split
     # A file in place of a catalogue's split is read as the catalogue's where the recipe says nothing else.

@@ -161,8 +161,7 @@ def guess_format(source: Source) -> str:
     name = name_of(source)
     if not hasattr(source, "path") and is_stdin(source):
         raise usage_error("the format of standard input is not known", hint="Say which: --format conll.")
-    plain_name = name.removesuffix(".gz").lower()
-    if known := _BY_SUFFIX.get(Path(plain_name).suffix):
+    if known := format_by_name(name):
         return known
     lines: list[str] = []
     for _, block in read_blocks(name, on_invalid="replace"):
@@ -170,6 +169,11 @@ def guess_format(source: Source) -> str:
         if len(lines) >= _GUESS_LINES:
             break
     return guess_from_lines(lines[:_GUESS_LINES])
+
+
+def format_by_name(name: str) -> str | None:
+    """The format that a file's name says, if it does."""
+    return _BY_SUFFIX.get(Path(name.removesuffix(".gz").lower()).suffix)
 
 
 def guess_from_lines(lines: list[str]) -> str:

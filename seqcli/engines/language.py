@@ -6,6 +6,7 @@ Shapes: B sequences, T tokens, V rows of the vocabulary. Implements `seqcli.deco
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,9 @@ from torch import Tensor
 from seqcli.batching.batch import pad_ids
 from seqcli.batching.order import sorted_batches
 from seqcli.decode.next_token import LogProbs
+from seqcli.engines.stepping import RecurrentStepper
 from seqcli.models.language import LanguageModel
+from seqcli.models.recurrent import RecurrentEncoder
 from seqcli.tasks.language import LanguageTask
 
 POSITIONS = 4096
@@ -45,6 +48,13 @@ class NetworkEngine:
         self.task, self.device = task, device
         self.model = model.to(device).eval()
         self.eos, self.context = task.eos, task.context
+        # On a CPU batches are scored side by side on one thread each, and a step is too small to be shared at all.
+        self._pool: ThreadPoolExecutor | None = None
+        threads = torch.get_num_threads()
+        if device.type == "cpu" and threads > 1:
+            torch.set_num_threads(1)
+            self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        self._stepper = RecurrentStepper(self.model) if isinstance(self.model.encoder, RecurrentEncoder) else None
 
     @torch.inference_mode()
     def start(self, count: int) -> tuple[LogProbs, ReadState]:
@@ -56,6 +66,9 @@ class NetworkEngine:
     def read(self, ids_BT: NDArray[np.int64], state: ReadState) -> tuple[LogProbs, ReadState]:
         """Read more tokens: ``(ln p of the token after them [B, V], new state)``."""
         ids = torch.from_numpy(ids_BT)
+        if self._stepper is not None and ids.size(1) == 1 and state.states:
+            vectors_BD, states = self._stepper(ids[:, 0].to(self.device), state.states)
+            return self.model.log_probs(vectors_BD).cpu().numpy(), ReadState(states, None)
         hidden = None
         while ids.size(1):
             state = self._with_room(state)
@@ -84,19 +97,18 @@ class NetworkEngine:
         states = [one.index_select(0, index.to(one.device)) for one in state.states]
         return ReadState(states, None if state.seen is None else state.seen.index_select(0, index))
 
-    @torch.inference_mode()
     def score(self, sequences: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
         """ln p of each token of each sequence."""
         results = [np.zeros(len(sequence)) for sequence in sequences]
         windows = [window for number, sequence in enumerate(sequences)
                    for window in self._windows(number, len(sequence))]
         lengths = np.array([window.end - window.start for window in windows], np.int64)
-        for rows in sorted_batches(lengths, tokens=POSITIONS):
-            chosen = [windows[row] for row in rows.tolist()]
-            for window, log_probs in zip(chosen, self._score([self._pair(sequences, one) for one in chosen]),
-                                         strict=True):
-                first = window.counted - window.start
-                results[window.sequence][window.counted : window.end] = log_probs[first:]
+        batches = [[windows[row] for row in rows.tolist()] for rows in sorted_batches(lengths, tokens=POSITIONS)]
+        jobs = [[self._pair(sequences, window) for window in batch] for batch in batches]
+        found = self._pool.map(self._score, jobs) if self._pool and len(jobs) > 1 else map(self._score, jobs)
+        for batch, log_probs in zip(batches, found, strict=True):
+            for window, values in zip(batch, log_probs, strict=True):
+                results[window.sequence][window.counted : window.end] = values[window.counted - window.start :]
         return results
 
     def _windows(self, number: int, length: int) -> list[_Window]:
@@ -114,6 +126,7 @@ class NetworkEngine:
         after = sequence[window.start : window.end]
         return np.concatenate([before, after[:-1]]), after
 
+    @torch.inference_mode()
     def _score(self, pairs: list[tuple[NDArray[np.int64], ...]]) -> list[NDArray[np.float64]]:
         """ln p of the targets of some windows; a single long one is read in pieces."""
         lengths = np.array([len(after) for _, after in pairs], np.int64)

@@ -20,6 +20,10 @@ _VALUES = 2**20
 """Logits made at a time."""
 
 
+_MANY = 1000
+"""Rows of the vocabulary from which it pays."""
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, targets_N: Tensor) -> Tensor:
@@ -57,7 +61,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 def linear_cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, targets_N: Tensor) -> Tensor:
     """Cross-entropy of ``softmax(hidden W' + b)``, in nats, summed over the positions whose target is not `IGNORE`."""
-    if torch.is_grad_enabled() and hidden_ND.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+    many = len(weight_VD) >= _MANY
+    if many and torch.is_grad_enabled() and hidden_ND.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
         return _LinearCrossEntropy.apply(hidden_ND, weight_VD, bias_V, targets_N)  # type: ignore[no-any-return]
     logits_NV = nn.functional.linear(hidden_ND, weight_VD, bias_V).float()
     return nn.functional.cross_entropy(logits_NV, targets_N, reduction="sum", ignore_index=IGNORE)

@@ -54,7 +54,7 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
         **found, "layers": _layers(model), "parameters": parameters,
         "batch": {
             "sequences": len(rows), "positions": batch.positions,
-            "shapes": {name: list(value.shape) for name, value in batch.inputs.items()},
+            "shapes": {name: list(value.shape) for name, value in batch.inputs.items() if name != "fresh"},
             "examples": task.describe(data, rows[:3].tolist()),
         },
         "loss": float(loss.detach()) / max(1, targets), "uniform_loss": math.log(choices),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 from seqcli.batching.arrays import Split
-from seqcli.errors import UserError
+from seqcli.errors import ExitCode, UserError
 from seqcli.files import atomic_write_text
 from seqcli.pipeline.environment import environment
 from seqcli.pipeline.events import Finished, Prepared
@@ -23,7 +23,7 @@ from seqcli.store.runs import Run
 from seqcli.training.checkpoint import save_weights
 
 
-def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, device: torch.device,
+def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_stop: Callable[[], ExitCode | None],
         progress: Progress | None) -> Iterator[Prepared | Finished]:
     """Fit the model of a `seqcli.tasks.base.FittedTask`, measure it, and leave a finished run.
 
@@ -43,6 +43,8 @@ def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, device: t
         yield Prepared(recipe, str(run), str(run.path), counts, task.summary(), 0, "cpu", "fp32", 0, 0)
 
         def told(done: int, total: int) -> None:
+            if (code := should_stop()) is not None:
+                raise UserError("stopped; a model that is fitted in one go leaves nothing to go on from", code=code)
             if progress is not None:
                 progress(f"fitting {recipe.name}", done, total)
 

@@ -19,6 +19,9 @@ from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import Task
 from seqcli.text.pieces import SentencePieces, train_sentencepiece
 
+PLAIN_TEXT = frozenset({"language-model", "embedding"})
+"""Tasks whose data is text and nothing beside it: a file of which nobody said the format is lines."""
+
 Progress = Callable[[str, int, int | None], None]
 """Called with (what is being done, how much is done, how much there is or None)."""
 
@@ -27,7 +30,7 @@ def open_splits(
     recipe: Recipe, task: Task, splits: tuple[str, ...], progress: Progress | None = None
 ) -> dict[str, Split]:
     """Those of the named splits that the recipe's data has, encoded (from the cache where nothing changed)."""
-    corpus = open_corpus(recipe.data, splits=splits, progress=progress)
+    corpus = open_corpus(recipe.data, splits=splits, plain=recipe.task.kind in PLAIN_TEXT, progress=progress)
     if getattr(task, "tokenizer_model", False) is None and recipe.text is not None:
         lowercase = getattr(task.pieces(), "lowercase", False)
         task.tokenizer_model = pieces_model(  # type: ignore[attr-defined]

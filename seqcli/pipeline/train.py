@@ -46,6 +46,9 @@ Event = Notice | Prepared | StepEvent | Evaluated | Finished
 SAVE_MINUTES = 10.0
 """Longest time without a checkpoint."""
 
+LARGE_STATE = 256.0
+"""A carried cell state beyond this has been seen to come before a divergence."""
+
 LOWER_IS_BETTER = frozenset({"loss", "perplexity", "word_perplexity", "bits_per_character"})
 
 
@@ -105,7 +108,7 @@ def train(
         run = store.create(recipe.name)
     with run.lock():
         if hasattr(task, "fit_weights"):
-            yield from fit(recipe, task, splits, run, where, progress)
+            yield from fit(recipe, task, splits, run, should_stop, progress)
             return
         try:
             session = _Session(recipe, task, splits, run, where, source or recipe.name)
@@ -147,6 +150,7 @@ class _Session:
         self.trainer = Trainer(task, self.model, self.data["train"], recipe.training, device)
         self.progress = Progressing()
         self.resumed = 0
+        self.warned = False
         self._check_select_by()
         self.began = self.saved_at = time.monotonic()
         self._begin_run(splits)
@@ -247,6 +251,7 @@ class _Session:
             yield event
             if self._due(event):
                 yield self._evaluate(event, window)
+                yield from self._grown()
                 window = _Window()
             elif time.monotonic() - self.saved_at > SAVE_MINUTES * 60:
                 self._save()
@@ -265,6 +270,14 @@ class _Session:
             saved = max((int(path.name[5:13]) for path in self.run.checkpoints.glob("step-*")), default=None)
             error.message += f"; {f'step {saved} is saved' if saved else 'nothing was saved yet'} in {self.run.path}"
             raise
+
+    def _grown(self) -> Iterator[Notice]:
+        """Say when the carried state runs away, which the loss shows too late."""
+        largest = self.trainer.largest_state
+        if largest > LARGE_STATE and not self.warned:
+            self.warned = True
+            yield Notice(f"the carried state has grown to {largest:,.0f}: lower training.optimizer.lr, or set "
+                         "model.encoder.forget_bias to 0")
 
     def _due(self, event: StepEvent) -> bool:
         every = self.recipe.training.evaluate_every

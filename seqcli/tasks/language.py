@@ -307,7 +307,7 @@ class NGramTask(_LanguageTask):
 
     def fit_weights(self, data: dict[str, Any], told: Callable[[int, int], None]) -> dict[str, Tensor]:
         """Count the training split."""
-        model = fit_ngram(self.encoder, data["train"], len(self.vocabulary), self.eos, self.unk)
+        model = fit_ngram(self.encoder, data["train"], len(self.vocabulary), self.eos, self.unk, told)
         return {name: torch.from_numpy(values) for name, values in model.arrays().items()}
 
     def model_of(self, weights: dict[str, Tensor]) -> NGramModel:
@@ -320,11 +320,12 @@ class NGramTask(_LanguageTask):
         return NGramScorer(self.new_scorer(data), data, self.eos, self.unk)
 
 
-def fit_ngram(config: NGramConfig, train: Data, vocabulary_size: int, eos: int, unk: int) -> NGramModel:
+def fit_ngram(config: NGramConfig, train: Data, vocabulary_size: int, eos: int, unk: int,
+              told: Callable[[int, int], None] | None = None) -> NGramModel:
     """An n-gram model of the training data of a language model."""
     return NGramModel.fit(
         (train.ids, np.asarray(train.ids.offsets)), config=config, vocabulary_size=vocabulary_size, bos=eos, unk=unk,
-        stream=isinstance(train, StreamData))
+        stream=isinstance(train, StreamData), told=told)
 
 
 class NGramScorer:

@@ -70,6 +70,11 @@ class Trainer:
         self.carried = Carried()
         self.average = None if config.ema is None else [p.detach().clone() for p in self.model.parameters()]
 
+    @property
+    def largest_state(self) -> float:
+        """Largest value of the state that is carried from batch to batch; 0 where none is."""
+        return max((float(state.abs().max()) for state in self.carried.states), default=0.0)
+
     def steps(self) -> Iterator[StepEvent]:
         """Train until the epochs or the steps of the recipe are through, one event an optimizer step.
 
