@@ -13,6 +13,12 @@ from seqcli.models.output import IGNORE, linear_cross_entropy
 from seqcli.recipe.heads import AdaptiveConfig
 
 
+@pytest.fixture(autouse=True)
+def few_are_many(monkeypatch):
+    """The layer with its own gradient, also for the small vocabularies for which it does not pay."""
+    monkeypatch.setattr(output, "_MANY", 1)
+
+
 def tensors(positions, rows, dim, *, bias=True, ignored=0, seed=0, dtype=torch.float64):
     torch.manual_seed(seed)
     hidden = torch.randn(positions, dim, dtype=dtype, requires_grad=True)
@@ -55,6 +61,12 @@ def test_the_edges_of_the_parts(positions, values, monkeypatch):
 
 def test_more_rows_than_a_part_holds():
     assert_equals_torch(*tensors(20, 70_000, 2, ignored=3, dtype=torch.float32), rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("rows", [999, 1000])
+def test_on_both_sides_of_where_it_pays(rows, monkeypatch):
+    monkeypatch.setattr(output, "_MANY", 1000)
+    assert_equals_torch(*tensors(20, rows, 4, ignored=3, dtype=torch.float32), rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_counts():
