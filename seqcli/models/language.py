@@ -66,7 +66,8 @@ class AdaptiveHead(nn.Module):
     def next_loss(self, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
         """Cross-entropy in nats, summed over the targets that count."""
         counted = targets_N != IGNORE
-        return -self.softmax(hidden_ND[counted], targets_N[counted]).output.float().sum()
+        with torch.autocast(hidden_ND.device.type, enabled=False):  # torch's clusters do not mix types
+            return -self.softmax(hidden_ND[counted].float(), targets_N[counted]).output.sum()
 
     def log_probs(self, hidden_ND: Tensor) -> Tensor:
         """ln p of every row of the vocabulary [N, V]."""

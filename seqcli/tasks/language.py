@@ -25,6 +25,7 @@ from seqcli.models.language import LanguageModel
 from seqcli.models.ngram import NGramModel
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.encoders import NGramConfig, TransformerConfig
+from seqcli.recipe.heads import AdaptiveConfig
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import LanguageModelConfig
 from seqcli.tasks.base import Carried
@@ -178,6 +179,9 @@ class LanguageTask(_LanguageTask):
         if getattr(head, "label_smoothing", 0):
             raise usage_error("model.head.label_smoothing: a language model has none, its loss is the log-probability",
                               hint="Set label_smoothing: 0.")
+        if isinstance(head, AdaptiveConfig) and getattr(encoder, "dim", 1) < head.shrink ** len(head.cutoffs):
+            raise usage_error("model.head.shrink: nothing is left of a vector in the last cluster",
+                              hint="Lower it, or take fewer cutoffs.")
         if not isinstance(embedder, TokensConfig) or embedder.characters or embedder.affixes or embedder.vectors:
             raise usage_error("model.embedder: a language model takes plain token vectors: no frames, characters, "
                               "affixes or pretrained vectors", hint="embedder: {kind: tokens, dim: 128} is one.")

@@ -116,6 +116,8 @@ def test_a_run_compared_with_another(tmp_path, cache):
     (["model.encoder={kind: bag}"], "model.encoder: a bag sees the token it should predict. For a language model: "
      "rnn, lstm, gru, transformer, window, ngram."),
     (["model.head={kind: crf}"], "model.head: a crf is for tagging. For a language model: softmax or adaptive."),
+    (["model.head={kind: adaptive, cutoffs: [4, 8]}"], "model.head.shrink: nothing is left of a vector in the last "
+     "cluster. Lower it, or take fewer cutoffs."),
     (["model.embedder.characters={kind: cnn}"], "model.embedder: a language model takes plain token vectors"),
     (["model.embedder.affixes={dim: 4}"], "model.embedder: a language model takes plain token vectors"),
     (["model.embedder.vectors={file: v.txt}"], "model.embedder: a language model takes plain token vectors"),
