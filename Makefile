@@ -34,6 +34,7 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/startup.py
 	GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/tagging.py
+	GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/language.py
 	$(BIN)/python benchmarks/scores.py
 
 clean:

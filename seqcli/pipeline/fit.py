@@ -13,18 +13,19 @@ from seqcli.batching.arrays import Split
 from seqcli.errors import ExitCode, UserError
 from seqcli.files import atomic_write_text
 from seqcli.pipeline.environment import environment
-from seqcli.pipeline.events import Finished, Prepared
+from seqcli.pipeline.events import Finished, Notice, Prepared
 from seqcli.pipeline.measure import measure
 from seqcli.pipeline.prepare import Progress, kept_recipe
 from seqcli.pipeline.report import discard, write_report
 from seqcli.recipe.dump import dump_recipe
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run
+from seqcli.tasks.checks import idle_options
 from seqcli.training.checkpoint import save_weights
 
 
 def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_stop: Callable[[], ExitCode | None],
-        progress: Progress | None) -> Iterator[Prepared | Finished]:
+        progress: Progress | None) -> Iterator[Notice | Prepared | Finished]:
     """Fit the model of a `seqcli.tasks.base.FittedTask`, measure it, and leave a finished run.
 
     There are no steps to save between: what ends early leaves nothing behind.
@@ -41,6 +42,10 @@ def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_st
         counts = {name: {"examples": len(split), "tokens": int(split.fields["token"].lengths.sum())}
                   for name, split in splits.items()}
         yield Prepared(recipe, str(run), str(run.path), counts, task.summary(), 0, "cpu", "fp32", 0, 0)
+
+        if idle := idle_options(recipe, task.used):
+            named = ", ".join(f"training.{name}" for name in idle)
+            yield Notice(f"nothing here is trained in steps, so these have no effect: {named}")
 
         def told(done: int, total: int) -> None:
             if (code := should_stop()) is not None:

@@ -72,7 +72,12 @@ class Scorer(Protocol):
 
 
 class FittedTask(Protocol):
-    """A task whose model is not trained by gradients; the rest of it is as a `Task`."""
+    """A task whose model is not trained by gradients; the rest of it is as a `Task`.
+
+    ``used``: the options of the training section that have an effect.
+    """
+
+    used: frozenset[str]
 
     def fit_weights(self, data: dict[str, Any], told: Callable[[int, int], None]) -> dict[str, Tensor]:
         """The model of the training split as named tensors; ``told(done, total)`` for a progress bar."""

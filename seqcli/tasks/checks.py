@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from seqcli.errors import usage_error
-from seqcli.recipe.schema import Recipe
+from seqcli.recipe.schema import Recipe, TrainingConfig
 
 
 def require_parts(recipe: Recipe, *parts: str) -> None:
@@ -27,6 +29,12 @@ def require_network(recipe: Recipe) -> None:
     if recipe.model.encoder is not None and recipe.model.encoder.kind == "ngram":
         raise usage_error(f"model.encoder: an n-gram cannot do the task {recipe.task.kind}",
                           hint="It is for the task language-model; take lstm, for one.")
+
+
+def idle_options(recipe: Recipe, used: Collection[str]) -> list[str]:
+    """Options of the training section that say something and are not among those a fitted model uses."""
+    return [name for name, field in TrainingConfig.model_fields.items()
+            if name not in used and getattr(recipe.training, name) != field.default]
 
 
 def require_text(recipe: Recipe) -> None:

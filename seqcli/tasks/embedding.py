@@ -22,9 +22,9 @@ from seqcli.errors import data_error, usage_error
 from seqcli.models.embedders import InputSizes, TokenEmbedder
 from seqcli.models.word_vectors import WORD_TABLE
 from seqcli.recipe.embedders import TokensConfig
-from seqcli.recipe.schema import Recipe, TrainingConfig
+from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import EmbeddingConfig
-from seqcli.tasks.checks import require_parts, require_text
+from seqcli.tasks.checks import idle_options, require_parts, require_text
 from seqcli.tasks.sentences import SentenceTokens
 from seqcli.tasks.tokens import TokenEncoder
 
@@ -39,7 +39,6 @@ FINAL_RATE = 1e-4
 
 _SPECIALS = 2
 _TOKENIZER_MODEL = "tokenizer.model"
-_USED = {"seed", "epochs"}
 
 
 class EmbeddingTask:
@@ -50,6 +49,7 @@ class EmbeddingTask:
     """
 
     select_by = ""
+    used = frozenset({"seed", "epochs"})
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -71,9 +71,7 @@ class EmbeddingTask:
         if model.embedder != plain or not plain.dim:
             raise usage_error("model.embedder: the task embedding learns the vectors of words and nothing else",
                               hint="Write embedder: {kind: tokens, dim: 100}, with a dim of at least 1.")
-        idle = [name for name, field in TrainingConfig.model_fields.items()
-                if name not in _USED and getattr(self.recipe.training, name) != field.default]
-        if idle:
+        if idle := idle_options(self.recipe, self.used):
             raise usage_error(f"training.{idle[0]} has no effect in the task embedding",
                               hint="It uses training.seed and training.epochs; the rate is task.lr.")
 

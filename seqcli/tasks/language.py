@@ -298,6 +298,8 @@ def count(scorer: PerplexityScorer, log_probs: NDArray[np.float64], targets: NDA
 class NGramTask(_LanguageTask):
     """The task ``language-model`` with counts: nothing is trained by gradients."""
 
+    used = frozenset({"seed", "select_by"})
+
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe)
         for part in ("embedder", "head"):
