@@ -67,6 +67,10 @@ USES = {
 """What to do with a model of each task."""
 
 
+def _duration(minutes: float) -> str:
+    return f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+
+
 def _follow(display: Display, events: Any) -> Finished:
     last: Any = None
     for event in events:
@@ -83,7 +87,7 @@ def _show_result(finished: Finished) -> None:
         console.emit(f"{split} {score['name']} = {_number(score['value'], 2)} ({score['signature']})")
         if "bits_per_character" in score["counts"]:
             console.emit(_language_figures(score, report.get("floor", {}), split))
-    console.emit(f"{finished.run} in {finished.folder}: {report['minutes']:.1f} min, "
+    console.emit(f"{finished.run} in {finished.folder}: {_duration(report['minutes'])}, "
                  f"{report['parameters']:,} parameters")
     console.note("Use it:  " + USES.get(report["task"], "seqcli predict {run}").format(run=finished.run))
 

@@ -36,7 +36,7 @@ class Display:
         self.listeners: list[Any] = []
         self._last_progress = ""
         self._say_next = 0.0
-        self._columns: list[str] = []
+        self._columns: list[str] | None = None
 
     def say(self, text: str) -> None:
         """One line, silenced by -q."""
@@ -88,7 +88,7 @@ class Display:
         """Hook for the live display."""
 
     def _evaluated(self, event: Evaluated) -> None:
-        if not self._columns:
+        if self._columns is None:
             self._columns = [name for name in event.scores if name not in ("loss", "word_perplexity")]
             header = ["epoch", "step", "loss", *(["dev loss"] if "loss" in event.scores else []), *self._columns]
             self.say("  ".join(f"{HEADINGS.get(name, name):>10}" for name in [*header, "tokens/s", "minutes"]))
