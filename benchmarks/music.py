@@ -82,7 +82,11 @@ def bars_complete(handler: Any) -> bool:
     meter: Fraction | None = None
     bars = []  # (quarters it lasts, quarters it should last, whether a part of the tune begins or ends here)
     edge_before = True
-    for bar in handler.splitByMeasure():
+    try:
+        measures = handler.splitByMeasure()
+    except IndexError:  # music21's way to say that there is no bar line
+        return False
+    for bar in measures:
         for token in bar.tokens:
             if isinstance(token, abcFormat.ABCMetadata) and token.isMeter():
                 signature = token.getTimeSignatureObject()
