@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import os
@@ -272,9 +271,6 @@ training:
 """
 POEM = "the cat sat on the mat\nthe dog sat on the log\na cat and a dog sat\n\n" * 5
 
-needs_task = pytest.mark.skipif(
-    importlib.util.find_spec("seqcli.tasks.language") is None, reason="the task language-model is not there yet")
-
 
 @pytest.fixture(scope="session")
 def poem_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -302,7 +298,6 @@ def poem(poem_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 Models = pytest.mark.parametrize("model", ["words", "letters"])
 
 
-@needs_task
 @Models
 def test_shell_sample_repeats_with_its_seed(seqcli: Program, poem: Path, model: str) -> None:
     code, out, err = seqcli("sample", model, "--max-tokens", "30", "-n", "3")
@@ -315,7 +310,6 @@ def test_shell_sample_repeats_with_its_seed(seqcli: Program, poem: Path, model: 
     assert five.out.startswith(out)
 
 
-@needs_task
 @Models
 def test_shell_score_of_a_sample_is_what_the_sample_said(seqcli: Program, poem: Path, model: str) -> None:
     flags = ("--seed", "7", "-n", "4", "--temperature", "1.5", "--top-k", "6")
@@ -334,7 +328,6 @@ def test_shell_score_of_a_sample_is_what_the_sample_said(seqcli: Program, poem: 
         assert log_probs[:count] == pytest.approx(row["log_probs"], abs=1e-4)
 
 
-@needs_task
 def test_shell_score_keeps_every_line(shell: Program, seqcli: Program, poem: Path) -> None:
     text = b"the cat sat on the mat\n\nmat the on sat cat the\nzzz\n"
     code, out, err = seqcli("score", "words", stdin=text)
@@ -352,7 +345,6 @@ def test_shell_score_keeps_every_line(shell: Program, seqcli: Program, poem: Pat
     assert err.startswith("error: <stdin>:2: invalid UTF-8 at byte 1")
 
 
-@needs_task
 def test_shell_complete(seqcli: Program, poem: Path) -> None:
     code, out, err = seqcli("complete", "words", "--prompt", "the cat sat on", "-k", "2")
     rows = [line.split("\t") for line in out.splitlines()]
@@ -363,21 +355,18 @@ def test_shell_complete(seqcli: Program, poem: Path) -> None:
     assert one_line.out.count("\n") == 2
 
 
-@needs_task
 def test_shell_unknown_words_and_the_newest_model(seqcli: Program, poem: Path) -> None:
     code, out, err = seqcli("sample", "--greedy", "--max-tokens", "3", "--prompt", "7")
     assert (code, out[0]) == (0, "7")
     assert err == "using letters@1\nwarning: not in the model's vocabulary, read as <UNK>: 7\n"
 
 
-@needs_task
 def test_shell_head_is_quiet(poem: Path) -> None:
     script = f"set -o pipefail; {sys.executable} -m seqcli sample letters --seed 1 --max-tokens 100000 | head -n 1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, env=environment(), timeout=120)
     assert (done.returncode, done.stdout.count(b"\n"), done.stderr) == (141, 1, b"")
 
 
-@needs_task
 def test_shell_score_answers_each_line_before_the_next(poem: Path) -> None:
     with subprocess.Popen([sys.executable, "-m", "seqcli", "score", "words", "-q"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, env=environment()) as process:
@@ -392,7 +381,6 @@ def test_shell_score_answers_each_line_before_the_next(poem: Path) -> None:
     assert process.returncode == 0
 
 
-@needs_task
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 @pytest.mark.parametrize("verb", ["sample words --seed 1", "score words poem.txt -q", "complete words --prompt the"])
 def test_shell_stdout_on_a_full_device(poem: Path, verb: str) -> None:
