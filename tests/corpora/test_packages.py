@@ -1,5 +1,6 @@
 """Package indexes and registries: small ones made up here, on disk and on a local port."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -20,8 +21,9 @@ JOINED = b"a/X\nb/Y\n"
 
 
 def tarball(members):
+    """A gzip archive whose bytes do not depend on the time: test workers must agree on the names of their tests."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
         for name, data in members.items():
             info = tarfile.TarInfo(name)
             if isinstance(data, bytes):
