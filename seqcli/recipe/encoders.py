@@ -88,6 +88,54 @@ class BagConfig(Component):
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
 
 
+class CNNConfig(Component):
+    """Convolutions of several widths side by side, ReLU (Kim 2014); pooled by max they are its sentence model."""
+
+    kind: Literal["cnn"] = "cnn"
+    widths: list[int] = Field([3, 4, 5], min_length=1, description="positions a filter sees, each at least 1")
+    filters: int = Field(100, ge=1, description="filters of each width: the output is filters x widths")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+
+    @model_validator(mode="after")
+    def _widths_positive(self) -> CNNConfig:
+        if min(self.widths) < 1:
+            raise ValueError("widths must be at least 1")
+        return self
+
+
+class BagOfWordsConfig(Component):
+    """Which n-grams occur, and a linear classifier over them: no order beyond the n-gram (Wang and Manning 2012)."""
+
+    kind: Literal["bag-of-words"] = "bag-of-words"
+    ngrams: int = Field(2, ge=1, le=5, description="words in the longest n-gram")
+    weighting: Literal["binary", "counts", "tfidf"] = Field(
+        "binary", description="value of an n-gram: 1, how often it occurs, or that times its inverse document frequency")
+    naive_bayes: bool = Field(
+        False, description="times the log ratio of its frequency in a label and in all others (Wang and Manning 2012)")
+    normalize: bool = Field(True, description="divide the values of an example by their Euclidean norm")
+    buckets: int | None = Field(
+        None, ge=1, description="n-grams of two and more words share so many hashed rows; null gives each its own row")
+    min_count: int = Field(1, ge=1, description="fewest training examples that have an n-gram for it to get a row")
+    regularization: float = Field(
+        1.0, gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples")
+
+
+class MeanPoolConfig(Component):
+    """The mean of a sequence's scaled frames and a linear classifier over it: no order at all."""
+
+    kind: Literal["mean-pool"] = "mean-pool"
+    missing: Literal["refuse", "mask"] = Field(
+        "refuse", description="a frame's missing values (NaN): an error, or left out of the mean")
+    regularization: float = Field(
+        1.0, gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples")
+
+
+class MajorityConfig(Component):
+    """The label that is most frequent in training, whatever comes."""
+
+    kind: Literal["majority"] = "majority"
+
+
 class NGramConfig(Component):
     """Counts instead of a network: interpolated modified Kneser-Ney (Chen and Goodman 1998)."""
 

@@ -25,6 +25,13 @@ class CRFConfig(Component):
     constrained: bool = Field(True, description="rule out tag steps that the scheme forbids, in training and decoding")
 
 
+class SigmoidConfig(Component):
+    """Each label for itself, yes or no: for examples that may have several labels (task.separator)."""
+
+    kind: Literal["sigmoid"] = "sigmoid"
+    threshold: float = Field(0.5, gt=0, lt=1, description="a label is given when its probability is above this")
+
+
 class AdaptiveConfig(Component):
     """Softmax in clusters of rarer and rarer words, each smaller than the one before it (Grave et al. 2017)."""
 

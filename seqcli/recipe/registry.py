@@ -30,6 +30,8 @@ REGISTRY: dict[str, dict[str, Entry]] = {
     "task": {
         "tagging": Entry("seqcli.recipe.tasks:TaggingConfig", "seqcli.tasks.tagging:TaggingTask"),
         "language-model": Entry("seqcli.recipe.tasks:LanguageModelConfig", "seqcli.tasks.language:new_language_task"),
+        "classification": Entry(
+            "seqcli.recipe.tasks:ClassificationConfig", "seqcli.tasks.classification:new_classification_task"),
         "embedding": Entry("seqcli.recipe.tasks:EmbeddingConfig", "seqcli.tasks.embedding:EmbeddingTask"),
     },
     "tokenizer": {
@@ -57,13 +59,26 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         **_entries("encoders", "models.local", {
             "window": ("WindowConfig", "WindowEncoder"),
             "bag": ("BagConfig", "BagEncoder"),
+            "cnn": ("CNNConfig", "CNNEncoder"),
         }),
         **_entries("encoders", "models.ngram", {"ngram": ("NGramConfig", "NGramModel")}),
+        **_entries("encoders", "models.bag_of_words", {"bag-of-words": ("BagOfWordsConfig", "BagOfWords")}),
+        **_entries("encoders", "models.baselines", {
+            "mean-pool": ("MeanPoolConfig", "MeanPool"),
+            "majority": ("MajorityConfig", "Majority"),
+        }),
     },
+    "pooling": _entries("pooling", "models.pooling", {
+        "last": ("LastConfig", "LastPooling"),
+        "mean": ("MeanConfig", "MeanPooling"),
+        "max": ("MaxConfig", "MaxPooling"),
+        "attention": ("AttentionConfig", "AttentionPooling"),
+    }),
     "head": {
         **_entries("heads", "models.heads", {
             "softmax": ("SoftmaxConfig", "SoftmaxHead"),
             "crf": ("CRFConfig", "CRFHead"),
+            "sigmoid": ("SigmoidConfig", "SigmoidHead"),
         }),
         **_entries("heads", "models.language", {"adaptive": ("AdaptiveConfig", "AdaptiveHead")}),
     },

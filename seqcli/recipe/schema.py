@@ -13,17 +13,19 @@ from seqcli.recipe.text import TextConfig
 
 
 class ModelConfig(Config):
-    """The network: embedder, encoder and head; a model of counts has an encoder alone, word vectors an embedder."""
+    """The network: embedder, encoder, pooling and head; a model of counts has an encoder alone, word vectors an embedder."""
 
     embedder: Annotated[Component, Slot("embedder")] | None = Field(
         None, description="source -> a vector for each position")
     encoder: Annotated[Component, Slot("encoder")] | None = Field(
         None, description="vectors -> vectors that know their neighbours")
+    pooling: Annotated[Component, Slot("pooling")] | None = Field(
+        None, description="a vector for each position -> one for the sequence (classification)")
     head: Annotated[Component, Slot("head")] | None = Field(None, description="vectors -> labels, or the next token")
 
     def parts(self) -> tuple[str, ...]:
         """The kinds there are, in the order of the data's way."""
-        return tuple(part.kind for part in (self.embedder, self.encoder, self.head) if part is not None)
+        return tuple(part.kind for part in (self.embedder, self.encoder, self.pooling, self.head) if part is not None)
 
 
 class BatchConfig(Config):

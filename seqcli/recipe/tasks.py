@@ -40,6 +40,24 @@ class LanguageModelConfig(Component):
         "null for none")
 
 
+class ClassificationConfig(Component):
+    """One label for a whole sequence: sentiment, the language of a name, an activity; or several labels."""
+
+    kind: Literal["classification"] = "classification"
+    separator: str | None = Field(
+        None, min_length=1, description="what stands between the labels of an example that may have several (or none), "
+        "such as ','; null where each has exactly one")
+    ordinal: bool = Field(
+        False, description="the labels are grades on a scale, in the order of their numbers: mean absolute error and "
+        "quadratic kappa stand beside accuracy")
+    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
+        None, description="what an example of a label counts in the loss, such as {good: 1, bad: 2} (a label not named: "
+        "1), as if it stood there so often; balanced: each label counts the same in all")
+    baselines: list[Literal["majority", "bag-of-words", "mean-pool"]] | None = Field(
+        None, description="models the report compares with, trained in seconds on the same data; null for majority and "
+        "bag-of-words over text, majority and mean-pool over frames")
+
+
 class EmbeddingConfig(Component):
     """Word vectors from the company words keep (Mikolov et al. 2013), with negative sampling."""
 

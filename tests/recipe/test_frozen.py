@@ -4,12 +4,14 @@ from seqcli.cli.verbs import VERBS
 from seqcli.recipe.registry import REGISTRY
 
 KINDS = {
-    "task": ["tagging", "language-model", "embedding"],
+    "task": ["tagging", "language-model", "classification", "embedding"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
     "embedder": ["tokens", "frames"],
     "characters": ["cnn", "lstm"],
-    "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "ngram"],
-    "head": ["softmax", "crf", "adaptive"],
+    "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "cnn", "ngram", "bag-of-words",
+                "mean-pool", "majority"],
+    "pooling": ["last", "mean", "max", "attention"],
+    "head": ["softmax", "crf", "sigmoid", "adaptive"],
     "optimizer": ["adamw", "adam", "sgd"],
     "schedule": ["constant", "inverse-sqrt", "cosine", "linear", "plateau"],
 }
