@@ -39,6 +39,10 @@ _AHEAD = 2
 Fields = Mapping[str, Any]
 
 
+class Cut(dict[str, Any]):
+    """The fields of an example of which only the beginning was kept."""
+
+
 class Pieces(Protocol):
     """What a task makes of an example: one mapping of fields, or several where a long sequence is cut.
 
@@ -178,7 +182,7 @@ class _PartBuilder:
         line = int(example.at.rpartition(":")[2] or 0)
         count = 0
         for fields in pieces(example):
-            count += 1
+            count += 2 if isinstance(fields, Cut) else 1
             self.lines.append(line)
             for name, values in fields.items():
                 self.collectors[name].add(values)

@@ -77,6 +77,10 @@ class TokenEmbedder(nn.Module):
         x_BTD = types_UD.index_select(0, index_BT.flatten()).view(*index_BT.shape, -1)
         return self.dropout(x_BTD)
 
+    def positions(self, lengths_B: Tensor) -> Tensor:
+        """Vectors that come of so many tokens."""
+        return lengths_B
+
     def embed_types(self, inputs: Inputs) -> Tensor:
         """Vectors [U, output_dim] of the different tokens; row 0 is zero."""
         parts = []
@@ -97,15 +101,48 @@ class TokenEmbedder(nn.Module):
 
 
 class FrameEmbedder(nn.Module):
-    """A linear projection of frames of real numbers. Inputs: ``frames_BTD``."""
+    """Frames of real numbers scaled and projected, by a convolution over time where the kernel is longer than one.
+
+    The scaling is part of the model, so that frames go in as they come. Inputs: ``frames_BTD`` (NaN: missing).
+    """
+
+    mean_D: Tensor
+    deviation_D: Tensor
 
     def __init__(self, config: FramesConfig, sizes: InputSizes) -> None:
         super().__init__()
-        self.projection = nn.Linear(sizes.frame_dim, config.dim)
+        self.kernel, self.stride, self.masked = config.kernel, config.stride, config.missing == "mask"
+        self.register_buffer("mean_D", torch.zeros(sizes.frame_dim))
+        self.register_buffer("deviation_D", torch.ones(sizes.frame_dim))
+        channels = sizes.frame_dim * (2 if self.masked else 1)
+        self.projection = nn.Linear(config.kernel * channels, config.dim)
+        self.activation = torch.relu if config.activation == "relu" else None
         self.dropout = SequenceDropout(config.dropout)
         self.output_dim = config.dim
 
+    def scale_by(self, mean_D: Tensor, deviation_D: Tensor) -> None:
+        """Take over the mean and the standard deviation of each channel of the training data."""
+        self.mean_D.copy_(mean_D)
+        self.deviation_D.copy_(deviation_D)
+
+    def positions(self, lengths_B: Tensor) -> Tensor:
+        """Vectors that come of so many frames."""
+        return (lengths_B + self.stride - 1) // self.stride
+
     def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
-        """Vectors [B, T, output_dim]."""
-        x_BTD = self.projection(inputs["frames_BTD"])
-        return self.dropout(x_BTD * real_positions(lengths_B, x_BTD.size(1)).unsqueeze(-1))
+        """Vectors [B, ceil(T / stride), output_dim]."""
+        frames_BTD = inputs["frames_BTD"]
+        x_BTD = (frames_BTD - self.mean_D) / self.deviation_D
+        if self.masked:
+            missing_BTD = frames_BTD.isnan()
+            x_BTD = torch.cat([x_BTD.masked_fill(missing_BTD, 0), missing_BTD.to(x_BTD.dtype)], dim=-1)
+        x_BTD = x_BTD * real_positions(lengths_B, x_BTD.size(1)).unsqueeze(-1)
+        if self.kernel > 1 or self.stride > 1:
+            left = (self.kernel - 1) // 2
+            padded = nn.functional.pad(x_BTD, (0, 0, left, self.kernel - 1 - left))
+            x_BTD = padded.unfold(1, self.kernel, self.stride).transpose(2, 3).flatten(2)
+        x_BTD = self.projection(x_BTD)
+        if self.activation is not None:
+            x_BTD = self.activation(x_BTD)
+        real_BT = real_positions(self.positions(lengths_B), x_BTD.size(1))
+        return self.dropout(x_BTD * real_BT.unsqueeze(-1))

@@ -1,7 +1,8 @@
-"""Heads: a vector for each position -> a label for each position.
+"""Heads: a vector for each position -> a label for each position, or a vector for the sequence -> its label(s).
 
 Shapes: B sequences, T positions, D values, K labels, N real positions of the batch.
-Each head has ``loss -> (loss_sum, num_targets)``, ``decode -> label ids``, ``posteriors -> probabilities``.
+A head for positions has ``loss -> (loss_sum, num_targets)``, ``decode -> label ids``, ``posteriors -> probabilities``;
+one for sequences has ``sequence_loss`` and ``sequence_log_probs``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from seqcli.decode.viterbi import viterbi
 from seqcli.models.crf import forward_backward, log_partition, path_score
 from seqcli.models.masks import real_positions
-from seqcli.recipe.heads import CRFConfig, SoftmaxConfig
+from seqcli.recipe.heads import CRFConfig, SigmoidConfig, SoftmaxConfig
 
 FORBIDDEN = -1e4
 """Score of a step the scheme forbids: never taken, and still a number that gradients survive."""
@@ -56,6 +57,43 @@ class SoftmaxHead(nn.Module):
     def posteriors(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         """Probabilities [B, T, K]."""
         return self.output(hidden_BTD).float().softmax(-1)
+
+    def sequence_loss(self, pooled_BD: Tensor, labels_B: Tensor, weights_K: Tensor | None) -> tuple[Tensor, float]:
+        """Cross-entropy in nats, summed; with weights as if each example stood there so often, and how often in all."""
+        logits_BK = self.output(pooled_BD).float()
+        loss_B = nn.functional.cross_entropy(
+            logits_BK, labels_B, reduction="none", label_smoothing=self.label_smoothing)
+        if weights_K is None:
+            return loss_B.sum(), len(labels_B)
+        weights_B = weights_K[labels_B]
+        return (loss_B * weights_B).sum(), float(weights_B.sum())
+
+    def sequence_log_probs(self, pooled_BD: Tensor) -> Tensor:
+        """Log-probabilities [B, K]."""
+        return self.output(pooled_BD).float().log_softmax(-1)
+
+
+class SigmoidHead(nn.Module):
+    """Each label of a sequence for itself: a linear layer and binary cross-entropy."""
+
+    def __init__(self, config: SigmoidConfig, input_dim: int, space: LabelSpace) -> None:
+        super().__init__()
+        self.output = nn.Linear(input_dim, space.labels)
+
+    def sequence_loss(self, pooled_BD: Tensor, labels_BK: Tensor, weights_K: Tensor | None) -> tuple[Tensor, float]:
+        """Binary cross-entropy in nats, summed over labels and examples, and the number of examples.
+
+        A weight multiplies the loss of its label where the example has it.
+        """
+        loss_BK = nn.functional.binary_cross_entropy_with_logits(
+            self.output(pooled_BD).float(), labels_BK, reduction="none")
+        if weights_K is not None:
+            loss_BK = loss_BK * torch.where(labels_BK > 0, weights_K, 1.0)
+        return loss_BK.sum(), len(labels_BK)
+
+    def sequence_log_probs(self, pooled_BD: Tensor) -> Tensor:
+        """Log-probability of each label [B, K]."""
+        return nn.functional.logsigmoid(self.output(pooled_BD).float())
 
 
 class CRFHead(nn.Module):

@@ -1,6 +1,6 @@
-"""Encoders that the recurrent ones are argued against: a fixed window and a bag.
+"""Encoders that see a few neighbours or no order: a fixed window, convolutions, a bag.
 
-Shapes: B sequences, T positions, D input, W positions a window.
+Shapes: B sequences, T positions, D input, F filters, W positions a window.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seqcli.models.dropout import SequenceDropout
 from seqcli.models.masks import real_positions
-from seqcli.recipe.encoders import BagConfig, WindowConfig
+from seqcli.recipe.encoders import BagConfig, CNNConfig, WindowConfig
 
 
 class WindowEncoder(nn.Module):
@@ -43,6 +43,29 @@ class WindowEncoder(nn.Module):
         seen = torch.cat([before, x_BTD], dim=1)
         window = torch.cat([seen[:, offset : offset + length] for offset in range(self.left + 1)], dim=-1)
         return self.dropout(torch.relu(self.dense(window))), [seen[:, length:]]
+
+
+class CNNEncoder(nn.Module):
+    """Filters over windows of several widths, ReLU (Kim 2014, eq. 2); beyond a sequence's ends stand zeros."""
+
+    def __init__(self, config: CNNConfig, input_dim: int) -> None:
+        super().__init__()
+        self.widths = config.widths
+        self.filters = nn.ModuleList(nn.Linear(width * input_dim, config.filters) for width in config.widths)
+        self.dropout = SequenceDropout(config.dropout)
+        self.output_dim = config.filters * len(config.widths)
+
+    def forward(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Vectors [B, T, output_dim]; a window of width W begins (W - 1) // 2 positions to the left."""
+        x_BTD = x_BTD * real_positions(lengths_B, x_BTD.size(1)).unsqueeze(-1)
+        parts = []
+        for width, filters in zip(self.widths, self.filters, strict=True):
+            left = (width - 1) // 2
+            padded = nn.functional.pad(x_BTD, (0, 0, left, width - 1 - left))
+            # windows as a view: one matrix product over all of them is faster on a CPU than conv1d
+            window = padded.unfold(1, width, 1).transpose(2, 3).flatten(2)
+            parts.append(torch.relu(filters(window)))
+        return self.dropout(torch.cat(parts, dim=-1))
 
 
 class BagEncoder(nn.Module):

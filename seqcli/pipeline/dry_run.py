@@ -31,7 +31,7 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     task.fit(splits["train"])
     summary = task.summary()
     found: dict[str, Any] = {
-        "splits": {name: {"examples": len(split), "tokens": int(split.fields["token"].lengths.sum())}
+        "splits": {name: {"examples": len(split), "tokens": int(task.data(split).lengths.sum())}
                    for name, split in splits.items()},
         "summary": summary,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,11 @@ from seqcli.batching.arrays import Split
 from seqcli.decode.sampling import check_numbers
 from seqcli.errors import usage_error
 from seqcli.files import sha256_file
-from seqcli.metrics.schemes import spans
+from seqcli.metrics.paired import compare_right
 from seqcli.metrics.score import Score
-from seqcli.metrics.spans import span_errors
+from seqcli.pipeline.errors_of import COLUMNS, errors_of
 from seqcli.pipeline.load import load_run
-from seqcli.pipeline.measure import POSITIONS, measure, unseen_labels
+from seqcli.pipeline.measure import measure, unseen_labels
 from seqcli.pipeline.prepare import Progress, open_splits
 from seqcli.recipe.data import DataConfig
 from seqcli.store.runs import Run
@@ -27,9 +27,13 @@ from seqcli.training.precision import choose_device
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model measured: what ran, on what, the scores and (for tagging) one row an error.
+    """A model measured: what ran, on what, the scores and, where they were asked for, one row an error.
 
-    ``floor``: what is compared with, ``{"model": name, "score": its score as JSON}``, or None.
+    Attributes:
+        accuracy: of a tagger whose score is span F1.
+        compared: what stands beside it, each ``{"model": name, "score": its score as JSON}``, and for classifiers
+            ``paired``, the two compared example by example.
+        error_columns: what the columns of ``errors`` hold.
     """
 
     run: str
@@ -39,10 +43,8 @@ class Evaluation:
     accuracy: Score | None
     notices: list[str]
     errors: list[tuple[str, ...]]
-    floor: dict[str, Any] | None = None
-
-
-ERROR_COLUMNS = ("place", "kind", "gold", "predicted", "gold_text", "predicted_text", "sentence")
+    compared: list[dict[str, Any]]
+    error_columns: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -55,9 +57,9 @@ def evaluate(
     Args:
         data: files in the format of the model's data; None measures ``split`` of the data it was trained with.
         data_format: format of the files, where it is another.
-        with_errors: also list every error (of a tagger).
-        against: a model that is measured on the same data, to compare with; a language model that is measured on a
-            split of its own has the n-gram floor of its report.
+        with_errors: also list every error (of a tagger or a classifier).
+        against: a model that is measured on the same data, to compare with; without one, a model that is measured on a
+            split of its own has the baselines of its report beside it.
 
     Raises:
         UserError: bad data (65), a damaged model (65), files that cannot be read (74), an option that the task does
@@ -66,13 +68,13 @@ def evaluate(
     where = choose_device(device)
     task, model = load_run(run)
     kind = task.recipe.task.kind
-    if kind not in ("tagging", "language-model"):
+    if kind == "embedding":
         raise usage_error(f"{run} is a model for {kind}, which has no score on a split",
-                          hint="A file of analogy questions measures word vectors." if kind == "embedding" else None)
-    if with_errors and kind != "tagging":
-        raise usage_error(f"errors can be listed for a tagger; {run} is a model for {kind}")
-    if against is not None and kind != "language-model":
-        raise usage_error(f"language models can be compared so; {run} is a model for {kind}")
+                          hint="A file of analogy questions measures word vectors.")
+    if with_errors and kind not in COLUMNS:
+        raise usage_error(f"errors can be listed for taggers and classifiers; {run} is a model for {kind}")
+    if against is not None and kind == "tagging":
+        raise usage_error(f"language models and classifiers can be compared so; {run} is a model for {kind}")
     if isinstance(model, nn.Module):
         model.to(where)
     encoded = _open(task, data, split, data_format, progress)
@@ -81,19 +83,43 @@ def evaluate(
     score = scorer.score()
     if kind == "language-model":
         check_numbers(np.array([-score.counts["nats"]]))
-    errors = list(tagging_errors(task, model, batches, where)) if with_errors else []
+    errors = list(errors_of(task, model, batches, where)) if with_errors else []
     accuracy = scorer.accuracy.score() if getattr(scorer, "spans", None) is not None else None  # type: ignore[attr-defined]
     notices = _notices(task, batches)
-    floor = None
-    if against is not None:
-        floor = _compared(task, against, encoded, where, notices)
-    elif data is None and split in (stored := run.report().get("floor", {})):
-        floor = {"model": stored["model"], "score": stored[split]}
+    compared: list[dict[str, Any]] = []
+    if against is not None and kind == "language-model":
+        compared = [_beside(task, against, encoded, where, notices)]
+    elif against is not None:
+        def opened(other: Any) -> Split:
+            return _open(task, data, split, data_format, progress, other)
+
+        compared = [_paired(scorer, against, opened, where)]
+    elif data is None:
+        compared = [_stored(entry, split) for entry in run.report().get("baselines", []) if split in entry]
     return Evaluation(str(run), ", ".join(data) if data else split, score, scorer.scores(), accuracy, notices,
-                      errors, floor)
+                      errors, compared, COLUMNS.get(kind, ()))
 
 
-def _compared(task: Any, against: Run, encoded: Split, where: torch.device, notices: list[str]) -> dict[str, Any]:
+def _stored(entry: dict[str, Any], split: str) -> dict[str, Any]:
+    """A baseline of a report as something compared."""
+    score = dict(entry[split])
+    paired = score.pop("paired", None)
+    return {"model": entry["model"], "score": score, **({"paired": paired} if paired else {})}
+
+
+def _paired(scorer: Any, against: Run, opened: Callable[[Any], Split], where: torch.device) -> dict[str, Any]:
+    """The score of another classifier on the same examples, and the two compared example by example."""
+    other, model = load_run(against)
+    if (other_kind := other.recipe.task.kind) != "classification":
+        raise usage_error(f"{against} is a model for {other_kind}, not a classifier to compare with")
+    if isinstance(model, nn.Module):
+        model.to(where)
+    theirs: Any = measure(other, model, other.data(opened(other)), where)
+    return {"model": str(against), "score": theirs.score().as_json(),
+            "paired": compare_right(scorer.right, theirs.right)}
+
+
+def _beside(task: Any, against: Run, encoded: Split, where: torch.device, notices: list[str]) -> dict[str, Any]:
     """The score of another language model on the same encoded data."""
     other, model = load_run(against)
     if (other_kind := other.recipe.task.kind) != "language-model":
@@ -126,45 +152,16 @@ def _notices(task: Any, batches: Any) -> list[str]:
     return notices
 
 
-def _open(task: Any, data: list[str] | None, split: str, data_format: str | None, progress: Progress | None) -> Split:
+def _open(task: Any, data: list[str] | None, split: str, data_format: str | None, progress: Progress | None,
+          reader: Any = None) -> Split:
+    """The data of a task; ``reader``: another task that encodes it instead."""
     recipe = task.recipe
     if data is not None:
         changed: DataConfig = recipe.data.model_copy(update={
             split: data, "dev_share": None, **({"format": data_format} if data_format else {})})
         recipe = recipe.model_copy(update={"data": changed})
-    splits = open_splits(recipe, task, (split,), progress)
+    splits = open_splits(recipe, reader or task, (split,), progress)
     if split not in splits:
         raise usage_error(f"the data that the model was trained with has no {split} split",
                           hint="Give a file, or another --split.")
     return splits[split]
-
-
-def tagging_errors(task: Any, model: nn.Module, data: Any, device: torch.device) -> Iterator[tuple[str, ...]]:
-    """Rows of `ERROR_COLUMNS` in the order of the data: each wrong span by kind, or each wrong tag."""
-    model.eval()
-    rows_of: dict[int, list[str]] = {}
-    with torch.inference_mode():
-        for rows in data.measuring_order(POSITIONS):
-            batch = data.batch(rows).to(device)
-            hidden_BTD = model(batch.inputs, batch.lengths_B)
-            found = model.head.decode(hidden_BTD, batch.lengths_B).tolist()  # type: ignore[operator, union-attr]
-            for row, length, labels in zip(rows.tolist(), batch.lengths_B.tolist(), found, strict=True):
-                rows_of[row] = task.written(labels[:length])
-    for row in sorted(rows_of):
-        tokens = [data.tokens.tokens.symbols[token] for token in data.tokens.tokens.sequence(row)]
-        yield from _rows(task.scheme, data.split.place(row), tokens, data.gold_tags(row), rows_of[row])
-
-
-def _rows(
-    scheme: str | None, place: str, tokens: list[str], gold: list[str], found: list[str]
-) -> Iterator[tuple[str, ...]]:
-    sentence = " ".join(tokens)
-    if scheme is None:
-        for token, right, wrong in zip(tokens, gold, found, strict=True):
-            if right != wrong:
-                yield place, "tag", right, wrong, token, token, sentence
-        return
-    for error in span_errors(spans(gold, scheme), spans(found, scheme)):
-        sides = [("", "") if span is None else (span.label, " ".join(tokens[span.start : span.end]))
-                 for span in (error.gold, error.predicted)]
-        yield place, error.kind, sides[0][0], sides[1][0], sides[0][1], sides[1][1], sentence

@@ -39,7 +39,7 @@ def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_st
         files = task.save(run.path)
         atomic_write_text(run.environment_path, json.dumps(
             environment(torch.device("cpu"), "fp32", recipe.training.seed), indent=2) + "\n")
-        counts = {name: {"examples": len(split), "tokens": int(split.fields["token"].lengths.sum())}
+        counts = {name: {"examples": len(split), "tokens": int(data[name].lengths.sum())}
                   for name, split in splits.items()}
         yield Prepared(recipe, str(run), str(run.path), counts, task.summary(), 0, "cpu", "fp32", 0, 0)
 
@@ -57,17 +57,14 @@ def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_st
         save_weights(run.weights_path, weights)
         minutes = (time.monotonic() - began) / 60
         model = task.model_of(weights)
-        scores: dict[str, Any] = {
-            name: score.as_json() for name in ("dev", "test")
-            if name in data and (score := _measured(task, model, data[name])) is not None}
+        measured = {name: measure(task, model, data[name], torch.device("cpu"))
+                    for name in ("dev", "test") if name in data and hasattr(task, "scorer")}
+        scores = {name: scorer.score().as_json() for name, scorer in measured.items()}
+        baselines = task.baselines(data, measured)
         report = write_report(run, recipe, task, scores, minutes=minutes, files=files, more={
-            "parameters": sum(weight.numel() for weight in weights.values()), "device": "cpu", "precision": "fp32"})
+            "parameters": sum(weight.numel() for weight in weights.values()), "device": "cpu", "precision": "fp32",
+            **({"baselines": baselines} if baselines else {})})
     except (UserError, KeyboardInterrupt):
         discard(run)
         raise
     yield Finished(str(run), str(run.path), report)
-
-
-def _measured(task: Any, model: Any, data: Any) -> Any:
-    """The score on a split; None for a task that has no score of its own."""
-    return measure(task, model, data, torch.device("cpu")).score() if hasattr(task, "scorer") else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +13,7 @@ from seqcli.engines.tagging import TaggingEngine
 from seqcli.metrics.schemes import spans
 from seqcli.pipeline.load import load_run
 from seqcli.store.runs import Run
-from seqcli.text.tokenizers import build_tokenizer
-
-_BETWEEN_TOKENS = re.compile("[ \t]+")
+from seqcli.text.tokenizers import build_tokenizer, split_tokens
 
 
 class Tagged(NamedTuple):
@@ -45,11 +42,6 @@ class Predictor:
         sentences = [self.tokenize(line) for line in lines]
         found = self.engine.tag(sentences, scores=scores)
         return [Tagged(tokens, tags, chance) for tokens, (tags, chance) in zip(sentences, found, strict=True)]
-
-
-def split_tokens(line: str) -> list[str]:
-    """The tokens of a line that comes in tokens: what stands between spaces and tabs, and nowhere else."""
-    return [token for token in _BETWEEN_TOKENS.split(line) if token]
 
 
 def format_conll(tagged: Tagged, scheme: str | None) -> str:

@@ -127,6 +127,8 @@ def _key(task: Task, fingerprint: str, files: list[str]) -> str:
         parts.append(recipe.text.tokenizer.model_dump(mode="json"))
     if getattr(task.pieces(), "lowercase", False):
         parts.append("lowercase")
+    if (missing := getattr(task.pieces(), "missing", None)) is not None:
+        parts.append(missing)
     if (model := getattr(task, "tokenizer_model", None)) is not None:
         parts.append(sha256_file(model))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +48,8 @@ SAVE_MINUTES = 10.0
 LARGE_STATE = 256.0
 """A carried cell state beyond this has been seen to come before a divergence."""
 
-LOWER_IS_BETTER = frozenset({"loss", "perplexity", "word_perplexity", "bits_per_character"})
+LOWER_IS_BETTER = frozenset({"loss", "perplexity", "word_perplexity", "bits_per_character", "brier",
+                             "calibration_error", "mean_absolute_error"})
 
 
 class Interrupted(UserError):
@@ -350,16 +350,15 @@ class _Session:
         weights = yield from self._best_weights()
         save_weights(run.weights_path, weights)
         self.model.load_state_dict(weights)
-        scores: dict[str, Any] = {}
-        for name in ("dev", "test"):
-            if name in self.data:
-                scores[name] = measure(self.task, self.model, self.data[name], self.device).score().as_json()
-        floor = getattr(self.task, "floor", lambda data: None)(self.data)
+        measured = {name: measure(self.task, self.model, self.data[name], self.device)
+                    for name in ("dev", "test") if name in self.data}
+        scores = {name: scorer.score().as_json() for name, scorer in measured.items()}
+        baselines = self.task.baselines(self.data, measured)
         report = write_report(run, self.recipe, self.task, scores, minutes=minutes, files=self.files, more={
             "best_step": self.progress.best_step, "steps": self.trainer.step,
             "evaluations": self.progress.evaluations, "parameters": count_parameters(self.model),
             "device": self.device.type, "precision": self.trainer.precision,
-            **({"floor": floor} if floor else {}),
+            **({"baselines": baselines} if baselines else {}),
         })
         shutil.rmtree(run.checkpoints, ignore_errors=True)
         yield Finished(str(run), str(run.path), report)

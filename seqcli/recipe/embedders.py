@@ -62,7 +62,7 @@ class TokensConfig(Component):
 
 
 class FramesConfig(Component):
-    """Frames of real numbers, scaled and projected, by a convolution over time if one is asked for (no text anywhere)."""
+    """Frames of real numbers, scaled and projected (by a convolution over time if the kernel is long); no text."""
 
     kind: Literal["frames"] = "frames"
     dim: int = Field(64, ge=1, description="size of a projected frame")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -92,15 +92,9 @@ class CNNConfig(Component):
     """Convolutions of several widths side by side, ReLU (Kim 2014); pooled by max they are its sentence model."""
 
     kind: Literal["cnn"] = "cnn"
-    widths: list[int] = Field([3, 4, 5], min_length=1, description="positions a filter sees, each at least 1")
+    widths: list[Annotated[int, Field(ge=1)]] = Field([3, 4, 5], min_length=1, description="positions a filter sees")
     filters: int = Field(100, ge=1, description="filters of each width: the output is filters x widths")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
-
-    @model_validator(mode="after")
-    def _widths_positive(self) -> CNNConfig:
-        if min(self.widths) < 1:
-            raise ValueError("widths must be at least 1")
-        return self
 
 
 class BagOfWordsConfig(Component):
@@ -109,7 +103,7 @@ class BagOfWordsConfig(Component):
     kind: Literal["bag-of-words"] = "bag-of-words"
     ngrams: int = Field(2, ge=1, le=5, description="words in the longest n-gram")
     weighting: Literal["binary", "counts", "tfidf"] = Field(
-        "binary", description="value of an n-gram: 1, how often it occurs, or that times its inverse document frequency")
+        "binary", description="value of an n-gram: 1, its count, or that times its inverse document frequency")
     naive_bayes: bool = Field(
         False, description="times the log ratio of its frequency in a label and in all others (Wang and Manning 2012)")
     normalize: bool = Field(True, description="divide the values of an example by their Euclidean norm")

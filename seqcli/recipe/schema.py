@@ -13,7 +13,7 @@ from seqcli.recipe.text import TextConfig
 
 
 class ModelConfig(Config):
-    """The network: embedder, encoder, pooling and head; a model of counts has an encoder alone, word vectors an embedder."""
+    """The network: embedder, encoder, pooling and head; of some models there is the encoder or embedder alone."""
 
     embedder: Annotated[Component, Slot("embedder")] | None = Field(
         None, description="source -> a vector for each position")

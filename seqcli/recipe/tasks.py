@@ -51,7 +51,7 @@ class ClassificationConfig(Component):
         False, description="the labels are grades on a scale, in the order of their numbers: mean absolute error and "
         "quadratic kappa stand beside accuracy")
     class_weights: Literal["balanced"] | dict[str, float] | None = Field(
-        None, description="what an example of a label counts in the loss, such as {good: 1, bad: 2} (a label not named: "
+        None, description="what an example of a label counts in the loss, such as {good: 1, bad: 2} (a label not named "
         "1), as if it stood there so often; balanced: each label counts the same in all")
     baselines: list[Literal["majority", "bag-of-words", "mean-pool"]] | None = Field(
         None, description="models the report compares with, trained in seconds on the same data; null for majority and "

@@ -117,14 +117,17 @@ class Task(Protocol):
     def data(self, split: Split) -> Data:
         """A split as batches."""
 
-    def loss(self, model: nn.Module, batch: Batch, carried: Carried | None = None) -> tuple[Tensor, int]:
-        """``(loss summed over the targets in nats, number of targets)``.
+    def loss(self, model: nn.Module, batch: Batch, carried: Carried | None = None) -> tuple[Tensor, float]:
+        """``(loss summed over the targets in nats, number of targets)``; of weighted targets the sum of the weights.
 
         ``carried``: what the model remembers from the batch before, for tasks whose batches go on from each other.
         """
 
     def scorer(self, data: Data) -> Scorer:
         """A fresh scorer for a split."""
+
+    def baselines(self, data: dict[str, Any], measured: dict[str, Any]) -> list[dict[str, Any]]:
+        """What a report compares with, ready for JSON: ``model`` and the score of each split in ``measured``."""
 
     def describe(self, data: Data, rows: Sequence[int]) -> list[str]:
         """Encoded examples turned back into readable lines, as a check of the encoding."""

@@ -128,6 +128,10 @@ class EmbeddingTask:
         """A split as sentences."""
         return EmbeddingData(self, split)
 
+    def baselines(self, data: Mapping[str, Any], measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """None."""
+        return []
+
     def describe(self, data: EmbeddingData, rows: Sequence[int]) -> list[str]:
         """Sentences as the trainer sees them."""
         return [" ".join(data.words(data.tokens.sequence(row))) for row in rows]

@@ -141,6 +141,10 @@ class _LanguageTask:
             scorer.characters += int(characters)
         return scorer
 
+    def baselines(self, data: dict[str, Any], measured: dict[str, Any]) -> list[dict[str, Any]]:
+        """None."""
+        return []
+
     def describe(self, data: Data, rows: Any) -> list[str]:
         """The tokens of a few examples of a batch, unknown ones as <UNK>."""
         batch = data.batch(np.asarray(rows))
@@ -229,23 +233,22 @@ class LanguageTask(_LanguageTask):
         """Loss, perplexity, bits a character."""
         return LanguageScorer(self, data)
 
-    def floor(self, data: dict[str, Any]) -> dict[str, Any] | None:
+    def baselines(self, data: dict[str, Any], measured: dict[str, Any]) -> list[dict[str, Any]]:
         """Scores of an n-gram model of the same tokens on the splits that are measured, ready for JSON.
 
-        None where the recipe asks for none, or the training text is too long to be counted in memory.
+        No model where the recipe asks for none, or the training text is too long to be counted in memory.
         """
         if self.config.floor is None or len(data["train"].ids) > MOST_COUNTED:
-            return None
+            return []
         counts = NGramConfig(order=self.config.floor, prune=[])
         model = fit_ngram(counts, data["train"], len(self.vocabulary), self.eos, self.unk)
         found: dict[str, Any] = {"model": f"{self.config.floor}-gram, interpolated modified Kneser-Ney"}
-        for name in ("dev", "test"):
-            if name in data:
-                scorer = NGramScorer(self.new_scorer(data[name]), data[name], self.eos, self.unk)
-                for rows in data[name].measuring_order(2**16):
-                    scorer.add(model, data[name].batch(rows))
-                found[name] = scorer.score().as_json()
-        return found
+        for name in measured:
+            scorer = NGramScorer(self.new_scorer(data[name]), data[name], self.eos, self.unk)
+            for rows in data[name].measuring_order(2**16):
+                scorer.add(model, data[name].batch(rows))
+            found[name] = scorer.score().as_json()
+        return [found]
 
 
 class LanguageScorer:

@@ -130,6 +130,10 @@ class TaggingTask:
         """Span F1 where the recipe names a scheme, else accuracy."""
         return TaggingScorer(self, data)
 
+    def baselines(self, data: dict[str, Any], measured: dict[str, Any]) -> list[dict[str, Any]]:
+        """None."""
+        return []
+
     def describe(self, data: TaggingData, rows: Sequence[int]) -> list[str]:
         """``token/tag`` lines, an unknown word as ``<UNK>``."""
         words = self.encoder.features.words

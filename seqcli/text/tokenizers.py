@@ -35,6 +35,14 @@ class Tokenizer(Protocol):
     def offsets(self, text: str) -> list[tuple[int, int]]: ...  # noqa: D102
 
 
+_BETWEEN_TOKENS = re.compile("[ \t]+")
+
+
+def split_tokens(line: str) -> list[str]:
+    """The tokens of a line that comes in tokens: what stands between spaces and tabs, and nowhere else."""
+    return [token for token in _BETWEEN_TOKENS.split(line) if token]
+
+
 class Whitespace:
     """Tokens are what white space separates: for text that is tokenized already. Runs of white space are lost."""
 

@@ -30,7 +30,7 @@ class Part:
     """What a thread made of its rows: sums over its targets."""
 
     loss: float
-    targets: int
+    targets: float
     positions: int
     gradients: tuple[Tensor | None, ...]
     carried: Carried
@@ -53,7 +53,7 @@ class Gradients:
         if self.parts > 1:
             self._pool = ThreadPoolExecutor(self.parts, initializer=torch.set_num_threads, initargs=(1,))
 
-    def add(self, rows: NDArray[np.int64], carried: Carried, *, step: int) -> tuple[float, int, int, Carried]:
+    def add(self, rows: NDArray[np.int64], carried: Carried, *, step: int) -> tuple[float, float, int, Carried]:
         """Add the gradient of the summed loss to the parameters' ``grad``.
 
         Args:

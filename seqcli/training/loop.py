@@ -38,7 +38,7 @@ class StepEvent:
     batch: int
     batches: int
     loss: float
-    targets: int
+    targets: float
     positions: int
     gradient_norm: float
     learning_rate: float
@@ -98,7 +98,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         end = min(self.batch + self.config.accumulate, len(self._order))
         chosen = [self._order[number] for number in range(self.batch, end)]
-        loss_sum, targets, positions = 0.0, 0, 0
+        loss_sum, targets, positions = 0.0, 0.0, 0
         for number, rows in enumerate(chosen, self.batch):
             loss, count, seen, self.carried = self.gradients.add(
                 rows, self.carried, step=self.epoch * len(self._order) + number)
@@ -113,7 +113,7 @@ class Trainer:
         self.batch += len(chosen)
         self._update_average()
         event = StepEvent(
-            self.step, self.epoch, self.batch, len(self._order), loss_sum / max(1, targets), targets, positions, norm,
+            self.step, self.epoch, self.batch, len(self._order), loss_sum / (targets or 1), targets, positions, norm,
             self.optimizer.param_groups[0]["lr"], time.perf_counter() - began,
         )
         if event.epoch_done:
@@ -121,13 +121,13 @@ class Trainer:
             self._order = self._epoch_order()
         return event
 
-    def _clip(self, targets: int) -> float:
+    def _clip(self, targets: float) -> float:
         """Divide the summed gradients by the targets, clip, and return the norm before clipping."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))) / max(1, targets)
+        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))) / (targets or 1)
         norm = float(total)
         limit = self.config.clip_norm
-        scale = 1.0 / max(1, targets)
+        scale = 1.0 / (targets or 1)
         if limit is not None and norm > limit:
             scale *= limit / norm
         torch._foreach_mul_(gradients, scale)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_corpus import SENTENCES, tiny_recipe
 
-from seqcli.engines import tagging
+from seqcli.engines import token_table
 from seqcli.engines.tagging import TaggingEngine
 from seqcli.pipeline.prepare import open_splits
 from seqcli.tasks.build import new_task
@@ -45,7 +45,7 @@ def test_memory_that_starts_anew_changes_nothing(made, monkeypatch, head):
     sentences = random_sentences(120)
     expected = TaggingEngine(task, model, CPU).tag(sentences, scores=True)
     assert len({tag for tags, _ in expected for tag in tags}) > 2
-    monkeypatch.setattr(tagging, "MAX_REMEMBERED", 20)
+    monkeypatch.setattr(token_table, "MAX_REMEMBERED", 20)
     monkeypatch.setattr(tagging, "POSITIONS", 30)
     engine = TaggingEngine(task, model, CPU)
     for start in range(0, 120, 10):
@@ -53,7 +53,7 @@ def test_memory_that_starts_anew_changes_nothing(made, monkeypatch, head):
                 engine.tag(sentences[start : start + 10], scores=True), expected[start : start + 10], strict=True):
             assert tags == right
             assert scores == pytest.approx(chances, abs=1e-5)
-        assert len(engine._rows) <= 20 + 30
+        assert len(engine._table._rows) <= 20 + 30
 
 
 def test_a_growing_memory_keeps_what_it_knows(made):
@@ -61,7 +61,7 @@ def test_a_growing_memory_keeps_what_it_knows(made):
     engine = TaggingEngine(task, model, CPU)
     first = engine.tag(WORDS)
     engine.tag([[f"new{number}" for number in range(900)], [f"newer{number}" for number in range(900)]])
-    assert len(engine._vectors) >= 1800
+    assert len(engine._table._vectors) >= 1800
     assert engine.tag(WORDS) == first
 
 

@@ -114,7 +114,7 @@ def test_components(seqcli):
     assert seqcli("components", "encoder", "lsmt") == ("", "error: unknown encoder 'lsmt'. Did you mean 'lstm'?\n", 2)
     assert seqcli("components", "encodr") == ("", "error: unknown slot 'encodr'. Did you mean 'encoder'?\n", 2)
     assert [one["kind"] for one in json.loads(seqcli("components", "head", "--json")[0])] == [
-        "softmax", "crf", "adaptive"]
+        "softmax", "crf", "sigmoid", "adaptive"]
     headings = [line.split(":")[0] for line in seqcli("components")[0].splitlines() if line and line[0] != " "]
     assert "encoder transformer" in headings
     assert "schedule plateau" in headings
