@@ -1,0 +1,259 @@
+"""Scores of a classifier that gives each label a probability: right and wrong, and how far its numbers can be trusted.
+
+K: labels, N: examples of a batch. What is kept are counts and sums, so memory does not grow with the examples.
+Plain numpy: scikit-learn, whose numbers these are (the tests compare them), takes over a second to load.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from seqcli.metrics.classification import LabelCounts
+from seqcli.metrics.score import Score, f_measure, percent, signature
+
+BINS = 15
+"""Bins of the calibration error, as in Guo et al. 2017, section 4."""
+UNKNOWN = "<unknown>"
+"""What a gold label that the model does not know is called in the table where the caller does not name it."""
+
+
+class ClassScorer:
+    """One label an example: accuracy, macro F1, loss, Brier score, calibration error; for grades also how far off.
+
+    - Macro F1 is the plain mean over every label that is gold or predicted somewhere.
+    - Loss is the mean of -ln p(gold) in nats, p at least 2.2e-16 (as scikit-learn does).
+    - Brier (1950): the mean over the examples of the sum over ALL labels of (p - y)^2, from 0 to 2. With two labels
+      that is twice scikit-learn's ``brier_score_loss(scale_by_half=True)``.
+    - Calibration error: 15 bins of equal width over the probability of the predicted label; the mean over the
+      examples of |accuracy - mean confidence| of their bin, in percent (Guo et al. 2017, equation 3).
+    - Grades (``ordinal``) are the labels' numbers where all are numbers, else their positions: the mean absolute
+      error, and Cohen's kappa with the weights (grade - grade)^2 (Cohen 1968), nan where it is undefined.
+
+    A gold label that the model does not know is always wrong. With one the loss is nan (its probability is nobody's);
+    in the Brier score it had the probability 0.
+    """
+
+    def __init__(self, labels: Sequence[str], *, ordinal: bool = False) -> None:
+        self.labels = list(labels)
+        self.ordinal = ordinal
+        size = len(self.labels)
+        self.confusion = np.zeros((size, size), dtype=np.int64)
+        """[gold, predicted] -> how often."""
+        self.unknown: dict[str, np.ndarray] = {}
+        """Gold label that the model does not know -> how often each label was predicted for it [K]."""
+        self.loss_sum = 0.0
+        self.brier_sum = 0.0
+        self.bins = np.zeros((3, BINS))
+        """Examples, right ones and the sum of confidences of each calibration bin."""
+
+    def add(self, gold: np.ndarray, probs: np.ndarray, unknown: Sequence[str] | None = None) -> None:
+        """Count a batch.
+
+        Args:
+            gold: int [N], the number of each example's label; -1 for a label that the model does not know.
+            probs: float [N, K], one distribution over the labels a row. The first of equal ones is the prediction.
+            unknown: the names of the labels behind the -1, in their order.
+
+        Raises:
+            ValueError: shapes that do not fit.
+        """
+        gold, probs = np.asarray(gold), np.asarray(probs, dtype=np.float64)
+        size = len(self.labels)
+        if gold.ndim != 1 or probs.shape != (len(gold), size):
+            raise ValueError(f"gold {gold.shape} and probs {probs.shape} for {size} labels")
+        if not len(gold):
+            return
+        predicted = probs.argmax(axis=1)
+        known = gold >= 0
+        pairs = np.bincount(gold[known] * size + predicted[known], minlength=size * size)
+        self.confusion += pairs.reshape(size, size)
+        self._add_unknown(predicted[~known], unknown)
+        of_gold = probs[np.flatnonzero(known), gold[known]]
+        self.loss_sum += float(-np.log(np.clip(of_gold, np.finfo(np.float64).eps, None)).sum())
+        # sum (p - y)^2 = sum p^2 - 2 p(gold) + 1; an unknown label has p(gold) = 0
+        self.brier_sum += float((probs**2).sum() - 2 * of_gold.sum() + len(gold))
+        confidence = probs.max(axis=1)
+        places = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence)
+        for row, weights in enumerate((None, (predicted == gold).astype(float), confidence)):
+            self.bins[row] += np.bincount(places, weights, minlength=BINS)
+
+    def _add_unknown(self, predicted: np.ndarray, names: Sequence[str] | None) -> None:
+        if names is None:
+            names = [UNKNOWN] * len(predicted)
+        if len(names) != len(predicted):
+            raise ValueError(f"{len(names)} names for {len(predicted)} unknown labels")
+        for name, label in zip(names, predicted, strict=True):
+            self.unknown.setdefault(name, np.zeros(len(self.labels), dtype=np.int64))[label] += 1
+
+    @property
+    def total(self) -> int:
+        """How many examples were added."""
+        return int(self.bins[0].sum())
+
+    @property
+    def correct(self) -> int:
+        """How many of them are right."""
+        return int(np.trace(self.confusion))
+
+    def scores(self) -> dict[str, float]:
+        """Each score by its name. Shares are percentages, loss is in nats an example; nan where there is nothing."""
+        total = self.total
+        per_label = self.per_label().values()
+        count, right, confidence = self.bins
+        found = {
+            "accuracy": percent(self.correct, total),
+            "macro_f1": sum(one.f1 for one in per_label) / len(per_label) if per_label else 0.0,
+            "loss": self.loss_sum / total if total and not self.unknown else math.nan,
+            "brier": self.brier_sum / total if total else math.nan,
+            "calibration_error": percent(float(np.abs(right - confidence).sum()), float(count.sum())),
+        }
+        if self.ordinal:
+            found["mean_absolute_error"], found["kappa"] = self._grades()
+        return found
+
+    def per_label(self) -> dict[str, LabelCounts]:
+        """Precision, recall and F1 of each label that is gold or predicted somewhere."""
+        predicted = self.confusion.sum(axis=0) + sum(self.unknown.values(), np.zeros(len(self.labels), dtype=np.int64))
+        rows = [(name, int(self.confusion[row, row]), int(self.confusion[row].sum()), int(predicted[row]))
+                for row, name in enumerate(self.labels)]
+        rows += [(name, 0, int(counts.sum()), 0) for name, counts in self.unknown.items()]
+        return {name: label_counts(*numbers) for name, *numbers in rows if numbers[1] or numbers[2]}
+
+    def score(self) -> Score:
+        """The accuracy in percent; its counts hold all there is: every score, label table, confusion, calibration."""
+        table = {name: dict(zip(self.labels, row.tolist(), strict=True))
+                 for name, row in (*zip(self.labels, self.confusion, strict=True), *self.unknown.items())}
+        confusion = {gold: {label: count for label, count in row.items() if count} for gold, row in table.items()}
+        counts: dict[str, Any] = {
+            "correct": self.correct, "total": self.total, "scores": self.scores(),
+            "labels": {name: asdict(one) for name, one in self.per_label().items()},
+            "confusion": {gold: row for gold, row in confusion.items() if row},
+            "calibration": self.calibration(), "unknown_labels": {name: int(row.sum())
+                                                                  for name, row in self.unknown.items()},
+        }
+        choices = {"brier": "sum-over-labels", "calibration": f"{BINS}-bins"}
+        choices |= {"kappa": "quadratic"} if self.ordinal else {}
+        return Score("accuracy", percent(self.correct, self.total), signature("accuracy", unit="example", **choices),
+                     counts)
+
+    def calibration(self) -> list[dict[str, float]]:
+        """The bins that are not empty: bounds (low, high], examples, accuracy and mean confidence in percent."""
+        return [
+            {"low": place / BINS, "high": (place + 1) / BINS, "count": int(count), "correct": int(right),
+             "accuracy": percent(right, count), "confidence": percent(confidence, count)}
+            for place, (count, right, confidence) in enumerate(self.bins.T.tolist()) if count
+        ]
+
+    def _grades(self) -> tuple[float, float]:
+        """Mean absolute error and quadratic kappa; nan where a gold label has no grade."""
+        grades = grades_of([*self.labels, *self.unknown])
+        if grades is None and self.unknown:
+            return math.nan, math.nan
+        of_gold = np.arange(len(self.labels), dtype=float) if grades is None else np.array(grades)
+        of_predicted = of_gold[: len(self.labels)]
+        table = np.vstack([self.confusion, *self.unknown.values()])
+        if not table.sum():
+            return math.nan, math.nan
+        distance = of_gold[:, None] - of_predicted[None, :]
+        by_chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+        expected = float((distance**2 * by_chance).sum())
+        kappa = 1 - float((distance**2 * table).sum()) / expected if expected else math.nan
+        return float((np.abs(distance) * table).sum() / table.sum()), kappa
+
+
+class SeveralScorer:
+    """Any number of labels an example: micro F1 (the score), macro F1, examples with exactly the right labels.
+
+    A label is predicted where its probability is at least the threshold. Micro F1 counts all labels of all examples
+    together; a gold label that the model does not know is missed there, and has no row in the table and the macro F1.
+    Loss is the sum over the labels of the binary cross-entropy in nats an example (nan with unknown labels), Brier
+    the mean of (p - y)^2 over all labels of all examples, from 0 to 1.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = list(labels)
+        self.counts = np.zeros((3, len(self.labels)), dtype=np.int64)
+        """How often each label is right, gold, and predicted."""
+        self.total = 0
+        self.exact = 0
+        self.unknown = 0
+        self.loss_sum = 0.0
+        self.brier_sum = 0.0
+
+    def add(
+        self, gold: np.ndarray, probs: np.ndarray, threshold: float = 0.5, unknown: np.ndarray | None = None
+    ) -> None:
+        """Count a batch.
+
+        Args:
+            gold: bool [N, K], which labels each example has.
+            probs: float [N, K], the probability of each label.
+            threshold: from which probability on a label is predicted.
+            unknown: int [N], how many gold labels of each example the model does not know.
+
+        Raises:
+            ValueError: shapes that do not fit.
+        """
+        gold, probs = np.asarray(gold, dtype=bool), np.asarray(probs, dtype=np.float64)
+        if gold.shape != probs.shape or gold.ndim != 2 or gold.shape[1] != len(self.labels):
+            raise ValueError(f"gold {gold.shape} and probs {probs.shape} for {len(self.labels)} labels")
+        missed = np.zeros(len(gold), dtype=np.int64) if unknown is None else np.asarray(unknown)
+        predicted = probs >= threshold
+        self.counts += np.stack([(gold & predicted).sum(axis=0), gold.sum(axis=0), predicted.sum(axis=0)])
+        self.total += len(gold)
+        self.exact += int(((gold == predicted).all(axis=1) & (missed == 0)).sum())
+        self.unknown += int(missed.sum())
+        of_truth = np.clip(np.where(gold, probs, 1 - probs), np.finfo(np.float64).eps, None)
+        self.loss_sum += float(-np.log(of_truth).sum())
+        self.brier_sum += float(((probs - gold) ** 2).sum())
+
+    def scores(self) -> dict[str, float]:
+        """Each score by its name. Shares are percentages, loss is in nats an example; nan where there is nothing."""
+        correct, gold, predicted = (int(row) for row in self.counts.sum(axis=1))
+        precision, recall = percent(correct, predicted), percent(correct, gold + self.unknown)
+        per_label = self.per_label().values()
+        cells = self.total * len(self.labels)
+        return {
+            "f1": f_measure(precision, recall), "precision": precision, "recall": recall,
+            "macro_f1": sum(one.f1 for one in per_label) / len(per_label) if per_label else 0.0,
+            "exact_match": percent(self.exact, self.total),
+            "loss": self.loss_sum / self.total if self.total and not self.unknown else math.nan,
+            "brier": self.brier_sum / cells if cells else math.nan,
+        }
+
+    def per_label(self) -> dict[str, LabelCounts]:
+        """Precision, recall and F1 of each label that is gold or predicted somewhere."""
+        rows = zip(self.labels, *self.counts.tolist(), strict=True)
+        return {name: label_counts(*numbers) for name, *numbers in rows if numbers[1] or numbers[2]}
+
+    def score(self) -> Score:
+        """Micro F1 in percent; its counts hold every score and the table of labels."""
+        correct, gold, predicted = (int(row) for row in self.counts.sum(axis=1))
+        scores = self.scores()
+        counts: dict[str, Any] = {
+            "correct": correct, "gold": gold + self.unknown, "predicted": predicted, "total": self.total,
+            "exact": self.exact, "unknown_labels": self.unknown, "scores": scores,
+            "labels": {name: asdict(one) for name, one in self.per_label().items()},
+        }
+        return Score("F1", scores["f1"], signature("f1", unit="label", average="micro", brier="mean-over-labels"),
+                     counts)
+
+
+def label_counts(correct: int, gold: int, predicted: int) -> LabelCounts:
+    """Precision, recall and F1 in percent of what was counted; 0 where there is nothing to divide by."""
+    precision, recall = percent(correct, predicted), percent(correct, gold)
+    return LabelCounts(precision, recall, f_measure(precision, recall), correct, gold, predicted)
+
+
+def grades_of(labels: Sequence[str]) -> list[float] | None:
+    """The labels as numbers, None where one of them is none."""
+    try:
+        grades = [float(label) for label in labels]
+    except ValueError:
+        return None
+    return grades if all(map(math.isfinite, grades)) else None

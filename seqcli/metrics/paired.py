@@ -1,0 +1,94 @@
+"""Is one classifier better than another on the same examples? A paired test, and how large the difference may be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Examples by which of two models, a and b, is right, and how likely so uneven a split is by chance.
+
+    ``better``: only a is right, ``worse``: only b is; ``p`` is two-sided.
+    """
+
+    better: int
+    worse: int
+    both: int
+    neither: int
+    p: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The accuracy of a minus that of b in percentage points, and the bounds of its confidence interval."""
+
+    difference: float
+    low: float
+    high: float
+    level: float
+    resamples: int
+    seed: int
+
+
+def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> PairedTest:
+    """McNemar's test (1947), exact: of the examples that one model alone gets right, half should fall to each.
+
+    ``p`` is the two-sided binomial probability with 1/2, in full and not the chi-square approximation, which is not
+    to be trusted below some 25 such examples (Dietterich 1998, section 3.1, corrects it for continuity).
+
+    Args:
+        right_a, right_b: bool [N], whether each model is right about each example.
+
+    Raises:
+        ValueError: arrays of different lengths.
+    """
+    a, b = _pair(right_a, right_b)
+    better, worse = int((a & ~b).sum()), int((~a & b).sum())
+    return PairedTest(better, worse, int((a & b).sum()), int((~a & ~b).sum()), _binomial(better, worse))
+
+
+def paired_bootstrap(
+    right_a: np.ndarray, right_b: np.ndarray, *, resamples: int = 10_000, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """The percentile bootstrap interval (Efron 1979) of the difference, examples drawn in pairs (Koehn 2004).
+
+    An example adds 1, 0 or -1 to the difference, so N draws with replacement are one draw of how often each of the
+    three comes: a multinomial, and the interval takes milliseconds however many examples there are.
+
+    Args:
+        right_a, right_b: bool [N], whether each model is right about each example.
+
+    Raises:
+        ValueError: arrays of different lengths, or empty ones.
+    """
+    a, b = _pair(right_a, right_b)
+    if not len(a):
+        raise ValueError("no example to draw from")
+    better, worse = int((a & ~b).sum()), int((~a & b).sum())
+    shares = np.array([better, worse, len(a) - better - worse]) / len(a)
+    drawn = np.random.default_rng(seed).multinomial(len(a), shares, size=resamples)
+    differences = 100 * (drawn[:, 0] - drawn[:, 1]) / len(a)
+    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(100 * (better - worse) / len(a), float(low), float(high), level, resamples, seed)
+
+
+def _pair(right_a: np.ndarray, right_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"two models on the same examples: {a.shape} against {b.shape}")
+    return a, b
+
+
+def _binomial(better: int, worse: int) -> float:
+    """min(1, 2 P(X <= the smaller count)) for X of a binomial with n = better + worse and 1/2."""
+    total, smaller = better + worse, min(better, worse)
+    if 2 * smaller == total:
+        return 1.0
+    # log C(n, k) - n log 2, summed from the largest term, which is the last
+    logs = [math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) - total * math.log(2)
+            for k in range(smaller, -1, -1)]
+    return min(1.0, 2 * math.exp(logs[0]) * math.fsum(math.exp(one - logs[0]) for one in logs))
