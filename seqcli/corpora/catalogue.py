@@ -25,13 +25,29 @@ class DataFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Grade:
+    """How a rated line becomes ``text TAB label``: the columns of its rating and its text, and where grades begin.
+
+    The label is the one of the interval: below the first of ``cuts``, from it to below the second ..., so a rating
+    equal to a cut belongs to the grade above. Lines whose rating stands in ``without`` are left out.
+    """
+
+    rating: int
+    text: int
+    cuts: tuple[float, ...]
+    labels: tuple[str, ...]
+    without: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """How files of splits are made of fetched files (`seqcli.corpora.divide`).
 
     The files ``of`` are cut into units: ``lines`` or ``records``, without the lines that ``drop`` matches. Groups of
     units (those in which a pattern of ``together`` finds the same text) are numbered from 0; the remainder of the
     number by ``every`` decides which file of ``take`` a group goes to (None: all remainders that no other file names).
-    Units become ``into`` sentences, a line each; ``label: file`` puts the file's name behind each line. With the unit
+    Units become ``into`` sentences, a line each; ``label: file`` puts the file's name behind each line,
+    where ``together`` sees it; ``grade`` at last makes a labelled text of each rated line. With the unit
     ``characters`` the text is cut by ``share`` instead: a file gets the characters int(begin n) to int(end n) of n.
     """
 
@@ -45,6 +61,7 @@ class Rule:
     record_start: str | None = None
     into: str | None = None
     label: str | None = None
+    grade: Grade | None = None
 
     def makes(self) -> list[str]:
         """The names of the files that come of it."""
@@ -55,7 +72,8 @@ class Rule:
 class Entry:
     """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files.
 
-    ``mirror`` is its folder in a mirror where that is not its name.
+    ``labels`` maps what the files call a label to a readable name. ``mirror`` is its folder in a mirror where that is
+    not its name.
     """
 
     name: str
@@ -74,6 +92,7 @@ class Entry:
     tag_suffixes: tuple[str, ...] = ()
     blank_lines: Literal["skip", "keep"] | None = None
     record_start: str | None = None
+    labels: Mapping[str, str] | None = None
     made: Rule | None = None
     mirror: str | None = None
     files: Mapping[str, DataFile] = field(default_factory=dict)
@@ -129,6 +148,8 @@ def _entry(name: str, fields: dict[str, Any]) -> Entry:
     files = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
     lists = ("tag_prefixes", "tag_suffixes", "sources")
     listed: dict[str, Any] = {key: tuple(fields[key]) for key in lists if key in fields}
+    if labels := fields.get("labels"):
+        listed["labels"] = {str(label): str(readable) for label, readable in labels.items()}
     if made := fields.get("made"):
         listed["made"] = _rule(made)
     known: dict[str, Any] = {**fields, **listed, "name": name, "splits": splits, "files": files}
@@ -138,5 +159,8 @@ def _entry(name: str, fields: dict[str, Any]) -> Entry:
 def _rule(fields: dict[str, Any]) -> Rule:
     take = {file: None if numbers == "others" else tuple(numbers) for file, numbers in fields.get("take", {}).items()}
     listed: dict[str, Any] = {key: tuple(fields[key]) for key in ("of", "together") if key in fields}
+    if grade := fields.get("grade"):
+        lists = {key: tuple(grade[key]) for key in ("cuts", "labels", "without") if key in grade}
+        listed["grade"] = Grade(**{**grade, **lists})
     known: dict[str, Any] = {**fields, **listed, "take": take}
     return Rule(**known)

@@ -166,7 +166,7 @@ def catalogue_split(entry: Entry, name: str, own: Reading, progress: Progress | 
     reading = replace(
         own, format=entry.format, separator=entry.separator, tag_prefixes=entry.tag_prefixes,
         tag_suffixes=entry.tag_suffixes, blank_lines=own.blank_lines or entry.blank_lines,
-        record_start=own.record_start or entry.record_start,
+        record_start=own.record_start or entry.record_start, labels=entry.labels,
         columns={**(entry.columns or {}), **check_columns(entry.format, own.columns)} or None,
     )
     files = [obtain(entry, file, progress) for file in entry.splits[name]]
@@ -204,7 +204,8 @@ def _own_split(name: str, paths: list[str], own: Reading, entry: Entry | None, p
     split.reading = replace(
         split.reading, columns=own.columns or entry.columns, separator=own.separator or entry.separator,
         tag_prefixes=entry.tag_prefixes, tag_suffixes=entry.tag_suffixes,
-        blank_lines=own.blank_lines or entry.blank_lines, record_start=own.record_start or entry.record_start)
+        blank_lines=own.blank_lines or entry.blank_lines, record_start=own.record_start or entry.record_start,
+        labels=entry.labels)
     return split
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby
 from pathlib import PurePosixPath
 
 from seqcli.corpora import records
-from seqcli.corpora.catalogue import Rule
+from seqcli.corpora.catalogue import Grade, Rule
 from seqcli.corpora.sentence_ends import cut_sentences
 
 
@@ -28,6 +29,8 @@ def divide(rule: Rule, texts: Mapping[str, str]) -> dict[str, str]:
     for name, numbers in rule.take.items():
         wanted = set(range(rule.every)) - named if numbers is None else set(numbers)
         chosen = [unit for unit, place in zip(units, places, strict=True) if place in wanted]
+        if rule.grade is not None:
+            chosen = [line for unit in chosen if (line := graded(rule.grade, unit)) is not None]
         if rule.into == "sentences":
             chosen = list(chain.from_iterable(map(cut_sentences, chosen)))
         made[name] = ("\n\n" if rule.unit == "records" else "\n").join(chosen) + "\n"
@@ -59,6 +62,15 @@ def groups(units: Sequence[str], together: Iterable[str]) -> list[int]:
                     parent[here] = before
     numbers: dict[int, int] = {}
     return [numbers.setdefault(root(index), len(numbers)) for index in range(len(units))]
+
+
+def graded(grade: Grade, line: str) -> str | None:
+    """A rated line as ``text TAB label``; None where its rating is one to leave out."""
+    cells = line.split("\t")
+    rating = float(cells[grade.rating])
+    if rating in grade.without:
+        return None
+    return f"{cells[grade.text]}\t{grade.labels[bisect_right(grade.cuts, rating)]}"
 
 
 def _units(rule: Rule, name: str, text: str) -> list[str]:

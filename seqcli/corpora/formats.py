@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from seqcli.corpora import conll, conllu, inline, jsonl, plain, records, tsv
+from seqcli.corpora import conll, conllu, inline, jsonl, labelled, plain, records, tsv
 from seqcli.corpora.blocks import OnError, Source, name_of, read_blocks
 from seqcli.corpora.example import Example
 from seqcli.errors import did_you_mean, usage_error
@@ -17,7 +17,7 @@ from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 if TYPE_CHECKING:
     from seqcli.recipe.data import DataConfig
 
-FORMATS = ("conll", "conllu", "inline", "tsv", "jsonl", "lines", "records")
+FORMATS = ("conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled")
 
 _BY_SUFFIX = {
     ".conllu": "conllu", ".jsonl": "jsonl", ".ndjson": "jsonl", ".conll": "conll", ".iob": "conll", ".iob2": "conll",
@@ -36,7 +36,8 @@ class Reading:
     """How files are read: all that a reader needs to know beside the path.
 
     ``tag_prefixes`` and ``tag_suffixes`` are taken off each tag, as often as they stand there (Brown's ``fw-`` and
-    ``-tl``); only the catalogue sets them. ``blank_lines`` None means skip; it is for the lines format, as
+    ``-tl``), and ``labels`` gives a file's labels readable names (``0``: ``negative``), any other stays as it is; only
+    the catalogue sets these. ``blank_lines`` None means skip; it is for the lines format, as
     ``record_start`` is for records.
     """
 
@@ -49,6 +50,7 @@ class Reading:
     tag_suffixes: tuple[str, ...] = ()
     blank_lines: Literal["skip", "keep"] | None = None
     record_start: str | None = None
+    labels: Mapping[str, str] | None = None
 
     @classmethod
     def of(cls, config: DataConfig, *, on_invalid: OnInvalid = "strict") -> Reading:
@@ -59,8 +61,9 @@ class Reading:
     def as_text(self) -> str:
         """All options on one line: part of a fingerprint."""
         columns = dict(sorted(self.columns.items())) if self.columns else None
-        return repr((self.format, columns, self.separator, self.max_line, self.on_invalid, self.tag_prefixes,
+        text = repr((self.format, columns, self.separator, self.max_line, self.on_invalid, self.tag_prefixes,
                      self.tag_suffixes, self.blank_lines == "keep", self.record_start))
+        return f"{text} labels {sorted(self.labels.items())!r}" if self.labels else text
 
 
 def read_examples(source: Source, reading: Reading, *, on_error: OnError | None = None) -> Iterator[Example]:
@@ -75,6 +78,8 @@ def read_examples(source: Source, reading: Reading, *, on_error: OnError | None 
         UserError: columns that the format does not know (2), bad data (65, with file:line), an unreadable file (74).
     """
     examples = _open(source, reading.format or guess_format(source), reading, on_error)
+    if reading.labels:
+        examples = _name_labels(examples, reading.labels)
     if not (reading.tag_prefixes or reading.tag_suffixes):
         return examples
     return _clean_tags(examples, reading)
@@ -102,6 +107,8 @@ def _open(source: Source, format_name: str, reading: Reading, on_error: OnError 
     if format_name == "records":
         return records.read(source, record_start=reading.record_start, max_line=reading.max_line,
                             on_invalid=reading.on_invalid)
+    if format_name == "labelled":
+        return labelled.read(source, **common)
     raise usage_error(f"unknown format '{format_name}'", hint=did_you_mean(format_name, FORMATS) or
                       f"Known: {', '.join(FORMATS)}.")
 
@@ -122,12 +129,17 @@ def check_columns(format_name: str, columns: Mapping[str, int | str] | None) -> 
             known = {"source": "token", "target": "tag"}.get(known, known)
         if format_name == "conll" and not isinstance(column, int):
             raise usage_error(f"data.columns.{key}: CoNLL columns have numbers, not names: '{column}'")
-        if format_name in ("inline", "lines", "records"):
+        if format_name in ("inline", "lines", "records", "labelled"):
             raise usage_error(f"data.columns: the {format_name} format has no columns")
         result[known] = column
     if result and format_name in ("tsv", "jsonl") and not {"token", "source"} & set(result):
         raise usage_error("data.columns: name the column of the source or of the tokens")
     return result
+
+
+def _name_labels(examples: Iterator[Example], labels: Mapping[str, str]) -> Iterator[Example]:
+    for example in examples:
+        yield replace(example, target=labels.get(str(example.target), example.target))
 
 
 def _clean_tags(examples: Iterator[Example], reading: Reading) -> Iterator[Example]:
@@ -184,6 +196,8 @@ def guess_from_lines(lines: list[str]) -> str:
         return "lines"
     if all(line.startswith("{") for line in content):
         return "jsonl"
+    if all(line.startswith(labelled.PREFIX) for line in content):
+        return "labelled"
     if all(line.count("\t") == 9 and line[0].isdigit() for line in content):
         return "conllu"
     if _looks_like_conll(content, has_blank=len(filled) < len(lines)):

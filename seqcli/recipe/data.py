@@ -8,7 +8,7 @@ from pydantic import Field
 
 from seqcli.recipe.base import Config
 
-Format = Literal["conll", "conllu", "inline", "tsv", "jsonl", "lines", "records"]
+Format = Literal["conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled"]
 Paths = str | list[str] | None
 
 
