@@ -19,6 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.errors import UserError, data_error
+
 FORMAT_VERSION = 2
 
 MAX_SYMBOLS = 2**19
@@ -148,6 +150,11 @@ def _open(path: Path, dtype: Any, width: int = 0) -> NDArray[Any] | DiskArray:
     return values.reshape(-1, width) if width else values
 
 
+def other_width(width: int, expected: int, file: str, line: int) -> UserError:
+    """The error of an example whose frames have not as many values as those of the split's first example (65)."""
+    return data_error(f"frames of {width} values (channels), those before have {expected}", file=file, line=line)
+
+
 class SplitWriter:
     """Writes a split part by part into ``folder``, which becomes readable by `Split` after `close`."""
 
@@ -163,10 +170,17 @@ class SplitWriter:
         self.file_of = (folder / "file_of.bin").open("wb")
 
     def add(self, part: Part) -> None:
-        """Append one part; its own symbol ids become the split's."""
+        """Append one part; its own symbol ids become the split's.
+
+        Raises:
+            UserError: numbers of another width than those before (65).
+        """
         for name, field in part.fields.items():
             if name not in self.fields:
                 self.fields[name] = _FieldWriter(self.folder, name, self.max_symbols)
+            width = field.values.shape[1] if field.values.ndim == 2 else 0
+            if self.size and width != self.fields[name].width:  # within a part all have one width
+                raise other_width(width, self.fields[name].width, self.files[part.file], int(part.lines[0]))
             self.fields[name].add(field)
         self.lines.write(part.lines.tobytes())
         self.file_of.write(np.full(len(part.lines), part.file, np.uint16).tobytes())

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from seqcli.batching.arrays import FORMAT_VERSION, Part, PartField, Split, SplitWriter, publish
+from seqcli.batching.arrays import FORMAT_VERSION, Part, PartField, Split, SplitWriter, other_width, publish
 from seqcli.corpora.example import Example
 from seqcli.errors import UserError, data_error, usage_error
 
@@ -40,13 +40,14 @@ Fields = Mapping[str, Any]
 
 
 class Cut(dict[str, Any]):
-    """The fields of an example of which only the beginning was kept."""
+    """Fields of an example that was too long and of which only the beginning was kept: `Split.cut` counts it."""
 
 
 class Pieces(Protocol):
     """What a task makes of an example: one mapping of fields, or several where a long sequence is cut.
 
-    A field is a list of strings, or a float array [T, width]. Must be picklable.
+    A field is a list of strings, or a float array [T, width] with T > 0 and the same width in all examples. `Cut` says
+    that only the beginning of an example was kept. Must be picklable.
     """
 
     def __call__(self, example: Example) -> Iterable[Fields]:
@@ -153,9 +154,9 @@ class _Collector:
     def __post_init__(self) -> None:
         self.table.default_factory = self.table.__len__
 
-    def add(self, values: Any) -> None:
+    def add(self, values: Any, at: str) -> None:
         if isinstance(values, np.ndarray):
-            self.rows.append(np.asarray(values, np.float32))
+            self.rows.append(_checked(values, self.rows, at))
         else:
             self.ids.extend(map(self.table.__getitem__, values))
         self.lengths.append(len(values))
@@ -169,6 +170,21 @@ class _Collector:
         return PartField(values, lengths, list(self.table))
 
 
+def _checked(values: np.ndarray[Any, Any], before: list[Any], at: str) -> np.ndarray[Any, Any]:
+    """The numbers of an example as 32-bit ones, refused (65) where they do not fit those of the examples before."""
+    if not len(values):
+        file, line = _place(at)
+        raise data_error("a sequence without a single frame", file=file, line=line)
+    if before and before[0].shape[1] != values.shape[1]:
+        raise other_width(values.shape[1], before[0].shape[1], *_place(at))
+    return np.asarray(values, np.float32)
+
+
+def _place(at: str) -> tuple[str, int]:
+    file, _, line = at.rpartition(":")
+    return file, int(line or 0)
+
+
 class _PartBuilder:
     """Takes examples until the part is large enough; keeps their ids, not the examples."""
 
@@ -179,16 +195,18 @@ class _PartBuilder:
         self.examples = self.size = self.cut = 0
 
     def add(self, example: Example, pieces: Pieces) -> None:
-        line = int(example.at.rpartition(":")[2] or 0)
+        line = _place(example.at)[1]
         count = 0
+        shortened = False
         for fields in pieces(example):
-            count += 2 if isinstance(fields, Cut) else 1
+            count += 1
+            shortened |= isinstance(fields, Cut)
             self.lines.append(line)
             for name, values in fields.items():
-                self.collectors[name].add(values)
+                self.collectors[name].add(values, example.at)
                 self.size += values.size if isinstance(values, np.ndarray) else len(values)
         self.examples += 1
-        self.cut += count > 1
+        self.cut += count > 1 or shortened
 
     @property
     def full(self) -> bool:

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from seqcli.corpora.blocks import Part
 from seqcli.corpora.formats import guess_format
 from seqcli.errors import io_error
+from seqcli.lines import DEFAULT_MAX_LINE
 
 _BLANK_LINE = re.compile(rb"\n[ \t]*\r?\n")
 _WINDOW = 2**20
 
 
-def chunks(path: Path, format_name: str | None = None, size: int = 2**24) -> list[Part]:
+def chunks(
+    path: Path, format_name: str | None = None, size: int = 2**24, *,
+    columns: Mapping[str, int | str] | None = None, max_line: int = DEFAULT_MAX_LINE,
+) -> list[Part]:
     """Cut a file every ``size`` bytes or a little later, where an example ends; in order, nothing left out.
 
     Each part knows the number of its first line (the newlines are counted here, at a few GB/s), so an example and an
-    error of a part say the same ``file:line`` as if the whole file had been read. A gzipped file is one part.
+    error of a part say the same ``file:line`` as if the whole file had been read. A gzipped file is one part, and so is
+    a folder or a sequence of one. An index of frames is cut by the bytes of the files it names (in its ``columns``).
 
     Raises:
-        UserError: unreadable file (exit code 74).
+        UserError: unreadable file (exit code 74); an index whose columns cannot be told (65).
     """
     path = Path(path)
-    if path.suffix == ".gz":
-        return [Part(path)]
     format_name = format_name or guess_format(path)
+    if path.suffix == ".gz" or format_name == "csv-folders":
+        return [Part(path)]
+    if format_name == "frames":
+        return _index_chunks(path, size, columns, max_line)
     by_sentence = format_name in ("conll", "conllu", "records")
     parts = []
     try:
@@ -40,6 +48,31 @@ def chunks(path: Path, format_name: str | None = None, size: int = 2**24) -> lis
     except OSError as error:
         raise io_error(f"cannot read: {error.strerror or error}", file=path) from error
     return parts
+
+
+def _index_chunks(path: Path, size: int, columns: Mapping[str, int | str] | None, max_line: int) -> list[Part]:
+    from seqcli.corpora.frames import listed_files
+
+    parts = []
+    listed = listed_files(path, columns, max_line)
+    following = next(listed, None)
+    start = end = total = 0
+    first_line = 1
+    try:
+        with path.open("rb") as handle:
+            for number, raw in enumerate(handle, 1):
+                cost = len(raw)
+                if following is not None and following[0] == number:
+                    cost += following[1].stat().st_size if following[1].is_file() else 0
+                    following = next(listed, None)
+                if total and total + cost > size:
+                    parts.append(Part(path, start, end, first_line))
+                    start, first_line, total = end, number, 0
+                end += len(raw)
+                total += cost
+    except OSError as error:
+        raise io_error(f"cannot read: {error.strerror or error}", file=path) from error
+    return [*parts, Part(path, start, end, first_line)]
 
 
 def _scan(handle: BinaryIO, start: int, size: int, by_sentence: bool) -> tuple[int, int]:

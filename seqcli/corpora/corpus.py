@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from seqcli.corpora import catalogue
 from seqcli.corpora.blocks import Part, read_blocks
 from seqcli.corpora.catalogue import Entry
-from seqcli.corpora.example import Example
+from seqcli.corpora.example import Example, source_bytes
 from seqcli.corpora.formats import ABC_START, Reading, check_columns, format_by_name, guess_format, read_examples
 from seqcli.corpora.obtain import Progress, obtain
 from seqcli.errors import data_error, io_error, usage_error
@@ -65,6 +65,12 @@ class Corpus:
         """The files of a split (those of train where ``dev_share`` makes the dev split)."""
         return self._split(split).files
 
+    def size(self, split: str) -> int:
+        """Bytes to read for a split, those of the files that an index names too."""
+        part = self._split(split)
+        return sum(file.stat().st_size for path in part.files for file in _all_files(path, part.reading)
+                   if file.is_file())
+
     def reading(self, split: str) -> Reading:
         """How the files of a split are read; its format is always set."""
         return self._split(split).reading
@@ -104,18 +110,21 @@ class Corpus:
         """Whether an example of a split's files is in the split (``dev_share`` divides the training files)."""
         if self.dev_share is None or split not in ("train", "dev"):
             return True
-        digest = hashlib.blake2b(repr(example.source).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        digest = hashlib.blake2b(source_bytes(example.source), digest_size=8).digest()
         return (int.from_bytes(digest, "big") < self.dev_share * 2**64) == (split == "dev")
 
     def fingerprint(self, split: str) -> str:
-        """SHA-256 over the bytes of a split's files and all options they are read with: equal means equal examples."""
+        """SHA-256 over the bytes of a split's files and all options they are read with: equal means equal examples.
+
+        Of an index, the files that it names count too. A folder's sequences are files of the split, see `file_split`.
+        """
         part = self._split(split)
         digest = hashlib.sha256(part.reading.as_text().encode())
         if self.dev_share is not None and split in ("train", "dev"):
             digest.update(f"{split} {self.dev_share!r}".encode())
         for path in part.files:
             if path not in self._hashes:
-                self._hashes[path] = sha256_file(path)
+                self._hashes[path] = _hash(path, part.reading)
             digest.update(self._hashes[path].encode())
         return digest.hexdigest()
 
@@ -181,7 +190,7 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
     Raises:
         UserError: a missing file (74), an empty one (65), unknown columns (2).
     """
-    files = [check_file(path, name) for path in paths]
+    files = [check_file(path, name, folder=own.format == "csv-folders" or not (own.format or plain)) for path in paths]
     guessed = own.format is None
     reading = own
     if guessed:
@@ -193,6 +202,8 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
     if reading.format == "lines" and reading.blank_lines == "keep":
         for file in files:
             _check_filled(file, reading)
+    if reading.format == "csv-folders":
+        files = [file for path in files for file in _sequences(path)]
     return Split(name, files, reading, guessed)
 
 
@@ -216,9 +227,38 @@ def _check_filled(file: Path, reading: Reading) -> None:
         raise data_error("the file has only blank lines", file=file)
 
 
-def check_file(path: str, split: str) -> Path:
-    """The path of a file that is there and not empty."""
+def _sequences(path: Path) -> list[Path]:
+    from seqcli.corpora.frames import sequence_files
+
+    return sequence_files(path) if path.is_dir() else [path]
+
+
+def _all_files(path: Path, reading: Reading) -> Iterator[Path]:
+    """A file of a split, and the files that it names where it is an index."""
+    yield path
+    if reading.format == "frames":
+        from seqcli.corpora.frames import listed_files
+
+        yield from (file for _, file in listed_files(path, reading.columns, reading.max_line))
+
+
+def _hash(path: Path, reading: Reading) -> str:
+    """SHA-256 of a file; of an index, over it and every file that it names; of a folder's sequence, its label too."""
+    if reading.format not in ("frames", "csv-folders"):
+        return sha256_file(path)
+    digest = hashlib.sha256()
+    if reading.format == "csv-folders":
+        digest.update(f"{path.absolute().parent.name!r} ".encode("utf-8", "surrogatepass"))
+    for file in _all_files(path, reading):
+        digest.update((sha256_file(file) if file.is_file() else "missing").encode())
+    return digest.hexdigest()
+
+
+def check_file(path: str, split: str, *, folder: bool = False) -> Path:
+    """The path of a file that is there and not empty, or of a folder where that is allowed."""
     file = Path(path).expanduser()
+    if folder and file.is_dir():
+        return file
     if file.is_dir():
         raise io_error(f"is a folder, not the {split} file", file=path)
     if not file.exists():

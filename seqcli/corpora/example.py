@@ -17,3 +17,13 @@ class Example:
     source: Any
     target: Any = None
     at: str = ""
+
+
+def source_bytes(source: Any) -> bytes:
+    """Bytes that are equal exactly where two sources are: what is hashed to tell examples apart.
+
+    An array counts with its shape and all of its values (its ``repr`` leaves most of them out).
+    """
+    if hasattr(source, "tobytes"):
+        return f"{source.shape} {source.dtype}".encode() + bytes(source.tobytes())
+    return repr(source).encode("utf-8", "surrogatepass")

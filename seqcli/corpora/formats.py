@@ -17,11 +17,14 @@ from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 if TYPE_CHECKING:
     from seqcli.recipe.data import DataConfig
 
-FORMATS = ("conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled")
+FORMATS = ("conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled", "ts", "frames", "csv-folders")
+
+FRAME_FORMATS = frozenset({"ts", "frames", "csv-folders"})
+"""Those whose sources are frames, [T, D]; all others are text."""
 
 _BY_SUFFIX = {
     ".conllu": "conllu", ".jsonl": "jsonl", ".ndjson": "jsonl", ".conll": "conll", ".iob": "conll", ".iob2": "conll",
-    ".bio": "conll", ".bioes": "conll", ".conll03": "conll", ".abc": "records",
+    ".bio": "conll", ".bioes": "conll", ".conll03": "conll", ".abc": "records", ".ts": "ts",
 }
 ABC_START = "X:"
 """What the first line of a tune begins with: the ``record_start`` of a file called ``.abc`` where nobody said one."""
@@ -29,6 +32,7 @@ ABC_START = "X:"
 _ALIASES = {"tokens": "token", "tags": "tag", "text": "source", "label": "target"}
 _KEYS = ("token", "tag", "source", "target")
 _GUESS_LINES = 500
+_FRAME_FILE = re.compile(r"\.(npy|npz(#[^#]+)?|csv)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +113,22 @@ def _open(source: Source, format_name: str, reading: Reading, on_error: OnError 
                             on_invalid=reading.on_invalid)
     if format_name == "labelled":
         return labelled.read(source, **common)
+    if format_name in FRAME_FORMATS:
+        return _open_frames(source, format_name, columns, common)
     raise usage_error(f"unknown format '{format_name}'", hint=did_you_mean(format_name, FORMATS) or
                       f"Known: {', '.join(FORMATS)}.")
+
+
+def _open_frames(
+    source: Source, format_name: str, columns: Mapping[str, int | str], common: dict[str, Any]
+) -> Iterator[Example]:
+    from seqcli.corpora import frames, ts  # they need numpy, which text does not
+
+    if format_name == "ts":
+        return ts.read(source, target="target" in columns, **common)
+    if format_name == "frames":
+        return frames.read_index(source, columns=columns, **common)
+    return frames.read_folder(source, **common)
 
 
 def check_columns(format_name: str, columns: Mapping[str, int | str] | None) -> dict[str, int | str]:
@@ -129,10 +147,14 @@ def check_columns(format_name: str, columns: Mapping[str, int | str] | None) -> 
             known = {"source": "token", "target": "tag"}.get(known, known)
         if format_name == "conll" and not isinstance(column, int):
             raise usage_error(f"data.columns.{key}: CoNLL columns have numbers, not names: '{column}'")
-        if format_name in ("inline", "lines", "records", "labelled"):
+        if format_name == "ts" and (known, column) != ("target", -1):
+            raise usage_error("data.columns: of the ts format only {target: -1} can be said")
+        if format_name == "frames" and known not in ("source", "target"):
+            raise usage_error(f"data.columns: the frames format has source and target, no {key}")
+        if format_name in ("inline", "lines", "records", "labelled", "csv-folders"):
             raise usage_error(f"data.columns: the {format_name} format has no columns")
         result[known] = column
-    if result and format_name in ("tsv", "jsonl") and not {"token", "source"} & set(result):
+    if result and format_name in ("tsv", "jsonl", "frames") and not {"token", "source"} & set(result):
         raise usage_error("data.columns: name the column of the source or of the tokens")
     return result
 
@@ -173,6 +195,8 @@ def guess_format(source: Source) -> str:
     name = name_of(source)
     if not hasattr(source, "path") and is_stdin(source):
         raise usage_error("the format of standard input is not known", hint="Say which: --format conll.")
+    if Path(name).is_dir():
+        return "csv-folders"
     if known := format_by_name(name):
         return known
     lines: list[str] = []
@@ -194,6 +218,8 @@ def guess_from_lines(lines: list[str]) -> str:
     content = [line for line in filled if not line.startswith(("# ", "-DOCSTART-"))]
     if not content:
         return "lines"
+    if all(_FRAME_FILE.search(line.split("\t", 1)[0]) for line in content):
+        return "frames"
     if all(line.startswith("{") for line in content):
         return "jsonl"
     if all(line.startswith(labelled.PREFIX) for line in content):

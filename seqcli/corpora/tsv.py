@@ -26,17 +26,20 @@ def read(
     max_line: int = DEFAULT_MAX_LINE,
     on_invalid: OnInvalid = "strict",
     on_error: OnError | None = None,
+    lone_source: bool = False,
 ) -> Iterator[Example]:
     """Yield one example a line; blank lines are skipped.
 
     Args:
         columns: ``source`` or ``token``, and ``target`` or ``tag`` (or neither: no target); default source 0, target 1.
         on_error: takes an error of a line instead of raising it; the line is then skipped.
+        lone_source: without ``columns``, a file of one column has no target.
 
     Raises:
         UserError: a line with another number of columns than the first, a column that does not exist, as many tokens
             as tags not there (65, with file:line); and what `read_blocks` raises.
     """
+    lone_source = lone_source and not columns
     columns = columns or DEFAULT_COLUMNS
     name = name_of(source)
     source_key = next(key for key in SOURCES if key in columns)
@@ -46,6 +49,8 @@ def read(
     places: dict[str, int] = {}
     if isinstance(source, Part) and source.start:
         head_line, cells = _first_row(source.path, max_line)
+        if lone_source and len(cells) == 1:
+            columns, target_key = {source_key: 0}, None
         width, places = len(cells), _places(columns, cells, name, head_line)
     for first, lines in read_blocks(source, on_invalid=on_invalid, max_line=max_line):
         for number, line in enumerate(lines, first):
@@ -53,6 +58,8 @@ def read(
                 continue
             cells = line.split("\t")
             if not places:
+                if lone_source and len(cells) == 1:
+                    columns, target_key = {source_key: 0}, None
                 width, places = len(cells), _places(columns, cells, name, number)
                 if has_header:
                     continue

@@ -96,11 +96,11 @@ def encode(corpus: Corpus, split: str, task: Task, progress: Progress | None = N
     reading = corpus.reading(split)
     job = EncodeJob(
         files=[str(file) for file in files],
-        parts=[chunks(file, reading.format) for file in files],
+        parts=[chunks(file, reading.format, columns=reading.columns, max_line=reading.max_line) for file in files],
         read=partial(corpus.part_examples, split),
         pieces=task.pieces(),
         key=_key(task, corpus.fingerprint(split), [str(file) for file in files]),
-        size=sum(file.stat().st_size for file in files),
+        size=corpus.size(split),
     )
 
     def told(done: int, total: int) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from seqcli.recipe.base import Config
 
-Format = Literal["conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled"]
+Format = Literal["conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled", "ts", "frames", "csv-folders"]
 Paths = str | list[str] | None
 
 
@@ -16,13 +16,16 @@ class DataConfig(Config):
     """Where the examples come from: a data set of the catalogue, or files. A file wins over the catalogue's split."""
 
     corpus: str | None = Field(None, description="name of a data set in the catalogue ('seqcli data ls')")
-    train: Paths = Field(None, description="training file or files (.gz is read too), relative to where seqcli runs")
+    train: Paths = Field(
+        None, description="training file or files (.gz is read too), relative to where seqcli runs; or a folder in the "
+        "csv-folders format")
     dev: Paths = Field(None, description="development file or files, for early stopping and choosing the best step")
     test: Paths = Field(None, description="test file or files, measured once at the end")
     format: Format | None = Field(None, description="format of the files (default: the catalogue's, or by file name)")
     columns: dict[str, int | str] | None = Field(
         None, description="column of each field: a number from 0 (negative from the end) or a name "
-        "(conllu: form, lemma, upos, xpos, ...; jsonl: key), such as {token: 0, tag: -1}")
+        "(conllu: form, lemma, upos, xpos, ...; jsonl: key), such as {token: 0, tag: -1}; of ts only {target: -1}: the "
+        "last part of a line is the label also where no header says so")
     separator: str | None = Field(None, description="between token and tag in the inline format (default: /)")
     blank_lines: Literal["skip", "keep"] | None = Field(
         None, description="blank lines of the lines format: skip, or keep each as an empty example, as a running text "
