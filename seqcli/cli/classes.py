@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from seqcli.cli import console
 from seqcli.errors import usage_error
-from seqcli.lines import OnInvalid, read_batches
+from seqcli.lines import OnInvalid
 
 if TYPE_CHECKING:
     from seqcli.pipeline.classify import Classifier, Explained, Numbers
     from seqcli.store.runs import Run
 
-_BLOCK = 2**17
-"""Bytes of lines that are answered together: enough for full batches, few enough to wait for."""
-
-
 def print_classes(run: Run, file: str | None, *, form: str, scores: bool, top: int | None, attribution: bool,
                   tokens: bool, on_invalid: OnInvalid, max_line: int, device: str) -> None:
     """Print the labels that a classifier gives, in the order of the input."""
+    from seqcli.corpora.blocks import read_blocks
     from seqcli.pipeline.classify import load_classifier
 
     model = load_classifier(run, device, tokens=tokens)
@@ -34,7 +31,7 @@ def print_classes(run: Run, file: str | None, *, form: str, scores: bool, top: i
         _print_frames(model, file, write, explained, on_invalid, max_line)
         return
     told = _Told(model)
-    for lines in read_batches(file, on_invalid=on_invalid, max_line=max_line, block=_BLOCK):
+    for _, lines in read_blocks(file, on_invalid=on_invalid, max_line=max_line):
         if explained is not None:
             for line in lines:
                 found = model.explain(line)
@@ -65,9 +62,9 @@ class _Told:
 
 def _print_frames(model: Classifier, file: str | None, write: Callable[[Numbers], str],
                   explained: Callable[[Explained], str] | None, on_invalid: OnInvalid, max_line: int) -> None:
-    from seqcli.pipeline.frames import read_frames
+    from seqcli.pipeline.frames import frame_batches
 
-    for sequences in read_frames(model, file, on_invalid=on_invalid, max_line=max_line):
+    for sequences in frame_batches(model, file, on_invalid=on_invalid, max_line=max_line):
         if explained is None:
             console.write(write(model.sequences(sequences)), flush=True)
             continue

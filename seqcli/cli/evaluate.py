@@ -19,6 +19,7 @@ EPILOG = """Examples:
 \b
   seqcli evaluate ner
   seqcli evaluate ner@2 my/test.conll --errors errors.tsv
+  seqcli evaluate sentiment --against sentiment-bag --errors mistakes.tsv
   seqcli evaluate embedding questions-words.txt"""
 
 
@@ -29,9 +30,10 @@ def command(
     split: Annotated[str, typer.Option("--split", help="Split of its own data: train, dev or test.")] = "test",
     format_: Annotated[str | None, typer.Option("--format", help="Format of the files, where it is another.")] = None,
     errors: Annotated[str | None, typer.Option(
-        "--errors", metavar="FILE", help="Write a row for each error (TSV): boundary, type, missed, spurious.")] = None,
+        "--errors", metavar="FILE", help="Write a row for each error (TSV): of a tagger by kind, of a "
+        "classifier the most confident mistake first.")] = None,
     against: Annotated[str | None, typer.Option(
-        "--against", metavar="MODEL", help="Also measure this language model, an n-gram for one, and compare.")] = None,
+        "--against", metavar="MODEL", help="Also measure this language model or classifier, and compare.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")] = False,
     runs: Annotated[str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.",
                                              envvar="SEQCLI_RUNS")] = None,
@@ -70,7 +72,7 @@ def command(
         console.emit_json({
             "model": found.run, "data": found.data, "score": found.score.as_json(), "scores": for_json(found.scores),
             **({"accuracy": found.accuracy.as_json()} if found.accuracy else {}),
-            **({"floor": found.floor} if found.floor else {}),
+            **({"compared": found.compared} if found.compared else {}),
         })
         return
     for line in _lines(found):
@@ -89,6 +91,10 @@ def _lines(found: Evaluation) -> list[str]:
     lines = [found.score.format()]
     if "nats" in counts:
         return lines + _language(found)
+    if "labels" in counts:
+        from seqcli.cli.classes_table import class_lines
+
+        return lines + class_lines(found)
     if "types" not in counts:
         lines.append(f"{counts['correct']:,} of {counts['total']:,} tokens right, {counts['correct_sequences']:,} of "
                      f"{counts['sequences']:,} sentences without an error")
@@ -108,10 +114,10 @@ def _language(found: Evaluation) -> list[str]:
     lines = [f"{counts['tokens']:,} tokens, {counts['ends']:,} of them <EOS>, {counts['unknown']:,} <UNK>; "
              f"{counts['words']:,} words, {counts['characters']:,} characters", ""]
     columns, header = [counts], ["", found.run]
-    if found.floor is not None:
-        score = found.floor["score"]
+    for other in found.compared:
+        score = other["score"]
         columns.append({**score["counts"], "perplexity": score["value"]})
-        header += [found.floor["model"], "ratio"]
+        header += [other["model"], "ratio"]
     rows = []
     for name, key in FIGURES:
         # a report has None for what is infinite; the figures of known words are missing where there is none
@@ -136,9 +142,7 @@ def _row(name: str, part: dict[str, Any]) -> tuple[str, ...]:
 
 def _write_errors(path: Path, found: Evaluation) -> None:
     from seqcli.files import atomic_write_text
-    from seqcli.pipeline.evaluate import ERROR_COLUMNS
-
-    table = (ERROR_COLUMNS, *found.errors)
+    table = (found.error_columns, *found.errors)
     rows = ["\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) for row in table]
     atomic_write_text(path, "".join(row + "\n" for row in rows))
     console.note(f"{len(found.errors):,} errors in {path}")

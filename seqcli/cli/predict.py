@@ -36,7 +36,7 @@ def command(
     jsonl: Annotated[bool, typer.Option("--jsonl", help="The same as --format jsonl.")] = False,
     scores: Annotated[bool, typer.Option("--scores", help="Add the probability of each tag, or of the label.")] = False,
     top: Annotated[int | None, typer.Option(
-        "--top", metavar="K", help="Classifiers: the K most probable labels, each with its probability.", min=1)] = None,
+        "--top", metavar="K", help="Classifiers: the K most probable labels with their probabilities.", min=1)] = None,
     attribution: Annotated[bool, typer.Option(
         "--attribution", help="Classifiers: how much each token carried the decision (gradient x input).")] = False,
     tokens: Annotated[bool, typer.Option("--tokens", help="The input is cut into tokens by spaces already.")] = False,

@@ -61,6 +61,7 @@ def command(
 
 USES = {
     "tagging": "echo 'some text' | seqcli predict {run}",
+    "classification": "echo 'some text' | seqcli predict {run} --scores",
     "language-model": "seqcli sample {run} --temperature 0.8",
     "embedding": "seqcli neighbors {run} WORD",
 }
@@ -86,17 +87,25 @@ def _show_result(finished: Finished) -> None:
         score = report[split]
         console.emit(f"{split} {score['name']} = {_number(score['value'], 2)} ({score['signature']})")
         if "bits_per_character" in score["counts"]:
-            console.emit(_language_figures(score, report.get("floor", {}), split))
+            console.emit(_language_figures(score))
+        for entry in report.get("baselines", []):
+            console.emit(_compared(entry, split))
     console.emit(f"{finished.run} in {finished.folder}: {_duration(report['minutes'])}, "
                  f"{report['parameters']:,} parameters")
     console.note("Use it:  " + USES.get(report["task"], "seqcli predict {run}").format(run=finished.run))
 
 
-def _language_figures(score: dict[str, Any], floor: dict[str, Any], split: str) -> str:
+def _language_figures(score: dict[str, Any]) -> str:
     counts = score["counts"]
-    text = f"{_number(counts['loss'], 4)} nats a token, {_number(counts['bits_per_character'], 4)} bits a character"
-    if split in floor:
-        text += f"; {floor['model']}: perplexity {_number(floor[split]['value'], 2)}"
+    return f"{_number(counts['loss'], 4)} nats a token, {_number(counts['bits_per_character'], 4)} bits a character"
+
+
+def _compared(entry: dict[str, Any], split: str) -> str:
+    """A baseline's score, and where the two were compared example by example, how sure the difference is."""
+    score = entry[split]
+    text = f"{entry['model']}: {score['name']} = {_number(score['value'], 2)}"
+    if paired := score.get("paired"):
+        text += f" (difference {paired['difference']:+.2f}, McNemar p = {paired['p']:.2g})"
     return text
 
 

@@ -14,7 +14,8 @@ from seqcli.batching.order import sorted_batches
 from seqcli.engines.token_table import TokenTable, cpu_pool, spread
 from seqcli.models.classifier import SequenceClassifier
 from seqcli.tasks.classification import ClassificationTask
-from seqcli.tasks.sources import TextSource, check_channels, pad_frames
+from seqcli.tasks.labelled import check_channels
+from seqcli.tasks.sources import TextSource, pad_frames
 
 POSITIONS = 4096
 """Positions a batch, padding counted."""
@@ -50,7 +51,8 @@ class ClassificationEngine:
     def attribution(self, source: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """``(probabilities [K], share [T] of each position in the logit of the most probable label)``.
 
-        The share is gradient times input: of a position's vector (of a frame, of its values less their mean).
+        The share is gradient times input: of a position's vector (of a frame, of its values less their mean). Of labels
+        that exclude each other the logit is taken less the mean of all logits, which the softmax does not see.
         """
         index, table, lengths_B = self._job([source], np.array([len(source)], np.int64))
         with torch.inference_mode(mode=False), torch.backends.cudnn.flags(enabled=False):
@@ -61,6 +63,8 @@ class ClassificationEngine:
             else:
                 embedded, positions_B = x_BTD, lengths_B
             logits_K = self.model.head.output(self.model.pool(embedded, positions_B))[0]
+            if self.task.config.separator is None:
+                logits_K = logits_K - logits_K.mean()
             gradient, = torch.autograd.grad(logits_K.max(), x_BTD)
         probs_K = self._probabilities(embedded.detach(), positions_B)[0]
         inputs = x_BTD.detach()

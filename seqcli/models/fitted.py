@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from seqcli.models.baselines import Baseline, Majority, MeanPool
 from seqcli.models.bag_of_words import BagOfWords
+from seqcli.models.baselines import Baseline, Majority, MeanPool
 from seqcli.models.linear import Told
 from seqcli.recipe.encoders import BagOfWordsConfig, MeanPoolConfig
 

@@ -17,6 +17,7 @@ from seqcli.errors import UserError, data_error
 from seqcli.lines import read_lines
 from seqcli.recipe.load import load_recipe
 from seqcli.store.runs import Run
+from seqcli.tasks.labelled import read_channels
 from seqcli.text.tokenizers import split_tokens, tokenizer_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Classifier:
         separator: what stands between several labels; None where there is always one.
         threshold: from which probability on a label is given, where there may be several.
         max_length: positions that are looked at.
-        missing: whether frames may have missing values.
+        channels: values a frame, 0 for text; ``missing``: whether some may be missing.
         data_format: format of the data it was trained on, None where that was guessed.
         at_once: a faster way from lines to ``(probabilities [N, K], tokens of each line [N])``, where there is one.
     """
@@ -66,6 +67,7 @@ class Classifier:
     threshold: float
     max_length: int
     tokenize: Callable[[str], list[str]]
+    channels: int
     missing: bool
     data_format: str | None
     at_once: Callable[[Sequence[str]], tuple[Numbers, NDArray[np.int64]]] | None
@@ -117,7 +119,7 @@ def load_classifier(run: Run, device: str = "auto", *, tokens: bool = False) -> 
         raise data_error(f"the model's recipe cannot be used: {error}") from error
     task = cast("ClassificationConfig", recipe.task)
     labels = [line for _, line in read_lines(run.labels_path)]
-    tokenize = split_tokens
+    tokenize: Callable[[str], list[str]] = split_tokens
     if recipe.text is not None and not tokens:
         tokenize = tokenizer_of(recipe.text.tokenizer, run.inside("tokenizer.model")).tokenize
     engine: Engine
@@ -137,7 +139,8 @@ def load_classifier(run: Run, device: str = "auto", *, tokens: bool = False) -> 
     return Classifier(
         str(run), engine, labels, recipe.text is not None, task.separator,
         getattr(recipe.model.head, "threshold", 0.5), plain.data.max_length, tokenize,
-        getattr(part, "missing", "refuse") == "mask", _format_of(plain), at_once)
+        read_channels(run.path) if recipe.text is None else 0, getattr(part, "missing", "refuse") == "mask",
+        _format_of(plain), at_once)
 
 
 def _no_vectors(recipe: Recipe) -> list[str]:

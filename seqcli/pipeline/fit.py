@@ -57,9 +57,9 @@ def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_st
         save_weights(run.weights_path, weights)
         minutes = (time.monotonic() - began) / 60
         model = task.model_of(weights)
-        measured = {name: measure(task, model, data[name], torch.device("cpu"))
+        measured: dict[str, Any] = {name: measure(task, model, data[name], torch.device("cpu"))
                     for name in ("dev", "test") if name in data and hasattr(task, "scorer")}
-        scores = {name: scorer.score().as_json() for name, scorer in measured.items()}
+        scores: dict[str, Any] = {name: scorer.score().as_json() for name, scorer in measured.items()}
         baselines = task.baselines(data, measured)
         report = write_report(run, recipe, task, scores, minutes=minutes, files=files, more={
             "parameters": sum(weight.numel() for weight in weights.values()), "device": "cpu", "precision": "fp32",

@@ -5,7 +5,6 @@ Shapes: N sequences, K labels, T positions.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 

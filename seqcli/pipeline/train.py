@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -350,9 +351,9 @@ class _Session:
         weights = yield from self._best_weights()
         save_weights(run.weights_path, weights)
         self.model.load_state_dict(weights)
-        measured = {name: measure(self.task, self.model, self.data[name], self.device)
-                    for name in ("dev", "test") if name in self.data}
-        scores = {name: scorer.score().as_json() for name, scorer in measured.items()}
+        measured: dict[str, Any] = {
+            name: measure(self.task, self.model, self.data[name], self.device) for name in ("dev", "test") if name in self.data}
+        scores: dict[str, Any] = {name: scorer.score().as_json() for name, scorer in measured.items()}
         baselines = self.task.baselines(self.data, measured)
         report = write_report(run, self.recipe, self.task, scores, minutes=minutes, files=self.files, more={
             "best_step": self.progress.best_step, "steps": self.trainer.step,
@@ -387,8 +388,8 @@ class _Window:
     """Means over the steps since the last evaluation."""
 
     def __init__(self) -> None:
-        self.loss_sum = self.norm_sum = self.seconds = 0.0
-        self.targets = self.positions = self.steps = 0
+        self.loss_sum = self.norm_sum = self.seconds = self.targets = 0.0
+        self.positions = self.steps = 0
 
     def add(self, event: StepEvent) -> None:
         self.loss_sum += event.loss * event.targets
@@ -400,7 +401,7 @@ class _Window:
 
     @property
     def loss(self) -> float:
-        return self.loss_sum / max(1, self.targets)
+        return self.loss_sum / (self.targets or 1)
 
     @property
     def norm(self) -> float:

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from seqcli.recipe.base import Config
 
-Format = Literal["conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled", "ts", "frames", "csv-folders"]
+Format = Literal["conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled", "ts", "frames",
+                 "csv-folders"]
 Paths = str | list[str] | None
 
 

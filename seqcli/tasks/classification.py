@@ -23,11 +23,10 @@ from seqcli.lines import read_lines
 from seqcli.metrics.classes import ClassScorer, SeveralScorer
 from seqcli.metrics.paired import compare_right
 from seqcli.metrics.score import Score
-from seqcli.models.fitted import fit_baseline, load_baseline
 from seqcli.models.classifier import SequenceClassifier
+from seqcli.models.fitted import fit_baseline, load_baseline
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.encoders import BagOfWordsConfig, MajorityConfig, MeanPoolConfig
-from seqcli.recipe.heads import SigmoidConfig
 from seqcli.recipe.schema import ModelConfig, Recipe
 from seqcli.recipe.tasks import ClassificationConfig
 from seqcli.tasks.base import Carried
@@ -343,7 +342,7 @@ class _Scorer:
         self.task, self.data = task, data
         self.counted = task.new_scorer()
         self.right = np.zeros(len(data.split), bool)
-        self.threshold = getattr(task.recipe.model.head, "threshold", SigmoidConfig().threshold)
+        self.threshold = getattr(task.recipe.model.head, "threshold", 0.5)
 
     def log_probs(self, model: Any, batch: Batch) -> NDArray[np.float32]:
         """Log-probabilities [B, K] of a batch."""

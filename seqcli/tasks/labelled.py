@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +14,12 @@ import numpy as np
 from seqcli.batching.encode import Cut
 from seqcli.corpora.example import Example
 from seqcli.errors import data_error
+from seqcli.files import atomic_write_text
 from seqcli.recipe.base import Component
 from seqcli.text.tokenizers import Tokenizer, tokenizer_of
+
+FRAMES_FILE = "frames.json"
+"""What a run's folder says of the frames that its model reads."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,34 @@ def check_frames(frames: np.ndarray[Any, Any], missing: bool, at: str) -> None:
         frame, channel = np.argwhere(found)[0].tolist()
         raise data_error(f"a value is missing (frame {frame}, channel {channel}, both counted from 0)", file=at,
                          hint="Set 'missing: mask' in the recipe's embedder, or fill the gaps.")
+
+
+def check_channels(found: int, wanted: int, where: str) -> None:
+    """Refuse frames that the model was not made for.
+
+    Raises:
+        UserError: another number of channels (65).
+    """
+    if found != wanted:
+        raise data_error(f"frames of {found} channels, but the model was trained on {wanted}", file=where)
+
+
+def write_channels(folder: Path, channels: int) -> None:
+    """Keep the number of channels of a model of frames."""
+    atomic_write_text(folder / FRAMES_FILE, json.dumps({"channels": channels}) + "\n")
+
+
+def read_channels(folder: Path) -> int:
+    """Read what `write_channels` wrote.
+
+    Raises:
+        UserError: it cannot be read (65).
+    """
+    path = folder / FRAMES_FILE
+    try:
+        return int(json.loads(path.read_bytes())["channels"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise data_error("the number of channels cannot be read", file=path) from error
 
 
 def labels_of(example: Example, separator: str | None) -> list[str]:

@@ -5,7 +5,6 @@ Shapes: B sequences, T positions, D channels of a frame.
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any, cast
@@ -16,13 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seqcli.batching.arrays import Field, Split
-from seqcli.errors import data_error
-from seqcli.files import atomic_write_text
 from seqcli.models.embedders import InputSizes
 from seqcli.recipe.embedders import FramesConfig, TokensConfig
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.checks import require_text
-from seqcli.tasks.labelled import LabelledFrames, LabelledText
+from seqcli.tasks.labelled import (
+    FRAMES_FILE,
+    LabelledFrames,
+    LabelledText,
+    check_channels,
+    read_channels,
+    write_channels,
+)
 from seqcli.tasks.tokens import TokenEncoder, TokenInputs, load_vectors
 
 _AT_ONCE = 2**18
@@ -40,7 +44,7 @@ class TextSource:
         self.text = recipe.text
         self.max_length = recipe.data.max_length
         embedder = recipe.model.embedder
-        self.embedder = embedder if isinstance(embedder, TokensConfig) else TokensConfig()
+        self.embedder = embedder if isinstance(embedder, TokensConfig) else TokensConfig.model_validate({})
         self.encoder: TokenEncoder
         self.tokenizer_model: Path | None = None
 
@@ -121,16 +125,12 @@ class FrameSource:
 
     def save(self, folder: Path) -> list[str]:
         """``frames.json``: the number of channels; the scaling is part of the model."""
-        atomic_write_text(folder / "frames.json", json.dumps({"channels": self.channels}) + "\n")
-        return ["frames.json"]
+        write_channels(folder, self.channels)
+        return [FRAMES_FILE]
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        path = folder / "frames.json"
-        try:
-            self.channels = int(json.loads(path.read_bytes())["channels"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise data_error("the number of channels cannot be read", file=path) from error
+        self.channels = read_channels(folder)
 
     def sizes(self) -> InputSizes:
         """What the embedder must know."""
@@ -184,16 +184,6 @@ def pad_frames(sequences: list[NDArray[np.float32]]) -> Tensor:
     for row, frames in enumerate(sequences):
         padded[row, : len(frames)] = frames
     return torch.from_numpy(padded)
-
-
-def check_channels(found: int, wanted: int, where: str) -> None:
-    """Refuse frames that the model was not made for.
-
-    Raises:
-        UserError: another number of channels (65).
-    """
-    if found != wanted:
-        raise data_error(f"frames of {found} channels, but the model was trained on {wanted}", file=where)
 
 
 def scaling_of(frames: Field) -> tuple[Tensor, Tensor]:

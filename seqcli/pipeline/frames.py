@@ -1,0 +1,56 @@
+"""Sequences of frames to predict on: from a .ts file, an index, a folder, one file, or standard input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from seqcli.corpora.example import Example
+from seqcli.corpora.formats import FRAME_FORMATS, Reading, guess_format, read_examples
+from seqcli.corpora.frame_files import SUFFIXES, read_frames
+from seqcli.errors import usage_error
+from seqcli.lines import OnInvalid, is_stdin
+from seqcli.pipeline.classify import Classifier
+from seqcli.tasks.labelled import check_channels, check_frames
+
+_AT_ONCE = 64
+"""Sequences of a file that are classified together."""
+
+
+def frame_batches(model: Classifier, file: str | None, *, on_invalid: OnInvalid,
+                  max_line: int) -> Iterator[list[NDArray[Any]]]:
+    """Yield the sequences, some at a time; from standard input each as soon as it is there.
+
+    Labels that a file has are not looked at. Standard input holds the lines of a .ts file, or of an index where the
+    model was trained on one.
+
+    Raises:
+        UserError: no frames (2); frames that the model was not made for, bad data (65); an unreadable file (74).
+    """
+    batch: list[NDArray[Any]] = []
+    for example in _examples(model, file, on_invalid, max_line):
+        check_channels(example.source.shape[1], model.channels, example.at)
+        check_frames(example.source, model.missing, example.at)
+        batch.append(example.source)
+        if len(batch) == _AT_ONCE or is_stdin(file):
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _examples(model: Classifier, file: str | None, on_invalid: OnInvalid, max_line: int) -> Iterator[Example]:
+    if not is_stdin(file) and Path(str(file)).suffix.lower() in SUFFIXES:
+        path = Path(str(file))
+        return iter([Example(read_frames(path, max_line=max_line, on_invalid=on_invalid), None, str(path))])
+    if is_stdin(file):
+        form = "frames" if model.data_format == "frames" else "ts"
+    else:
+        form = guess_format(file)
+    if form not in FRAME_FORMATS:
+        raise usage_error(f"{file}: {model.run} reads frames, and this looks like {form}",
+                          hint="Give a .ts file, an index, a .npy or .csv file, or a folder of them.")
+    return read_examples(file, Reading(form, on_invalid=on_invalid, max_line=max_line))
