@@ -30,7 +30,7 @@ def fit_baseline(
         return BagOfWords.fit(encoder, values, offsets, labels, words=words, told=told, **options)
     if isinstance(encoder, MeanPoolConfig):
         return MeanPool.fit(encoder, values, offsets, labels, told=told, **options)
-    return Majority.fit(labels, **options)
+    return Majority.fit(encoder, values, offsets, labels, told=told, **options)
 
 
 def load_baseline(encoder: Any, arrays: Mapping[str, NDArray[Any]], *, words: int, classes: int, several: bool = False,
@@ -45,4 +45,4 @@ def load_baseline(encoder: Any, arrays: Mapping[str, NDArray[Any]], *, words: in
         return BagOfWords.from_arrays(arrays, encoder, words=words, **options)
     if isinstance(encoder, MeanPoolConfig):
         return MeanPool.from_arrays(arrays, encoder, **options)
-    return Majority.from_arrays(arrays, **options)
+    return Majority.from_arrays(arrays, encoder, **options)

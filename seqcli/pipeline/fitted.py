@@ -18,7 +18,7 @@ from seqcli.models.fitted import load_baseline
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run
 from seqcli.text.fast_ids import FastIds
-from seqcli.text.tokenizers import tokenizer_of
+from seqcli.text.tokenizers import Lowercased, tokenizer_of
 from seqcli.text.vocabulary import Vocabulary
 
 Numbers = NDArray[np.floating[Any]]
@@ -34,7 +34,7 @@ class FittedEngine:
             self.vocabulary = Vocabulary.load(run.vocabulary_path)
             self.lowercase = recipe.text.vocabulary.lowercase
             tokenizer = tokenizer_of(recipe.text.tokenizer, run.inside("tokenizer.model"))
-            self.fast = FastIds(tokenizer, self.vocabulary, lowercase=self.lowercase)
+            self.fast = FastIds(Lowercased(tokenizer) if self.lowercase else tokenizer, self.vocabulary)
         self.model = _model(run, recipe, len(labels), len(self.vocabulary) if self.vocabulary is not None else 0)
 
     def probabilities(self, sources: Sequence[Any]) -> Numbers:
