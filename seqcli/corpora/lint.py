@@ -21,7 +21,8 @@ KINDS = {
     "encoding": "invalid UTF-8", "control": "control characters", "long": "long lines", "newline": "final newline",
     "format": "format", "separators": "mixed separators", "empty": "no example", "tags": "tag steps",
     "duplicate": "sentences of another split", "label": "labels unseen in training", "bom": "byte order mark",
-    "crlf": "CRLF", "outside": "lines outside a record", "no-frames": "sequences without frames", "channels": "other channels",
+    "crlf": "CRLF", "outside": "lines outside a record",
+    "no-frames": "sequences without frames", "channels": "other channels",
     "missing": "missing values", "one-label": "one label only",
 }
 """Each kind of finding in words."""

@@ -40,7 +40,9 @@ class _Seen:
         self.places.setdefault(what, at)
 
 
-def check_frames(split: Split, index: int, items: Iterator[Example | Finding], memory: FrameMemory) -> Iterator[Finding]:
+def check_frames(
+    split: Split, index: int, items: Iterator[Example | Finding], memory: FrameMemory
+) -> Iterator[Finding]:
     """Yield what is wrong with the sequences of a split, after what the reader found wrong with lines and files."""
     seen = _Seen()
     for item in items:
@@ -91,7 +93,7 @@ def _check_channels(split: Split, seen: _Seen) -> Iterator[Finding]:
     for channel, (least, greatest) in enumerate(zip(seen.least.tolist(), seen.greatest.tolist(), strict=True), 1):
         if not least < greatest:
             what = "has no value at all" if np.isnan(least) else f"is {least:g} in every frame"
-            yield Finding(str(split.files[0]), None, "constant", f"channel {channel} {what}", is_note=True)
+            yield Finding(_whole(split), None, "constant", f"channel {channel} {what}", is_note=True)
 
 
 def _check_labels(split: Split, index: int, memory: FrameMemory, seen: _Seen) -> Iterator[Finding]:
@@ -99,13 +101,17 @@ def _check_labels(split: Split, index: int, memory: FrameMemory, seen: _Seen) ->
         memory.labels = set(seen.labels)
         if len(seen.labels) == 1:
             (label,) = seen.labels
-            yield Finding(str(split.files[0]), None, "one-label", f"every sequence has the label '{label}': there is "
+            yield Finding(_whole(split), None, "one-label", f"every sequence has the label '{label}': there is "
                                                                   "nothing to tell apart")
     elif memory.labels:
         for label, count in seen.labels.items():
             if label not in memory.labels:
                 yield _at(seen.places[f"label {label}"], "label", f"label '{label}' does not occur in the training "
                           f"data (times here: {count:,}; this sequence is the first)")
+
+
+def _whole(split: Split) -> str:
+    return str(split.files[0]) if len(split.files) == 1 else split.name
 
 
 def _at(at: str, kind: str, message: str, *, is_note: bool = False) -> Finding:

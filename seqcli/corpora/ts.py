@@ -132,9 +132,9 @@ def _header_of(part: Part, target: bool, max_line: int) -> tuple[_Header, int]:
     header = _Header(name_of(part), target)
     for first, lines in read_blocks(part.path, on_invalid="replace", max_line=max_line):
         for number, line in enumerate(lines, first):
-            header.takes(line, number)
+            taken = header.takes(line, number)
             if not header.open:
-                return header, number
+                return header, number + taken
     return header, 0
 
 
