@@ -1,4 +1,4 @@
-"""Frames through the encoder: the same numbers on disk for any number of parts and processes, and nothing that misfits."""
+"""Frames through the encoder: the same numbers on disk for any number of parts and processes, nothing that misfits."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -65,7 +65,7 @@ def write_index(folder, cases):
 def holds(split, cases, places):
     frames, labels = split.fields["frames"], split.fields["label"]
     assert frames.values.dtype == np.float32
-    assert frames.values.shape == (sum(len(one) for one, _ in cases), 3)
+    assert frames.values[:].shape == (sum(len(one) for one, _ in cases), 3)
     assert frames.symbols == []
     assert frames.lengths.tolist() == [len(one) for one, _ in cases]
     assert [labels.symbols[labels.sequence(row)[0]] for row in range(len(split))] == [label for _, label in cases]
