@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seqcli.corpora.catalogue import Entry
     from seqcli.corpora.corpus import Split
     from seqcli.corpora.formats import Reading
+    from seqcli.corpora.frame_statistics import FrameStatistics
     from seqcli.corpora.lint_text import Finding
     from seqcli.corpora.obtain import Progress
     from seqcli.corpora.statistics import SplitStatistics
@@ -33,9 +34,10 @@ _LABELS_SHOWN = 20
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Names = Annotated[list[str], typer.Argument(
     metavar="NAME|FILE...", show_default=False,
-    help="A data set of the catalogue, or files; files are compared with the first of them.")]
+    help="A data set of the catalogue, or files (or folders of frames); they are compared with the first of them.")]
 _Format = Annotated[str | None, typer.Option(
-    "--format", show_default=False, help="conll, conllu, inline, tsv, jsonl, lines or records (default: by the file).")]
+    "--format", show_default=False, help="conll, conllu, inline, tsv, jsonl, lines, records, ts, frames or csv-folders "
+    "(default: by the file).")]
 _Columns = Annotated[str | None, typer.Option(
     "--columns", metavar="KEY=COLUMN,...", show_default=False, help="Such as token=0,tag=-1 or token=form,tag=xpos.")]
 _Separator = Annotated[str | None, typer.Option(
@@ -96,21 +98,44 @@ def stats(
     max_line: _MaxLine = DEFAULT_MAX_LINE, errors: _Errors = "strict", as_json: _Json = False,
 ) -> None:
     """Print sentences, tokens, characters, lengths, labels, spans and the overlap of the splits."""
-    from seqcli.corpora.statistics import describe
+    from seqcli.corpora.choose import has_frames
 
     reading = _reading(data_format, columns, separator, max_line, errors, blank_lines, record_start)
     splits, scheme = _choose(names, reading, scheme)
+    if has_frames(splits[0]):
+        _frame_stats(splits, as_json)
+        return
+    from seqcli.corpora.statistics import describe
+
     described = describe(splits, scheme)
     for split in described:
         if not split.sentences:
-            from seqcli.errors import data_error
-
-            raise data_error("no example: the file is empty or has only blank lines", file=split.files[0])
+            raise _no_example(split.files[0])
     if as_json:
         console.emit_json({"scheme": scheme, "splits": [dataclasses.asdict(split) for split in described]})
         return
     for line in _stats_lines(described, scheme):
         console.emit(line)
+
+
+def _frame_stats(splits: Sequence[Split], as_json: bool) -> None:
+    from seqcli.corpora.frame_statistics import describe_frames
+
+    described = describe_frames(splits)
+    for split in described:
+        if not split.sequences:
+            raise _no_example(split.files[0])
+    if as_json:
+        console.emit_json({"scheme": None, "splits": [dataclasses.asdict(split) for split in described]})
+        return
+    for line in _frame_lines(described):
+        console.emit(line)
+
+
+def _no_example(file: str) -> Exception:
+    from seqcli.errors import data_error
+
+    return data_error("no example: the file is empty or has only blank lines", file=file)
 
 
 @command.command("lint", epilog="\b\nExamples:\n  seqcli data lint mini-ner\n"
@@ -167,6 +192,7 @@ def convert(
     from seqcli.lines import is_stdin
 
     reading = _reading("conll", f"token=0,tag={tag}", None, max_line, errors)
+    _refuse_frames(file)
     if from_scheme is None:
         if is_stdin(file):
             raise usage_error("the scheme of standard input is not known", hint="Say which: --from iob1.")
@@ -178,9 +204,18 @@ def convert(
         console.emit(line, flush=not line and is_stdin(file))
 
 
+def _refuse_frames(file: str | None) -> None:
+    from pathlib import Path
+
+    from seqcli.corpora.formats import FRAME_FORMATS, format_by_name
+
+    if file is not None and (Path(file).is_dir() or format_by_name(file) in FRAME_FORMATS):
+        raise usage_error(f"'{file}' holds frames, which have no tag scheme", hint="Name a CoNLL file.")
+
+
 def _choose(names: Sequence[str], reading: Reading, scheme: str | None) -> tuple[list[Split], str | None]:
     """The splits, and the scheme: given, the catalogue's, or recognised in the first split (which is said)."""
-    from seqcli.corpora.choose import choose_splits
+    from seqcli.corpora.choose import choose_splits, has_frames
     from seqcli.corpora.statistics import scheme_of
     from seqcli.metrics.schemes import scheme_name
 
@@ -190,7 +225,7 @@ def _choose(names: Sequence[str], reading: Reading, scheme: str | None) -> tuple
     for split in splits:
         if split.guessed:
             console.note(f"{split.name}: read as {split.reading.format}")
-    if wanted or stated:
+    if wanted or stated or has_frames(splits[0]):
         return splits, wanted or stated
     found = scheme_of(splits[0])
     if found:
@@ -288,9 +323,7 @@ def _stats_lines(splits: Sequence[SplitStatistics], scheme: str | None) -> Itera
     if any(split.characters for split in splits):
         rows.append(("characters", *(f"{split.characters or 0:,}" for split in splits)))
     rows.append((f"tokens a {unit}", *(f"{split.mean_length:.1f}" for split in splits)))
-    for key in splits[0].lengths:
-        what = {"min": "shortest", "max": "longest", "p50": "median"}.get(key, f"{key[1:]}% have at most")
-        rows.append((f"  {what}", *(f"{split.lengths.get(key, 0):,}" for split in splits)))
+    rows.extend(_length_rows([split.lengths for split in splits]))
     rows.append((f"repeated {unit}s", *(f"{split.repeated_sentences:,}" for split in splits)))
     if len(splits) > 1:
         first = splits[0].name
@@ -306,6 +339,35 @@ def _stats_lines(splits: Sequence[SplitStatistics], scheme: str | None) -> Itera
     for split in splits[1:]:
         if split.unseen_labels:
             yield f"only in {split.name}, not in {splits[0].name}: {', '.join(split.unseen_labels)}"
+
+
+def _frame_lines(splits: Sequence[FrameStatistics]) -> Iterator[str]:
+    header = ("", *(split.name for split in splits))
+    rows: list[tuple[str, ...]] = [
+        ("sequences", *(f"{split.sequences:,}" for split in splits)),
+        ("frames", *(f"{split.frames:,}" for split in splits)),
+        ("channels", *(f"{split.channels:,}" for split in splits)),
+        ("frames a sequence", *(f"{split.mean_length:.1f}" for split in splits)),
+        *_length_rows([split.lengths for split in splits]),
+        ("missing values", *(f"{split.missing_values:,}" for split in splits)),
+        ("repeated sequences", *(f"{split.repeated_sequences:,}" for split in splits)),
+    ]
+    if any(split.missing_values for split in splits):
+        rows.insert(-1, ("sequences with some", *(f"{split.incomplete_sequences:,}" for split in splits)))
+    if len(splits) > 1:
+        rows.append((f"sequences also in {splits[0].name}", *(_percent(split.seen_sequences) for split in splits)))
+    yield from console.table(rows, header, right=range(1, len(splits) + 1))
+    if any(split.labels for split in splits):
+        yield from _label_lines("labels", [split.labels for split in splits], header)
+    for split in splits[1:]:
+        if split.unseen_labels:
+            yield f"only in {split.name}, not in {splits[0].name}: {', '.join(split.unseen_labels)}"
+
+
+def _length_rows(lengths: Sequence[dict[str, int]]) -> Iterator[tuple[str, ...]]:
+    for key in lengths[0]:
+        what = {"min": "shortest", "max": "longest", "p50": "median"}.get(key, f"{key[1:]}% have at most")
+        yield (f"  {what}", *(f"{one.get(key, 0):,}" for one in lengths))
 
 
 def _label_lines(title: str, counts: Sequence[dict[str, int]], header: Sequence[str]) -> Iterator[str]:

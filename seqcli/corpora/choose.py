@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seqcli.corpora import catalogue
 from seqcli.corpora.corpus import SPLITS, Split, catalogue_split, file_split
-from seqcli.corpora.formats import Reading
+from seqcli.corpora.formats import FRAME_FORMATS, Reading
 from seqcli.corpora.obtain import Progress
 from seqcli.errors import did_you_mean, io_error, usage_error
 
@@ -30,7 +30,18 @@ def choose_splits(
     for name in names:
         if not Path(name).expanduser().exists():
             raise _neither(name, alone=len(names) == 1)
-    return [file_split(name, [name], reading) for name in names], None
+    splits = [file_split(name, [name], reading) for name in names]
+    for split in splits[1:]:
+        if has_frames(split) != has_frames(splits[0]):
+            kinds = ["frames" if has_frames(one) else "text" for one in (splits[0], split)]
+            raise usage_error(f"'{splits[0].name}' holds {kinds[0]} and '{split.name}' {kinds[1]}",
+                              hint="Look at them one at a time, or say --format.")
+    return splits, None
+
+
+def has_frames(split: Split) -> bool:
+    """Whether the sources of a split are frames, not text."""
+    return split.reading.format in FRAME_FORMATS
 
 
 def _neither(name: str, *, alone: bool) -> Exception:

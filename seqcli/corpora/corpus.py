@@ -249,8 +249,12 @@ def _hash(path: Path, reading: Reading) -> str:
     digest = hashlib.sha256()
     if reading.format == "csv-folders":
         digest.update(f"{path.absolute().parent.name!r} ".encode("utf-8", "surrogatepass"))
+    archives: dict[Path, str] = {}  # an index may name thousands of arrays of one .npz
     for file in _all_files(path, reading):
-        digest.update((sha256_file(file) if file.is_file() else "missing").encode())
+        found = archives.get(file) or (sha256_file(file) if file.is_file() else "missing")
+        if file.suffix.lower() == ".npz":
+            archives[file] = found
+        digest.update(found.encode())
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from seqcli.corpora import conll
 from seqcli.corpora.blocks import sentences
 from seqcli.corpora.corpus import Split
 from seqcli.corpora.example import Example
-from seqcli.corpora.formats import Reading, read_examples
+from seqcli.corpora.formats import FRAME_FORMATS, Reading, read_examples
 from seqcli.corpora.lint_text import Finding, check_text
 from seqcli.corpora.statistics import tags_of, tokens_of
 from seqcli.errors import ExitCode, UserError
@@ -22,6 +22,8 @@ KINDS = {
     "format": "format", "separators": "mixed separators", "empty": "no example", "tags": "tag steps",
     "duplicate": "sentences of another split", "label": "labels unseen in training", "bom": "byte order mark",
     "crlf": "CRLF", "outside": "lines outside a record",
+    "no-frames": "sequences without frames", "channels": "other channels",
+    "missing": "missing values", "one-label": "one label only",
 }
 """Each kind of finding in words."""
 
@@ -42,6 +44,9 @@ def lint(splits: Sequence[Split], scheme: str | None) -> Iterator[Finding]:
     Raises:
         UserError: an unreadable file (74), columns that the format does not know (2).
     """
+    if any(split.reading.format in FRAME_FORMATS for split in splits):
+        yield from _lint_frames(splits)
+        return
     memory = _Memory()
     for index, split in enumerate(splits):
         for path in split.files:
@@ -51,6 +56,17 @@ def lint(splits: Sequence[Split], scheme: str | None) -> Iterator[Finding]:
             if split.reading.format == "records" and split.reading.record_start:
                 yield from _check_outside(path, split.reading, split.reading.record_start)
         yield from _check_examples(split, index, scheme, memory)
+
+
+def _lint_frames(splits: Sequence[Split]) -> Iterator[Finding]:
+    from seqcli.corpora.lint_frames import FrameMemory, check_frames
+
+    memory = FrameMemory()
+    for index, split in enumerate(splits):
+        for path in split.files:
+            if path.suffix.lower() != ".npy":
+                yield from check_text(path, split.reading.max_line)
+        yield from check_frames(split, index, _items(split), memory)
 
 
 def _check_separators(path: Path, split: Split) -> Iterator[Finding]:

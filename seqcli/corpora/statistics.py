@@ -146,24 +146,25 @@ def _count(split: Split, scheme: str | None, first: _Seen | None) -> tuple[Split
     result = SplitStatistics(
         split.name, [str(path) for path in split.files], str(split.reading.format),
         sentences=sentences, tokens=words.total(), types=len(words), characters=characters or None,
-        mean_length=round(words.total() / sentences, 2) if sentences else 0.0, lengths=_percentiles(lengths),
+        mean_length=round(words.total() / sentences, 2) if sentences else 0.0, lengths=percentiles(lengths),
         repeated_sentences=repeated, labels=dict(labels.most_common()), spans=dict(spans.most_common()),
     )
     if first is not None:
         unknown = {word: count for word, count in words.items() if word not in first.words}
-        result.unknown_tokens = _share(sum(unknown.values()), words.total())
-        result.unknown_types = _share(len(unknown), len(words))
-        result.seen_sentences = _share(known_sentences, sentences)
-        result.seen_spans = _share(known_spans, spans.total())
+        result.unknown_tokens = share(sum(unknown.values()), words.total())
+        result.unknown_types = share(len(unknown), len(words))
+        result.seen_sentences = share(known_sentences, sentences)
+        result.seen_spans = share(known_spans, spans.total())
         result.unseen_labels = sorted(seen.labels - first.labels)
     return result, seen
 
 
-def _share(part: int, whole: int) -> float | None:
+def share(part: int, whole: int) -> float | None:
+    """A part of the whole; None where there is no whole."""
     return part / whole if whole else None
 
 
-def _percentiles(lengths: Counter[int]) -> dict[str, int]:
+def percentiles(lengths: Counter[int]) -> dict[str, int]:
     """Shortest, longest and percentiles by nearest rank: the least length that p% of the sentences do not exceed."""
     if not lengths:
         return {}

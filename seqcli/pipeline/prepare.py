@@ -13,7 +13,7 @@ from seqcli.batching.arrays import Split
 from seqcli.batching.encode import EncodeJob, encode_split
 from seqcli.corpora.chunks import chunks
 from seqcli.corpora.corpus import Corpus, open_corpus
-from seqcli.errors import UserError, io_error
+from seqcli.errors import UserError, data_error, io_error
 from seqcli.files import cache_folder, sha256_file
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import Task
@@ -70,6 +70,8 @@ def _train_pieces(tokenizer: Any, corpus: Corpus, path: Path, lowercase: bool) -
             with text.open("w", encoding="utf-8", newline="\n") as handle:
                 for example in corpus.examples("train"):
                     source: Any = example.source
+                    if not isinstance(source, str | list):
+                        raise data_error("a tokenizer is trained on text", file=example.at, hint="Check data.format.")
                     handle.write((source if isinstance(source, str) else " ".join(source)) + "\n")
             train_sentencepiece([text], tokenizer.size, path, tokenizer.algorithm, lowercase=lowercase,
                                 max_line=text.stat().st_size + 1)

@@ -92,7 +92,9 @@ def test_missing_files_say_what_was_looked_for(tmp_path):
     error = failure(train=str(tmp_path / "trian.conll"))
     assert (error.code, error.message, error.hint) == (
         74, "there is no such train file (looked in place)", "Did you mean 'train.conll'?")
-    assert failure(train=str(tmp_path)).code == 74
+    assert str(failure(train=str(tmp_path), format="conll")) == f"{tmp_path}: is a folder, not the train file"
+    assert str(failure(train=str(tmp_path))) == (  # a folder may hold frames
+        f"{tmp_path}: no sequences: expected a folder for each label, with .csv or .npy files in it")
     assert failure(train=str(tmp_path / "no" / "x.conll")).hint == f"The folder '{tmp_path / 'no'}' does not exist."
 
 
@@ -113,7 +115,8 @@ def test_splits_that_are_not_wanted_are_not_looked_for(tmp_path):
 @pytest.mark.parametrize("entry", catalogue.entries().values(), ids=lambda entry: entry.name)
 def test_every_entry_of_the_catalogue_is_whole(entry):
     assert all([entry.description, entry.task, entry.licence, entry.citation, entry.size, entry.sources])
-    assert set(entry.splits) in ({"train", "dev", "test"}, {"train", "dev"}, {"train"}, {"test"})
+    assert set(entry.splits) in (
+        {"train", "dev", "test"}, {"train", "dev"}, {"train", "test"}, {"train"}, {"test"})
     for name in [*entry.file_names(), *entry.fetched_names()]:
         assert entry.embedded or (len(entry.file(name).sha256) == 64 and entry.file(name).bytes > 0)
     assert entry.made is None or set(entry.made.makes()) == set(entry.file_names())
