@@ -35,7 +35,8 @@ _Names = Annotated[list[str], typer.Argument(
     metavar="NAME|FILE...", show_default=False,
     help="A data set of the catalogue, or files; files are compared with the first of them.")]
 _Format = Annotated[str | None, typer.Option(
-    "--format", show_default=False, help="conll, conllu, inline, tsv, jsonl, lines or records (default: by the file).")]
+    "--format", show_default=False,
+    help="conll, conllu, inline, tsv, jsonl, lines, records or labelled (default: by the file).")]
 _Columns = Annotated[str | None, typer.Option(
     "--columns", metavar="KEY=COLUMN,...", show_default=False, help="Such as token=0,tag=-1 or token=form,tag=xpos.")]
 _Separator = Annotated[str | None, typer.Option(
