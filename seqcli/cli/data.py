@@ -36,8 +36,8 @@ _Names = Annotated[list[str], typer.Argument(
     metavar="NAME|FILE...", show_default=False,
     help="A data set of the catalogue, or files (or folders of frames); they are compared with the first of them.")]
 _Format = Annotated[str | None, typer.Option(
-    "--format", show_default=False, help="conll, conllu, inline, tsv, jsonl, lines, records, ts, frames or csv-folders "
-    "(default: by the file).")]
+    "--format", show_default=False, help="conll, conllu, inline, tsv, jsonl, lines, records, labelled, ts, frames or "
+    "csv-folders (default: by the file).")]
 _Columns = Annotated[str | None, typer.Option(
     "--columns", metavar="KEY=COLUMN,...", show_default=False, help="Such as token=0,tag=-1 or token=form,tag=xpos.")]
 _Separator = Annotated[str | None, typer.Option(

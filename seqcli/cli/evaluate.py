@@ -45,8 +45,8 @@ def command(
 
     choice("--split", split, ("train", "dev", "test"))
     if format_ is not None:
-        choice("--format", format_, ("conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "ts", "frames",
-                                     "csv-folders"))
+        choice("--format", format_, ("conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled", "ts",
+                                     "frames", "csv-folders"))
     store = Store(runs)
     run = store.resolve(model)
     if data and len(data) == 1 and format_ is None and _are_questions(data[0]):

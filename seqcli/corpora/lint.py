@@ -23,7 +23,7 @@ KINDS = {
     "duplicate": "sentences of another split", "label": "labels unseen in training", "bom": "byte order mark",
     "crlf": "CRLF", "outside": "lines outside a record",
     "no-frames": "sequences without frames", "channels": "other channels",
-    "missing": "missing values", "one-label": "one label only",
+    "missing": "missing values", "classes": "one label only", "blank": "empty texts",
 }
 """Each kind of finding in words."""
 
@@ -106,6 +106,7 @@ def _check_outside(path: Path, reading: Reading, record_start: str) -> Iterator[
 def _check_examples(split: Split, index: int, scheme: str | None, memory: _Memory) -> Iterator[Finding]:
     tags_here: Counter[str] = Counter()
     first_place: dict[str, str] = {}
+    whole, empty = 0, []
     for item in _items(split):
         if isinstance(item, Finding):
             yield item
@@ -114,11 +115,24 @@ def _check_examples(split: Split, index: int, scheme: str | None, memory: _Memor
             if tag not in tags_here:
                 first_place[tag] = item.at
             tags_here[tag] += 1
+        whole += isinstance(item.target, str)
+        if isinstance(item.target, str) and not tokens_of(item):
+            empty.append(item.at)
+            continue
         if scheme is not None and isinstance(item.target, list):
             yield from _check_steps(item, scheme, split.reading.format == "conll")
         if split.reading.blank_lines != "keep":  # a line of a running text may well stand in another one too
             yield from _check_duplicate(item, index, memory)
+    if empty:
+        file, line = _place(empty[0])
+        yield Finding(file, line, "blank", f"labelled examples whose text is empty: {len(empty):,}, this one first",
+                      is_note=True)
     if index == 0:
+        if whole > 1 and len(tags_here) == 1:
+            label = next(iter(tags_here))
+            file, _ = _place(first_place[label])
+            yield Finding(file, None, "classes", f"every example has one and the same label, '{label}': there is "
+                                                 "nothing to tell apart")
         memory.labels = set(tags_here)
         return
     if not memory.labels:

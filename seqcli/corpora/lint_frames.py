@@ -101,7 +101,7 @@ def _check_labels(split: Split, index: int, memory: FrameMemory, seen: _Seen) ->
         memory.labels = set(seen.labels)
         if len(seen.labels) == 1:
             (label,) = seen.labels
-            yield Finding(_whole(split), None, "one-label", f"every sequence has the label '{label}': there is "
+            yield Finding(_whole(split), None, "classes", f"every sequence has the label '{label}': there is "
                                                                   "nothing to tell apart")
     elif memory.labels:
         for label, count in seen.labels.items():

