@@ -209,6 +209,9 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
 
 def _own_split(name: str, paths: list[str], own: Reading, entry: Entry | None, plain: bool) -> Split:
     split = file_split(name, paths, own, plain=plain)
+    alike = split.guessed and not plain and split.reading.format == "lines"
+    if alike and entry is not None and entry.format == "labelled":
+        split.reading = replace(split.reading, format="labelled")  # looks like lines of text, as that format does
     if entry is None or split.reading.format != entry.format:
         return split
     # A file in place of a catalogue's split is read as the catalogue's where the recipe says nothing else.

@@ -17,7 +17,7 @@ from seqcli.metrics.classification import LabelCounts
 from seqcli.metrics.score import Score, f_measure, percent, signature
 
 BINS = 15
-"""Bins of the calibration error, as in Guo et al. 2017, section 4."""
+"""Bins of the calibration error, as in Guo et al. 2017, table 1."""
 UNKNOWN = "<unknown>"
 """What a gold label that the model does not know is called in the table where the caller does not name it."""
 

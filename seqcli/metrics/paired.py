@@ -38,8 +38,8 @@ class Interval:
 def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> PairedTest:
     """McNemar's test (1947), exact: of the examples that one model alone gets right, half should fall to each.
 
-    ``p`` is the two-sided binomial probability with 1/2, in full and not the chi-square approximation, which is not
-    to be trusted below some 25 such examples (Dietterich 1998, section 3.1, corrects it for continuity).
+    ``p`` is the two-sided binomial probability with 1/2, in full: the chi-square approximation of it, which Dietterich
+    (1998) recommends for classifiers, is poor where few examples differ.
 
     Args:
         right_a, right_b: bool [N], whether each model is right about each example.
