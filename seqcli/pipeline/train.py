@@ -352,7 +352,8 @@ class _Session:
         save_weights(run.weights_path, weights)
         self.model.load_state_dict(weights)
         measured: dict[str, Any] = {
-            name: measure(self.task, self.model, self.data[name], self.device) for name in ("dev", "test") if name in self.data}
+            name: measure(self.task, self.model, self.data[name], self.device)
+            for name in ("dev", "test") if name in self.data}
         scores: dict[str, Any] = {name: scorer.score().as_json() for name, scorer in measured.items()}
         baselines = self.task.baselines(self.data, measured)
         report = write_report(run, self.recipe, self.task, scores, minutes=minutes, files=self.files, more={

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_corpus import SENTENCES, tiny_recipe
 
-from seqcli.engines import token_table
+from seqcli.engines import tagging, token_table
 from seqcli.engines.tagging import TaggingEngine
 from seqcli.pipeline.prepare import open_splits
 from seqcli.tasks.build import new_task
@@ -90,7 +90,7 @@ def test_longer_than_the_limit(made):
 def test_scores_are_the_probabilities_of_the_tags(made, head):
     task, model = made(f"model.head={{kind: {head}}}", "task.model_scheme=bio")
     index = torch.tensor([[0, 1, 2, 3]]) + 1
-    arrays = tagging.type_tensors(task.encoder.types(WORDS[3]), np.arange(4))
+    arrays = token_table.type_tensors(task.encoder.types(WORDS[3]), np.arange(4))
     lengths = torch.tensor([4])
     with torch.inference_mode():
         posteriors = model.head.posteriors(model({**arrays, "index_BT": index}, lengths), lengths)[0]

@@ -44,7 +44,8 @@ def errors(text=GOOD, *overrides):
      "max_minutes, batch, accumulate, optimizer, schedule, clip_norm, ema, precision, evaluate_every, patience, "
      "select_by, keep_checkpoints."),
     ("kind: lstm", "kind: lsmt", "bad.yaml:8:11: model.encoder: unknown encoder 'lsmt'. Did you mean 'lstm'?"),
-    ("{kind: softmax}", "{kind: 3}", "bad.yaml:10:16: model.head: unknown head '3'. Known: softmax, crf, sigmoid, adaptive"),
+    ("{kind: softmax}", "{kind: 3}",
+     "bad.yaml:10:16: model.head: unknown head '3'. Known: softmax, crf, sigmoid, adaptive"),
     ("{kind: softmax}", "{}", "bad.yaml:10:3: model.head: 'kind' is missing; one of softmax, crf, sigmoid, adaptive"),
     ("{kind: softmax}", "softmax", "bad.yaml:10:9: model.head: expected a section with a 'kind', "
      "found the text 'softmax'"),
