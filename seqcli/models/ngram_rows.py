@@ -191,7 +191,7 @@ def _beginnings(nodes: Ints, words_at: Ints, offsets: Ints, length: int) -> Ints
     inside = nodes[: len(last)] >= 0
     # n-grams one shorter are within their examples: those that end with one are all that now cross its end
     crossing = offsets[1:-1] - (length - 1)
-    inside[crossing[crossing >= 0]] = False
+    inside[crossing[(crossing >= 0) & (crossing < len(inside))]] = False
     inside &= last >= 0
     return np.flatnonzero(inside)
 
