@@ -11,7 +11,6 @@ Letters: E examples, F n-grams with a row, K classes, C columns of weights (K, o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np

@@ -91,8 +91,7 @@ class Majority:
 class MeanPool:
     """A linear classifier over the mean of a sequence's frames, each channel scaled by the training data.
 
-    A channel that is missing (NaN) in all frames of a sequence has the mean of the training data; with the config's
-    ``missing: refuse`` the reader of the data lets no NaN through, and one that comes all the same makes the result NaN.
+    With ``missing: mask`` a channel that is missing (NaN) in all of a sequence has the mean of the training data.
     """
 
     def __init__(
@@ -173,7 +172,7 @@ class MeanPool:
         checked = CheckedArrays(arrays, "mean-pool baseline", file)
         columns = 1 if classes == 2 and not several else classes
         mean_D = checked.floats("mean", (None,))
-        deviation_D = checked.floats("deviation", (len(mean_D),), least=np.finfo(np.float32).tiny)
+        deviation_D = checked.floats("deviation", (len(mean_D),), least=float(np.finfo(np.float32).tiny))
         weights_DC = checked.floats("weights", (len(mean_D), columns))
         bias_C = checked.floats("bias", (columns,))
         checked.nothing_left()

@@ -23,7 +23,7 @@ Told = Callable[[int, int], None]
 _STEPS = 100
 _CONJUGATE = 250
 _TOLERANCE = 1e-6
-"""Length of the gradient at the end, as a share of that at the start: weights then hold to 1e-3 and mostly far better."""
+"""Length of the gradient at the end, as a share of that at the start: weights then hold to 1e-3, mostly far better."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ _LINES = 2048
 _MOST_CHUNKS = 2**18
 """Chunks remembered; past that all are forgotten, so that an endless text takes no endless memory."""
 
-_ODD_SPACES = "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_ODD_SPACES = ("\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+               "\u2028\u2029\u202f\u205f\u3000")
 # In front of a space these may keep their dot or not, by what comes next: No. 5, J. Smith.
 _LOOKS_AHEAD = re.compile(rb"(?:[A-Z\x80-\xff]|[Nn]os?|[Pp]p?|[Vv]ols?|[Ff]igs?|[Cc]h|[Ss]ec|[Aa]rt|[Ee]q)\.\Z")
 _IS_SPACE = np.zeros(256, np.bool_)
@@ -40,7 +41,7 @@ class FastIds:
         base = tokenizer.base if isinstance(tokenizer, Lowercased) else tokenizer
         self._by_chunks = isinstance(base, Whitespace | Words)
         self._looks_ahead = isinstance(base, Words)
-        self._forget()
+        self._known = _Known()
 
     def ids_of(self, lines: Sequence[str]) -> tuple[NDArray[np.int32], Ints]:
         """``(ids, offsets)``: the ids of all lines one after the other; line i is ``ids[offsets[i]:offsets[i + 1]]``.
@@ -66,66 +67,77 @@ class FastIds:
 
     def _read(self, lines: Sequence[str]) -> tuple[NDArray[np.int32], Ints]:
         """The ids of some lines, and how many each has."""
-        if len(self._numbers) > _MOST_CHUNKS:
-            self._forget()
-        text = _bytes_of(lines)
+        if len(self._known.numbers) > _MOST_CHUNKS:
+            self._known = _Known()
+        known, text = self._known, _bytes_of(lines)
         starts, sizes, ends = _chunks(text)
-        chunks = self._table.find(*contents(text, starts, sizes))
+        chunks = known.table.find(*contents(text, starts, sizes))
         unseen = np.flatnonzero(chunks < 0)
         if len(unseen):
             chunks[unseen] = self._read_unseen(text, starts, sizes, unseen)
         chunk_ends = np.searchsorted(starts, ends)  # chunks up to the end of each line
-        if self._all_single:
-            return self._ids.take(chunks), np.diff(chunk_ends, prepend=0)
-        counts = self._counts.take(chunks)
+        if known.all_single:
+            return known.ids.take(chunks), np.diff(chunk_ends, prepend=0)
+        counts = known.counts.take(chunks)
         before = np.concatenate([[0], np.cumsum(counts)])
-        within = np.arange(before[-1]) - np.repeat(before[:-1], counts)
-        return (self._ids.take(np.repeat(self._firsts.take(chunks), counts) + within),
-                np.diff(before[chunk_ends], prepend=0))
+        at = np.arange(before[-1]) + np.repeat(known.firsts.take(chunks) - before[:-1], counts)
+        return known.ids.take(at), np.diff(before[chunk_ends], prepend=0)
 
     def _read_unseen(self, text: bytes, starts: Ints, sizes: Ints, at: Ints) -> list[int]:
         """The numbers of these chunks, which the table does not hold: long, new, or ones that look ahead."""
         begins = starts.take(at).tolist()
         stops = (starts.take(at) + sizes.take(at)).tolist()
         following = np.append(starts, len(text))[at + 1].tolist()
-        known, numbers = len(self._numbers), []
-        for begin, stop, after in zip(begins, stops, following, strict=True):
-            chunk = text[begin:stop]
-            if self._looks_ahead and chunk[-1] == 46 and _LOOKS_AHEAD.search(chunk):
-                chunk = _with_next(text, begin, stop, after)
-            number = self._numbers.get(chunk)
-            numbers.append(self._learn(chunk, stop - begin) if number is None else number)
-        if len(self._numbers) > known:
-            self._firsts = np.concatenate([self._firsts, np.array(self._new_firsts, np.int64)])
-            self._ids = np.concatenate([self._ids, np.array(self._new_ids, np.int32)])
-            self._counts = np.diff(self._firsts, append=len(self._ids))
-            self._all_single = len(self._ids) == len(self._firsts) and bool((self._counts == 1).all())
-            self._new_firsts, self._new_ids = [], []
-            if len(self._short) > 1.25 * self._table.size:
-                self._table = ChunkTable(self._short, [self._numbers[chunk] for chunk in self._short])
+        known, numbers, learned = self._known.numbers, [], []
+        try:
+            for begin, stop, after in zip(begins, stops, following, strict=True):
+                chunk = text[begin:stop]
+                looks_ahead = self._looks_ahead and chunk[-1] == 46 and _LOOKS_AHEAD.search(chunk) is not None
+                if looks_ahead:
+                    chunk = _with_next(text, begin, stop, after)
+                number = known.get(chunk)
+                if number is None:
+                    ids = self._encoded(chunk.decode("utf-8", "surrogatepass"))
+                    number = known[chunk] = len(known)
+                    learned.append(ids[:-1] if len(chunk) > stop - begin else ids)
+                    if not looks_ahead and len(chunk) <= LONGEST:
+                        self._known.short.append(chunk)
+                numbers.append(number)
+        finally:  # a word without a row ends the pass; what was numbered before it stays known
+            self._known.learn(learned)
         return numbers
 
-    def _learn(self, chunk: bytes, size: int) -> int:
-        """Cut a new chunk, which may have something of the next one behind it; its number."""
-        ids = self._encoded(chunk.decode("utf-8", "surrogatepass"))
-        if len(chunk) > size:
-            del ids[-1]
-        elif size <= LONGEST and not (self._looks_ahead and _LOOKS_AHEAD.search(chunk)):
-            self._short.append(chunk)
-        number = self._numbers[chunk] = len(self._numbers)
-        self._new_firsts.append(len(self._ids) + len(self._new_ids))
-        self._new_ids += ids
-        return number
 
-    def _forget(self) -> None:
-        self._numbers: dict[bytes, int] = {}
-        self._short: list[bytes] = []
-        self._table = ChunkTable([], [])
-        self._firsts, self._counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self._ids = np.zeros(0, np.int32)
-        self._new_firsts: list[int] = []
-        self._new_ids: list[int] = []
-        self._all_single = True
+class _Known:
+    """The chunks seen so far and their ids.
+
+    Attributes:
+        numbers: of each chunk, in the order of learning.
+        short: the chunks that belong in the table.
+        table: finds most of them.
+        ids: of all chunks, one after the other; chunk n has ``ids[firsts[n] : firsts[n] + counts[n]]``.
+        all_single: each chunk has one id.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[bytes, int] = {}
+        self.short: list[bytes] = []
+        self.table = ChunkTable([], [])
+        self.ids = np.zeros(0, np.int32)
+        self.firsts, self.counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self.all_single = True
+
+    def learn(self, ids: list[list[int]]) -> None:
+        """Take in the ids of the newest chunks; make the table anew when a quarter more are known than it holds."""
+        if not ids:
+            return
+        counts = np.fromiter(map(len, ids), np.int64, len(ids))
+        flat = np.array([number for of_one in ids for number in of_one], np.int32)
+        self.firsts = np.concatenate([self.firsts, len(self.ids) + np.cumsum(counts) - counts])
+        self.ids, self.counts = np.concatenate([self.ids, flat]), np.concatenate([self.counts, counts])
+        self.all_single = self.all_single and bool((counts == 1).all())
+        if len(self.short) > 1.25 * self.table.size:
+            self.table = ChunkTable(self.short, [self.numbers[chunk] for chunk in self.short])
 
 
 def _bytes_of(lines: Sequence[str]) -> bytes:

@@ -18,6 +18,7 @@ from seqcli.models.bag_of_words import BagOfWords, bag
 from seqcli.models.integer_table import IntegerTable
 from seqcli.models.ngram_rows import NGramRows
 from seqcli.recipe.encoders import BagOfWordsConfig
+from seqcli.text.words import Words
 
 WORDS = 14
 few = settings(max_examples=40, deadline=None, derandomize=True)
@@ -54,8 +55,8 @@ def slow_ngrams(sequence, order):
 
 
 def test_the_lectures_bag_by_hand():
-    vocabulary = "Ram is a good boy Sita girl".split()
-    text = "Ram is a good boy . Sita is a good girl .".split()
+    vocabulary = ["Ram", "is", "a", "good", "boy", "Sita", "girl"]
+    text = Words().tokenize("Ram is a good boy. Sita is a good girl.")
     ids = [vocabulary.index(word) for word in text if word != "."]
     assert bag(ids, 7).tolist() == [1, 2, 2, 2, 1, 1, 1]
     assert bag(ids[::-1], 7).tolist() == [1, 2, 2, 2, 1, 1, 1]
@@ -63,7 +64,7 @@ def test_the_lectures_bag_by_hand():
 
 
 @few
-@given(sequences=texts, order=st.integers(1, 4), min_count=st.sampled_from([1, 1, 2, 3]), block=st.sampled_from([3, 99]))
+@given(sequences=texts, order=st.integers(1, 4), min_count=st.integers(1, 3), block=st.sampled_from([3, 99]))
 def test_rows_against_counting_by_hand(sequences, order, min_count, block):
     ids, offsets = packed(sequences)
     rows = NGramRows.fit(ids, offsets, words=10, order=order, buckets=None, min_count=min_count)
@@ -284,9 +285,9 @@ def test_damaged_arrays_are_refused(name, change, message):
 def test_foreign_arrays_are_refused():
     sequences, numbers = random_text(8)
     arrays = fit(sequences, numbers.integers(0, 2, len(sequences))).arrays()
-    with pytest.raises(UserError, match="'3.keys' is missing"):
+    with pytest.raises(UserError, match=r"'3\.keys' is missing"):
         BagOfWords.from_arrays(arrays, BagOfWordsConfig(ngrams=3), words=WORDS, classes=2)
-    with pytest.raises(UserError, match="'2.keys' does not belong to it"):
+    with pytest.raises(UserError, match=r"'2\.keys' does not belong to it"):
         BagOfWords.from_arrays(changed(arrays, "weights", lambda array: array[: len(arrays["words"])]),
                                BagOfWordsConfig(ngrams=1), words=WORDS, classes=2)
 

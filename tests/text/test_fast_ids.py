@@ -76,7 +76,7 @@ def test_more_lines_and_chunks_than_one_pass_takes(monkeypatch):
     texts = [" ".join(numbers.choice(["don't", "a", "b-c,", "No.", "5", "x" * 17, f"n{at}"], 6)) for at in range(50)]
     reader = FastIds(tokenizer, VOCABULARY)
     assert fast(reader, texts) == plain(tokenizer, texts)
-    assert len(reader._numbers) <= 20 + 3 * 6
+    assert len(reader._known.numbers) <= 20 + 3 * 6
 
 
 def test_no_lines():
@@ -90,7 +90,10 @@ def test_a_vocabulary_without_unk_refuses_a_word_without_a_row():
     with pytest.raises(UserError, match="'b' is not in the vocabulary") as caught:
         reader.ids_of(["a b"])
     assert caught.value.code == 65
-    assert fast(reader, ["a", ""]) == [[0], []]
+    fresh = FastIds(build_tokenizer("whitespace"), Vocabulary.build(["a", "aa"], specials=()))
+    with pytest.raises(UserError):
+        fresh.ids_of(["aa a b"])
+    assert fast(fresh, ["a aa", ""]) == [[0, 1], []]
 
 
 @settings(deadline=None)
