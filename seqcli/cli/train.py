@@ -92,7 +92,10 @@ def _show_result(finished: Finished) -> None:
             console.emit(_compared(entry, split))
     console.emit(f"{finished.run} in {finished.folder}: {_duration(report['minutes'])}, "
                  f"{report['parameters']:,} parameters")
-    console.note("Use it:  " + USES.get(report["task"], "seqcli predict {run}").format(run=finished.run))
+    use = USES.get(report["task"], "seqcli predict {run}")
+    if report.get("input") == "frames":
+        use = "seqcli predict {run} FILE --scores"
+    console.note("Use it:  " + use.format(run=finished.run))
 
 
 def _language_figures(score: dict[str, Any]) -> str:

@@ -39,8 +39,8 @@ class MeanPooling(nn.Module):
 
     def forward(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         """Vectors [B, output_dim]."""
-        real_BT1 = real_positions(lengths_B, hidden_BTD.size(1)).unsqueeze(-1)
-        return self.dropout((hidden_BTD * real_BT1).sum(1) / lengths_B.unsqueeze(1))
+        padding_BT1 = ~real_positions(lengths_B, hidden_BTD.size(1)).unsqueeze(-1)
+        return self.dropout(hidden_BTD.masked_fill(padding_BT1, 0).sum(1) / lengths_B.unsqueeze(1))
 
 
 class MaxPooling(nn.Module):
