@@ -77,7 +77,8 @@ class Display:
         parts = " > ".join(event.recipe.model.parts())
         size = f"{event.parameters:,} parameters, " if event.parameters else ""  # of counts nobody knows before
         self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {size}{event.device} {event.precision}")
-        sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} tokens)"
+        unit = "frames" if event.recipe.text is None else "tokens"
+        sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} {unit})"
                           for name, split in event.splits.items())
         self.say(f"data: {sizes}; " + ", ".join(f"{value:,} {name}" for name, value in event.summary.items()))
         if event.resumed:

@@ -12,7 +12,7 @@ from seqcli.corpora.example import Example
 from seqcli.corpora.formats import FRAME_FORMATS, Reading, guess_format, read_examples
 from seqcli.corpora.frame_files import SUFFIXES, read_frames
 from seqcli.corpora.frames import FOLDER_SUFFIXES
-from seqcli.errors import usage_error
+from seqcli.errors import io_error, usage_error
 from seqcli.lines import OnInvalid, is_stdin
 from seqcli.pipeline.classify import Classifier
 from seqcli.tasks.labelled import check_channels, check_frames
@@ -63,5 +63,8 @@ def _unlabelled(path: Path) -> list[Path]:
     """The files of a folder that has no folders of labels, in the order of their names; of anything else none."""
     if not path.is_dir():
         return []
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in FOLDER_SUFFIXES and file.is_file()
-                  and not file.name.startswith("."))
+    try:
+        return sorted(file for file in path.iterdir() if file.suffix.lower() in FOLDER_SUFFIXES and file.is_file()
+                      and not file.name.startswith("."))
+    except OSError as error:
+        raise io_error(f"cannot read: {error.strerror or error}", file=path) from error
