@@ -12,7 +12,8 @@ from seqcli.corpora.tsv import SOURCES, TARGETS, wrong_lengths
 from seqcli.errors import UserError, data_error, did_you_mean
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 
-_PAIRS = (("tokens", "tags"), ("tokens", "ner_tags"), ("text", "label"), ("source", "target"))
+_PAIRS = (("tokens", "tags"), ("tokens", "ner_tags"), ("text", "label"), ("text", "labels"), ("tokens", "label"),
+          ("source", "target"))
 """Key pairs tried on the first object where the recipe names none; a target may be missing."""
 
 
@@ -28,7 +29,7 @@ def read(
 
     Args:
         columns: keys of the source (``source`` or ``token``) and the target (``target`` or ``tag``); by default the
-            first object decides: tokens and tags, text and label, or source and target.
+            first object decides: tokens and tags, text or tokens and a label, or source and target.
         on_error: takes an error of a line instead of raising it; the line is then skipped.
 
     Raises:

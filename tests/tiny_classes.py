@@ -1,0 +1,149 @@
+"""Tiny labelled texts and sequences of frames, recipes for them, and what a training makes of them."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqcli.pipeline.prepare import open_splits
+from seqcli.recipe.load import recipe_from_text
+from seqcli.recipe.schema import Recipe
+from seqcli.tasks.build import new_task
+from seqcli.training.loop import Trainer
+
+Labelled = list[tuple[Any, str]]
+
+TEXTS: Labelled = [
+    ("Good movie, not bad at all", "good"), ("Bad movie, not good at all", "bad"), ("a charming film", "good"),
+    ("dull and long", "bad"), ("I liked it", "good"), ("boring", "bad"), ("not boring", "good"), ("not charming", "bad"),
+    ("so so", "middling"), ("it is a film", "middling"), ("", "middling"), ("a film a film a film a film", "middling"),
+]
+SEVERAL: Labelled = [
+    ("rain and wind", "rain,wind"), ("rain", "rain"), ("wind", "wind"), ("sun", ""), ("sun and wind", "wind"),
+    ("snow and rain", "rain,snow"), ("snow wind rain", "rain,snow,wind"), ("snow", "snow"), ("nothing", ""),
+]
+GRADED: Labelled = [
+    ("awful", "1"), ("awful film", "1"), ("poor", "2"), ("poor film", "2"), ("fair", "3"), ("fair film", "3"),
+    ("fine", "4"), ("fine film", "4"), ("great", "10"), ("great film", "10"),
+]
+
+TEXT_RECIPE = """
+name: tiny
+task: {kind: classification}
+data: {train: TRAIN, dev: DEV, test: TEST, format: tsv}
+text: {tokenizer: {kind: words}, vocabulary: {lowercase: true}}
+model:
+  embedder: {kind: tokens, dim: 12}
+  encoder: {kind: lstm, dim: 12}
+  pooling: {kind: max}
+  head: {kind: softmax}
+training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 24}, epochs: 3}
+"""
+FRAME_RECIPE = """
+name: motion
+task: {kind: classification}
+data: {train: TRAIN, dev: DEV, test: TEST, format: ts}
+model:
+  embedder: {kind: frames, dim: 8}
+  encoder: {kind: gru, dim: 8}
+  pooling: {kind: max}
+  head: {kind: softmax}
+training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 40}, epochs: 3}
+"""
+SOFTMAX, SIGMOID = "model.head={kind: softmax}", "model.head={kind: sigmoid}"
+CPU = torch.device("cpu")
+
+
+def baseline(kind: str) -> str:
+    """An override that puts a baseline in place of the network."""
+    return f"model={{encoder: {{kind: {kind}}}}}"
+
+
+def motions(count: int = 12, seed: int = 1, channels: int = 2, missing: bool = False, shift: float = 0.0) -> Labelled:
+    """Sequences of 1 to 9 frames that rise, fall or stay; with ``missing`` a value in five is not there."""
+    chance = random.Random(seed)
+    found: Labelled = []
+    for number in range(count):
+        slope, label = ((1.0, "up"), (-1.0, "down"), (0.0, "flat"))[number % 3]
+        length = chance.randint(4, 9)
+        frames = np.array([[shift + 3 * slope * step + channel + 0.2 * chance.random() for channel in range(channels)]
+                           for step in range(length)], np.float32)
+        if missing:
+            frames[[step for step in range(1, length) if chance.random() < 0.2], 0] = np.nan
+        found.append((frames, label))
+    return found
+
+
+def tsv(examples: Labelled = TEXTS) -> str:
+    return "".join(f"{text}\t{label}\n" for text, label in examples)
+
+
+def jsonl(examples: Labelled = TEXTS, *, tokens: bool = False) -> str:
+    return "".join(json.dumps({"tokens": text.split()} if tokens else {"text": text})[:-1]
+                   + f', "label": {json.dumps(label)}}}\n' for text, label in examples)
+
+
+def labelled(examples: Labelled = TEXTS) -> str:
+    return "".join(f"{label} {text}\n" for text, label in examples)
+
+
+def ts(examples: Labelled, *, labels: bool = True) -> str:
+    """A .ts file: dimensions one after the other, the label last."""
+    channels = examples[0][0].shape[1] if examples else 1
+    head = f"@problemName tiny\n@timeStamps false\n@dimensions {channels}\n"
+    head += "@classLabel true " + " ".join(sorted({label for _, label in examples})) if labels else "@classLabel false"
+    rows = [":".join([*(",".join("?" if np.isnan(value) else repr(float(value)) for value in channel)
+                        for channel in frames.T), *([label] if labels else [])]) for frames, label in examples]
+    return "\n".join([head, "@data", *rows]) + "\n"
+
+
+def _recipe(text: str, folder: Path, suffix: str, splits: dict[str, str], overrides: tuple[str, ...]) -> Recipe:
+    folder.mkdir(exist_ok=True)
+    for name, content in splits.items():
+        path = folder / f"{name}.{suffix}"
+        path.write_text(content, encoding="utf-8")
+        text = text.replace(name.upper(), str(path))
+    return recipe_from_text(text, overrides=overrides).recipe
+
+
+def text_recipe(folder: Path, *overrides: str, train: Labelled = TEXTS, dev: Labelled | None = None,
+                test: Labelled | None = None, write: Any = tsv, suffix: str = "tsv") -> Recipe:
+    """`TEXT_RECIPE` over files in ``folder``; without dev and test they are the training examples."""
+    splits = {name: write(train if examples is None else examples)
+              for name, examples in (("train", train), ("dev", dev), ("test", test))}
+    return _recipe(TEXT_RECIPE, folder, suffix, splits, overrides)
+
+
+def frame_recipe(folder: Path, *overrides: str, train: Labelled | None = None, dev: Labelled | None = None,
+                 test: Labelled | None = None) -> Recipe:
+    """`FRAME_RECIPE` over files in ``folder``."""
+    train = motions() if train is None else train
+    splits = {name: ts(train if examples is None else examples)
+              for name, examples in (("train", train), ("dev", dev), ("test", test))}
+    return _recipe(FRAME_RECIPE, folder, "ts", splits, overrides)
+
+
+def prepared(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
+    """``(task, splits)``, fitted to the training split."""
+    task = new_task(recipe)
+    splits = open_splits(recipe, task, ("train", "dev", "test"))
+    task.fit(splits["train"])
+    torch.manual_seed(1)
+    return task, splits
+
+
+def trained(recipe: Recipe) -> tuple[Any, Any, dict[str, Any]]:
+    """``(task, model, splits)`` after the training that the recipe asks for."""
+    task, splits = prepared(recipe)
+    if hasattr(task, "fit_weights"):
+        data = {"train": task.data(splits["train"])}
+        return task, task.model_of(task.fit_weights(data, lambda done, total: None)), splits
+    model = task.build_model()
+    for _ in Trainer(task, model, task.data(splits["train"]), task.recipe.training, CPU).steps():
+        pass
+    return task, model.eval(), splits
