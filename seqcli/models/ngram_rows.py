@@ -147,7 +147,7 @@ class NGramRows:
     def blocks(self, ids: NDArray[Any], offsets: NDArray[Any]) -> Iterator[Rows]:
         """What the examples hold, some thousand examples at a time, in order."""
         offsets = np.asarray(offsets, np.int64)
-        most = max(1, 2 ** (32 - self._bits))  # so that an example's number and a row fit in 32 bits: sorts five times as fast
+        most = max(1, 2 ** (32 - self._bits))  # an example's number and a row fit in 32 bits: sorts five times as fast
         begin = 0
         while begin < len(offsets) - 1:
             reach = int(np.searchsorted(offsets, offsets[begin] + _BLOCK, "right")) - 1
@@ -168,7 +168,7 @@ class NGramRows:
         begins = np.flatnonzero(first)
         counts = np.diff(begins, append=len(keys))
         keys = keys.take(begins)
-        ends = np.searchsorted(keys, np.arange(examples, dtype=kind) << kind(self._bits))
+        ends = np.searchsorted(keys, (np.arange(examples) << self._bits).astype(kind))
         return Rows((keys & kind((1 << self._bits) - 1)).astype(np.int64), counts, np.append(ends, len(keys)))
 
 
@@ -191,7 +191,7 @@ def _beginnings(nodes: Ints, words_at: Ints, offsets: Ints, length: int) -> Ints
     inside = nodes[: len(last)] >= 0
     # n-grams one shorter are within their examples: those that end with one are all that now cross its end
     crossing = offsets[1:-1] - (length - 1)
-    inside[crossing[crossing >= 0]] = False
+    inside[crossing[(crossing >= 0) & (crossing < len(inside))]] = False
     inside &= last >= 0
     return np.flatnonzero(inside)
 
