@@ -131,6 +131,6 @@ def _key(task: Task, fingerprint: str, files: list[str]) -> str:
         parts.append("lowercase")
     if (missing := getattr(task.pieces(), "missing", None)) is not None:
         parts.append(missing)
-    if (model := getattr(task, "tokenizer_model", None)) is not None:
+    if model := getattr(task, "tokenizer_model", None):
         parts.append(sha256_file(model))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
