@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.corpora.blocks import read_blocks
-from seqcli.corpora.numbers import BadCell, Frames, infinite_at, parse_numbers, too_large
+from seqcli.corpora.numbers import BadCell, Frames, counted, infinite_at, parse_numbers, too_large
 from seqcli.errors import UserError, data_error, did_you_mean, io_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 
@@ -162,7 +162,7 @@ def _is_header(cells: list[str]) -> bool:
 def _parse_rows(rows: list[tuple[int, str]], width: int, path: Path) -> Frames:
     for number, line in rows:
         if line.count(",") != width - 1:
-            raise data_error(f"{line.count(',') + 1} cells where the first line has {width} (commas between them)",
+            raise data_error(f"{counted(line.count(',') + 1, 'cell')} where the first line has {width} (commas between them)",
                              file=path, line=number)
     cells = ",".join(line for _, line in rows).split(",") if rows else []
     try:
