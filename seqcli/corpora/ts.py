@@ -151,7 +151,8 @@ def _case(line: str, header: _Header, number: int) -> tuple[Frames, str | None]:
     lengths = [part.count(",") + 1 if part.strip() else 0 for part in parts]
     length = lengths[0]
     if other := next((dimension for dimension, own in enumerate(lengths) if own != length), None):
-        raise data_error(f"dimension {other + 1} has {counted(lengths[other], 'value')} where dimension 1 has {length:,}",
+        values_there = counted(lengths[other], "value")
+        raise data_error(f"dimension {other + 1} has {values_there} where dimension 1 has {length:,}",
                          file=header.name, line=number)
     cells = ",".join(parts).split(",") if length else []  # one split for all dimensions: faster than one for each
     try:
