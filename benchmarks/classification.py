@@ -93,12 +93,13 @@ def predicting(lines: list[str], labels: np.ndarray, count: int, kind: str) -> N
     reader = FastIds(tokenizer, vocabulary)
     began = time.perf_counter()
     with ThreadPoolExecutor(1) as pool:  # numpy lets go of the interpreter, so both cores have work
-        running = [pool.submit(model.log_probs, *reader.ids_of(many[at : at + BLOCK])) for at in range(0, count, BLOCK)]
+        running = [pool.submit(model.log_probs, *reader.ids_of(many[at : at + BLOCK]))
+                   for at in range(0, count, BLOCK)]
         for done in running:
             done.result()
     both = time.perf_counter() - began
-    print(f"{kind}: ids {count / reading:,.0f} lines/s, log_probs {count / (whole - reading):,.0f}, one after the other "
-          f"{count / whole:,.0f}, in two threads {count / both:,.0f}", flush=True)
+    print(f"{kind}: ids {count / reading:,.0f} lines/s, log_probs {count / (whole - reading):,.0f}, one after the "
+          f"other {count / whole:,.0f}, in two threads {count / both:,.0f}", flush=True)
 
 
 def main() -> None:

@@ -20,8 +20,9 @@ Labelled = list[tuple[Any, str]]
 
 TEXTS: Labelled = [
     ("Good movie, not bad at all", "good"), ("Bad movie, not good at all", "bad"), ("a charming film", "good"),
-    ("dull and long", "bad"), ("I liked it", "good"), ("boring", "bad"), ("not boring", "good"), ("not charming", "bad"),
-    ("so so", "middling"), ("it is a film", "middling"), ("", "middling"), ("a film a film a film a film", "middling"),
+    ("dull and long", "bad"), ("I liked it", "good"), ("boring", "bad"), ("not boring", "good"),
+    ("not charming", "bad"), ("so so", "middling"), ("it is a film", "middling"), ("", "middling"),
+    ("a film a film a film a film", "middling"),
 ]
 SEVERAL: Labelled = [
     ("rain and wind", "rain,wind"), ("rain", "rain"), ("wind", "wind"), ("sun", ""), ("sun and wind", "wind"),

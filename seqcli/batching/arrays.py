@@ -152,7 +152,7 @@ def _open(path: Path, dtype: Any, width: int = 0) -> NDArray[Any] | DiskArray:
 
 def other_width(width: int, expected: int, file: str, line: int) -> UserError:
     """The error of an example whose frames have not as many values as those of the split's first example (65)."""
-    return data_error(f"frames of {width} values (channels), those before have {expected}", file=file, line=line)
+    return data_error(f"frames of width {width}, those before have width {expected} (channels)", file=file, line=line)
 
 
 class SplitWriter:

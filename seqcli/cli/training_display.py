@@ -11,8 +11,12 @@ from seqcli.cli import console
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
 from seqcli.training.loop import StepEvent
 
-HEADINGS = {"bits_per_character": "bits/char"}
+HEADINGS = {"bits_per_character": "bits/char", "macro_f1": "macro F1", "calibration_error": "calib.err",
+            "mean_absolute_error": "abs.error", "exact_match": "all right"}
 """Names that are too long for a column."""
+
+NOT_SHOWN = ("loss", "word_perplexity", "brier")
+"""Scores that have a column of their own or none; all are in metrics.jsonl."""
 
 
 @contextmanager
@@ -37,6 +41,7 @@ class Display:
         self._last_progress = ""
         self._say_next = 0.0
         self._columns: list[str] | None = None
+        self._unit = "tokens"
 
     def say(self, text: str) -> None:
         """One line, silenced by -q."""
@@ -77,8 +82,9 @@ class Display:
         parts = " > ".join(event.recipe.model.parts())
         size = f"{event.parameters:,} parameters, " if event.parameters else ""  # of counts nobody knows before
         self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {size}{event.device} {event.precision}")
-        unit = "frames" if event.recipe.text is None else "tokens"
-        sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} {unit})"
+        if event.recipe.text is None and event.recipe.task.kind == "classification":
+            self._unit = "frames"
+        sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} {self._unit})"
                           for name, split in event.splits.items())
         self.say(f"data: {sizes}; " + ", ".join(f"{value:,} {name}" for name, value in event.summary.items()))
         if event.resumed:
@@ -90,9 +96,9 @@ class Display:
 
     def _evaluated(self, event: Evaluated) -> None:
         if self._columns is None:
-            self._columns = [name for name in event.scores if name not in ("loss", "word_perplexity")]
+            self._columns = [name for name in event.scores if name not in NOT_SHOWN]
             header = ["epoch", "step", "loss", *(["dev loss"] if "loss" in event.scores else []), *self._columns]
-            self.say("  ".join(f"{HEADINGS.get(name, name):>10}" for name in [*header, "tokens/s", "minutes"]))
+            self.say("  ".join(f"{HEADINGS.get(name, name):>10}" for name in [*header, f"{self._unit}/s", "minutes"]))
         values = [f"{event.epoch}", f"{event.step}", f"{event.train_loss:.4f}"]
         if "loss" in event.scores:
             values.append(f"{event.scores['loss']:.4f}")
@@ -141,7 +147,7 @@ class LiveDisplay(Display):
         now = event.positions / event.seconds
         self._speed = 0.9 * self._speed + 0.1 * now if self._speed else now
         self.bar.update(self._task, completed=event.step, description=f"epoch {event.epoch + 1}",
-                        note=f"loss {event.loss:.3f}  {self._speed:,.0f} tokens/s")
+                        note=f"loss {event.loss:.3f}  {self._speed:,.0f} {self._unit}/s")
 
     def close(self) -> None:
         """Take the bar away."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from seqcli.corpora.blocks import read_blocks
-from seqcli.corpora.numbers import BadCell, Frames, infinite_at, parse_numbers, too_large
+from seqcli.corpora.numbers import BadCell, Frames, counted, infinite_at, parse_numbers, too_large
 from seqcli.errors import UserError, data_error, did_you_mean, io_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 
@@ -162,11 +162,11 @@ def _is_header(cells: list[str]) -> bool:
 def _parse_rows(rows: list[tuple[int, str]], width: int, path: Path) -> Frames:
     for number, line in rows:
         if line.count(",") != width - 1:
-            raise data_error(f"{line.count(',') + 1} cells where the first line has {width} (commas between them)",
-                             file=path, line=number)
-    cells = ",".join(line for _, line in rows).split(",") if rows else []
+            cells = counted(line.count(",") + 1, "cell")
+            raise data_error(f"{cells} where the first line has {width} (commas between them)", file=path, line=number)
+    values = ",".join(line for _, line in rows).split(",") if rows else []
     try:
-        return parse_numbers(cells, "").reshape(-1, width)
+        return parse_numbers(values, "").reshape(-1, width)
     except BadCell as error:
         row, column = divmod(error.index, width)
         raise data_error(f"column {column + 1}: {error}", file=path, line=rows[row][0]) from None

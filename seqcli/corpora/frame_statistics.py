@@ -11,7 +11,7 @@ import numpy as np
 
 from seqcli.corpora.corpus import Split
 from seqcli.corpora.example import source_bytes
-from seqcli.corpora.numbers import Frames
+from seqcli.corpora.numbers import Frames, counted
 from seqcli.corpora.statistics import percentiles, share, split_examples, tags_of
 from seqcli.errors import data_error
 
@@ -74,8 +74,8 @@ def _count(split: Split, first: set[bytes] | None) -> tuple[FrameStatistics, set
             result.channels = frames.shape[1]
         elif frames.shape[1] != result.channels:
             file, _, line = example.at.rpartition(":")
-            raise data_error(f"{frames.shape[1]} channels where the first sequence has {result.channels}", file=file,
-                             line=int(line))
+            raise data_error(f"{counted(frames.shape[1], 'channel')} where the first sequence has {result.channels}",
+                             file=file, line=int(line))
         lengths[len(frames)] += 1
         labels.update(tags_of(example))
         missing = int(np.isnan(frames).sum())

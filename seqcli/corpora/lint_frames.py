@@ -12,7 +12,7 @@ from seqcli.corpora.corpus import Split
 from seqcli.corpora.example import Example
 from seqcli.corpora.frame_statistics import digest
 from seqcli.corpora.lint_text import Finding
-from seqcli.corpora.numbers import Frames
+from seqcli.corpora.numbers import Frames, counted
 
 
 @dataclass(slots=True)
@@ -51,8 +51,9 @@ def check_frames(
             continue
         yield from _check_sequence(item, index, memory, seen)
     if seen.missing:
-        yield _at(seen.places["missing"], "missing", f"missing values: {seen.missing:,} in {seen.incomplete:,} "
-                  "sequences, this one first (a recipe that takes them says so: missing: mask)")
+        yield _at(seen.places["missing"], "missing", f"missing values: {seen.missing:,} in "
+                  f"{counted(seen.incomplete, 'sequence')}, this one first (a recipe that takes them says so: "
+                  "missing: mask)")
     if seen.repeated:
         yield _at(seen.places["repeated"], "repeated", f"sequences that stand in this split already: "
                   f"{seen.repeated:,}, this one first", is_note=True)
@@ -70,7 +71,8 @@ def _check_sequence(item: Example, index: int, memory: FrameMemory, seen: _Seen)
         return
     channels, place = memory.channels = memory.channels or (frames.shape[1], item.at)
     if frames.shape[1] != channels:
-        yield _at(item.at, "channels", f"{frames.shape[1]} channels where the first sequence has {channels} ({place})")
+        yield _at(item.at, "channels",
+                  f"{counted(frames.shape[1], 'channel')} where the first sequence has {channels} ({place})")
         return
     if missing := int(np.isnan(frames).sum()):
         seen.note("missing", item.at)

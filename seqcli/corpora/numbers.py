@@ -42,6 +42,11 @@ def parse_numbers(cells: Sequence[str], missing: str) -> Frames:
     return floats
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 cell``, ``2 cells``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def infinite_at(values: Frames) -> tuple[int, ...] | None:
     """The index of the first infinite value, or None."""
     if np.isfinite(values).all():

@@ -24,7 +24,7 @@ import numpy as np
 
 from seqcli.corpora.blocks import OnError, Part, Source, name_of, read_blocks, report
 from seqcli.corpora.example import Example
-from seqcli.corpora.numbers import BadCell, Frames, parse_numbers
+from seqcli.corpora.numbers import BadCell, Frames, counted, parse_numbers
 from seqcli.errors import UserError, data_error, did_you_mean
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 
@@ -144,14 +144,15 @@ def _case(line: str, header: _Header, number: int) -> tuple[Frames, str | None]:
     if label is not None and (not label or (header.labels and label not in header.labels)):
         raise _wrong_label(label, header, number)
     if header.dimensions not in (None, len(parts)):
-        raise data_error(f"{len(parts)} dimensions where the header says {header.dimensions}",
+        raise data_error(f"{counted(len(parts), 'dimension')} where the header says {header.dimensions}",
                          file=header.name, line=number)
     if not parts:
         raise data_error("a label but no values", file=header.name, line=number)
     lengths = [part.count(",") + 1 if part.strip() else 0 for part in parts]
     length = lengths[0]
     if other := next((dimension for dimension, own in enumerate(lengths) if own != length), None):
-        raise data_error(f"dimension {other + 1} has {lengths[other]} values where dimension 1 has {length}",
+        values_there = counted(lengths[other], "value")
+        raise data_error(f"dimension {other + 1} has {values_there} where dimension 1 has {length:,}",
                          file=header.name, line=number)
     cells = ",".join(parts).split(",") if length else []  # one split for all dimensions: faster than one for each
     try:

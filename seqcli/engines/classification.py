@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from seqcli.batching.order import sorted_batches
 from seqcli.engines.token_table import TokenTable, cpu_pool, spread
-from seqcli.models.classifier import SequenceClassifier
-from seqcli.tasks.classification import ClassificationTask
+from seqcli.tasks.classification import ClassificationTask, Classifier
 from seqcli.tasks.labelled import check_channels
 from seqcli.tasks.sources import TextSource, pad_frames
 
@@ -26,11 +25,11 @@ class ClassificationEngine:
 
     def __init__(self, task: ClassificationTask, model: nn.Module, device: torch.device) -> None:
         self.task, self.device = task, device
-        self.model = cast(SequenceClassifier, model.to(device).eval())
+        self.model = cast(Classifier, model.to(device).eval())
         self._pool = cpu_pool(device)
         self._table: TokenTable | None = None
         if isinstance(task.source, TextSource):
-            self._table = TokenTable(task.source.encoder, self.model.embedder, device)
+            self._table = TokenTable(task.source.encoder, cast(nn.Module, self.model.embedder), device)
 
     def probabilities(self, sources: Sequence[Any]) -> NDArray[np.float32]:
         """Probability of each label [N, K], in the order of the sequences.

@@ -30,6 +30,10 @@ class SequenceClassifier(nn.Module):
         self.head = registry.implementation("head", config.head.kind)(
             config.head, self.pooling.output_dim, LabelSpace(labels))
 
+    def networks(self) -> list[SequenceClassifier]:
+        """This one; an ensemble has several."""
+        return [self]
+
     def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
         """Vectors [B, D] of the sequences."""
         x_BTD = self.embedder(inputs, lengths_B)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seqcli.models.dropout import SequenceDropout, uniform_like
+from seqcli.models.dropout import SequenceDropout, keep_mask, uniform_like
 from seqcli.models.masks import real_positions
 from seqcli.recipe import registry
 from seqcli.recipe.embedders import FramesConfig, TokensConfig
@@ -68,13 +68,15 @@ class TokenEmbedder(nn.Module):
         counts = torch.tensor(sizes.word_counts or [0] * sizes.words, dtype=torch.float32)
         chance = torch.where(counts > 0, config.word_dropout / counts.clamp(min=1), torch.zeros_like(counts))
         self.register_buffer("unknown_chance", chance, persistent=False)
-        self.word_dropout = config.word_dropout
+        self.word_dropout, self.token_dropout = config.word_dropout, config.token_dropout
 
     def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
         """Vectors [B, T, output_dim]."""
         types_UD = self.embed_types(inputs)
         index_BT = inputs["index_BT"]
         x_BTD = types_UD.index_select(0, index_BT.flatten()).view(*index_BT.shape, -1)
+        if self.training and self.token_dropout:
+            x_BTD = x_BTD * keep_mask([*index_BT.shape, 1], self.token_dropout, x_BTD)
         return self.dropout(x_BTD)
 
     def positions(self, lengths_B: Tensor) -> Tensor:

@@ -141,8 +141,12 @@ class _Problem:
 
     def __init__(self, features: Any, scale: Floats | None, regularization: float) -> None:
         self.features_ED = features.astype(np.float64, copy=False)
-        self.squares_ED = (self.features_ED.multiply(self.features_ED) if hasattr(self.features_ED, "multiply")
-                           else self.features_ED**2)
+        self.features_DE = self.features_ED.T
+        if hasattr(features, "tocsr"):  # row by row again: a product that adds up is faster than one that scatters
+            self.features_DE = self.features_DE.tocsr()
+            self.squares_DE = self.features_DE.multiply(self.features_DE).tocsr()
+        else:
+            self.squares_DE = self.features_DE**2
         self.scale = scale
         self.regularization = regularization
         self.size = self.features_ED.shape[1]
@@ -159,9 +163,9 @@ class _Problem:
         """The transposed product: what the logits' slopes say of the unknowns."""
         found = np.empty((self.size + 1, slopes_EC.shape[1]))
         if slopes_EC.shape[1] == 1:
-            found[:-1, 0] = self.features_ED.T @ slopes_EC[:, 0]
+            found[:-1, 0] = self.features_DE @ slopes_EC[:, 0]
         else:
-            found[:-1] = self.features_ED.T @ slopes_EC
+            found[:-1] = self.features_DE @ slopes_EC
         if self.scale is not None:
             found[:-1] *= self.scale
         found[-1] = slopes_EC.sum(0)
@@ -176,7 +180,7 @@ class _Problem:
     def diagonal(self, curvature_EC: Floats) -> Floats:
         """The diagonal of the second derivative, [D + 1, C], where the logits have this curvature."""
         found = np.empty((self.size + 1, curvature_EC.shape[1]))
-        found[:-1] = self.squares_ED.T @ curvature_EC
+        found[:-1] = self.squares_DE @ curvature_EC
         if self.scale is not None:
             found[:-1] *= self.scale**2
         found[:-1] += self.regularization

@@ -199,7 +199,8 @@ def _beginnings(nodes: Ints, words_at: Ints, offsets: Ints, length: int) -> Ints
 def _frequent(keys: Ints, examples: Ints, min_count: int) -> Ints:
     """The different keys that are in so many examples, sorted."""
     if min_count == 1:
-        return np.sort(np.unique(keys))
+        keys = np.sort(keys)  # np.unique looks for them in a hash table, which takes three times as long
+        return keys[np.flatnonzero(np.diff(keys, prepend=-1))]
     different, numbers = np.unique(keys, return_inverse=True)
     pairs = np.unique(examples * max(1, len(different)) + numbers)
     in_examples = np.bincount(pairs % max(1, len(different)), minlength=len(different))

@@ -59,6 +59,8 @@ class TokensConfig(Component):
     word_dropout: float = Field(
         0.0, ge=0, le=1, description="chance in training that a word seen once is read as <UNK> "
         "(a word seen n times: this divided by n)")
+    token_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the tokens that are left blank in training (Iyyer et al. 2015)")
 
 
 class FramesConfig(Component):

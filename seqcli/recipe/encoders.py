@@ -106,7 +106,9 @@ class BagOfWordsConfig(Component):
         "binary", description="value of an n-gram: 1, its count, or that times its inverse document frequency")
     naive_bayes: bool = Field(
         False, description="times the log ratio of its frequency in a label and in all others (Wang and Manning 2012)")
-    normalize: bool = Field(True, description="divide the values of an example by their Euclidean norm")
+    normalize: bool = Field(
+        False, description="divide the values of an example by their Euclidean norm (before naive_bayes); it wants a "
+        "regularization about ten times as weak")
     buckets: int | None = Field(
         None, ge=1, description="n-grams of two and more words share so many hashed rows; null gives each its own row")
     min_count: int = Field(1, ge=1, description="fewest training examples that have an n-gram for it to get a row")

@@ -22,6 +22,9 @@ class ModelConfig(Config):
     pooling: Annotated[Component, Slot("pooling")] | None = Field(
         None, description="a vector for each position -> one for the sequence (classification)")
     head: Annotated[Component, Slot("head")] | None = Field(None, description="vectors -> labels, or the next token")
+    members: int = Field(
+        1, ge=1, description="networks trained side by side from different starts, their probabilities averaged "
+        "(Lakshminarayanan et al. 2017); classification")
 
     def parts(self) -> tuple[str, ...]:
         """The kinds there are, in the order of the data's way."""

@@ -38,6 +38,9 @@ class FittedClassification(ClassificationBase):
         for part in ("embedder", "pooling", "head"):
             if getattr(recipe.model, part) is not None:
                 raise usage_error(f"model.{part}: {self.encoder.kind} has none", hint=f"Take model.{part} out.")
+        if recipe.model.members > 1:
+            raise usage_error(f"model.members: {self.encoder.kind} has one optimum, so several would be alike",
+                              hint="Take model.members out.")
         super().__init__(recipe, FrameSource(recipe) if frames else TextSource(recipe))
         if self.several and self.config.class_weights is not None:
             raise usage_error(f"task.class_weights: {self.encoder.kind} weighs whole examples, and one may have "

@@ -14,6 +14,8 @@ def require_parts(recipe: Recipe, *parts: str) -> None:
     Raises:
         UserError: a part is missing (2).
     """
+    if recipe.model.members > 1 and recipe.task.kind != "classification":
+        raise usage_error(f"model.members: the task {recipe.task.kind} trains one network", hint="Set members: 1.")
     for part in parts:
         if getattr(recipe.model, part) is None:
             raise usage_error(f"model.{part} is missing; the task {recipe.task.kind} needs it",

@@ -6,7 +6,7 @@ Shapes: B sequences, D values, K labels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from seqcli.batching.batch import Batch
 from seqcli.errors import usage_error
 from seqcli.models.classifier import SequenceClassifier
+from seqcli.models.ensemble import EnsembleClassifier
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import Carried
@@ -24,6 +25,8 @@ from seqcli.tasks.class_data import ClassificationData
 from seqcli.tasks.class_scorers import NetworkScorer
 from seqcli.tasks.sources import FrameSource, TextSource
 from seqcli.tasks.tokens import affix_kinds
+
+Classifier = SequenceClassifier | EnsembleClassifier
 
 
 def new_classification_task(recipe: Recipe) -> ClassificationTask | FittedClassification:
@@ -71,15 +74,17 @@ class ClassificationTask(ClassificationBase):
             raise usage_error("model.encoder.inputs: without input every sequence is the same",
                               hint="Set inputs: true.")
 
-    def build_model(self) -> nn.Module:
+    def build_model(self) -> Classifier:
         """Embedder, encoder, pooling and head of the recipe; pretrained vectors or the scaling of frames put in."""
         model = self.empty_model()
-        self.source.initialise(cast(nn.Module, model.embedder))
+        for network in model.networks():
+            self.source.initialise(network.embedder)
         return model
 
-    def empty_model(self) -> nn.Module:
+    def empty_model(self) -> Classifier:
         """The same without what comes from the training data: its weights are about to be loaded."""
-        return SequenceClassifier(self.recipe.model, self.source.sizes(), len(self.labels))
+        make = EnsembleClassifier if self.recipe.model.members > 1 else SequenceClassifier
+        return make(self.recipe.model, self.source.sizes(), len(self.labels))
 
     def loss(self, model: nn.Module, batch: Batch, carried: Carried | None = None) -> tuple[Tensor, float]:
         """Cross-entropy in nats summed over the sequences, and their number (or the sum of their weights)."""

@@ -230,7 +230,7 @@ def shell(*arguments, cwd, stdin=b""):
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    (HEADER + "1,2:3:run\n", "a.ts:7: dimension 2 has 1 values where dimension 1 has 2"),
+    (HEADER + "1,2:3:run\n", "a.ts:7: dimension 2 has 1 value where dimension 1 has 2"),
     (HEADER + "1:2:jump\n", "a.ts:7: the header does not list the label 'jump'. It lists: run, walk."),
     (HEADER + "1:2:wolk\n", "a.ts:7: the header does not list the label 'wolk'. Did you mean 'walk'?"),
     (HEADER + "1:2:\n", "a.ts:7: the last part of the line, the label, is empty"),
@@ -308,7 +308,7 @@ OBJECTS = ("an array of Python objects is not loaded: it could run any program. 
     ("a.npz", npz(x=np.zeros(2), y=np.zeros(2)), "'a.npz': holds 2 arrays: x, y. Say which: a.npz#x."),
     ("a.npz#z", npz(xy=np.zeros(2)), "'a.npz#z': holds no array 'z'. It holds: xy."),
     ("a.npz", b"PK\x03\x04...", "'a.npz': is damaged: File is not a zip file"),
-    ("a.csv", b"x,y\n1,2\n\n3\n", "'a.csv', line 4: 1 cells where the first line has 2 (commas between them)"),
+    ("a.csv", b"x,y\n1,2\n\n3\n", "'a.csv', line 4: 1 cell where the first line has 2 (commas between them)"),
     ("a.csv", b"1,2\n3,x\n", "'a.csv', line 2: column 2: 'x' is no number"),
     ("a.csv", b"1,inf\n", "'a.csv', line 1: column 2: 'inf' is infinite"),
     ("a.csv", b"1,2\n\xff\n", "'a.csv', line 2: invalid UTF-8 at byte 1 of the line (0xff). Convert the file (iconv -f "
@@ -336,7 +336,7 @@ def test_bad_files_of_an_index(tmp_path, name, content, message):
 def test_a_shell_sees_the_same(tmp_path):
     (tmp_path / "a.ts").write_text(HEADER + "1,2:3:run\n")
     assert shell("data", "stats", "a.ts", cwd=tmp_path) == (
-        "", "a.ts: read as ts\nerror: a.ts:7: dimension 2 has 1 values where dimension 1 has 2\n", 65)
+        "", "a.ts: read as ts\nerror: a.ts:7: dimension 2 has 1 value where dimension 1 has 2\n", 65)
     (tmp_path / "a.npy").write_bytes(pickle.dumps(Boom()))
     (tmp_path / "i.tsv").write_text("a.npy\tx\n")
     assert shell("data", "stats", "i.tsv", "-q", cwd=tmp_path) == (
@@ -375,7 +375,7 @@ def test_a_bad_file_of_a_folder_has_its_own_place(tmp_path):
     (tmp_path / "set" / "a").mkdir(parents=True)
     (tmp_path / "set" / "a" / "1.csv").write_text("1,2\n3\n")
     assert shell("data", "stats", "set", "-q", cwd=tmp_path) == (
-        "", "error: set/a/1.csv:2: 1 cells where the first line has 2 (commas between them)\n", 65)
+        "", "error: set/a/1.csv:2: 1 cell where the first line has 2 (commas between them)\n", 65)
 
 
 def test_frames_and_text_are_not_compared_and_not_converted(tmp_path):
@@ -435,10 +435,10 @@ def test_lint_of_frames(tmp_path):
     out, err, code = seqcli("data", "lint", "a.ts", "b.ts", "c.ts", "-q", cwd=tmp_path)
     assert code == 65
     assert out == """\
-a.ts:8: missing values: 2 in 1 sequences, this one first (a recipe that takes them says so: missing: mask)
+a.ts:8: missing values: 2 in 1 sequence, this one first (a recipe that takes them says so: missing: mask)
 a.ts: every sequence has the label 'run': there is nothing to tell apart
 b.ts:8: the same sequence stands in another split, at a.ts:7
-b.ts:9: dimension 2 has 1 values where dimension 1 has 2
+b.ts:9: dimension 2 has 1 value where dimension 1 has 2
 b.ts:7: label 'walk' does not occur in the training data (times here: 1; this sequence is the first)
 c.ts:2: 3 channels where the first sequence has 2 (a.ts:7)
 c.ts:4: a sequence without a single frame

@@ -243,7 +243,7 @@ def test_nothing_to_learn_from():
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"ngrams": 1}, {"ngrams": 3, "weighting": "tfidf"}, {"buckets": 50, "weighting": "counts"},
+    {}, {"ngrams": 1}, {"ngrams": 3, "weighting": "tfidf", "normalize": True}, {"buckets": 50, "weighting": "counts"},
     {"ngrams": 1, "buckets": 5}, {"weighting": "tfidf", "normalize": False},
 ])
 def test_a_file_gives_the_same_model(tmp_path, options):
@@ -274,10 +274,10 @@ def changed(arrays, name, change):
 ])
 def test_damaged_arrays_are_refused(name, change, message):
     sequences, numbers = random_text(8)
-    arrays = fit(sequences, numbers.integers(0, 2, len(sequences)), weighting="tfidf").arrays()
+    arrays = fit(sequences, numbers.integers(0, 2, len(sequences)), weighting="tfidf", normalize=True).arrays()
     with pytest.raises(UserError, match=message) as caught:
-        BagOfWords.from_arrays(changed(arrays, name, change), BagOfWordsConfig(weighting="tfidf"), words=WORDS,
-                               classes=2, file="model.safetensors")
+        BagOfWords.from_arrays(changed(arrays, name, change), BagOfWordsConfig(weighting="tfidf", normalize=True),
+                               words=WORDS, classes=2, file="model.safetensors")
     assert caught.value.code == 65
     assert str(caught.value).startswith("model.safetensors: no bag of words: ")
 

@@ -41,7 +41,7 @@ def of_measuring(task, model, data, batches):
 
 def sources_of(task, split):
     """The examples as an engine takes them: tokens, or frames."""
-    if not task.source.field == "token":
+    if task.source.field != "token":
         return [split.fields["frames"].sequence(row) for row in range(len(split))]
     tokens = split.fields["token"]
     return [[tokens.symbols[token] for token in tokens.sequence(row)] for row in range(len(split))]
@@ -71,6 +71,7 @@ def check_round_trip(task, model, splits, folder):
     ((), {}),
     (("model.encoder={kind: transformer, dim: 12, heads: 2, dropout: 0}", "training.epochs=60"), {}),
     (("model.encoder={kind: gru, dim: 12}", "model.pooling={kind: attention}"), {}),
+    (("model.members=2", "model.encoder={kind: gru, dim: 12}"), {}),
     (("model.encoder={kind: cnn, filters: 6}", "text.tokenizer={kind: characters}"), {}),
     ((PIECES, "model.encoder={kind: window, dim: 20}"), {}),
     ((), {"write": lambda examples: jsonl(examples, tokens=True), "suffix": "jsonl"}),
@@ -103,7 +104,8 @@ def test_several_labels(tmp_path, cache):
 
 
 @pytest.mark.parametrize(("overrides", "options"), [
-    ((), {}), (("model.embedder={kind: frames, dim: 8, kernel: 4, stride: 2, missing: mask}",), {"missing": True}),
+    (("model.members=2",), {}),
+    (("model.embedder={kind: frames, dim: 8, kernel: 4, stride: 2, missing: mask}",), {"missing": True}),
     (("model.embedder={kind: frames, dim: 8, scaling: none}", "model.encoder={kind: cnn, filters: 6}"), {}),
 ])
 def test_frames(tmp_path, cache, overrides, options):
@@ -136,7 +138,7 @@ def test_scaling_of_a_channel_that_tells_nothing(tmp_path, cache, value, mean, d
     examples = [(np.stack([np.full(3, value), np.array([1e-9, -1e-9, 0]) + 3 * number], 1), label)
                 for number, label in enumerate("aab")]
     recipe = frame_recipe(tmp_path, "model.embedder={kind: frames, dim: 2, missing: mask}", train=examples)
-    task, splits = prepared(recipe)
+    task, _ = prepared(recipe)
     embedder = task.build_model().embedder
     assert (embedder.mean_D[0].item(), embedder.deviation_D[0].item()) == (mean, deviation)
 
@@ -144,7 +146,7 @@ def test_scaling_of_a_channel_that_tells_nothing(tmp_path, cache, value, mean, d
 def test_tiny_values_are_scaled_too(tmp_path, cache):
     """Amperes of a nerve are 1e-9: that is a signal, not a channel that stands still."""
     examples = [(frames * 1e-9, label) for frames, label in motions()]
-    task, splits = prepared(frame_recipe(tmp_path, train=examples))
+    task, _ = prepared(frame_recipe(tmp_path, train=examples))
     frames = np.concatenate([frames for frames, _ in examples])
     np.testing.assert_allclose(task.build_model().embedder.deviation_D, frames.std(0), rtol=1e-4)
 
@@ -206,6 +208,8 @@ def test_several_labels_that_training_lacks(tmp_path, cache):
      "text: this recipe reads frames, and frames have no tokens. Take the section text out."),
     ("model={encoder: {kind: mean-pool}}",
      "text: this recipe reads frames, and frames have no tokens. Take the section text out."),
+    ("model={encoder: {kind: bag-of-words}, members: 2}",
+     "model.members: bag-of-words has one optimum, so several would be alike. Take model.members out."),
     ("model.encoder={kind: bag-of-words}", "model.embedder: bag-of-words has none. Take model.embedder out."),
     ("model.encoder={kind: ngram}", "model.encoder: an n-gram cannot do the task classification. "
                                     "It is for the task language-model; take lstm, for one."),
@@ -242,7 +246,8 @@ def test_a_class_weight_is_a_number_above_0(tmp_path, weight):
      "{folder}/dev.ts: frames of 3 channels, but the model was trained on 2", 65),
     (frame_recipe, {"train": motions(6, missing=True)}, "{folder}/train.ts:", 65),
     (text_recipe, {"train": [("a", "x"), ("b", " ")]}, "{folder}/train.tsv:2: the label is empty", 65),
-    (lambda folder, **more: text_recipe(folder, "task.separator=','", SIGMOID, **more), {"train": [("a", ""), ("b", "")]},
+    (lambda folder, **more: text_recipe(folder, "task.separator=','", SIGMOID, **more),
+     {"train": [("a", ""), ("b", "")]},
      "{folder}/train.tsv: the training data has no labels: there is nothing to tell apart", 65),
 ])
 def test_data_that_cannot_be_learned(tmp_path, cache, recipe, options, message, code):
@@ -268,9 +273,9 @@ def test_text_and_frames_are_not_mistaken_for_each_other(tmp_path, cache):
     with pytest.raises(UserError, match="this recipe classifies text, and here is none"):
         prepared(text_recipe(tmp_path, "data.format=ts", write=lambda examples: "@dimensions 1\n@classLabel true a b\n"
                              "@data\n1,2:a\n2,3:b\n"))
+    file = tmp_path / "train.tsv"
+    file.write_text("a\tb\n")
     with pytest.raises(UserError, match="this recipe classifies frames, and here are none"):
-        file = tmp_path / "train.tsv"
-        file.write_text("a\tb\n")
         prepared(frame_recipe(tmp_path, f"data={{train: {file}, format: tsv}}"))
 
 
