@@ -36,7 +36,7 @@ def print_classes(run: Run, file: str | None, *, form: str, scores: bool, top: i
             for line in lines:
                 found = model.explain(line)
                 console.write(explained(found), flush=True)
-                told.about(len(found.positions), len(found.positions))
+                told.about(found.length, found.length)
             continue
         probs_NK, lengths_N = model.lines(lines)
         console.write(write(probs_NK), flush=True)
@@ -54,22 +54,27 @@ class _Told:
         """Say it of sequences with these lengths."""
         if shortest == 0 and not self.empty:
             self.empty = True
-            console.warn("an empty text has no tokens: it is given what the model says of nothing at all")
+            what = "an empty text has no tokens" if self.model.text else "a sequence has no frames"
+            console.warn(f"{what}: it is given what the model says of nothing at all")
         if longest > self.model.max_length and not self.cut:
             self.cut = True
-            console.warn(f"of more than {self.model.max_length} tokens only the first {self.model.max_length} count")
+            unit = "tokens" if self.model.text else "frames"
+            console.warn(f"of more than {self.model.max_length} {unit} only the first {self.model.max_length} count")
 
 
 def _print_frames(model: Classifier, file: str | None, write: Callable[[Numbers], str],
                   explained: Callable[[Explained], str] | None, on_invalid: OnInvalid, max_line: int) -> None:
     from seqcli.pipeline.frames import frame_batches
 
+    told = _Told(model)
     for sequences in frame_batches(model, file, on_invalid=on_invalid, max_line=max_line):
         if explained is None:
             console.write(write(model.sequences(sequences)), flush=True)
-            continue
-        for frames in sequences:
-            console.write(explained(model.explain(frames)), flush=True)
+        else:
+            for frames in sequences:
+                console.write(explained(model.explain(frames)), flush=True)
+        lengths = [len(frames) for frames in sequences]
+        told.about(min(lengths), max(lengths))
 
 
 def _writer(model: Classifier, form: str, scores: bool, top: int | None) -> Callable[[Numbers], str]:
@@ -122,11 +127,8 @@ def _explained_writer(model: Classifier, form: str, top: int | None) -> Callable
         }, ensure_ascii=False) + "\n"
     paint = _coloured if _colours() else _signed
 
-    def line(one: Explained) -> str:
-        label, chance = model.ranked(one.probs_K, 1)[0]
-        return f"{label}\t{chance:.4f}\t{paint(one)}\n"
-
-    return line
+    return lambda one: "\t".join(
+        [*(f"{label}\t{chance:.4f}" for label, chance in model.ranked(one.probs_K, top or 1)), paint(one)]) + "\n"
 
 
 def _colours() -> bool:

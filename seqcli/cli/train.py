@@ -92,7 +92,10 @@ def _show_result(finished: Finished) -> None:
             console.emit(_compared(entry, split))
     console.emit(f"{finished.run} in {finished.folder}: {_duration(report['minutes'])}, "
                  f"{report['parameters']:,} parameters")
-    console.note("Use it:  " + USES.get(report["task"], "seqcli predict {run}").format(run=finished.run))
+    use = USES.get(report["task"], "seqcli predict {run}")
+    if report.get("input") == "frames":
+        use = "seqcli predict {run} FILE --scores"
+    console.note("Use it:  " + use.format(run=finished.run))
 
 
 def _language_figures(score: dict[str, Any]) -> str:
@@ -121,8 +124,9 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     if as_json:
         console.emit_json(found)
         return
+    unit = "frames" if recipe.text is None else "tokens"
     for name, split in found["splits"].items():
-        console.emit(f"{name:<6} {split['examples']:>10,} examples {split['tokens']:>12,} tokens")
+        console.emit(f"{name:<6} {split['examples']:>10,} examples {split['tokens']:>12,} {unit}")
     for name, value in found["summary"].items():
         console.emit(f"{name:<6} {value:>10,}")
     if "layers" not in found:
@@ -134,12 +138,12 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     for line in console.table(rows, ("parameter", "shape", "numbers"), right=[2]):
         console.emit(line)
     console.emit()
-    console.emit(f"first batch: {found['batch']['sequences']} sequences, {found['batch']['positions']} tokens, shapes "
+    console.emit(f"first batch: {found['batch']['sequences']} sequences, {found['batch']['positions']} {unit}, shapes "
                  + ", ".join(f"{name} {shape}" for name, shape in found["batch"]["shapes"].items()))
     for line in found["batch"]["examples"]:
         console.emit(f"  {line}")
     console.emit(f"loss before training: {found['loss']:.3f} nats a target (uniform: {found['uniform_loss']:.3f})")
     largest = found["largest_batch"]
     console.emit(f"memory: about {found['memory_mb']:,.0f} MB, measured with the largest batch ({largest['sequences']} "
-                 f"sequences of up to {largest['longest']} tokens); weights, gradients and optimizer are "
+                 f"sequences of up to {largest['longest']} {unit}); weights, gradients and optimizer are "
                  f"{found['state_mb']:,.0f} MB of it")

@@ -54,12 +54,14 @@ class ClassificationEngine:
         The share is gradient times input: of a position's vector (of a frame, of its values less their mean). Of labels
         that exclude each other the logit is taken less the mean of all logits, which the softmax does not see.
         """
-        index, table, lengths_B = self._job([source], np.array([len(source)], np.int64))
-        with torch.inference_mode(mode=False), torch.backends.cudnn.flags(enabled=False):
-            x_BTD = self._inputs(index, table).detach().clone().requires_grad_()
+        with torch.inference_mode():  # the memory of tokens keeps no history
+            index, table, lengths_B = self._job([source], np.array([len(source)], np.int64))
+            x_BTD = self._inputs(index, table)
+        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+            x_BTD, lengths_B = x_BTD.clone().requires_grad_(), lengths_B.clone()  # no tensors of inference any more
             if table is None:  # from the frames themselves, so that a position is a frame whatever the stride
-                embedded, positions_B = self.model.embedder({"frames_BTD": x_BTD}, lengths_B), \
-                    self.model.embedder.positions(lengths_B)
+                embedded = self.model.embedder({"frames_BTD": x_BTD}, lengths_B)
+                positions_B = self.model.embedder.positions(lengths_B)
             else:
                 embedded, positions_B = x_BTD, lengths_B
             logits_K = self.model.head.output(self.model.pool(embedded, positions_B))[0]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seqcli.errors import data_error
 from seqcli.models.checked_arrays import CheckedArrays
-from seqcli.models.linear import Told, fit_linear, log_probs
+from seqcli.models.linear import Told, both_columns, fit_linear, log_probs
 
 if TYPE_CHECKING:
     from seqcli.recipe.encoders import MajorityConfig, MeanPoolConfig
@@ -38,6 +38,9 @@ class Baseline(Protocol):
             values: all examples one after the other: ids of words [N], or frames [N, D].
             offsets: [E + 1]; example e is ``values[offsets[e]:offsets[e + 1]]``, and may be empty.
         """
+
+    def contributions(self, values: NDArray[Any]) -> Floats:
+        """What each position of one example gives to the logit of each class, [T, K]; with a bias they add up to it."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything learned, by name, as ``from_arrays`` of the class takes it."""
@@ -67,6 +70,10 @@ class Majority:
     def log_probs(self, values: NDArray[Any], offsets: NDArray[Any]) -> Floats:
         """See `Baseline.log_probs`; the values do not matter."""
         return np.tile(self._log_p_K, (len(offsets) - 1, 1))
+
+    def contributions(self, values: NDArray[Any]) -> Floats:
+        """Nothing at all, [T, K]."""
+        return np.zeros((len(values), self.classes), np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """``log_probs`` [K]."""
@@ -153,6 +160,16 @@ class MeanPool:
         _refuse_missing(frames, self._config)
         pooled_ED = _pooled(frames, np.asarray(offsets, np.int64), self._mean_D, self._deviation_D)
         return log_probs(pooled_ED @ self._weights_DC + self._bias_C, several=self._several)
+
+    def contributions(self, values: NDArray[Any]) -> Floats:
+        """What each frame gives to the logit of each class, [T, K]; with the bias they add up to it.
+
+        Of two classes each has half, with opposite signs, as of `seqcli.models.bag_of_words.BagOfWords`.
+        """
+        scaled_TD = (np.asarray(values, np.float64) - self._mean_D) / self._deviation_D
+        here_TD = ~np.isnan(scaled_TD)
+        shares_TD = np.where(here_TD, scaled_TD, 0) / np.maximum(here_TD.sum(0), 1)
+        return both_columns((shares_TD @ self._weights_DC).astype(np.float32), several=self._several)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """``weights`` [D, C], ``bias`` [C], ``mean`` and ``deviation`` [D]."""

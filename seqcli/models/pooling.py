@@ -39,8 +39,8 @@ class MeanPooling(nn.Module):
 
     def forward(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         """Vectors [B, output_dim]."""
-        real_BT1 = real_positions(lengths_B, hidden_BTD.size(1)).unsqueeze(-1)
-        return self.dropout((hidden_BTD * real_BT1).sum(1) / lengths_B.unsqueeze(1))
+        padding_BT1 = ~real_positions(lengths_B, hidden_BTD.size(1)).unsqueeze(-1)
+        return self.dropout(hidden_BTD.masked_fill(padding_BT1, 0).sum(1) / lengths_B.unsqueeze(1))
 
 
 class MaxPooling(nn.Module):
@@ -69,8 +69,8 @@ class AttentionPooling(nn.Module):
 
     def forward(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         """Vectors [B, output_dim]."""
-        scores_BT = self.score(torch.tanh(self.hidden(hidden_BTD))).squeeze(-1).float()
         padding_BT = ~real_positions(lengths_B, hidden_BTD.size(1))
-        weights_BT = scores_BT.masked_fill(padding_BT, -torch.inf).softmax(-1)
         hidden_BTD = hidden_BTD.masked_fill(padding_BT.unsqueeze(-1), 0)  # 0 times what padding may hold is not 0
+        scores_BT = self.score(torch.tanh(self.hidden(hidden_BTD))).squeeze(-1).float()
+        weights_BT = scores_BT.masked_fill(padding_BT, -torch.inf).softmax(-1)
         return self.dropout((weights_BT.unsqueeze(-1) * hidden_BTD).sum(1))

@@ -38,11 +38,15 @@ class Engine(Protocol):
 
 
 class Explained(NamedTuple):
-    """One sequence and what carried its most probable label: ``shares`` [T] belong to ``positions``."""
+    """One sequence and what carried its most probable label: ``shares`` [T] belong to ``positions``.
+
+    ``length``: positions that the sequence has; those past the model's ``max_length`` are not among ``positions``.
+    """
 
     probs_K: Numbers
     positions: list[str]
     shares: list[float]
+    length: int
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,11 @@ class Classifier:
 
     def explain(self, source: Any) -> Explained:
         """What carried the decision about a line or about frames."""
-        kept = (self.tokenize(source) if self.text else source)[: self.max_length]
+        whole = self.tokenize(source) if self.text else source
+        kept = whole[: self.max_length]
         probs_K, shares_T = self.engine.attribution(kept)
-        return Explained(probs_K, kept if self.text else [str(frame) for frame in range(len(kept))], shares_T.tolist())
+        positions = kept if self.text else [str(frame) for frame in range(len(kept))]
+        return Explained(probs_K, positions, shares_T.tolist(), len(whole))
 
     def given(self, probs_K: Numbers) -> list[str]:
         """The labels given to one sequence."""

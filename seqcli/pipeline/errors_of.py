@@ -42,9 +42,9 @@ def classification_errors(task: Any, model: Any, data: Any, device: torch.device
         for row, probs in zip(rows.tolist(), probs_BK, strict=True):
             if not scorer.right[row]:
                 labels, confidence = scorer.given(probs)
-                found.append((confidence, row, " ".join(labels)))
+                found.append((confidence, row, task.written(labels)))
     for confidence, row, labels in sorted(found, key=lambda error: (-error[0], error[1])):
-        yield (data.split.place(row), " ".join(data.gold(row)), labels, f"{confidence:.4f}",
+        yield (data.split.place(row), task.written(data.gold(row)), labels, f"{confidence:.4f}",
                task.source.readable(data.split, row))
 
 

@@ -19,6 +19,7 @@ from seqcli.metrics.score import Score
 from seqcli.pipeline.errors_of import COLUMNS, errors_of
 from seqcli.pipeline.load import load_run
 from seqcli.pipeline.measure import measure, unseen_labels
+from seqcli.pipeline.notices import cut_sequences
 from seqcli.pipeline.prepare import Progress, open_splits
 from seqcli.recipe.data import DataConfig
 from seqcli.store.runs import Run
@@ -147,8 +148,7 @@ def _notices(task: Any, batches: Any) -> list[str]:
     if getattr(batches, "unseen", None):
         notices.append(unseen_labels("labels that the model does not know", batches.unseen, task))
     if batches.split.cut:
-        notices.append(f"{batches.split.cut} sequences are longer than data.max_length = "
-                       f"{task.recipe.data.max_length} tokens and were measured in pieces")
+        notices.append(cut_sequences(f"{batches.split.cut} sequences", task, "were measured in pieces"))
     return notices
 
 

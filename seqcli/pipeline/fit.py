@@ -15,6 +15,7 @@ from seqcli.files import atomic_write_text
 from seqcli.pipeline.environment import environment
 from seqcli.pipeline.events import Finished, Notice, Prepared
 from seqcli.pipeline.measure import measure
+from seqcli.pipeline.notices import data_notices
 from seqcli.pipeline.prepare import Progress, kept_recipe
 from seqcli.pipeline.report import discard, write_report
 from seqcli.recipe.dump import dump_recipe
@@ -41,6 +42,7 @@ def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_st
             environment(torch.device("cpu"), "fp32", recipe.training.seed), indent=2) + "\n")
         counts = {name: {"examples": len(split), "tokens": int(data[name].lengths.sum())}
                   for name, split in splits.items()}
+        yield from data_notices(recipe, task, data)
         yield Prepared(recipe, str(run), str(run.path), counts, task.summary(), 0, "cpu", "fp32", 0, 0)
 
         if idle := idle_options(recipe, task.used):

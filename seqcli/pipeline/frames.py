@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from seqcli.corpora.example import Example
 from seqcli.corpora.formats import FRAME_FORMATS, Reading, guess_format, read_examples
 from seqcli.corpora.frame_files import SUFFIXES, read_frames
-from seqcli.errors import usage_error
+from seqcli.corpora.frames import FOLDER_SUFFIXES
+from seqcli.errors import io_error, usage_error
 from seqcli.lines import OnInvalid, is_stdin
 from seqcli.pipeline.classify import Classifier
 from seqcli.tasks.labelled import check_channels, check_frames
@@ -46,6 +47,8 @@ def _examples(model: Classifier, file: str | None, on_invalid: OnInvalid, max_li
     if not is_stdin(file) and Path(str(file)).suffix.lower() in SUFFIXES:
         path = Path(str(file))
         return iter([Example(read_frames(path, max_line=max_line, on_invalid=on_invalid), None, str(path))])
+    if not is_stdin(file) and (found := _unlabelled(Path(str(file)))):
+        return (Example(read_frames(path, max_line=max_line, on_invalid=on_invalid), None, str(path)) for path in found)
     if is_stdin(file):
         form = "frames" if model.data_format == "frames" else "ts"
     else:
@@ -54,3 +57,14 @@ def _examples(model: Classifier, file: str | None, on_invalid: OnInvalid, max_li
         raise usage_error(f"{file}: {model.run} reads frames, and this looks like {form}",
                           hint="Give a .ts file, an index, a .npy or .csv file, or a folder of them.")
     return read_examples(file, Reading(form, on_invalid=on_invalid, max_line=max_line))
+
+
+def _unlabelled(path: Path) -> list[Path]:
+    """The files of a folder that has no folders of labels, in the order of their names; of anything else none."""
+    if not path.is_dir():
+        return []
+    try:
+        return sorted(file for file in path.iterdir() if file.suffix.lower() in FOLDER_SUFFIXES and file.is_file()
+                      and not file.name.startswith("."))
+    except OSError as error:
+        raise io_error(f"cannot read: {error.strerror or error}", file=path) from error

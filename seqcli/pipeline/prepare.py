@@ -31,10 +31,11 @@ def open_splits(
 ) -> dict[str, Split]:
     """Those of the named splits that the recipe's data has, encoded (from the cache where nothing changed)."""
     corpus = open_corpus(recipe.data, splits=splits, plain=recipe.task.kind in PLAIN_TEXT, progress=progress)
-    if getattr(task, "tokenizer_model", False) is None and recipe.text is not None:
+    text = task.recipe.text  # another task may read a recipe's data
+    if getattr(task, "tokenizer_model", False) is None and text is not None:
         lowercase = getattr(task.pieces(), "lowercase", False)
         task.tokenizer_model = pieces_model(  # type: ignore[attr-defined]
-            recipe.text.tokenizer, corpus, progress, lowercase=lowercase)
+            text.tokenizer, corpus, progress, lowercase=lowercase)
     return {name: encode(corpus, name, task, progress) for name in corpus.splits if name in splits}
 
 

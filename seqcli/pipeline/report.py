@@ -25,6 +25,7 @@ def write_report(run: Run, recipe: Recipe, task: Task, scores: dict[str, Any], *
     """
     report = {
         "name": run.name, "version": run.version, "task": recipe.task.kind, "select_by": task.select_by,
+        **({"input": task.source.unit} if hasattr(task, "source") else {}),
         "minutes": round(minutes, 3), **scores, **more, "peak_memory_mb": peak_memory_mb(),
         "seed": recipe.training.seed, "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -21,7 +21,8 @@ from seqcli.metrics.score import for_json
 from seqcli.pipeline.environment import environment
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
 from seqcli.pipeline.fit import fit
-from seqcli.pipeline.measure import measure, unseen_labels
+from seqcli.pipeline.measure import measure
+from seqcli.pipeline.notices import data_notices
 from seqcli.pipeline.prepare import Progress, kept_recipe, open_splits
 from seqcli.pipeline.report import discard, write_report
 from seqcli.recipe.dump import dump_recipe, recipe_difference
@@ -184,18 +185,7 @@ class _Session:
 
     def notices(self) -> Iterator[Notice]:
         """What is odd about the data, before time is spent on it."""
-        for name, data in self.data.items():
-            if data.split.cut:
-                yield Notice(f"{data.split.cut} {name} sequences are longer than data.max_length = "
-                             f"{self.recipe.data.max_length} tokens and were cut")
-            if unseen := getattr(data, "unseen", None):
-                yield Notice(unseen_labels(f"labels in {name} that the training data lacks", unseen, self.task))
-        corpus = self.recipe.data.corpus
-        own = [name for name in self.data if getattr(self.recipe.data, name)]
-        others = [name for name in self.data if name not in own]
-        if own and others and corpus is not None:
-            yield Notice(f"{' and '.join(own)} from your files, but {' and '.join(others)} from {corpus} "
-                         f"(set data.{others[0]} too, or data.corpus=null)")
+        yield from data_notices(self.recipe, self.task, self.data)
         if "dev" not in self.data:
             yield Notice("no dev split: the last step is kept, not the best one (set data.dev or data.dev_share)")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from seqcli.recipe.base import Component
 
 Scheme = Literal["io", "iob1", "bio", "bioes", "bilou"]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class TaggingConfig(Component):
@@ -50,7 +51,7 @@ class ClassificationConfig(Component):
     ordinal: bool = Field(
         False, description="the labels are grades on a scale, in the order of their numbers: mean absolute error and "
         "quadratic kappa stand beside accuracy")
-    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
+    class_weights: Literal["balanced"] | dict[str, Weight] | None = Field(
         None, description="what an example of a label counts in the loss, such as {good: 1, bad: 2} (a label not named "
         "1), as if it stood there so often; balanced: each label counts the same in all")
     baselines: list[Literal["majority", "bag-of-words", "mean-pool"]] | None = Field(

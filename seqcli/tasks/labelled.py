@@ -141,7 +141,7 @@ def labels_of(example: Example, separator: str | None) -> list[str]:
                              hint="Set task.separator where an example may have several.")
         if not target.strip():
             raise data_error("the label is empty", file=example.at)
-        return [_writable(target, example.at)]
+        return [_writable(target.strip(), example.at)]
     parts = target if isinstance(target, list) else target.split(separator)
     return list(dict.fromkeys(_writable(part.strip(), example.at) for part in parts if part.strip()))
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seqcli.batching.arrays import Field, Split
+from seqcli.errors import usage_error
 from seqcli.models.embedders import InputSizes
 from seqcli.recipe.embedders import FramesConfig, TokensConfig
 from seqcli.recipe.schema import Recipe
@@ -106,6 +107,9 @@ class FrameSource:
     unit = "frames"
 
     def __init__(self, recipe: Recipe) -> None:
+        if recipe.text is not None:
+            raise usage_error("text: this recipe reads frames, and frames have no tokens",
+                              hint="Take the section text out.")
         self.config = recipe.model.embedder
         self.missing = getattr(recipe.model.embedder or recipe.model.encoder, "missing", "refuse") == "mask"
         self.max_length = recipe.data.max_length
@@ -119,7 +123,7 @@ class FrameSource:
     def fit(self, train: Split) -> None:
         """Channels and scaling of the training split."""
         field = train.fields["frames"]
-        self.channels = field.values.shape[1] if isinstance(field.values, np.ndarray) else field.values[:1].shape[1]
+        self.channels = FrameInputs(field).channels
         if isinstance(self.config, FramesConfig) and self.config.scaling == "standard":
             self.scaling = scaling_of(field)
 
@@ -199,7 +203,7 @@ def scaling_of(frames: Field) -> tuple[Tensor, Tensor]:
     count = np.maximum(count, 1)
     mean = sums / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    deviation[deviation < 1e-8 * np.maximum(1, np.abs(mean + shift))] = 1
+    deviation[deviation <= 1e-7 * np.abs(mean + shift)] = 1  # what is left is rounding; 0 is not above 0 either
     return (torch.from_numpy((mean + shift).astype(np.float32)), torch.from_numpy(deviation.astype(np.float32)))
 
 

@@ -19,14 +19,17 @@ OPTIONS = {
     "transformer": [{"dim": 8, "heads": 2, "feedforward": 16}],
     "window": [{"left": 0, "right": 3}, {"left": 2, "right": 2}],
     "bag": [{}],
+    "cnn": [{"widths": [1, 2, 3, 4], "filters": 3}, {"widths": [9], "filters": 3}],
 }
-CASES = [(kind, options) for kind in registry.kinds("encoder") if kind != "ngram"  # counts, no network
-         for options in OPTIONS[kind]]
+COUNTS = {"ngram", "bag-of-words", "mean-pool", "majority"}
+"""Encoders that are no networks."""
+CASES = [(kind, options) for kind in registry.kinds("encoder") if kind not in COUNTS for options in OPTIONS[kind]]
 
 
 def build(kind, options, input_dim=4):
     torch.manual_seed(0)
-    config = registry.config_class("encoder", kind)(**{"dim": 6, **options, "dropout": 0.3})
+    size = {} if kind == "cnn" else {"dim": 6}
+    config = registry.config_class("encoder", kind)(**{**size, **options, "dropout": 0.3})
     encoder = registry.implementation("encoder", kind)(config, input_dim)
     for name, weight in encoder.named_parameters():
         if "bias" in name:
@@ -63,6 +66,32 @@ def test_window_by_hand():
     assert encoder.dense.in_features == 16
     torch.testing.assert_close(encoder(x_TD.unsqueeze(0), torch.tensor([3]))[0], expected, rtol=0, atol=1e-6)
     assert WindowConfig().left == WindowConfig().right == 2
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 9])
+def test_cnn_equals_torch(width):
+    """An odd filter is torch's with padding 'same'; an even one looks one position further to the right."""
+    encoder = build("cnn", {"widths": [width], "filters": 5})
+    conv = nn.Conv1d(4, 5, width)
+    with torch.no_grad():
+        conv.weight.copy_(encoder.filters[0].weight.view(5, width, 4).transpose(1, 2))
+        conv.bias.copy_(encoder.filters[0].bias)
+    x_BTD = torch.randn(2, 6, 4)
+    left = (width - 1) // 2
+    padded = nn.functional.pad(x_BTD.transpose(1, 2), (left, width - 1 - left))
+    expected = torch.relu(conv(padded)).transpose(1, 2)
+    torch.testing.assert_close(encoder(x_BTD, torch.tensor([6, 6])), expected, rtol=0, atol=1e-5)
+
+
+def test_cnn_widths_stand_side_by_side():
+    encoder = build("cnn", {"widths": [3, 2], "filters": 5})
+    assert encoder.output_dim == 10
+    x_BTD = torch.randn(1, 4, 4)
+    found = encoder(x_BTD, torch.tensor([4]))
+    for place, width in enumerate((3, 2)):
+        one = build("cnn", {"widths": [width], "filters": 5})
+        one.filters[0].load_state_dict(encoder.filters[place].state_dict())
+        torch.testing.assert_close(found[..., 5 * place : 5 * place + 5], one(x_BTD, torch.tensor([4])))
 
 
 def test_bag_knows_no_order():
