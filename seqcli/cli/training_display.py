@@ -82,7 +82,7 @@ class Display:
         parts = " > ".join(event.recipe.model.parts())
         size = f"{event.parameters:,} parameters, " if event.parameters else ""  # of counts nobody knows before
         self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {size}{event.device} {event.precision}")
-        if event.recipe.text is None and event.recipe.task.kind == "classification":
+        if event.recipe.text is None:
             self._unit = "frames"
         sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} {self._unit})"
                           for name, split in event.splits.items())

@@ -128,7 +128,7 @@ def _encoders(task: ClassificationBase) -> list[Any]:
 
 def _recipe_of(task: ClassificationBase, encoder: Any) -> Recipe:
     """The recipe of a baseline: the same task and text, the weights of the classes only where they mean something."""
-    model = ModelConfig.model_construct(embedder=None, encoder=encoder, pooling=None, head=None)
+    model = ModelConfig.model_construct(embedder=None, encoder=encoder, pooling=None, head=None, members=1)
     config = task.config
     if task.several or encoder.kind == "majority":  # the majority is that of the data, whatever the loss counts
         config = config.model_copy(update={"class_weights": None})

@@ -222,7 +222,7 @@ def test_evaluate_shows_the_figures_beside_the_floor(seqcli: Program, models: Pa
     code, out, err = seqcli("evaluate", "tiny-lm")
     assert (code, err) == (0, "")
     report = json.loads((models / "runs/tiny-lm/1/report.json").read_text())
-    figures, floor = report["test"]["counts"], report["floor"]["test"]
+    figures, floor = report["test"]["counts"], report["baselines"][0]["test"]
     rows = out.splitlines()
     assert re.fullmatch(rf"perplexity = {report['test']['value']:.2f} " + SIGNATURE, rows[0])
     assert rows[1] == (f"{figures['tokens']} tokens, 60 of them <EOS>, 0 <UNK>; {figures['words']} words, "
@@ -241,9 +241,9 @@ def test_evaluate_against_another_model_on_any_file(seqcli: Program, models: Pat
     assert (code, err) == (0, "")
     found = json.loads(out)
     counts = json.loads(seqcli("evaluate", "counts", "dev.txt", "--json").out)
-    assert found["floor"] == {"model": "counts@1", "score": counts["score"]}
+    assert found["compared"] == [{"model": "counts@1", "score": counts["score"]}]
     assert found["score"]["counts"]["sequences"] == 60
-    assert "floor" not in json.loads(seqcli("evaluate", "tiny-lm", "dev.txt", "--json").out)
+    assert "compared" not in json.loads(seqcli("evaluate", "tiny-lm", "dev.txt", "--json").out)
 
 
 def test_evaluate_of_a_text_of_unknown_words(seqcli: Program, models: Path) -> None:
@@ -306,7 +306,7 @@ def test_a_figure_beyond_every_number_is_inf_and_null_in_json(seqcli: Program, m
     code, out, _ = seqcli("evaluate", "letters", "letters.txt", "--json", "--against", "letters")
     found = json.loads(out)
     assert (code, found["scores"]["word_perplexity"]) == (0, None)
-    assert found["floor"]["score"]["counts"]["word_perplexity"] is None
+    assert found["compared"][0]["score"]["counts"]["word_perplexity"] is None
     code, out, _ = seqcli("evaluate", "letters", "letters.txt", "--against", "letters")
     assert next(line for line in out.splitlines() if line.startswith("perplexity a word")).split()[-3:] == [
         "inf", "inf", "-"]

@@ -1,5 +1,7 @@
 """The classification engine: the probabilities of the training path whatever it remembers, and honest attributions."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -169,7 +171,7 @@ def test_shares_of_a_baseline_add_up(tmp_path, cache, recipe_of, kind, data):
     task, model, splits = trained(recipe_of(tmp_path, baseline(kind), **data))
     values, offsets = task.data(splits["train"]).all_values()
     nothing = model.log_probs(values[:0], np.array([0, 0]))[0]
-    for begin, end in zip(offsets[:-1], offsets[1:], strict=True):
+    for begin, end in pairwise(offsets):
         shares_TK = model.contributions(values[begin:end])
         assert shares_TK.shape == (end - begin, len(task.labels))
         logits_K = shares_TK.sum(0) + nothing

@@ -107,7 +107,7 @@ def sample_and_score(run, report):
     for split in ("dev", "test"):
         assert report[split]["name"] == "perplexity"
         assert 1 < report[split]["value"] < 3 * len(model.vocabulary)
-    assert ("floor" in report) == (load_recipe(run.recipe_path).recipe.task.floor is not None)
+    assert ("baselines" in report) == (load_recipe(run.recipe_path).recipe.task.floor is not None)
     *_, drawn = grow(model, options=SamplingOptions(), max_tokens=40, seed=4)
     assert model.engine.score([np.array(drawn.ids)])[0] == pytest.approx(drawn.log_probs, abs=1e-4)
     lines = ["Paris is big", "", "unseen \u263a"]

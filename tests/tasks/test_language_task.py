@@ -82,7 +82,7 @@ def test_a_handful_is_learned_by_heart_and_said_again_after_loading(tmp_path, ca
 def test_counts_are_fitted_and_give_the_floor_of_a_network(tmp_path, cache):
     """The floor of a network's report is what a model of counts of the same order reports."""
     recipe = text_recipe(tmp_path, "task.floor=3", "training.max_steps=2")
-    floor = trained_run(tmp_path, recipe).report()["floor"]
+    floor, = trained_run(tmp_path, recipe).report()["baselines"]
     report = trained(tmp_path, *COUNTS, "name=counts").report()
     assert floor["dev"]["value"] == pytest.approx(report["dev"]["value"])
     assert floor["dev"]["counts"] == report["dev"]["counts"]
@@ -92,10 +92,11 @@ def test_counts_are_fitted_and_give_the_floor_of_a_network(tmp_path, cache):
 def test_a_run_compared_with_another(tmp_path, cache):
     one = trained(tmp_path, "task.floor=3", "training.max_steps=2")
     other = trained(tmp_path, *COUNTS, "name=counts")
-    stored = evaluate(one, split="dev", device="cpu").floor
+    stored, = evaluate(one, split="dev", device="cpu").compared
     found = evaluate(one, split="dev", device="cpu", against=other)
-    assert (stored["model"], found.floor["model"]) == ("3-gram, interpolated modified Kneser-Ney", "counts@1")
-    assert found.floor["score"]["value"] == pytest.approx(stored["score"]["value"])
+    counts, = found.compared
+    assert (stored["model"], counts["model"]) == ("3-gram, interpolated modified Kneser-Ney", "counts@1")
+    assert counts["score"]["value"] == pytest.approx(stored["score"]["value"])
     assert found.notices == []
     small = trained(tmp_path, *COUNTS, "name=small", "text.vocabulary.max_size=3")
     assert evaluate(one, split="dev", device="cpu", against=small).notices == [
