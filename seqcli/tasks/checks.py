@@ -7,6 +7,10 @@ from collections.abc import Collection
 from seqcli.errors import usage_error
 from seqcli.recipe.schema import Recipe, TrainingConfig
 
+NO_NETWORKS = {"ngram": "language-model", "bag-of-words": "classification", "mean-pool": "classification",
+               "majority": "classification"}
+"""Encoders that are whole models by themselves, and the task of each."""
+
 
 def require_parts(recipe: Recipe, *parts: str) -> None:
     """Refuse a recipe whose model section lacks one of the parts that its task needs.
@@ -14,8 +18,11 @@ def require_parts(recipe: Recipe, *parts: str) -> None:
     Raises:
         UserError: a part is missing (2).
     """
-    if recipe.model.members > 1 and recipe.task.kind != "classification":
-        raise usage_error(f"model.members: the task {recipe.task.kind} trains one network", hint="Set members: 1.")
+    if recipe.task.kind != "classification":
+        if recipe.model.members > 1:
+            raise usage_error(f"model.members: the task {recipe.task.kind} trains one network", hint="Set members: 1.")
+        if recipe.model.pooling is not None:
+            raise usage_error(f"model.pooling: the task {recipe.task.kind} has none", hint="Leave it out.")
     for part in parts:
         if getattr(recipe.model, part) is None:
             raise usage_error(f"model.{part} is missing; the task {recipe.task.kind} needs it",
@@ -23,14 +30,15 @@ def require_parts(recipe: Recipe, *parts: str) -> None:
 
 
 def require_network(recipe: Recipe) -> None:
-    """Refuse an encoder of counts, which predicts the next token and nothing else.
+    """Refuse an encoder that is a whole model for another task.
 
     Raises:
         UserError: the encoder is no network (2).
     """
-    if recipe.model.encoder is not None and recipe.model.encoder.kind == "ngram":
-        raise usage_error(f"model.encoder: an n-gram cannot do the task {recipe.task.kind}",
-                          hint="It is for the task language-model; take lstm, for one.")
+    kind = recipe.model.encoder.kind if recipe.model.encoder is not None else ""
+    if other := NO_NETWORKS.get(kind):
+        raise usage_error(f"model.encoder: {kind} cannot do the task {recipe.task.kind}",
+                          hint=f"It is for the task {other}; take lstm, for one.")
 
 
 def idle_options(recipe: Recipe, used: Collection[str]) -> list[str]:

@@ -64,7 +64,7 @@ class EmbeddingTask:
     def _check(self) -> None:
         """Refuse, before any data is read, what the trainer does not do, so that no option is without effect."""
         model = self.recipe.model
-        for part in ("encoder", "head"):
+        for part in ("encoder", "pooling", "head"):
             if getattr(model, part) is not None:
                 raise usage_error(f"model.{part}: the task embedding has none", hint="Leave it out.")
         plain = TokensConfig.model_validate({"dim": getattr(model.embedder, "dim", 0)})

@@ -29,7 +29,7 @@ from seqcli.recipe.heads import AdaptiveConfig
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import LanguageModelConfig
 from seqcli.tasks.base import Carried
-from seqcli.tasks.checks import require_parts, require_text
+from seqcli.tasks.checks import require_network, require_parts, require_text
 from seqcli.tasks.running import END, RunningPieces
 from seqcli.text.vocabulary import EOS, UNK, Vocabulary
 
@@ -170,7 +170,8 @@ class LanguageTask(_LanguageTask):
         embedder, encoder, head = model.embedder, model.encoder, model.head
         assert encoder is not None
         assert head is not None
-        if encoder.kind not in _CAUSAL and encoder.kind in ("bag",):
+        require_network(self.recipe)
+        if encoder.kind in ("bag", "cnn"):
             raise usage_error(f"model.encoder: a {encoder.kind} sees the token it should predict",
                               hint=f"For a language model: {', '.join(_CAUSAL)}, ngram.")
         if getattr(encoder, "bidirectional", False):
@@ -178,8 +179,9 @@ class LanguageTask(_LanguageTask):
                               "token it should predict", hint="Set bidirectional: false.")
         if getattr(encoder, "right", 0):
             raise usage_error("model.encoder.right: a language model sees nothing to the right", hint="Set right: 0.")
-        if head.kind == "crf":
-            raise usage_error("model.head: a crf is for tagging", hint="For a language model: softmax or adaptive.")
+        if other := {"crf": "tagging", "sigmoid": "the task classification"}.get(head.kind):
+            raise usage_error(f"model.head: {head.kind} is for {other}",
+                              hint="For a language model: softmax or adaptive.")
         if getattr(head, "label_smoothing", 0):
             raise usage_error("model.head.label_smoothing: a language model has none, its loss is the log-probability",
                               hint="Set label_smoothing: 0.")

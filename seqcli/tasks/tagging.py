@@ -34,6 +34,8 @@ from seqcli.tasks.base import Carried
 from seqcli.tasks.checks import require_network, require_parts
 from seqcli.tasks.tokens import TokenEncoder, TokenInputs, affix_kinds, load_vectors
 
+_OTHER_HEADS = {"adaptive": "language models", "sigmoid": "the task classification"}
+
 
 class TaggingTask:
     """The task ``tagging``; see `seqcli.tasks.base.Task` for the methods."""
@@ -52,8 +54,12 @@ class TaggingTask:
     def _check(self) -> None:
         """Refuse, before any data is read, what the sections of the recipe cannot mean together."""
         config, embedder, head = self.config, self.embedder_config, self.recipe.model.head
-        if head is not None and head.kind == "adaptive":
-            raise usage_error("model.head: adaptive is for language models", hint="For tags: softmax or crf.")
+        if head is not None and head.kind in _OTHER_HEADS:
+            raise usage_error(f"model.head: {head.kind} is for {_OTHER_HEADS[head.kind]}",
+                              hint="For tags: softmax or crf.")
+        if getattr(self.recipe.model.embedder, "kind", "") == "frames":
+            raise usage_error("model.embedder: a tag belongs to a token, and frames have none",
+                              hint="Set embedder: {kind: tokens}.")
         if getattr(head, "tied", False):
             raise usage_error("model.head.tied: tags are no words, so no word vectors are their output weights",
                               hint="Set tied: false.")

@@ -72,10 +72,10 @@ def models(models_folder: Path, text: Path) -> Path:
 def test_train_says_the_figures_and_the_floor(seqcli: Program, text: Path) -> None:
     code, out, err = seqcli("train", "lm.yaml")
     assert code == 0
-    score, figures, run = out.splitlines()
+    score, figures, floor, run = out.splitlines()
     assert re.fullmatch(r"test perplexity = \d+\.\d\d " + SIGNATURE, score)
-    assert re.fullmatch(r"\d\.\d{4} nats a token, \d\.\d{4} bits a character; 3-gram, interpolated modified "
-                        r"Kneser-Ney: perplexity \d+\.\d\d", figures)
+    assert re.fullmatch(r"\d\.\d{4} nats a token, \d\.\d{4} bits a character", figures)
+    assert re.fullmatch(r"3-gram, interpolated modified Kneser-Ney: perplexity = \d+\.\d\d", floor)
     assert re.fullmatch(r"tiny-lm@1 in runs/tiny-lm/1: (\d+\.\d min|\d+ s), 780 parameters", run)
     told = err.splitlines()
     assert told[0] == "tiny-lm@1: language-model, tokens > lstm > softmax, 780 parameters, cpu fp32"
@@ -256,8 +256,9 @@ def test_evaluate_of_a_text_of_unknown_words(seqcli: Program, models: Path) -> N
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     ("tiny-lm dev.txt --against tiny", 2, "tiny@1 is a model for tagging, not a language model to compare with"),
-    ("tiny --against tiny-lm", 2, "language models can be compared so; tiny@1 is a model for tagging"),
-    ("tiny-lm --errors x.tsv", 2, "errors can be listed for a tagger; tiny-lm@1 is a model for language-model"),
+    ("tiny --against tiny-lm", 2, "language models and classifiers can be compared so; tiny@1 is a model for tagging"),
+    ("tiny-lm --errors x.tsv", 2,
+     "errors can be listed for taggers and classifiers; tiny-lm@1 is a model for language-model"),
     ("tiny-lm dev.txt --against nothing", 2, "no model 'nothing' in runs. There is: counts, tiny, tiny-lm."),
     ("tiny-lm blank.txt", 65, "blank.txt: no examples: the file is empty or holds only blank lines"),
     ("tiny-lm nowhere.txt", 74, "nowhere.txt: there is no such test file"),
@@ -329,7 +330,8 @@ def test_a_tagger_cannot_sample_and_a_language_model_cannot_tag(seqcli: Program,
         2, "", "error: tiny@1 is a model for tagging; this needs one for language-model. There is: counts@1, "
         "tiny-lm@1.\n")
     assert seqcli("predict", "counts", stdin=b"x\n") == (
-        2, "", "error: counts@1 is a model for language-model; this needs one for tagging. There is: tiny@1.\n")
+        2, "", "error: counts@1 is a model for language-model; this needs one for classification or tagging. "
+        "There is: tiny@1.\n")
 
 
 @pytest.mark.parametrize("verb", ["sample", "score", "complete", "evaluate"])

@@ -211,7 +211,7 @@ def test_several_labels_that_training_lacks(tmp_path, cache):
     ("model={encoder: {kind: bag-of-words}, members: 2}",
      "model.members: bag-of-words has one optimum, so several would be alike. Take model.members out."),
     ("model.encoder={kind: bag-of-words}", "model.embedder: bag-of-words has none. Take model.embedder out."),
-    ("model.encoder={kind: ngram}", "model.encoder: an n-gram cannot do the task classification. "
+    ("model.encoder={kind: ngram}", "model.encoder: ngram cannot do the task classification. "
                                     "It is for the task language-model; take lstm, for one."),
     ("training.select_by=f1", "training.select_by: there is no dev score 'f1'. "
                               "Scores: accuracy, macro_f1, brier, calibration_error, loss."),

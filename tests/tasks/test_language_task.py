@@ -116,7 +116,11 @@ def test_a_run_compared_with_another(tmp_path, cache):
      "Set right: 0."),
     (["model.encoder={kind: bag}"], "model.encoder: a bag sees the token it should predict. For a language model: "
      "rnn, lstm, gru, transformer, window, ngram."),
-    (["model.head={kind: crf}"], "model.head: a crf is for tagging. For a language model: softmax or adaptive."),
+    (["model.encoder={kind: cnn}"], "model.encoder: a cnn sees the token it should predict."),
+    (["model.encoder={kind: majority}"], "model.encoder: majority cannot do the task language-model."),
+    (["model.pooling={kind: max}"], "model.pooling: the task language-model has none. Leave it out."),
+    (["model.head={kind: sigmoid}"], "model.head: sigmoid is for the task classification."),
+    (["model.head={kind: crf}"], "model.head: crf is for tagging. For a language model: softmax or adaptive."),
     (["model.head={kind: adaptive, cutoffs: [4, 8]}"], "model.head.shrink: nothing is left of a vector in the last "
      "cluster. Lower it, or take fewer cutoffs."),
     (["model.embedder.characters={kind: cnn}"], "model.embedder: a language model takes plain token vectors"),

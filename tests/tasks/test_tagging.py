@@ -13,6 +13,7 @@ from seqcli.pipeline.measure import measure
 from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe import registry
 from seqcli.tasks.build import new_task
+from seqcli.tasks.checks import NO_NETWORKS
 from seqcli.training.loop import Trainer
 
 CPU = torch.device("cpu")
@@ -204,6 +205,10 @@ def test_pretrained_vectors(tmp_path, cache):
     ("task={kind: tagging, labels: binary}", "task.labels: binary needs task.scheme"),
     ("model.embedder={kind: tokens, dim: 0}", "neither characters nor affixes"),
     ("model.head={kind: adaptive}", "model.head: adaptive is for language models"),
+    ("model.head={kind: sigmoid}", "model.head: sigmoid is for the task classification"),
+    ("model.embedder={kind: frames}", "model.embedder: a tag belongs to a token"),
+    ("model.encoder={kind: bag-of-words}", "model.encoder: bag-of-words cannot do the task tagging"),
+    ("model.pooling={kind: max}", "model.pooling: the task tagging has none"),
     ("model.head={kind: softmax, tied: true}", "model.head.tied: tags are no words"),
     ("training.select_by=acuracy", "there is no dev score 'acuracy'. Did you mean 'accuracy'?"),
 ])
@@ -215,11 +220,12 @@ def test_what_cannot_be_meant_together(tmp_path, override, message):
 
 def test_every_encoder_and_character_net_trains(tmp_path, cache):
     for encoder in registry.kinds("encoder"):
-        if encoder == "ngram":  # counts: for language models only
+        if encoder in NO_NETWORKS:
             continue
+        size = "filters" if encoder == "cnn" else "dim"
         characters = "lstm" if encoder in ("gru", "window") else "cnn"
         task, _, _ = trained(
-            tmp_path / encoder, f"model.encoder={{kind: {encoder}, dim: 8}}", "training.max_steps=2",
+            tmp_path / encoder, f"model.encoder={{kind: {encoder}, {size}: 8}}", "training.max_steps=2",
             f"model.embedder.characters={{kind: {characters}, dim: 4}}")
         assert task.summary()["labels"] == len(task.labels)
 
