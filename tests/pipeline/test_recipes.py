@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_classes
 import torch
 from tiny_corpus import SENTENCES, conll, conllu
 
@@ -13,6 +14,7 @@ from seqcli.corpora import catalogue
 from seqcli.decode.sampling import SamplingOptions
 from seqcli.engines.tagging import TaggingEngine
 from seqcli.errors import ExitCode, UserError
+from seqcli.pipeline.classify import load_classifier
 from seqcli.pipeline.events import Evaluated, Finished, Prepared
 from seqcli.pipeline.language import load_language_model
 from seqcli.pipeline.load import load_run
@@ -22,6 +24,7 @@ from seqcli.pipeline.train import train
 from seqcli.pipeline.word_vectors import model_vectors
 from seqcli.recipe.load import load_recipe
 from seqcli.store.runs import Store
+from seqcli.tasks.checks import NO_NETWORKS
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
@@ -48,18 +51,29 @@ def jsonl():
     return "".join(json.dumps({"book": "A", "text": line}) + "\n" for line in plain_lines().split("\n") if line)
 
 
-WRITE = {"conll": conll, "conllu": conllu, "inline": inline, "lines": plain_lines, "records": records, "jsonl": jsonl}
+def graded(write):
+    """Lines of text with grades as labels, which are labels like any other where no scale is meant."""
+    lines = [line for line in plain_lines().split("\n") if line]
+    return write([(line, "352"[number % 3]) for number, line in enumerate(lines)])
+
+
+WRITE = {
+    "conll": conll, "conllu": conllu, "inline": inline, "lines": plain_lines, "records": records, "jsonl": jsonl,
+    "tsv": lambda: graded(tiny_classes.tsv), "labelled": lambda: graded(tiny_classes.labelled),
+    "ts": lambda: tiny_classes.ts(tiny_classes.motions(30)),
+}
 
 
 def smaller(recipe):
     """Overrides that cut the sizes of a network down; counts have none."""
     model = recipe.model
     sizes = ["model.embedder.dim=8"] if model.embedder is not None else []
-    if model.encoder is not None and model.encoder.kind != "ngram":
-        sizes.append("model.encoder.dim=8")
-    return [*sizes, *(["training.epochs=2", "text.vocabulary.min_count=1"] if recipe.task.kind == "embedding" else []),
-            *([] if model.encoder is None or model.encoder.kind == "ngram" else
-              ["training.max_steps=3", "training.evaluate_every=3"])]
+    if recipe.task.kind == "embedding":
+        return [*sizes, "training.epochs=2", "text.vocabulary.min_count=1"]
+    if model.encoder.kind in NO_NETWORKS:
+        return sizes
+    sizes.append("model.encoder.filters=8" if model.encoder.kind == "cnn" else "model.encoder.dim=8")
+    return [*sizes, "training.max_steps=3", "training.evaluate_every=3"]
 
 
 @pytest.fixture
@@ -85,7 +99,7 @@ def test_a_recipe_trains_and_is_used(one_recipe, tmp_path):
     events = list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
     finished = events[-1]
     assert isinstance(finished, Finished)
-    if recipe.training.max_steps is not None:
+    if recipe.training.max_steps is not None:  # a network
         evaluated = next(event for event in events if isinstance(event, Evaluated))
         assert recipe.training.select_by is None or recipe.training.select_by in evaluated.scores
         assert finished.report["steps"] == evaluated.step >= 1
@@ -116,13 +130,26 @@ def sample_and_score(run, report):
     assert all(line.log_prob < 0 for line in scored)
 
 
+def classify(run, report):
+    """It gives each text, or each sequence of frames, a label it knows; the report compares it with the baselines."""
+    model = load_classifier(run, "cpu")
+    sources = ["Paris is big", "", "unseen \u263a"] if model.text else [frames for frames, _ in tiny_classes.motions(3)]
+    probs_NK = model.lines(sources)[0] if model.text else model.sequences(sources)
+    np.testing.assert_allclose(probs_NK.sum(1), 1, atol=1e-5)
+    assert len(model.labels) == 3  # the catalogue may give them other names
+    own = load_recipe(run.recipe_path).recipe.model.encoder.kind
+    assert len(report["baselines"]) == (1 if own in NO_NETWORKS else 2)
+    for entry in report["baselines"]:
+        assert entry["test"]["counts"]["total"] == report["test"]["counts"]["total"]
+
+
 def neighbors(run, report):
     vectors = model_vectors(run, Store(run.path.parents[1]))
     assert vectors.matrix.shape == (len(vectors.words), 8)
     assert len(vectors.neighbors("paris", 3)) == 3
 
 
-USE = {"tagging": tag, "language-model": sample_and_score, "embedding": neighbors}
+USE = {"tagging": tag, "language-model": sample_and_score, "classification": classify, "embedding": neighbors}
 
 
 def test_there_are_recipes_of_every_task():
