@@ -80,3 +80,30 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("SEQCLI_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def classifiers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny labelled data, recipes and finished classifiers of every make."""
+    from tiny_classes import write_classifiers
+
+    folder = tmp_path_factory.mktemp("classifiers")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        for arguments in write_classifiers(folder):
+            result = run_inside("train", *arguments, "-q")
+            assert result.code == 0, result.err
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def classifiers(classifiers_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy: of texts ``tiny``, ``bag``, ``most``, ``several``, of frames ``motion``, ``pool``, ``gaps``."""
+    folder = tmp_path / "classifiers"
+    shutil.copytree(classifiers_folder, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("SEQCLI_RUNS", raising=False)
+    return folder

@@ -56,7 +56,9 @@ model:
   head: {kind: softmax}
 training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 40}, epochs: 3}
 """
-SOFTMAX, SIGMOID = "model.head={kind: softmax}", "model.head={kind: sigmoid}"
+SIGMOID = "model.head={kind: sigmoid}"
+FITTED = "training={seed: 1}"
+"""Takes out what a model that is fitted in one go does not use."""
 CPU = torch.device("cpu")
 
 
@@ -148,3 +150,31 @@ def trained(recipe: Recipe) -> tuple[Any, Any, dict[str, Any]]:
     for _ in Trainer(task, model, task.data(splits["train"]), task.recipe.training, CPU).steps():
         pass
     return task, model.eval(), splits
+
+
+def write_classifiers(folder: Path) -> list[list[str]]:
+    """Data and recipes in ``folder``; the arguments of ``train`` that make a classifier of each kind of them."""
+    texts, frames = TEXTS + [(text.upper(), label) for text, label in TEXTS], motions(24)
+    for name in ("train", "dev", "test"):
+        (folder / f"{name}.tsv").write_text(tsv(texts), encoding="utf-8")
+        (folder / f"{name}-several.tsv").write_text(tsv(SEVERAL), encoding="utf-8")
+        (folder / f"{name}.ts").write_text(ts(frames), encoding="utf-8")
+        (folder / f"{name}-gaps.ts").write_text(ts(motions(24, missing=True)), encoding="utf-8")
+    for text, suffix in ((TEXT_RECIPE, "tsv"), (FRAME_RECIPE, "ts")):
+        ready = text.replace("TRAIN", f"train.{suffix}").replace("DEV", f"dev.{suffix}")
+        ready = ready.replace("TEST", f"test.{suffix}")
+        (folder / f"{suffix}.yaml").write_text(ready, encoding="utf-8")
+    several = "data={train: train-several.tsv, dev: dev-several.tsv, test: test-several.tsv, format: tsv}"
+    gaps = "data={train: train-gaps.ts, dev: dev-gaps.ts, test: test-gaps.ts, format: ts}"
+    masked = "{kind: frames, dim: 8, missing: mask, kernel: 3, stride: 2}"
+    made = [
+        ["tsv.yaml", "training.epochs=25", "training.select_by=loss"],
+        ["tsv.yaml", "name=bag", baseline("bag-of-words"), FITTED],
+        ["tsv.yaml", "name=most", baseline("majority"), FITTED],
+        ["tsv.yaml", "name=several", several, "task.separator=','", SIGMOID, "training.epochs=30",
+         "training.select_by=loss"],
+        ["ts.yaml", "training.epochs=20", "training.select_by=loss"],
+        ["ts.yaml", "name=pool", baseline("mean-pool"), FITTED],
+        ["ts.yaml", "name=gaps", gaps, f"model.embedder={masked}", "training.epochs=20", "training.select_by=loss"],
+    ]
+    return [[recipe, *(word for change in changes for word in ("--set", change))] for recipe, *changes in made]

@@ -25,7 +25,7 @@ class ClassificationEngine:
 
     def __init__(self, task: ClassificationTask, model: nn.Module, device: torch.device) -> None:
         self.task, self.device = task, device
-        self.model = cast(Classifier, model.to(device).eval())
+        self.model = cast(Classifier, model.to(device).eval().requires_grad_(False))
         self._pool = cpu_pool(device)
         self._table: TokenTable | None = None
         if isinstance(task.source, TextSource):
