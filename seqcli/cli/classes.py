@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seqcli.pipeline.classify import Classifier, Explained, Numbers
     from seqcli.store.runs import Run
 
+
 def print_classes(run: Run, file: str | None, *, form: str, scores: bool, top: int | None, attribution: bool,
                   tokens: bool, on_invalid: OnInvalid, max_line: int, device: str) -> None:
     """Print the labels that a classifier gives, in the order of the input."""

@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from seqcli.models.dropout import SequenceDropout, uniform_like
+from seqcli.models.dropout import SequenceDropout, keep_mask, uniform_like
 from seqcli.models.heads import LabelSpace
 from seqcli.models.output import IGNORE, linear_cross_entropy
 from seqcli.recipe import registry
@@ -43,7 +43,7 @@ class WordEmbedder(nn.Module):
         seen = torch.tensor(counts, dtype=torch.float32)
         forget = torch.where(seen > 0, config.word_dropout / seen.clamp(min=1), torch.zeros_like(seen))
         self.register_buffer("forget_V", forget, persistent=False)
-        self.forgets = config.word_dropout > 0
+        self.forgets, self.token_dropout = config.word_dropout > 0, config.token_dropout
 
     def forward(self, ids_BT: Tensor) -> Tensor:
         """Vectors [B, T, D]."""
@@ -51,6 +51,8 @@ class WordEmbedder(nn.Module):
             chance_BT = self.forget_V[ids_BT]
             ids_BT = torch.where(uniform_like(chance_BT) < chance_BT, UNKNOWN, ids_BT)
         x_BTD = self.words(ids_BT)
+        if self.training and self.token_dropout:
+            x_BTD = x_BTD * keep_mask([*ids_BT.shape, 1], self.token_dropout, x_BTD)
         return self.dropout(x_BTD * self.scale if self.scale != 1 else x_BTD)  # type: ignore[no-any-return]
 
 

@@ -166,3 +166,15 @@ def test_frame_embedder_is_a_projection_with_zero_padding():
     torch.testing.assert_close(found[0], embedder.projection(frames[0]))
     torch.testing.assert_close(found[1, :1], embedder.projection(frames[1, :1]))
     assert not found[1, 1:].any()
+
+
+def test_token_dropout_blanks_whole_tokens_in_training_alone():
+    sizes = InputSizes(words=5, word_counts=(0, 0, 3, 3, 3))
+    embedder = TokenEmbedder(TokensConfig(dim=4, token_dropout=0.5), sizes)
+    inputs = {"index_BT": torch.ones(1, 4000, dtype=torch.long), "words_U": torch.tensor([0, 3])}
+    lengths_B = torch.tensor([4000])
+    plain = embedder.eval()(inputs, lengths_B)
+    x_BTD = embedder.train()(inputs, lengths_B)
+    blank_T = (x_BTD[0] == 0).all(-1)
+    assert 1800 < int(blank_T.sum()) < 2200
+    torch.testing.assert_close(x_BTD[0, ~blank_T], 2 * plain[0, ~blank_T])
