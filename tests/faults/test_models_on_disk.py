@@ -49,7 +49,8 @@ def test_a_model_of_another_task(seqcli: Program, trained: Path) -> None:
     report = trained / RUN / "report.json"
     report.write_text(json.dumps(json.loads(report.read_text()) | {"task": "translation"}))
     assert seqcli("predict", "tiny") == (
-        2, "", "error: tiny@1 is a model for translation; this needs one for tagging. Train one: seqcli train ner\n")
+        2, "", "error: tiny@1 is a model for translation; this needs one for classification or tagging. "
+               "Train one: seqcli train ner\n")
 
 
 def test_an_unfinished_model(seqcli: Program, trained: Path) -> None:
