@@ -35,6 +35,7 @@ bench: setup
 	$(BIN)/python benchmarks/startup.py
 	GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/tagging.py
 	GOMP_SPINCOUNT=10000 $(BIN)/python benchmarks/language.py
+	$(BIN)/python benchmarks/classification.py
 	$(BIN)/python benchmarks/scores.py
 
 clean:

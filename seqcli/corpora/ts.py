@@ -152,8 +152,11 @@ def _case(line: str, header: _Header, number: int) -> tuple[Frames, str | None]:
     length = lengths[0]
     if other := next((dimension for dimension, own in enumerate(lengths) if own != length), None):
         values_there = counted(lengths[other], "value")
+        labelled = not header.seen and other == len(parts) - 1 and lengths[other] == 1
         raise data_error(f"dimension {other + 1} has {values_there} where dimension 1 has {length:,}",
-                         file=header.name, line=number)
+                         file=header.name, line=number,
+                         hint="Is it a label? The header says so: begin with the file's lines in '@'." if labelled
+                         else None)
     cells = ",".join(parts).split(",") if length else []  # one split for all dimensions: faster than one for each
     try:
         values = parse_numbers(cells, "?")

@@ -476,3 +476,11 @@ def test_the_real_sets(mirror, name, sizes, channels, first, labels):
     lengths = {len(one.source) for split in examples.values() for one in split}
     assert (min(lengths), max(lengths)) == ((100, 100) if name == "basic-motions" else (7, 29))
     assert not any(np.isnan(one.source).any() for split in examples.values() for one in split)
+
+
+def test_a_label_without_a_header_that_says_so():
+    """Lines cut from a file with labels: the mistake is named, and what to do."""
+    done = subprocess.run([sys.executable, "-c", "import sys\nfrom seqcli.corpora.ts import read\nlist(read(None))"],
+                          input=b"1,2:3,4:walk\n", capture_output=True)
+    assert (b"dimension 3 has 1 value where dimension 1 has 2. Is it a label? The header says so: begin with the "
+            b"file's lines in '@'.") in done.stderr
