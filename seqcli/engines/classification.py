@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seqcli.batching.order import sorted_batches
+from seqcli.engines.projected import ProjectedLSTM
 from seqcli.engines.token_table import TokenTable, cpu_pool, spread
+from seqcli.models.classifier import SequenceClassifier
 from seqcli.tasks.classification import ClassificationTask, Classifier
 from seqcli.tasks.labelled import check_channels
 from seqcli.tasks.sources import TextSource, pad_frames
@@ -28,8 +30,13 @@ class ClassificationEngine:
         self.model = cast(Classifier, model.to(device).eval().requires_grad_(False))
         self._pool = cpu_pool(device)
         self._table: TokenTable | None = None
+        self._vectors: TokenTable | None = None
+        self._projected: ProjectedLSTM | None = None
         if isinstance(task.source, TextSource):
-            self._table = TokenTable(task.source.encoder, cast(nn.Module, self.model.embedder), device)
+            embedder = cast(nn.Module, self.model.embedder)
+            self._projected = ProjectedLSTM.of(self.model, device)
+            self._vectors = TokenTable(task.source.encoder, embedder, device)
+            self._table = TokenTable(task.source.encoder, embedder, device, self._projected)
 
     def probabilities(self, sources: Sequence[Any]) -> NDArray[np.float32]:
         """Probability of each label [N, K], in the order of the sequences.
@@ -41,7 +48,7 @@ class ClassificationEngine:
         lengths = np.array([len(source) for source in sources], np.int64)
         batches = [rows for rows in sorted_batches(lengths, tokens=POSITIONS)]
         with torch.inference_mode():
-            jobs = [self._job([sources[row] for row in rows], lengths[rows]) for rows in batches]
+            jobs = [self._job([sources[row] for row in rows], lengths[rows], self._table) for rows in batches]
         found = self._pool.map(self._run, jobs) if self._pool and len(jobs) > 1 else map(self._run, jobs)
         for rows, probs_BK in zip(batches, found, strict=True):
             result[rows] = probs_BK
@@ -54,7 +61,7 @@ class ClassificationEngine:
         that exclude each other the logit is taken less the mean of all logits, which the softmax does not see.
         """
         with torch.inference_mode():  # the memory of tokens keeps no history
-            index, table, lengths_B = self._job([source], np.array([len(source)], np.int64))
+            index, table, lengths_B = self._job([source], np.array([len(source)], np.int64), self._vectors)
             x_BTD = self._inputs(index, table)
         with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             x_BTD, lengths_B = x_BTD.clone().requires_grad_(), lengths_B.clone()  # no tensors of inference any more
@@ -75,10 +82,11 @@ class ClassificationEngine:
         shares_T = (gradient * inputs).sum(-1)[0, : len(source)]
         return probs_K, shares_T.cpu().numpy()
 
-    def _job(self, sources: list[Any], lengths: NDArray[np.int64]) -> tuple[Tensor, Tensor | None, Tensor]:
-        if self._table is not None:
-            index_BT, table = self._table.numbers(sources, lengths)
-            return index_BT, table, torch.from_numpy(lengths).to(self.device)
+    def _job(self, sources: list[Any], lengths: NDArray[np.int64],
+             table: TokenTable | None) -> tuple[Tensor, Tensor | None, Tensor]:
+        if table is not None:
+            index_BT, vectors = table.numbers(sources, lengths)
+            return index_BT, vectors, torch.from_numpy(lengths).to(self.device)
         for frames in sources:
             check_channels(frames.shape[1], self.task.source.sizes().frame_dim, "")
         return pad_frames(sources), None, torch.from_numpy(lengths).to(self.device)
@@ -90,6 +98,9 @@ class ClassificationEngine:
     @torch.inference_mode()
     def _run(self, job: tuple[Tensor, Tensor | None, Tensor]) -> NDArray[np.float32]:
         index, table, lengths_B = job
+        if self._projected is not None and table is not None:
+            states_BTD = self._projected(index, table, lengths_B.clamp(min=1))
+            return self._from_pooled(cast(SequenceClassifier, self.model).pool_states(states_BTD, lengths_B))
         x_BTD = self._inputs(index, table)
         if table is None:
             x_BTD = self.model.embedder({"frames_BTD": x_BTD}, lengths_B)
@@ -98,5 +109,8 @@ class ClassificationEngine:
 
     @torch.inference_mode()
     def _probabilities(self, x_BTD: Tensor, lengths_B: Tensor) -> NDArray[np.float32]:
-        log_probs_BK = self.model.head.sequence_log_probs(self.model.pool(x_BTD, lengths_B))
+        return self._from_pooled(self.model.pool(x_BTD, lengths_B))
+
+    def _from_pooled(self, pooled_BD: Tensor) -> NDArray[np.float32]:
+        log_probs_BK = self.model.head.sequence_log_probs(pooled_BD)
         return cast("NDArray[np.float32]", log_probs_BK.exp().cpu().numpy())

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seqcli.batching.batch import pad_ids
+from seqcli.engines.projected import ProjectedLSTM
 from seqcli.tasks.tokens import TokenEncoder, type_tensors
 
 MAX_REMEMBERED = 2**16
@@ -21,12 +22,14 @@ MAX_REMEMBERED = 2**16
 
 
 class TokenTable:
-    """A trained embedder for tokens as they come."""
+    """A trained embedder for tokens as they come; with ``projected`` their part of an LSTM's gates instead."""
 
-    def __init__(self, encoder: TokenEncoder, embedder: nn.Module, device: torch.device) -> None:
-        self.encoder, self.embedder, self.device = encoder, embedder, device
+    def __init__(self, encoder: TokenEncoder, embedder: nn.Module, device: torch.device,
+                 projected: ProjectedLSTM | None = None) -> None:
+        self.encoder, self.embedder, self.device, self.projected = encoder, embedder, device, projected
         self._rows: dict[str, int] = {}
-        self._vectors = torch.zeros(1024, int(embedder.output_dim), device=device)  # type: ignore[arg-type]
+        width = int(embedder.output_dim) if projected is None else projected.width  # type: ignore[arg-type]
+        self._vectors = torch.zeros(1024, width, device=device)
 
     def numbers(self, parts: Sequence[list[str]], lengths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """``(rows [B, T], the table [N, D] they are rows of)``; tokens not met before are embedded first.
@@ -51,6 +54,8 @@ class TokenTable:
         inputs = type_tensors(arrays, np.arange(len(new)))
         moved = {name: value.to(self.device) for name, value in inputs.items()}
         vectors = self.embedder.embed_types(moved)[1:]  # type: ignore[operator]
+        if self.projected is not None:
+            vectors = self.projected.project(vectors)
         start = len(self._rows) + 1
         self._rows.update(zip(new, range(start, start + len(new)), strict=True))
         while start + len(new) > len(self._vectors):

@@ -41,6 +41,9 @@ class SequenceClassifier(nn.Module):
 
     def pool(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         """The same from the embedder's vectors and their number; an empty sequence has the zero vector."""
-        some_B = lengths_B.clamp(min=1)
-        pooled_BD = self.pooling(self.encoder(x_BTD, some_B), some_B)
+        return self.pool_states(self.encoder(x_BTD, lengths_B.clamp(min=1)), lengths_B)
+
+    def pool_states(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """The same from the encoder's states."""
+        pooled_BD = self.pooling(hidden_BTD, lengths_B.clamp(min=1))
         return torch.where((lengths_B > 0).unsqueeze(1), pooled_BD, torch.zeros_like(pooled_BD))
