@@ -20,6 +20,9 @@ from seqcli.tasks.tokens import TokenEncoder, type_tensors
 MAX_REMEMBERED = 2**16
 """Tokens remembered before the memory starts anew, which keeps an endless stream flat."""
 
+MAX_VALUES = 2**25
+"""Values remembered at most: fewer tokens where each has many."""
+
 
 class TokenTable:
     """A trained embedder for tokens as they come; with ``projected`` their part of an LSTM's gates instead."""
@@ -29,6 +32,7 @@ class TokenTable:
         self.encoder, self.embedder, self.device, self.projected = encoder, embedder, device, projected
         self._rows: dict[str, int] = {}
         width = int(embedder.output_dim) if projected is None else projected.width  # type: ignore[arg-type]
+        self.most = min(MAX_REMEMBERED, MAX_VALUES // width) - 1  # and the row of padding
         self._vectors = torch.zeros(1024, width, device=device)
 
     def numbers(self, parts: Sequence[list[str]], lengths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -46,7 +50,7 @@ class TokenTable:
         return pad_ids(np.array(rows, np.int64), lengths), self._vectors
 
     def _learn(self, new: list[str], needed: set[str]) -> None:
-        if len(self._rows) + len(new) > MAX_REMEMBERED:
+        if len(self._rows) + len(new) > self.most:
             self._rows.clear()
             self._vectors = torch.zeros_like(self._vectors)
             new = list(needed)

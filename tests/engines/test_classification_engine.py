@@ -102,11 +102,12 @@ def test_attribution_is_gradient_times_input(made, encoder, several, members):
                        f"model.members={members}", *more, train=SEVERAL if several else TEXTS)
     model.double()
     engine = ClassificationEngine(task, model, CPU)
-    engine._table._vectors = engine._table._vectors.double()
+    for table in (engine._table, engine._vectors):
+        table._vectors = table._vectors.double()
     words = ["rain", "not", "new", "charming", "not"]
     probs, shares = engine.attribution(words)
     np.testing.assert_allclose(probs, engine.probabilities([words])[0], atol=1e-6)
-    index, table = engine._table.numbers([words], np.array([5]))
+    index, table = engine._vectors.numbers([words], np.array([5]))
     lengths, step = torch.tensor([5]), 1e-5
     table = torch.cat([table, torch.zeros(1, table.size(1), dtype=table.dtype)])
     for place in range(5):
@@ -152,7 +153,7 @@ def test_attribution_keeps_no_history(made):
     engine = ClassificationEngine(task, model, CPU)
     for number in range(3):
         engine.attribution([f"new{number}", "film"])
-        assert not engine._table._vectors.requires_grad
+        assert not engine._vectors._vectors.requires_grad
         engine.probabilities([[f"other{number * 900 + more}" for more in range(900)]])
         engine.attribution([f"newer{number}"])
     probs, shares = engine.attribution([])
