@@ -9,6 +9,7 @@ Every repetition is possessive or bounded, so the time is linear in the line eve
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -61,6 +62,10 @@ _PATTERN = r"""
 """
 
 
+_POSSESSIVE_IS_SOUND = sys.version_info >= (3, 11, 5)
+"""Before, ``re`` loses its place in a possessive group that backtracks inside (CPython issue 106052)."""
+
+
 class Words:
     """Words, numbers and punctuation marks, each a token; ``'s`` and ``n't`` are tokens of their own.
 
@@ -101,7 +106,7 @@ def _pattern(ascii_only: bool) -> Any:
         before_number="|".join(_BEFORE_A_NUMBER),
         clitic="[{Q}](?:[sSmMdD]|ll|LL|re|RE|ve|VE)(?![{W}])".format(**classes),
     )
-    if ascii_only:
+    if ascii_only and _POSSESSIVE_IS_SOUND:
         return re.compile(source, re.VERBOSE)
     import regex
 
