@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from seqcli.tasks.class_data import ClassificationData
 
 
-class _Scorer:
+class _Scorer(ABC):
     """Counts what a model says; ``right`` [examples of the split] tells which it has right throughout."""
 
     def __init__(self, task: ClassificationBase, data: ClassificationData) -> None:
@@ -26,9 +27,9 @@ class _Scorer:
         self.right = np.zeros(len(data.split), bool)
         self.threshold = getattr(task.recipe.model.head, "threshold", 0.5)
 
+    @abstractmethod
     def log_probs(self, model: Any, batch: Batch) -> NDArray[np.float32]:
         """Log-probabilities [B, K] of a batch."""
-        raise NotImplementedError
 
     def add(self, model: Any, batch: Batch) -> None:
         """Run the model over one batch and count."""
