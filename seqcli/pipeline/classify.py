@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.corpora import catalogue
-from seqcli.errors import UserError, data_error
 from seqcli.lines import read_lines
-from seqcli.recipe.load import load_recipe
+from seqcli.pipeline.stored import stored_recipe
 from seqcli.store.runs import Run
 from seqcli.tasks.labelled import read_channels
 from seqcli.text.tokenizers import split_tokens, tokenizer_of
@@ -117,12 +116,7 @@ def load_classifier(run: Run, device: str = "auto", *, tokens: bool = False) -> 
     Raises:
         UserError: a damaged or foreign file (65), a device that is not there (2).
     """
-    run.verify()
-    try:
-        plain = load_recipe(run.recipe_path).recipe
-        recipe = load_recipe(run.recipe_path, ["data={corpus: none}", *_no_vectors(plain)], confine_to=run.path).recipe
-    except UserError as error:
-        raise data_error(f"the model's recipe cannot be used: {error}") from error
+    recipe = stored_recipe(run)
     task = cast("ClassificationConfig", recipe.task)
     labels = [line for _, line in read_lines(run.labels_path)]
     tokenize: Callable[[str], list[str]] = split_tokens
@@ -133,7 +127,7 @@ def load_classifier(run: Run, device: str = "auto", *, tokens: bool = False) -> 
     if recipe.model.pooling is None:
         from seqcli.pipeline.fitted import FittedEngine
 
-        engine = FittedEngine(run, recipe, labels, plain.data.max_length)
+        engine = FittedEngine(run, recipe, labels)
         at_once = None if tokens or recipe.text is None else engine.at_once
     else:
         from seqcli.engines.classification import ClassificationEngine
@@ -144,15 +138,9 @@ def load_classifier(run: Run, device: str = "auto", *, tokens: bool = False) -> 
     part = recipe.model.embedder or recipe.model.encoder
     return Classifier(
         str(run), engine, labels, recipe.text is not None, task.separator,
-        getattr(recipe.model.head, "threshold", 0.5), plain.data.max_length, tokenize,
+        getattr(recipe.model.head, "threshold", 0.5), recipe.data.max_length, tokenize,
         read_channels(run.path) if recipe.text is None else 0, getattr(part, "missing", "refuse") == "mask",
-        _format_of(plain), at_once)
-
-
-def _no_vectors(recipe: Recipe) -> list[str]:
-    """Overrides that take out what only tells where the training read: a model opens none of it."""
-    vectors = getattr(recipe.model.embedder, "vectors", None)
-    return [] if vectors is None else ["model.embedder.vectors=null"]
+        _format_of(recipe), at_once)
 
 
 def _format_of(recipe: Recipe) -> str | None:

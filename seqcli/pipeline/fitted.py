@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import safetensors
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
-from seqcli.errors import data_error
 from seqcli.models.fitted import load_baseline
+from seqcli.pipeline.stored import stored_arrays
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run
 from seqcli.text.fast_ids import FastIds
@@ -27,8 +25,8 @@ Numbers = NDArray[np.floating[Any]]
 class FittedEngine:
     """A baseline for lists of tokens, for lines, or for frames."""
 
-    def __init__(self, run: Run, recipe: Recipe, labels: Sequence[str], max_length: int) -> None:
-        self.max_length = max_length
+    def __init__(self, run: Run, recipe: Recipe, labels: Sequence[str]) -> None:
+        self.max_length = recipe.data.max_length
         self.vocabulary: Vocabulary | None = None
         if recipe.text is not None:
             self.vocabulary = Vocabulary.load(run.vocabulary_path)
@@ -66,10 +64,6 @@ class FittedEngine:
 
 
 def _model(run: Run, recipe: Recipe, labels: int, words: int) -> Any:
-    try:
-        arrays = load_file(run.weights_path)
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise data_error(f"not a sound safetensors file: {error}", file=run.weights_path) from error
     several = getattr(recipe.task, "separator", None) is not None
-    return load_baseline(recipe.model.encoder, arrays, words=words, classes=labels, several=several,
+    return load_baseline(recipe.model.encoder, stored_arrays(run), words=words, classes=labels, several=several,
                          file=run.weights_path)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from seqcli.decode.next_token import NextToken
-from seqcli.errors import UserError, data_error
-from seqcli.recipe.load import load_recipe
+from seqcli.pipeline.stored import stored_arrays, stored_recipe
 from seqcli.store.runs import Run
 from seqcli.text.tokenizers import Lowercased, Tokenizer, tokenizer_of
 from seqcli.text.vocabulary import EOS, UNK, Vocabulary
@@ -63,11 +62,7 @@ def load_language_model(run: Run, device: str = "auto") -> LanguageModel:
     Raises:
         UserError: a damaged or foreign file (65), a device that is not there (2).
     """
-    run.verify()
-    try:
-        recipe = load_recipe(run.recipe_path, ["data={corpus: none}"], confine_to=run.path).recipe
-    except UserError as error:
-        raise data_error(f"the model's recipe cannot be used: {error}") from error
+    recipe = stored_recipe(run)
     assert recipe.text is not None
     assert recipe.model.encoder is not None
     task = cast("LanguageModelConfig", recipe.task)
@@ -89,14 +84,7 @@ def load_language_model(run: Run, device: str = "auto") -> LanguageModel:
 
 
 def _counts(run: Run, recipe: Recipe, vocabulary_size: int, eos: int) -> NextToken:
-    import safetensors
-    from safetensors.numpy import load_file
-
     from seqcli.models.ngram import NGramModel
 
-    try:
-        arrays = load_file(run.weights_path)
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise data_error(f"not a sound safetensors file: {error}", file=run.weights_path) from error
-    return NGramModel.from_arrays(arrays, config=cast("NGramConfig", recipe.model.encoder),
+    return NGramModel.from_arrays(stored_arrays(run), config=cast("NGramConfig", recipe.model.encoder),
                                   vocabulary_size=vocabulary_size, bos=eos, file=run.weights_path)

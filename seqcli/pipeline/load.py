@@ -6,9 +6,7 @@ from typing import Any
 
 import torch
 
-from seqcli.errors import UserError, data_error
-from seqcli.recipe.load import load_recipe
-from seqcli.recipe.schema import Recipe
+from seqcli.pipeline.stored import stored_recipe
 from seqcli.store.runs import Run
 from seqcli.tasks.build import new_task
 from seqcli.training.checkpoint import check_shapes, load_weights
@@ -22,14 +20,8 @@ def load_run(run: Run) -> tuple[Any, Any]:
     Raises:
         UserError: a damaged or foreign file, weights of another shape, a recipe that leaves its folder (65).
     """
-    run.verify()
+    task = new_task(stored_recipe(run))
     torch.set_flush_denormal(True)
-    try:
-        recipe = load_recipe(run.recipe_path).recipe
-        load_recipe(run.recipe_path, _records(recipe), confine_to=run.path)
-    except UserError as error:
-        raise data_error(f"the model's recipe cannot be used: {error}") from error
-    task = new_task(recipe)
     task.load(run.path)
     weights = load_weights(run.weights_path)
     if hasattr(task, "model_of"):
@@ -38,9 +30,3 @@ def load_run(run: Run) -> tuple[Any, Any]:
     check_shapes(model.state_dict(), weights, file=run.weights_path)
     model.load_state_dict(weights)
     return task, model.eval()
-
-
-def _records(recipe: Recipe) -> list[str]:
-    """Overrides that take out of a recipe what only tells where the training read: a model opens none of it."""
-    vectors = getattr(recipe.model.embedder, "vectors", None)
-    return ["data={corpus: none}", *(["model.embedder.vectors=null"] if vectors is not None else [])]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +14,21 @@ from seqcli.batching.encode import Cut
 from seqcli.corpora.example import Example
 from seqcli.errors import data_error
 from seqcli.files import atomic_write_text
-from seqcli.recipe.base import Component
-from seqcli.text.tokenizers import Tokenizer, tokenizer_of
+from seqcli.tasks.tokenizing import Tokenizing
 
 FRAMES_FILE = "frames.json"
 """What a run's folder says of the frames that its model reads."""
 
 
 @dataclass(frozen=True)
-class LabelledText:
+class LabelledText(Tokenizing):
     """Fields ``token`` and ``label`` of an example; of a text over ``max_length`` the first tokens are kept.
 
     ``separator``: what stands between the labels of an example that may have several; None where each has one.
-    ``model``: the file that some tokenizers need.
     """
 
-    tokenizer: Component
-    model: Path | None
     separator: str | None
     max_length: int
-
-    @cached_property
-    def _built(self) -> Tokenizer:
-        return tokenizer_of(self.tokenizer, self.model)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A tokenizer is built anew in each worker."""
-        return {name: value for name, value in self.__dict__.items() if name != "_built"}
 
     def __call__(self, example: Example) -> Iterator[dict[str, Any]]:
         """Yield one mapping of fields.
@@ -51,7 +38,7 @@ class LabelledText:
         """
         source = example.source
         if isinstance(source, str):
-            source = self._built.tokenize(source)
+            source = self.built.tokenize(source)
         if not isinstance(source, list):
             raise data_error("this recipe classifies text, and here is none", file=example.at,
                              hint="Check data.format and data.columns.")
