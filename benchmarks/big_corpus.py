@@ -29,8 +29,11 @@ def sentences() -> tuple[str, list[list[str]]]:
     """``(name, sentences of token/tag items)`` of EWT where it can be had from a mirror, else of mini-ner."""
     name = "ud-english-ewt" if os.environ.get("SEQCLI_MIRROR") else "mini-ner"
     corpus = open_corpus(DataConfig(corpus=name), splits=("train",))
-    return name, [[f"{token}/{tag}" for token, tag in zip(example.source, example.target, strict=True)]
-                  for example in corpus.examples("train") if not any(" " in token for token in example.source)]
+    return name, [
+        [f"{token}/{tag}" for token, tag in zip(example.source, example.target, strict=True)]
+        for example in corpus.examples("train")
+        if not any(" " in token for token in example.source)
+    ]
 
 
 def write_corpus(path: Path, size: int) -> tuple[str, int, int]:
@@ -101,9 +104,16 @@ def watch(command: list[str], environment: dict[str, str], limit: int) -> dict[s
             time.sleep(0.5)
         output = process.stdout.read() if process.stdout else ""
         errors.seek(0)
-        return {"code": process.returncode, "output": output, "errors": errors.read(), "processes": processes,
-                "tree_mb": round(peak_tree), "parent_mb": round(peak_parent), "space_mb": round(peak_space),
-                "seconds": time.monotonic() - began}
+        return {
+            "code": process.returncode,
+            "output": output,
+            "errors": errors.read(),
+            "processes": processes,
+            "tree_mb": round(peak_tree),
+            "parent_mb": round(peak_parent),
+            "space_mb": round(peak_space),
+            "seconds": time.monotonic() - began,
+        }
 
 
 def folder_bytes(folder: Path) -> int:
@@ -125,11 +135,18 @@ def main() -> None:
         size = (folder / "big.txt").stat().st_size
         print(f"{size / 1e9:.2f} GB: {count:,} sentences, {tokens:,} tokens, from {source}", flush=True)
         (folder / "dev.txt").write_bytes((folder / "big.txt").open("rb").read(2**17).rpartition(b"\n")[0] + b"\n")
-        environment = {**os.environ, "SEQCLI_CACHE": str(folder / "cache"), "SEQCLI_RUNS": str(folder / "runs"),
-                       "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}
+        environment = {
+            **os.environ,
+            "SEQCLI_CACHE": str(folder / "cache"),
+            "SEQCLI_RUNS": str(folder / "runs"),
+            "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
+        }
         settings = [
-            f"data.train={folder / 'big.txt'}", f"data.dev={folder / 'dev.txt'}", f"data.test={folder / 'dev.txt'}",
-            "data.format=inline", f"training.batch.tokens={options.tokens}",
+            f"data.train={folder / 'big.txt'}",
+            f"data.dev={folder / 'dev.txt'}",
+            f"data.test={folder / 'dev.txt'}",
+            "data.format=inline",
+            f"training.batch.tokens={options.tokens}",
             f"training.max_steps={options.steps}",
         ]
         command = [sys.executable, "-m", "seqcli", "train", "pos", "--json"]
@@ -143,12 +160,17 @@ def main() -> None:
                 sys.exit(f"{what}: exit code {found['code']}\n{found['errors']}")
             [*_, metrics] = sorted((folder / "runs").glob("pos/*/metrics.jsonl"))
             last = json.loads(metrics.read_text().splitlines()[-1])
-            print(f"{what}: {found['seconds']:.0f} s; {found['processes']} processes, together at most "
-                  f"{found['tree_mb']} MB of private memory; the parent {found['parent_mb']} MB, its address space "
-                  f"{found['space_mb']} MB; steps at {last['tokens_per_second']:,.0f} tokens/s", flush=True)
+            print(
+                f"{what}: {found['seconds']:.0f} s; {found['processes']} processes, together at most "
+                f"{found['tree_mb']} MB of private memory; the parent {found['parent_mb']} MB, its address space "
+                f"{found['space_mb']} MB; steps at {last['tokens_per_second']:,.0f} tokens/s",
+                flush=True,
+            )
         first, again = (whole[what]["seconds"] for what in whole)
-        print(f"encoding (the difference): {first - again:.0f} s, {tokens / (first - again):,.0f} tokens/s; "
-              f"cache {folder_bytes(folder / 'cache') / 1e9:.2f} GB; load {os.getloadavg()[0]:.1f}")
+        print(
+            f"encoding (the difference): {first - again:.0f} s, {tokens / (first - again):,.0f} tokens/s; "
+            f"cache {folder_bytes(folder / 'cache') / 1e9:.2f} GB; load {os.getloadavg()[0]:.1f}"
+        )
 
 
 if __name__ == "__main__":

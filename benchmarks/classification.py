@@ -61,8 +61,11 @@ def fitting(lines: list[str], labels: np.ndarray, runs: int, reference: bool) ->
             began = time.perf_counter()
             BagOfWords.fit(config, ids, offsets, labels, words=len(vocabulary), classes=2)
             seconds.append(time.perf_counter() - began)
-        print(f"bag of 1-2-grams, {weighting}{', naive Bayes' if naive_bayes else ''}: "
-              f"fit in {min(seconds):.2f} s (best of {runs})", flush=True)
+        print(
+            f"bag of 1-2-grams, {weighting}{', naive Bayes' if naive_bayes else ''}: "
+            f"fit in {min(seconds):.2f} s (best of {runs})",
+            flush=True,
+        )
     if reference:
         from sklearn.feature_extraction.text import CountVectorizer
         from sklearn.linear_model import LogisticRegression
@@ -72,8 +75,11 @@ def fitting(lines: list[str], labels: np.ndarray, runs: int, reference: bool) ->
         features = CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), binary=True).fit_transform(lines)
         counted = time.perf_counter() - began
         LogisticRegression().fit(normalize(features.astype(float)), labels)
-        print(f"scikit-learn: CountVectorizer {counted:.2f} s, LogisticRegression "
-              f"{time.perf_counter() - began - counted:.2f} s", flush=True)
+        print(
+            f"scikit-learn: CountVectorizer {counted:.2f} s, LogisticRegression "
+            f"{time.perf_counter() - began - counted:.2f} s",
+            flush=True,
+        )
 
 
 def predicting(lines: list[str], labels: np.ndarray, count: int, kind: str) -> None:
@@ -93,13 +99,15 @@ def predicting(lines: list[str], labels: np.ndarray, count: int, kind: str) -> N
     reader = FastIds(tokenizer, vocabulary)
     began = time.perf_counter()
     with ThreadPoolExecutor(1) as pool:  # numpy lets go of the interpreter, so both cores have work
-        running = [pool.submit(model.log_probs, *reader.ids_of(many[at : at + BLOCK]))
-                   for at in range(0, count, BLOCK)]
+        running = [pool.submit(model.log_probs, *reader.ids_of(many[at : at + BLOCK])) for at in range(0, count, BLOCK)]
         for done in running:
             done.result()
     both = time.perf_counter() - began
-    print(f"{kind}: ids {count / reading:,.0f} lines/s, log_probs {count / (whole - reading):,.0f}, one after the "
-          f"other {count / whole:,.0f}, in two threads {count / both:,.0f}", flush=True)
+    print(
+        f"{kind}: ids {count / reading:,.0f} lines/s, log_probs {count / (whole - reading):,.0f}, one after the "
+        f"other {count / whole:,.0f}, in two threads {count / both:,.0f}",
+        flush=True,
+    )
 
 
 def main() -> None:

@@ -36,8 +36,10 @@ def on_a_file(command: list[str], lines: list[str], count: int, runs: int) -> No
             subprocess.run([*command, str(path)], check=True, stdout=subprocess.DEVNULL)
             seconds.append(time.perf_counter() - began)
         middle = statistics.median(seconds)
-        print(f"{count:,} lines in {middle:.2f} s (median of {runs}): {count / middle:,.0f} lines/s, whole process",
-              flush=True)
+        print(
+            f"{count:,} lines in {middle:.2f} s (median of {runs}): {count / middle:,.0f} lines/s, whole process",
+            flush=True,
+        )
 
 
 def on_a_stream(command: list[str], lines: list[str], seconds: float) -> None:

@@ -1,6 +1,6 @@
 """Language models: tokens a second of training, sampling, scoring; the n-gram's build. Prints a table.
 
-    GOMP_SPINCOUNT=10000 python benchmarks/language.py [--seconds 20] [--only train]
+GOMP_SPINCOUNT=10000 python benchmarks/language.py [--seconds 20] [--only train]
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from seqcli.tasks.build import new_task
 from seqcli.training.loop import Trainer
 
 BIG = [  # two layers of 512 over 10,002 rows, 32 streams of 35: the size that is quoted for word models
-    "task.unit=stream", "task.bptt=35", "training.batch={sequences: 32}",
+    "task.unit=stream",
+    "task.bptt=35",
+    "training.batch={sequences: 32}",
     "model.embedder={kind: tokens, dim: 512}",
     "model.encoder={kind: lstm, dim: 512, layers: 2, bidirectional: false, forget_bias: 0}",
     "model.head={kind: softmax}",
@@ -51,8 +53,9 @@ def training(name: str, changes: list[str], seconds: float) -> float:
 
 def sampling(engine, task, count: int, tokens: int) -> float:
     began = time.perf_counter()
-    drawn = sum(1 for _ in sample(engine, [], count, SamplingOptions(), max_tokens=tokens, seed=1,
-                                  forbidden=[task.unk]))
+    drawn = sum(
+        1 for _ in sample(engine, [], count, SamplingOptions(), max_tokens=tokens, seed=1, forbidden=[task.unk])
+    )
     return drawn / (time.perf_counter() - began)
 
 
@@ -89,8 +92,10 @@ def main() -> None:
         weights = task.fit_weights(data, lambda done, total: None)
         print(f"4-gram: built from {len(data['train'].ids):,} tokens in {time.perf_counter() - began:.2f} s")
         model = task.model_of(weights)
-        print(f"4-gram: scoring {scoring(model, data['dev']):,.0f} tokens/s, "
-              f"sampling one at a time {sampling(model, task, 1, 2000):,.0f} tokens/s")
+        print(
+            f"4-gram: scoring {scoring(model, data['dev']):,.0f} tokens/s, "
+            f"sampling one at a time {sampling(model, task, 1, 2000):,.0f} tokens/s"
+        )
 
 
 if __name__ == "__main__":

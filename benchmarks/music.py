@@ -99,8 +99,9 @@ def bars_complete(handler: Any) -> bool:
     if len(bars) < 2:
         return False
     bars[-1] = (*bars[-1][:2], True)
-    return all(meter is not None and (length == meter or (length < meter and at_edge))
-               for length, meter, at_edge in bars)
+    return all(
+        meter is not None and (length == meter or (length < meter and at_edge)) for length, meter, at_edge in bars
+    )
 
 
 def _quarters(token: Any) -> Fraction:
@@ -128,10 +129,14 @@ def report(tunes: Sequence[str], training: str, *, parsing: bool) -> list[str]:
         lines += [f"parse as ABC: {_share(len(parsed), len(tunes))}", f"bars complete: {_share(complete, len(tunes))}"]
     lengths = [len(body(tune)) for tune in tunes]
     longest = copies.index(max(copies))
-    lines.append(f"longest span copied from training: {copies[longest]:,} of {lengths[longest]:,} characters "
-                 f"(tune {longest + 1})")
-    lines.append(f"longest copied span a tune: mean {statistics.mean(copies):.1f}, "
-                 f"median {statistics.median(copies):g} of {statistics.median(lengths):g} characters")
+    lines.append(
+        f"longest span copied from training: {copies[longest]:,} of {lengths[longest]:,} characters "
+        f"(tune {longest + 1})"
+    )
+    lines.append(
+        f"longest copied span a tune: mean {statistics.mean(copies):.1f}, "
+        f"median {statistics.median(copies):g} of {statistics.median(lengths):g} characters"
+    )
     whole = sum(copy == length for copy, length in zip(copies, lengths, strict=True))
     return [*lines, f"copied whole: {_share(whole, len(tunes))}"]
 

@@ -25,19 +25,27 @@ def run(arguments: list[str], text: str = "") -> tuple[float, float]:
     """CPU and wall seconds of one run."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-m", "seqcli", *arguments], input=text.encode(), env=environment, check=True,
-                   capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "seqcli", *arguments],
+        input=text.encode(),
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 
 
 def imports_torch(arguments: list[str]) -> bool:
-    code = ("import sys; from seqcli.cli.app import main\n"
-            f"try: main({arguments!r})\n"
-            "except SystemExit: pass\n"
-            "sys.exit(3 if 'torch' in sys.modules else 0)")
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
-                          capture_output=True, check=False)
+    code = (
+        "import sys; from seqcli.cli.app import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "sys.exit(3 if 'torch' in sys.modules else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False
+    )
     return done.returncode == 3
 
 

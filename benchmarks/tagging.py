@@ -55,16 +55,27 @@ def prediction_speed(folder: Path, recipe_name: str, overrides: list[str], text:
     runs = folder / "runs"
     command = [sys.executable, "-m", "seqcli"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    changes = [part for change in (*overrides, "training.max_steps=30", "training.evaluate_every=30")
-               for part in ("--set", change)]
-    subprocess.run([*command, "train", recipe_name, "--runs", str(runs), "-q", *changes], check=True, env=environment,
-                   capture_output=True)
+    changes = [
+        part
+        for change in (*overrides, "training.max_steps=30", "training.evaluate_every=30")
+        for part in ("--set", change)
+    ]
+    subprocess.run(
+        [*command, "train", recipe_name, "--runs", str(runs), "-q", *changes],
+        check=True,
+        env=environment,
+        capture_output=True,
+    )
     times = []
     for _ in range(3):
         began = time.perf_counter()
         with (folder / "out.txt").open("wb") as out:
-            subprocess.run([*command, "predict", recipe_name, "--runs", str(runs), "--tokens", str(text)], check=True,
-                           env=environment, stdout=out)
+            subprocess.run(
+                [*command, "predict", recipe_name, "--runs", str(runs), "--tokens", str(text)],
+                check=True,
+                env=environment,
+                stdout=out,
+            )
         times.append(time.perf_counter() - began)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return f"{tokens / statistics.median(times):,.0f} tokens/s ({statistics.median(times):.1f} s, peak {peak:,.0f} MB)"
@@ -100,8 +111,11 @@ def main() -> None:
         folder = Path(name)
         tokens = write_text(folder / "text.txt", options.lines)
         for kind, (recipe, overrides) in RECIPES.items():
-            print(f"predict, {kind}, {tokens:,} tokens: "
-                  + prediction_speed(folder, recipe, overrides, folder / "text.txt", tokens), flush=True)
+            print(
+                f"predict, {kind}, {tokens:,} tokens: "
+                + prediction_speed(folder, recipe, overrides, folder / "text.txt", tokens),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How often a language model finds a held-out sentence more probable than its own words in another order.
 
-    python benchmarks/word_order.py lm-word --lines 1000
+python benchmarks/word_order.py lm-word --lines 1000
 """
 
 from __future__ import annotations

@@ -54,10 +54,7 @@ def open_binary(source: str | os.PathLike[str] | None) -> Iterator[IO[bytes]]:
 
 
 def read_lines(
-    source: str | os.PathLike[str] | None,
-    *,
-    on_invalid: OnInvalid = "strict",
-    max_line: int = DEFAULT_MAX_LINE,
+    source: str | os.PathLike[str] | None, *, on_invalid: OnInvalid = "strict", max_line: int = DEFAULT_MAX_LINE
 ) -> Iterator[tuple[int, str]]:
     """Yield ``(line number from 1, text without its line end)``; a BOM and the CR of a CRLF are taken off.
 
@@ -113,15 +110,18 @@ def read_batches(
                 if len(rest) > max_line + 2:
                     raws = [rest]
             if raws:
-                yield [decode_line(raw + b"\n", name, number + index, on_invalid=on_invalid, max_line=max_line)
-                       for index, raw in enumerate(raws)]
+                yield [
+                    decode_line(raw + b"\n", name, number + index, on_invalid=on_invalid, max_line=max_line)
+                    for index, raw in enumerate(raws)
+                ]
                 number += len(raws)
             if not data:
                 return
 
 
-def decode_line(raw: bytes, name: str, number: int, *, on_invalid: OnInvalid = "strict",
-                max_line: int = DEFAULT_MAX_LINE) -> str:
+def decode_line(
+    raw: bytes, name: str, number: int, *, on_invalid: OnInvalid = "strict", max_line: int = DEFAULT_MAX_LINE
+) -> str:
     """Decode one raw line, ``\\n`` included if it had one. See `read_lines` for the rules and the errors."""
     if number == 1 and raw.startswith(_BOM):
         raw = raw[3:]
@@ -136,7 +136,8 @@ def decode_line(raw: bytes, name: str, number: int, *, on_invalid: OnInvalid = "
     except UnicodeDecodeError as error:
         raise data_error(
             f"invalid UTF-8 at byte {error.start + 1} of the line (0x{raw[error.start]:02x})",
-            file=name, line=number,
+            file=name,
+            line=number,
             hint="Convert the file (iconv -f LATIN1 -t UTF-8), or go on with --errors replace.",
         ) from error
 

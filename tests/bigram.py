@@ -35,12 +35,15 @@ class Bigrams:
         return state[rows]
 
     def score(self, sequences: Sequence[Any]) -> list[Any]:
-        return [self.log_probs_VV[np.concatenate([[self.eos], ids[:-1]]).astype(int), ids].astype(np.float64)
-                for ids in sequences]
+        return [
+            self.log_probs_VV[np.concatenate([[self.eos], ids[:-1]]).astype(int), ids].astype(np.float64)
+            for ids in sequences
+        ]
 
 
-def model_of(tokens: Sequence[str], table: Any = None, *, unit: str = "sentences", kind: str = "whitespace",
-             joiner: bool = False) -> LanguageModel:
+def model_of(
+    tokens: Sequence[str], table: Any = None, *, unit: str = "sentences", kind: str = "whitespace", joiner: bool = False
+) -> LanguageModel:
     """A model over <UNK>, <EOS> and these tokens; without a table each row is drawn from a fixed seed."""
     specials = ("<UNK>", "<EOS>")
     vocabulary = Vocabulary([*specials, *tokens], [0] * (2 + len(tokens)), specials)
@@ -49,11 +52,14 @@ def model_of(tokens: Sequence[str], table: Any = None, *, unit: str = "sentences
     return LanguageModel("toy@1", Bigrams(table, eos=1), vocabulary, build_tokenizer(kind, joiner=joiner), unit, 1, 0)
 
 
-CAT = model_of(["the", "cat", "sat"], [
-    # <UNK> <EOS> the cat sat          after
-    [0.20, 0.20, 0.20, 0.20, 0.20],  # <UNK>
-    [0.10, 0.10, 0.50, 0.20, 0.10],  # <EOS>, the start
-    [0.25, 0.00, 0.00, 0.50, 0.25],  # the
-    [0.10, 0.25, 0.05, 0.10, 0.50],  # cat
-    [0.05, 0.80, 0.05, 0.05, 0.05],  # sat
-])
+CAT = model_of(
+    ["the", "cat", "sat"],
+    [
+        # <UNK> <EOS> the cat sat          after
+        [0.20, 0.20, 0.20, 0.20, 0.20],  # <UNK>
+        [0.10, 0.10, 0.50, 0.20, 0.10],  # <EOS>, the start
+        [0.25, 0.00, 0.00, 0.50, 0.25],  # the
+        [0.10, 0.25, 0.05, 0.10, 0.50],  # cat
+        [0.05, 0.80, 0.05, 0.05, 0.05],  # sat
+    ],
+)

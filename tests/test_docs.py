@@ -19,12 +19,31 @@ from seqcli.errors import ExitCode
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")))
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"))
+)
 EVERYWHERE = {"-q", "--quiet", "-v", "--verbose", "--debug"}
 
 # Verbs whose blocks are run: no model, no network, no second of waiting.
-OFFLINE = {"recipes", "components", "data", "tokenize", "detokenize", "vocab", "bleu", "chrf", "ter", "wer", "spans",
-           "accuracy", "neighbors", "analogy", "cat", "echo", "printf", "head"}
+OFFLINE = {
+    "recipes",
+    "components",
+    "data",
+    "tokenize",
+    "detokenize",
+    "vocab",
+    "bleu",
+    "chrf",
+    "ter",
+    "wer",
+    "spans",
+    "accuracy",
+    "neighbors",
+    "analogy",
+    "cat",
+    "echo",
+    "printf",
+    "head",
+}
 # Pages whose blocks are run, in order, in one folder.
 RUN = ["README.md", "docs/recipes.md", "docs/tagging.md", "docs/text.md", "docs/embeddings.md"]
 
@@ -57,8 +76,13 @@ def programs(line: str) -> list[list[str]]:
 
 
 def seqcli_lines(page: str) -> list[list[str]]:
-    return [words[1:] for lines in blocks(page) for line in commands(lines)
-            for words in programs(line) if words[0] == "seqcli"]
+    return [
+        words[1:]
+        for lines in blocks(page)
+        for line in commands(lines)
+        for words in programs(line)
+        if words[0] == "seqcli"
+    ]
 
 
 def parse(words: list[str]) -> None:
@@ -104,11 +128,16 @@ def test_the_page_shows_what_the_commands_print(page: str, tmp_path: Path) -> No
     marks = [f"== {number} ==" for number in range(len(shown))]
     shell = f'seqcli() {{ "{sys.executable}" -m seqcli "$@"; }}\n' + "".join(
         f"echo '{mark}'\n" + "".join(f"{_say(line)}\n{line}\n" for line in commands(lines))
-        for mark, lines in zip(marks, shown, strict=True))
+        for mark, lines in zip(marks, shown, strict=True)
+    )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SEQCLI_")}
     done = subprocess.run(
-        ["bash", "-c", shell], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path,
-        env={**environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "SEQCLI_CACHE": str(tmp_path / "cache")})
+        ["bash", "-c", shell],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "SEQCLI_CACHE": str(tmp_path / "cache")},
+    )
     printed: list[list[str]] = []
     for line in done.stdout.decode().splitlines():
         if line in marks:
@@ -134,10 +163,13 @@ def _files(page: str) -> dict[str, str]:
                 files[name[1]] = "".join(line + "\n" for line in lines[begin + 1 : end])
     if page == "docs/recipes.md":
         files["bad.yaml"] = (
-            (ROOT / "recipes" / "ner.yaml").read_text(encoding="utf-8")
+            (ROOT / "recipes" / "ner.yaml")
+            .read_text(encoding="utf-8")
             .replace("{corpus: mini-ner}", "{corpus: mini-ner, format: conl}")
             .replace("{kind: lstm, dim:", "{kind: lstm, dimm:")
-            .replace("epochs: 30", "epochs: ten").replace("patience: 6\n", "patience: 6\n  epochs: 5\n"))
+            .replace("epochs: 30", "epochs: ten")
+            .replace("patience: 6\n", "patience: 6\n  epochs: 5\n")
+        )
     return files
 
 
@@ -146,8 +178,12 @@ def _runs_offline(lines: list[str]) -> bool:
     ours = [words[1:] for words in every if words[0] == "seqcli"]
     verbs = {words[0] for words in (*ours, *(words for words in every if words[0] != "seqcli"))}
     needs_model = any(words[0] in {"neighbors", "analogy"} and "--vectors" not in words for words in ours)
-    return bool(ours) and verbs <= OFFLINE and not needs_model and not any(
-        words[:2] in (["data", "get"], ["recipes", "schema"]) or "wnut17" in words for words in ours)
+    return (
+        bool(ours)
+        and verbs <= OFFLINE
+        and not needs_model
+        and not any(words[:2] in (["data", "get"], ["recipes", "schema"]) or "wnut17" in words for words in ours)
+    )
 
 
 def _compare(expected: list[str], found: list[str]) -> None:

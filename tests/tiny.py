@@ -87,6 +87,11 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def run_outside(*arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None) -> Result:
-    done = subprocess.run([sys.executable, "-m", "seqcli", *arguments], input=stdin, capture_output=True,
-                          env=environment(**env or {}), timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-m", "seqcli", *arguments],
+        input=stdin,
+        capture_output=True,
+        env=environment(**env or {}),
+        timeout=120,
+    )
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -19,18 +19,41 @@ from seqcli.training.loop import Trainer
 Labelled = list[tuple[Any, str]]
 
 TEXTS: Labelled = [
-    ("Good movie, not bad at all", "good"), ("Bad movie, not good at all", "bad"), ("a charming film", "good"),
-    ("dull and long", "bad"), ("I liked it", "good"), ("boring", "bad"), ("not boring", "good"),
-    ("not charming", "bad"), ("so so", "middling"), ("it is a film", "middling"), ("", "middling"),
+    ("Good movie, not bad at all", "good"),
+    ("Bad movie, not good at all", "bad"),
+    ("a charming film", "good"),
+    ("dull and long", "bad"),
+    ("I liked it", "good"),
+    ("boring", "bad"),
+    ("not boring", "good"),
+    ("not charming", "bad"),
+    ("so so", "middling"),
+    ("it is a film", "middling"),
+    ("", "middling"),
     ("a film a film a film a film", "middling"),
 ]
 SEVERAL: Labelled = [
-    ("rain and wind", "rain,wind"), ("rain", "rain"), ("wind", "wind"), ("sun", ""), ("sun and wind", "wind"),
-    ("snow and rain", "rain,snow"), ("snow wind rain", "rain,snow,wind"), ("snow", "snow"), ("nothing", ""),
+    ("rain and wind", "rain,wind"),
+    ("rain", "rain"),
+    ("wind", "wind"),
+    ("sun", ""),
+    ("sun and wind", "wind"),
+    ("snow and rain", "rain,snow"),
+    ("snow wind rain", "rain,snow,wind"),
+    ("snow", "snow"),
+    ("nothing", ""),
 ]
 GRADED: Labelled = [
-    ("awful", "1"), ("awful film", "1"), ("poor", "2"), ("poor film", "2"), ("fair", "3"), ("fair film", "3"),
-    ("fine", "4"), ("fine film", "4"), ("great", "10"), ("great film", "10"),
+    ("awful", "1"),
+    ("awful film", "1"),
+    ("poor", "2"),
+    ("poor film", "2"),
+    ("fair", "3"),
+    ("fair film", "3"),
+    ("fine", "4"),
+    ("fine film", "4"),
+    ("great", "10"),
+    ("great film", "10"),
 ]
 
 TEXT_RECIPE = """
@@ -74,8 +97,13 @@ def motions(count: int = 12, seed: int = 1, channels: int = 2, missing: bool = F
     for number in range(count):
         slope, label = ((1.0, "up"), (-1.0, "down"), (0.0, "flat"))[number % 3]
         length = chance.randint(4, 9)
-        frames = np.array([[shift + 3 * slope * step + channel + 0.2 * chance.random() for channel in range(channels)]
-                           for step in range(length)], np.float32)
+        frames = np.array(
+            [
+                [shift + 3 * slope * step + channel + 0.2 * chance.random() for channel in range(channels)]
+                for step in range(length)
+            ],
+            np.float32,
+        )
         if missing:
             frames[[step for step in range(1, length) if chance.random() < 0.2], 0] = np.nan
         found.append((frames, label))
@@ -87,8 +115,10 @@ def tsv(examples: Labelled = TEXTS) -> str:
 
 
 def jsonl(examples: Labelled = TEXTS, *, tokens: bool = False) -> str:
-    return "".join(json.dumps({"tokens": text.split()} if tokens else {"text": text})[:-1]
-                   + f', "label": {json.dumps(label)}}}\n' for text, label in examples)
+    return "".join(
+        json.dumps({"tokens": text.split()} if tokens else {"text": text})[:-1] + f', "label": {json.dumps(label)}}}\n'
+        for text, label in examples
+    )
 
 
 def labelled(examples: Labelled = TEXTS) -> str:
@@ -100,8 +130,18 @@ def ts(examples: Labelled, *, labels: bool = True) -> str:
     channels = examples[0][0].shape[1] if examples else 1
     head = f"@problemName tiny\n@timeStamps false\n@dimensions {channels}\n"
     head += "@classLabel true " + " ".join(sorted({label for _, label in examples})) if labels else "@classLabel false"
-    rows = [":".join([*(",".join("?" if np.isnan(value) else repr(float(value)) for value in channel)
-                        for channel in frames.T), *([label] if labels else [])]) for frames, label in examples]
+    rows = [
+        ":".join(
+            [
+                *(
+                    ",".join("?" if np.isnan(value) else repr(float(value)) for value in channel)
+                    for channel in frames.T
+                ),
+                *([label] if labels else []),
+            ]
+        )
+        for frames, label in examples
+    ]
     return "\n".join([head, "@data", *rows]) + "\n"
 
 
@@ -114,20 +154,36 @@ def _recipe(text: str, folder: Path, suffix: str, splits: dict[str, str], overri
     return recipe_from_text(text, overrides=overrides).recipe
 
 
-def text_recipe(folder: Path, *overrides: str, train: Labelled = TEXTS, dev: Labelled | None = None,
-                test: Labelled | None = None, write: Any = tsv, suffix: str = "tsv") -> Recipe:
+def text_recipe(
+    folder: Path,
+    *overrides: str,
+    train: Labelled = TEXTS,
+    dev: Labelled | None = None,
+    test: Labelled | None = None,
+    write: Any = tsv,
+    suffix: str = "tsv",
+) -> Recipe:
     """`TEXT_RECIPE` over files in ``folder``; without dev and test they are the training examples."""
-    splits = {name: write(train if examples is None else examples)
-              for name, examples in (("train", train), ("dev", dev), ("test", test))}
+    splits = {
+        name: write(train if examples is None else examples)
+        for name, examples in (("train", train), ("dev", dev), ("test", test))
+    }
     return _recipe(TEXT_RECIPE, folder, suffix, splits, overrides)
 
 
-def frame_recipe(folder: Path, *overrides: str, train: Labelled | None = None, dev: Labelled | None = None,
-                 test: Labelled | None = None) -> Recipe:
+def frame_recipe(
+    folder: Path,
+    *overrides: str,
+    train: Labelled | None = None,
+    dev: Labelled | None = None,
+    test: Labelled | None = None,
+) -> Recipe:
     """`FRAME_RECIPE` over files in ``folder``."""
     train = motions() if train is None else train
-    splits = {name: ts(train if examples is None else examples)
-              for name, examples in (("train", train), ("dev", dev), ("test", test))}
+    splits = {
+        name: ts(train if examples is None else examples)
+        for name, examples in (("train", train), ("dev", dev), ("test", test))
+    }
     return _recipe(FRAME_RECIPE, folder, "ts", splits, overrides)
 
 
@@ -171,8 +227,15 @@ def write_classifiers(folder: Path) -> list[list[str]]:
         ["tsv.yaml", "training.epochs=25", "training.select_by=loss"],
         ["tsv.yaml", "name=bag", baseline("bag-of-words"), FITTED],
         ["tsv.yaml", "name=most", baseline("majority"), FITTED],
-        ["tsv.yaml", "name=several", several, "task.separator=','", SIGMOID, "training.epochs=30",
-         "training.select_by=loss"],
+        [
+            "tsv.yaml",
+            "name=several",
+            several,
+            "task.separator=','",
+            SIGMOID,
+            "training.epochs=30",
+            "training.select_by=loss",
+        ],
         ["ts.yaml", "training.epochs=20", "training.select_by=loss"],
         ["ts.yaml", "name=pool", baseline("mean-pool"), FITTED],
         ["ts.yaml", "name=gaps", gaps, f"model.embedder={masked}", "training.epochs=20", "training.select_by=loss"],

@@ -8,10 +8,15 @@ from seqcli.recipe.load import recipe_from_text
 from seqcli.recipe.schema import Recipe
 
 SENTENCES = [
-    ("Angela visited Paris", "B-PER O B-LOC"), ("Paris is big", "B-LOC O O"),
+    ("Angela visited Paris", "B-PER O B-LOC"),
+    ("Paris is big", "B-LOC O O"),
     ("the dog of Angela Merkel", "O O O B-PER I-PER"),
-    ("New York is far", "B-LOC I-LOC O O"), ("Ravi Kumar saw New York", "B-PER I-PER O B-LOC I-LOC"), ("Hi", "O"),
-    ("Ravi left", "B-PER O"), ("they met in Paris in 1999", "O O O B-LOC O O"), ("a b c d e f g", "O O O O O O O"),
+    ("New York is far", "B-LOC I-LOC O O"),
+    ("Ravi Kumar saw New York", "B-PER I-PER O B-LOC I-LOC"),
+    ("Hi", "O"),
+    ("Ravi left", "B-PER O"),
+    ("they met in Paris in 1999", "O O O B-LOC O O"),
+    ("a b c d e f g", "O O O O O O O"),
     ("Kumar Paris", "B-PER B-LOC"),
 ]
 
@@ -29,8 +34,10 @@ training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 12}, epochs: 3}
 
 
 def conll(sentences=SENTENCES) -> str:
-    return "".join("".join(f"{word}\t{tag}\n" for word, tag in zip(words.split(), tags.split(), strict=True)) + "\n"
-                   for words, tags in sentences)
+    return "".join(
+        "".join(f"{word}\t{tag}\n" for word, tag in zip(words.split(), tags.split(), strict=True)) + "\n"
+        for words, tags in sentences
+    )
 
 
 def conllu(sentences=SENTENCES) -> str:
@@ -38,8 +45,12 @@ def conllu(sentences=SENTENCES) -> str:
     blocks = []
     for words, tags in sentences:
         rows = enumerate(zip(words.split(), tags.split(), strict=True), 1)
-        blocks.append("".join(f"{number}\t{word}\t_\t{'NOUN' if tag == 'O' else 'PROPN'}\t_\t_\t0\t_\t_\t_\n"
-                              for number, (word, tag) in rows))
+        blocks.append(
+            "".join(
+                f"{number}\t{word}\t_\t{'NOUN' if tag == 'O' else 'PROPN'}\t_\t_\t0\t_\t_\t_\n"
+                for number, (word, tag) in rows
+            )
+        )
     return "\n".join(blocks) + "\n"
 
 

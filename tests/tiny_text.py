@@ -32,7 +32,7 @@ ENCODERS = {
     "sinusoidal": "model.encoder={kind: transformer, dim: 8, heads: 2, layers: 2, feedforward: 8}",
     "rotary": "model.encoder={kind: transformer, dim: 8, heads: 2, layers: 2, feedforward: 8, positions: rotary}",
     "learned": "model.encoder={kind: transformer, dim: 8, heads: 2, layers: 2, feedforward: 8, positions: learned, "
-               "max_positions: 1000}",
+    "max_positions: 1000}",
 }
 """Overrides that put in another encoder."""
 

@@ -41,7 +41,9 @@ class Batch:
 
         targets = None if self.targets is None else move(self.targets)
         return replace(
-            self, inputs={name: move(value) for name, value in self.inputs.items()}, lengths_B=move(self.lengths_B),
+            self,
+            inputs={name: move(value) for name, value in self.inputs.items()},
+            lengths_B=move(self.lengths_B),
             targets=targets,
         )
 

@@ -213,8 +213,12 @@ class _PartBuilder:
         return self.examples >= _EXAMPLES_A_PART or self.size >= _VALUES_A_PART
 
     def finish(self) -> Part:
-        return Part(self.file, np.frombuffer(self.lines, np.int64) if self.lines else np.zeros(0, np.int64),
-                    {name: collector.finish() for name, collector in self.collectors.items()}, self.cut)
+        return Part(
+            self.file,
+            np.frombuffer(self.lines, np.int64) if self.lines else np.zeros(0, np.int64),
+            {name: collector.finish() for name, collector in self.collectors.items()},
+            self.cut,
+        )
 
 
 def encode_examples(examples: Iterator[Example], pieces: Pieces, file: int) -> Iterator[Part]:

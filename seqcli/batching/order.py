@@ -72,9 +72,7 @@ def epoch_batches(lengths: Lengths, *, tokens: int, sequences: int | None, seed:
     return Batches(order, np.array(ends, np.int64)).shuffled(random)
 
 
-def stream_windows(
-    total: int, *, streams: int, window: int, offset: int = 0
-) -> list[NDArray[np.int64]]:
+def stream_windows(total: int, *, streams: int, window: int, offset: int = 0) -> list[NDArray[np.int64]]:
     """A text of ``total`` tokens as ``streams`` parts read side by side, window after window.
 
     The text is taken as a ring that begins at ``offset``. Each batch holds rows [first token, end, is it the part's

@@ -67,8 +67,12 @@ class SentenceData(ByLength):
         sequences = self.sequences(rows)
         lengths = np.array([len(sequence) for sequence in sequences], np.int64)
         before = [np.concatenate([[self.eos], sequence[:-1]]) for sequence in sequences]
-        return Batch({"ids_BT": pad_ids(np.concatenate(before), lengths)}, torch.from_numpy(lengths),
-                     pad_ids(np.concatenate(sequences), lengths, fill=IGNORE), rows)
+        return Batch(
+            {"ids_BT": pad_ids(np.concatenate(before), lengths)},
+            torch.from_numpy(lengths),
+            pad_ids(np.concatenate(sequences), lengths, fill=IGNORE),
+            rows,
+        )
 
     def sequences(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """The ids of these sentences, each with its <EOS>."""
@@ -116,8 +120,15 @@ class StreamData:
         window = max(1, tokens // side)
         longest = int((edges[1:] - firsts).max())
         return [
-            np.stack([np.minimum(firsts + at, edges[1:]), np.minimum(firsts + at + window, edges[1:]),
-                      np.full(side, at == 0), edges[:-1]], axis=1)
+            np.stack(
+                [
+                    np.minimum(firsts + at, edges[1:]),
+                    np.minimum(firsts + at + window, edges[1:]),
+                    np.full(side, at == 0),
+                    edges[:-1],
+                ],
+                axis=1,
+            )
             for at in range(0, longest, window)
         ]
 
@@ -137,8 +148,10 @@ class StreamData:
         inputs: dict[str, Any] = {"ids_BT": pad_ids(np.concatenate([before for before, _ in pairs]), lengths)}
         targets = [after for _, after in pairs]
         if rows.shape[1] > 3:
-            targets = [np.where(np.arange(start, end) < counted, IGNORE, after)
-                       for (start, end, _, counted), after in zip(rows.tolist(), targets, strict=True)]
+            targets = [
+                np.where(np.arange(start, end) < counted, IGNORE, after)
+                for (start, end, _, counted), after in zip(rows.tolist(), targets, strict=True)
+            ]
         if rows[0, 2]:
             inputs["fresh"] = torch.ones(1, dtype=torch.bool)
         return Batch(inputs, torch.from_numpy(lengths), pad_ids(np.concatenate(targets), lengths, fill=IGNORE), rows)
@@ -156,5 +169,7 @@ class StreamData:
         """``file:line`` where these windows begin."""
         offsets = np.asarray(self.split.fields["token"].offsets[:])
         total = len(self.ids)
-        return [self.split.place(int(np.searchsorted(offsets, start % total, side="right")) - 1)
-                for start in rows[:, 0].tolist()]
+        return [
+            self.split.place(int(np.searchsorted(offsets, start % total, side="right")) - 1)
+            for start in rows[:, 0].tolist()
+        ]

@@ -29,7 +29,7 @@ def command(
     gold: Annotated[str, typer.Argument(metavar="GOLD", help="The right labels, one a line; - is stdin.")],
     predicted: Annotated[str, typer.Argument(metavar="PREDICTED", help="Predicted labels, line for line with GOLD.")],
     confusion: Annotated[
-        bool, typer.Option("--confusion", help="Print the confusion matrix: gold rows, predicted columns, tabs."),
+        bool, typer.Option("--confusion", help="Print the confusion matrix: gold rows, predicted columns, tabs.")
     ] = False,
     score_only: scoring.ScoreOnly = False,
     width: scoring.Width = 2,
@@ -40,9 +40,7 @@ def command(
     from seqcli.metrics.accuracy import AccuracyScorer
     from seqcli.metrics.parallel import empty_lines_warning
 
-    request = scoring.Request(
-        predicted, [gold], score_only=score_only, width=width, as_json=as_json, errors=errors
-    )
+    request = scoring.Request(predicted, [gold], score_only=score_only, width=width, as_json=as_json, errors=errors)
     request.check("accuracy")
     right, guessed = [], []
     rows = scoring.Rows(request)
@@ -90,11 +88,23 @@ def _show(report: ClassificationReport, width: int, as_json: bool) -> None:
         ("macro F1", f"{report.macro_f1.value:.{width}f}", f"over {len(report.labels)} labels"),
         ("kappa", f"{kappa.value:.{width + 2}f}" if kappa else "", "" if kappa else undefined),
     ]
-    tables = [console.table(body, right=[1]), console.table(
-        [(label or "(empty)", *(f"{value:.{width}f}" for value in (row.precision, row.recall, row.f1)),
-          row.correct, row.gold, row.predicted) for label, row in report.labels.items()],
-        ["label", "precision", "recall", "F1", "correct", "gold", "predicted"], right=range(1, 7),
-    )]
+    tables = [
+        console.table(body, right=[1]),
+        console.table(
+            [
+                (
+                    label or "(empty)",
+                    *(f"{value:.{width}f}" for value in (row.precision, row.recall, row.f1)),
+                    row.correct,
+                    row.gold,
+                    row.predicted,
+                )
+                for label, row in report.labels.items()
+            ],
+            ["label", "precision", "recall", "F1", "correct", "gold", "predicted"],
+            right=range(1, 7),
+        ),
+    ]
     if len(report.labels) <= _WIDEST_MATRIX:
         header, *rows = _matrix(report.confusion)
         tables.append(console.table(rows, [str(cell) for cell in header], right=range(1, len(header))))

@@ -37,8 +37,10 @@ def _lines(scores: list[Score]) -> list[str]:
     rows += [_row([one[name] for one in counts]) for name in ("semantic", "syntactic", "all")]
     first = counts[0]
     return [
-        *(score.format() for score in scores), "",
-        *console.table(rows, ("section", "questions", "covered", "%", "3CosAdd", "3CosMul"), right=range(1, 6)), "",
+        *(score.format() for score in scores),
+        "",
+        *console.table(rows, ("section", "questions", "covered", "%", "3CosAdd", "3CosMul"), right=range(1, 6)),
+        "",
         f"covered: all four words are among the {first['words']:,} that have a vector; "
         f"a guess is right in {first['random']:.4f}%",
     ]

@@ -34,9 +34,14 @@ EPILOG = """Examples:
 
 
 def command(
-    words: Annotated[list[str] | None, typer.Argument(
-        metavar="[MODEL] A B C", help="Three words, after a model or without (the newest with word vectors). "
-        "No word, or '-': stdin, three words a line.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL] A B C",
+            help="Three words, after a model or without (the newest with word vectors). "
+            "No word, or '-': stdin, three words a line.",
+        ),
+    ] = None,
     model: ModelOption = None,
     vectors: VectorsOption = None,
     k: Annotated[int, typer.Option("-k", help="How many answers, the best first.")] = 5,
@@ -68,9 +73,19 @@ def command(
         a, b, c = _three(asked)
         found = known.analogy(a, b, c, k, method, measure)
         if as_json:
-            return json.dumps({"model": name, "words": asked, "method": method, "measure": measure,
-                               "answers": json_of(found, score)},
-                              ensure_ascii=False) + "\n"
+            return (
+                json.dumps(
+                    {
+                        "model": name,
+                        "words": asked,
+                        "method": method,
+                        "measure": measure,
+                        "answers": json_of(found, score),
+                    },
+                    ensure_ascii=False,
+                )
+                + "\n"
+            )
         return rows_of(" ".join(asked), found)
 
     if from_stdin(given):
@@ -86,6 +101,8 @@ def _begins_with_model(given: list[str], store: Store) -> bool:
 
 def _three(words: list[str]) -> list[str]:
     if len(words) != 3:
-        raise usage_error(f"an analogy is asked with three words, here {'is' if len(words) == 1 else 'are'} "
-                          f"{len(words)}", hint="Such as: man woman king.")
+        raise usage_error(
+            f"an analogy is asked with three words, here {'is' if len(words) == 1 else 'are'} {len(words)}",
+            hint="Such as: man woman king.",
+        )
     return words

@@ -30,7 +30,11 @@ def build_app(verb: str | None) -> typer.Typer:
     Only one verb's module is imported, so that ``--help`` costs no more as the house grows.
     """
     app = typer.Typer(
-        name="seqcli", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, epilog=EPILOG,
+        name="seqcli",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        epilog=EPILOG,
         help="One command line for sequence models: train, measure, use in a pipe.",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )

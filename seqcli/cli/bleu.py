@@ -26,14 +26,14 @@ def command(
         typer.Option("--tokenize", "-tok", help="13a, intl, zh, char, none, ja-mecab, ko-mecab, flores101, flores200."),
     ] = "13a",
     smooth_method: Annotated[
-        str, typer.Option("--smooth-method", "--smooth", "-s", help="Smoothing: exp, floor, add-k, none."),
+        str, typer.Option("--smooth-method", "--smooth", "-s", help="Smoothing: exp, floor, add-k, none.")
     ] = "exp",
     smooth_value: Annotated[
-        float | None, typer.Option("--smooth-value", "-sv", help="Value for floor (0.1) and add-k (1)."),
+        float | None, typer.Option("--smooth-value", "-sv", help="Value for floor (0.1) and add-k (1).")
     ] = None,
     max_ngram_order: Annotated[int, typer.Option("--max-ngram-order", min=1, help="Longest n-gram.")] = 4,
     effective_order: Annotated[
-        bool, typer.Option("--effective-order", help="Leave out orders without any n-gram (always on by sentence)."),
+        bool, typer.Option("--effective-order", help="Leave out orders without any n-gram (always on by sentence).")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Do not warn that HYP looks tokenised.")] = False,
     num_refs: scoring.NumRefs = 1,
@@ -52,10 +52,31 @@ def command(
 ) -> None:
     """BLEU of a translation against references."""
     options = {
-        "lowercase": lowercase, "tokenize": tokenize, "smooth_method": smooth_method, "smooth_value": smooth_value,
-        "max_ngram_order": max_ngram_order, "effective_order": effective_order,
+        "lowercase": lowercase,
+        "tokenize": tokenize,
+        "smooth_method": smooth_method,
+        "smooth_value": smooth_value,
+        "max_ngram_order": max_ngram_order,
+        "effective_order": effective_order,
     }
-    score_translation("bleu", options, scoring.Request(
-        hyp, refs or (), num_refs, variable_refs, score_only, width, as_json, sentence, errors,
-        confidence_n if confidence else 0, compare or (), paired_bs_n, paired_ar_n, seed,
-    ), warn_if_tokenised=not force and tokenize != "none")
+    score_translation(
+        "bleu",
+        options,
+        scoring.Request(
+            hyp,
+            refs or (),
+            num_refs,
+            variable_refs,
+            score_only,
+            width,
+            as_json,
+            sentence,
+            errors,
+            confidence_n if confidence else 0,
+            compare or (),
+            paired_bs_n,
+            paired_ar_n,
+            seed,
+        ),
+        warn_if_tokenised=not force and tokenize != "none",
+    )

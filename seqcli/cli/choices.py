@@ -14,6 +14,7 @@ def choice(option: str, value: str, known: Sequence[str]) -> str:
         UserError: it is not (exit code 2), with the nearest.
     """
     if value not in known:
-        raise usage_error(f"{option}: unknown value '{value}'",
-                          hint=did_you_mean(value, known) or f"Known: {', '.join(known)}.")
+        raise usage_error(
+            f"{option}: unknown value '{value}'", hint=did_you_mean(value, known) or f"Known: {', '.join(known)}."
+        )
     return value

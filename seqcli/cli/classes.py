@@ -17,8 +17,19 @@ if TYPE_CHECKING:
     from seqcli.store.runs import Run
 
 
-def print_classes(run: Run, file: str | None, *, form: str, scores: bool, top: int | None, attribution: bool,
-                  tokens: bool, on_invalid: OnInvalid, max_line: int, device: str) -> None:
+def print_classes(
+    run: Run,
+    file: str | None,
+    *,
+    form: str,
+    scores: bool,
+    top: int | None,
+    attribution: bool,
+    tokens: bool,
+    on_invalid: OnInvalid,
+    max_line: int,
+    device: str,
+) -> None:
     """Print the labels that a classifier gives, in the order of the input."""
     from seqcli.corpora.blocks import read_blocks
     from seqcli.pipeline.classify import load_classifier
@@ -63,8 +74,14 @@ class _Told:
             console.warn(f"of more than {self.model.max_length} {unit} only the first {self.model.max_length} count")
 
 
-def _print_frames(model: Classifier, file: str | None, write: Callable[[Numbers], str],
-                  explained: Callable[[Explained], str] | None, on_invalid: OnInvalid, max_line: int) -> None:
+def _print_frames(
+    model: Classifier,
+    file: str | None,
+    write: Callable[[Numbers], str],
+    explained: Callable[[Explained], str] | None,
+    on_invalid: OnInvalid,
+    max_line: int,
+) -> None:
     from seqcli.pipeline.frames import frame_batches
 
     told = _Told(model)
@@ -82,7 +99,8 @@ def _writer(model: Classifier, form: str, scores: bool, top: int | None) -> Call
     """What turns probabilities [N, K] into the lines to print."""
     if form == "jsonl":
         return lambda probs_NK: "".join(
-            json.dumps(_document(model, probs_K, scores, top), ensure_ascii=False) + "\n" for probs_K in probs_NK)
+            json.dumps(_document(model, probs_K, scores, top), ensure_ascii=False) + "\n" for probs_K in probs_NK
+        )
     if top is not None:
         return lambda probs_NK: "".join(_ranked(model, probs_K, top) for probs_K in probs_NK)
     if scores:
@@ -121,15 +139,26 @@ def _document(model: Classifier, probs_K: Numbers, scores: bool, top: int | None
 def _explained_writer(model: Classifier, form: str, top: int | None) -> Callable[[Explained], str]:
     """What turns an explained sequence into the line to print."""
     if form == "jsonl":
-        return lambda one: json.dumps({
-            **_document(model, one.probs_K, True, top), "explains": model.ranked(one.probs_K, 1)[0][0],
-            "tokens" if model.text else "frames": one.positions if model.text else [int(at) for at in one.positions],
-            "attribution": [round(share, 6) for share in one.shares],
-        }, ensure_ascii=False) + "\n"
+        return lambda one: (
+            json.dumps(
+                {
+                    **_document(model, one.probs_K, True, top),
+                    "explains": model.ranked(one.probs_K, 1)[0][0],
+                    "tokens" if model.text else "frames": one.positions
+                    if model.text
+                    else [int(at) for at in one.positions],
+                    "attribution": [round(share, 6) for share in one.shares],
+                },
+                ensure_ascii=False,
+            )
+            + "\n"
+        )
     paint = _coloured if _colours() else _signed
 
-    return lambda one: "\t".join(
-        [*(f"{label}\t{chance:.4f}" for label, chance in model.ranked(one.probs_K, top or 1)), paint(one)]) + "\n"
+    return lambda one: (
+        "\t".join([*(f"{label}\t{chance:.4f}" for label, chance in model.ranked(one.probs_K, top or 1)), paint(one)])
+        + "\n"
+    )
 
 
 def _colours() -> bool:
@@ -146,8 +175,9 @@ def _signed(one: Explained) -> str:
 def _coloured(one: Explained) -> str:
     """Green speaks for the label, red against it, stronger where the share is larger."""
     largest = max(map(abs, one.shares), default=0.0) or 1.0
-    return " ".join(_painted(position, share / largest)
-                    for position, share in zip(one.positions, one.shares, strict=True))
+    return " ".join(
+        _painted(position, share / largest) for position, share in zip(one.positions, one.shares, strict=True)
+    )
 
 
 def _painted(position: str, strength: float) -> str:

@@ -15,9 +15,14 @@ MOST_COLUMNS = 20
 """Labels up to which the confusion is shown as a table; past that the most frequent confusions."""
 
 NAMES = {
-    "accuracy": ("accuracy", "%"), "f1": ("micro F1", "%"), "macro_f1": ("macro F1", "%"),
-    "exact_match": ("all labels right", "%"), "mean_absolute_error": ("mean absolute error", "grades"),
-    "kappa": ("quadratic kappa", ""), "loss": ("loss", "nats an example"), "brier": ("Brier score", ""),
+    "accuracy": ("accuracy", "%"),
+    "f1": ("micro F1", "%"),
+    "macro_f1": ("macro F1", "%"),
+    "exact_match": ("all labels right", "%"),
+    "mean_absolute_error": ("mean absolute error", "grades"),
+    "kappa": ("quadratic kappa", ""),
+    "loss": ("loss", "nats an example"),
+    "brier": ("Brier score", ""),
     "calibration_error": ("calibration error", "%"),
 }
 """Scores in the order they are shown, with their unit."""
@@ -27,8 +32,18 @@ def class_lines(found: Evaluation) -> list[str]:
     """All of it as lines of text."""
     counts: dict[str, Any] = dict(found.score.counts)
     lines = ["", *_scores(found, counts["scores"]), ""]
-    rows = [(label, f"{one['precision']:.2f}", f"{one['recall']:.2f}", f"{one['f1']:.2f}", f"{one['correct']:,}",
-             f"{one['gold']:,}", f"{one['predicted']:,}") for label, one in counts["labels"].items()]
+    rows = [
+        (
+            label,
+            f"{one['precision']:.2f}",
+            f"{one['recall']:.2f}",
+            f"{one['f1']:.2f}",
+            f"{one['correct']:,}",
+            f"{one['gold']:,}",
+            f"{one['predicted']:,}",
+        )
+        for label, one in counts["labels"].items()
+    ]
     header = ("label", "precision", "recall", "F1", "correct", "gold", "predicted")
     lines += console.table(rows, header, right=range(1, 7))
     if "confusion" in counts:
@@ -60,8 +75,10 @@ def _confusion(table: Mapping[str, Mapping[str, int]]) -> list[str]:
     if len(names) <= MOST_COLUMNS:
         rows = [(gold, *(f"{table.get(gold, {}).get(label, 0):,}" for label in names)) for gold in names]
         return console.table(rows, ("gold \\ predicted", *names), right=range(1, len(names) + 1))
-    mistakes = sorted(((count, gold, label) for gold, row in table.items() for label, count in row.items()
-                       if gold != label), key=lambda mistake: (-mistake[0], *mistake[1:]))
+    mistakes = sorted(
+        ((count, gold, label) for gold, row in table.items() for label, count in row.items() if gold != label),
+        key=lambda mistake: (-mistake[0], *mistake[1:]),
+    )
     rows = [(gold, label, f"{count:,}") for count, gold, label in mistakes[:MOST_COLUMNS]]
     return console.table(rows, ("gold", "predicted", "most frequent mistakes"), right=[2])
 

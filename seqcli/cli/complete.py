@@ -8,16 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.language import (
-    READ_AT_ONCE,
-    Device,
-    Errors,
-    MaxLine,
-    Model,
-    Runs,
-    open_model,
-    warn_of_unknown,
-)
+from seqcli.cli.language import READ_AT_ONCE, Device, Errors, MaxLine, Model, Runs, open_model, warn_of_unknown
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_batches
 
 if TYPE_CHECKING:
@@ -33,11 +24,12 @@ EPILOG = """Examples:
 
 def command(
     model: Model = None,
-    prompt: Annotated[str | None, typer.Option(
-        "--prompt", metavar="TEXT", help="Text to complete; without it, each line of stdin is.")] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", metavar="TEXT", help="Text to complete; without it, each line of stdin is."),
+    ] = None,
     count: Annotated[int, typer.Option("-k", "--count", help="How many tokens to list.", min=1)] = 5,
-    words: Annotated[bool, typer.Option(
-        "--words", help="Whole words, of a model of characters or bytes.")] = False,
+    words: Annotated[bool, typer.Option("--words", help="Whole words, of a model of characters or bytes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a prompt.")] = False,
     errors: Errors = "strict",
     max_line: MaxLine = DEFAULT_MAX_LINE,
@@ -73,7 +65,7 @@ def print_prompt(model: LanguageModel, prompt: str, count: int, *, words: bool =
 
 
 def print_lines(
-    model: LanguageModel, batches: Iterable[Sequence[str]], count: int, *, words: bool = False, as_json: bool,
+    model: LanguageModel, batches: Iterable[Sequence[str]], count: int, *, words: bool = False, as_json: bool
 ) -> None:
     """Print one line for each line: the words that complete it."""
     from seqcli.pipeline.complete import complete, complete_words

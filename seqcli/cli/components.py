@@ -49,8 +49,12 @@ def _lines(component: dict[str, Any]) -> list[str]:
     from seqcli.recipe.dump import format_value
 
     rows = [
-        (option["name"], option["type"], format_value(option["default"]) if "default" in option else "(required)",
-         option["description"])
+        (
+            option["name"],
+            option["type"],
+            format_value(option["default"]) if "default" in option else "(required)",
+            option["description"],
+        )
         for option in component["options"]
     ]
     table = console.table(rows, ("option", "type", "default", "meaning")) if rows else ["no options"]

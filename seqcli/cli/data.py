@@ -25,31 +25,68 @@ if TYPE_CHECKING:
     from seqcli.lines import OnInvalid
 
 command = typer.Typer(
-    name="data", no_args_is_help=True, rich_markup_mode=None, help="List, fetch, describe and check data sets.",
+    name="data",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="List, fetch, describe and check data sets.",
     epilog="\b\nExamples:\n  seqcli data get wnut17\n  seqcli data lint my/train.conll my/dev.conll",
 )
 
 _LABELS_SHOWN = 20
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_Names = Annotated[list[str], typer.Argument(
-    metavar="NAME|FILE...", show_default=False,
-    help="A data set of the catalogue, or files (or folders of frames); they are compared with the first of them.")]
-_Format = Annotated[str | None, typer.Option(
-    "--format", show_default=False, help="conll, conllu, inline, tsv, jsonl, lines, records, labelled, ts, frames or "
-    "csv-folders (default: by the file).")]
-_Columns = Annotated[str | None, typer.Option(
-    "--columns", metavar="KEY=COLUMN,...", show_default=False, help="Such as token=0,tag=-1 or token=form,tag=xpos.")]
-_Separator = Annotated[str | None, typer.Option(
-    "--separator", show_default=False, help="Between token and tag in the inline format (default: /).")]
-_BlankLines = Annotated[str | None, typer.Option(
-    "--blank-lines", show_default=False, help="skip or keep those of the lines format (default: the catalogue's, else "
-    "skip).")]
-_RecordStart = Annotated[str | None, typer.Option(
-    "--record-start", metavar="TEXT", show_default=False,
-    help="What the first line of a record begins with, such as X: (default: a blank line comes before it).")]
-_Scheme = Annotated[str | None, typer.Option(
-    "--scheme", show_default=False, help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised).")]
+_Names = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME|FILE...",
+        show_default=False,
+        help="A data set of the catalogue, or files (or folders of frames); they are compared with the first of them.",
+    ),
+]
+_Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        show_default=False,
+        help="conll, conllu, inline, tsv, jsonl, lines, records, labelled, ts, frames or "
+        "csv-folders (default: by the file).",
+    ),
+]
+_Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns", metavar="KEY=COLUMN,...", show_default=False, help="Such as token=0,tag=-1 or token=form,tag=xpos."
+    ),
+]
+_Separator = Annotated[
+    str | None,
+    typer.Option("--separator", show_default=False, help="Between token and tag in the inline format (default: /)."),
+]
+_BlankLines = Annotated[
+    str | None,
+    typer.Option(
+        "--blank-lines",
+        show_default=False,
+        help="skip or keep those of the lines format (default: the catalogue's, else skip).",
+    ),
+]
+_RecordStart = Annotated[
+    str | None,
+    typer.Option(
+        "--record-start",
+        metavar="TEXT",
+        show_default=False,
+        help="What the first line of a record begins with, such as X: (default: a blank line comes before it).",
+    ),
+]
+_Scheme = Annotated[
+    str | None,
+    typer.Option(
+        "--scheme",
+        show_default=False,
+        help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised).",
+    ),
+]
 _MaxLine = Annotated[int, typer.Option("--max-line", min=1, help="Longest line accepted, in bytes.")]
 _Errors = Annotated[str, typer.Option("--errors", help="Invalid UTF-8: strict refuses it, replace puts U+FFFD there.")]
 
@@ -90,12 +127,22 @@ def get(
         console.emit(row["path"])
 
 
-@command.command("stats", epilog="\b\nExamples:\n  seqcli data stats wnut17\n"
-                                 "  seqcli data stats train.conll test.conll --columns token=0,tag=1")
+@command.command(
+    "stats",
+    epilog="\b\nExamples:\n  seqcli data stats wnut17\n"
+    "  seqcli data stats train.conll test.conll --columns token=0,tag=1",
+)
 def stats(
-    names: _Names, data_format: _Format = None, columns: _Columns = None, separator: _Separator = None,
-    blank_lines: _BlankLines = None, record_start: _RecordStart = None, scheme: _Scheme = None,
-    max_line: _MaxLine = DEFAULT_MAX_LINE, errors: _Errors = "strict", as_json: _Json = False,
+    names: _Names,
+    data_format: _Format = None,
+    columns: _Columns = None,
+    separator: _Separator = None,
+    blank_lines: _BlankLines = None,
+    record_start: _RecordStart = None,
+    scheme: _Scheme = None,
+    max_line: _MaxLine = DEFAULT_MAX_LINE,
+    errors: _Errors = "strict",
+    as_json: _Json = False,
 ) -> None:
     """Print sentences, tokens, characters, lengths, labels, spans and the overlap of the splits."""
     from seqcli.corpora.choose import has_frames
@@ -138,11 +185,19 @@ def _no_example(file: str) -> Exception:
     return data_error("no example: the file is empty or has only blank lines", file=file)
 
 
-@command.command("lint", epilog="\b\nExamples:\n  seqcli data lint mini-ner\n"
-                                "  seqcli data lint train.conll dev.conll test.conll --scheme bio")
+@command.command(
+    "lint",
+    epilog="\b\nExamples:\n  seqcli data lint mini-ner\n"
+    "  seqcli data lint train.conll dev.conll test.conll --scheme bio",
+)
 def lint(
-    names: _Names, data_format: _Format = None, columns: _Columns = None, separator: _Separator = None,
-    blank_lines: _BlankLines = None, record_start: _RecordStart = None, scheme: _Scheme = None,
+    names: _Names,
+    data_format: _Format = None,
+    columns: _Columns = None,
+    separator: _Separator = None,
+    blank_lines: _BlankLines = None,
+    record_start: _RecordStart = None,
+    scheme: _Scheme = None,
     max_line: _MaxLine = DEFAULT_MAX_LINE,
     shown: Annotated[int, typer.Option("--max", min=1, help="Most faults shown; all are counted.")] = 100,
     as_json: _Json = False,
@@ -167,25 +222,38 @@ def lint(
         else:
             console.emit(str(finding))
     if as_json:
-        console.emit_json({
-            "scheme": scheme, "faults": counts.total(), "by_kind": dict(counts),
-            "listed": [_finding(one) for one in listed], "notes": [_finding(one) for one in notes]})
+        console.emit_json(
+            {
+                "scheme": scheme,
+                "faults": counts.total(),
+                "by_kind": dict(counts),
+                "listed": [_finding(one) for one in listed],
+                "notes": [_finding(one) for one in notes],
+            }
+        )
     else:
         _say_the_rest(counts, notes, shown)
     return int(ExitCode.DATA) if counts else int(ExitCode.OK)
 
 
-@command.command("convert", epilog="\b\nExamples:\n  seqcli data convert train.conll --to bioes > train.bioes\n"
-                                   "  seqcli data convert - --from iob1 --to bio < old.conll")
+@command.command(
+    "convert",
+    epilog="\b\nExamples:\n  seqcli data convert train.conll --to bioes > train.bioes\n"
+    "  seqcli data convert - --from iob1 --to bio < old.conll",
+)
 def convert(
     to_scheme: Annotated[str, typer.Option("--to", show_default=False, help="io, iob1, bio, bioes or bilou.")],
-    file: Annotated[str | None, typer.Argument(metavar="[FILE]", show_default=False,
-                                               help="A CoNLL file; - or nothing: stdin.")] = None,
-    from_scheme: Annotated[str | None, typer.Option(
-        "--from", show_default=False, help="The scheme of the file (default: recognised, and said).")] = None,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", show_default=False, help="A CoNLL file; - or nothing: stdin.")
+    ] = None,
+    from_scheme: Annotated[
+        str | None,
+        typer.Option("--from", show_default=False, help="The scheme of the file (default: recognised, and said)."),
+    ] = None,
     tag: Annotated[int, typer.Option("--tag", help="Column of the tags, from 0; negative from the end.")] = -1,
     repair: Annotated[bool, typer.Option("--repair", help="Read invalid tags as conlleval does.")] = False,
-    max_line: _MaxLine = DEFAULT_MAX_LINE, errors: _Errors = "strict",
+    max_line: _MaxLine = DEFAULT_MAX_LINE,
+    errors: _Errors = "strict",
 ) -> None:
     """Write a CoNLL file's tags in another scheme; all else stays as it is."""
     from seqcli.corpora.convert import convert_lines
@@ -199,8 +267,9 @@ def convert(
         from_scheme = _choose([str(file)], reading, None)[1]
         if from_scheme is None:
             raise usage_error(f"the tags of '{file}' follow no scheme that is known", hint="Is --tag the right column?")
-    for line in convert_lines(file, from_scheme, to_scheme, tag=tag, repair=repair, max_line=max_line,
-                              on_invalid=reading.on_invalid):
+    for line in convert_lines(
+        file, from_scheme, to_scheme, tag=tag, repair=repair, max_line=max_line, on_invalid=reading.on_invalid
+    ):
         console.emit(line, flush=not line and is_stdin(file))
 
 
@@ -234,23 +303,37 @@ def _choose(names: Sequence[str], reading: Reading, scheme: str | None) -> tuple
 
 
 def _reading(
-    data_format: str | None, columns: str | None, separator: str | None, max_line: int, errors: str,
-    blank_lines: str | None = None, record_start: str | None = None,
+    data_format: str | None,
+    columns: str | None,
+    separator: str | None,
+    max_line: int,
+    errors: str,
+    blank_lines: str | None = None,
+    record_start: str | None = None,
 ) -> Reading:
     from seqcli.corpora.formats import FORMATS, Reading
     from seqcli.errors import did_you_mean
 
     if data_format is not None and data_format not in FORMATS:
-        raise usage_error(f"--format: unknown format '{data_format}'",
-                          hint=did_you_mean(data_format, FORMATS) or f"Known: {', '.join(FORMATS)}.")
+        raise usage_error(
+            f"--format: unknown format '{data_format}'",
+            hint=did_you_mean(data_format, FORMATS) or f"Known: {', '.join(FORMATS)}.",
+        )
     if errors not in ("strict", "replace"):
         raise usage_error(f"--errors: strict or replace, not '{errors}'")
     if blank_lines not in (None, "skip", "keep"):
         raise usage_error(f"--blank-lines: skip or keep, not '{blank_lines}'")
     if record_start == "":
         raise usage_error("--record-start: every line begins with nothing")
-    return Reading(data_format, _parse_columns(columns), separator, max_line, cast("OnInvalid", errors),
-                   blank_lines=cast("Literal['skip', 'keep'] | None", blank_lines), record_start=record_start)
+    return Reading(
+        data_format,
+        _parse_columns(columns),
+        separator,
+        max_line,
+        cast("OnInvalid", errors),
+        blank_lines=cast("Literal['skip', 'keep'] | None", blank_lines),
+        record_start=record_start,
+    )
 
 
 def _parse_columns(text: str | None) -> dict[str, int | str] | None:
@@ -277,8 +360,7 @@ def _where(entry: Entry) -> str:
     if all(cached_path(entry, name).is_file() for name in entry.file_names()):
         return "cache"
     mirror = os.environ.get("SEQCLI_MIRROR")
-    if mirror and all((Path(mirror) / (entry.mirror or entry.name) / name).is_file()
-                      for name in entry.fetched_names()):
+    if mirror and all((Path(mirror) / (entry.mirror or entry.name) / name).is_file() for name in entry.fetched_names()):
         return "mirror"
     return "-"
 
@@ -286,8 +368,14 @@ def _where(entry: Entry) -> str:
 def _as_dict(entry: Entry) -> dict[str, Any]:
     """What a reader of JSON may want to know, in the catalogue's own words."""
     return {
-        "name": entry.name, "description": entry.description, "task": entry.task, "licence": entry.licence,
-        "citation": entry.citation, "size": entry.size, "format": entry.format, "scheme": entry.scheme,
+        "name": entry.name,
+        "description": entry.description,
+        "task": entry.task,
+        "licence": entry.licence,
+        "citation": entry.citation,
+        "size": entry.size,
+        "format": entry.format,
+        "scheme": entry.scheme,
         "splits": {split: list(files) for split, files in entry.splits.items()},
         "sources": [str(source["kind"]) for source in entry.sources],
     }
@@ -327,8 +415,12 @@ def _stats_lines(splits: Sequence[SplitStatistics], scheme: str | None) -> Itera
     rows.append((f"repeated {unit}s", *(f"{split.repeated_sentences:,}" for split in splits)))
     if len(splits) > 1:
         first = splits[0].name
-        for label, name in (("unknown tokens", "unknown_tokens"), ("unknown types", "unknown_types"),
-                            (f"{unit}s also in {first}", "seen_sentences"), (f"spans also in {first}", "seen_spans")):
+        for label, name in (
+            ("unknown tokens", "unknown_tokens"),
+            ("unknown types", "unknown_types"),
+            (f"{unit}s also in {first}", "seen_sentences"),
+            (f"spans also in {first}", "seen_spans"),
+        ):
             if any(getattr(split, name) is not None for split in splits):
                 rows.append((label, *(_percent(getattr(split, name)) for split in splits)))
     yield from console.table(rows, header, right=right)
@@ -405,8 +497,13 @@ def _progress() -> Iterator[Progress | None]:
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-               TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Bars(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 

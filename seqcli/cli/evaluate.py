@@ -25,18 +25,31 @@ EPILOG = """Examples:
 
 def command(
     model: Annotated[str, typer.Argument(help="A trained model: NAME, NAME@VERSION or a run folder.")],
-    data: Annotated[list[str] | None, typer.Argument(help="Files in the format the model was trained on; "
-                                                     "without any, the test split of its own data.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files in the format the model was trained on; without any, the test split of its own data."
+        ),
+    ] = None,
     split: Annotated[str, typer.Option("--split", help="Split of its own data: train, dev or test.")] = "test",
     format_: Annotated[str | None, typer.Option("--format", help="Format of the files, where it is another.")] = None,
-    errors: Annotated[str | None, typer.Option(
-        "--errors", metavar="FILE", help="Write a row for each error (TSV): of a tagger by kind, of a "
-        "classifier the most confident mistake first.")] = None,
-    against: Annotated[str | None, typer.Option(
-        "--against", metavar="MODEL", help="Also measure this language model or classifier, and compare.")] = None,
+    errors: Annotated[
+        str | None,
+        typer.Option(
+            "--errors",
+            metavar="FILE",
+            help="Write a row for each error (TSV): of a tagger by kind, of a "
+            "classifier the most confident mistake first.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="MODEL", help="Also measure this language model or classifier, and compare."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")] = False,
-    runs: Annotated[str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.",
-                                             envvar="SEQCLI_RUNS")] = None,
+    runs: Annotated[
+        str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Measure a trained model on a data set."""
@@ -45,8 +58,23 @@ def command(
 
     choice("--split", split, ("train", "dev", "test"))
     if format_ is not None:
-        choice("--format", format_, ("conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled", "ts",
-                                     "frames", "csv-folders"))
+        choice(
+            "--format",
+            format_,
+            (
+                "conll",
+                "conllu",
+                "inline",
+                "tsv",
+                "jsonl",
+                "lines",
+                "records",
+                "labelled",
+                "ts",
+                "frames",
+                "csv-folders",
+            ),
+        )
     store = Store(runs)
     run = store.resolve(model)
     if data and len(data) == 1 and format_ is None and _are_questions(data[0]):
@@ -55,26 +83,40 @@ def command(
         show_analogies(run, store, data[0], as_json=as_json)
         return
     if run.report().get("task") == "embedding":
-        raise usage_error("word vectors are measured with analogy questions, and no file of them is given",
-                          hint="Sections ': name', then four words a line, as in questions-words.txt.")
+        raise usage_error(
+            "word vectors are measured with analogy questions, and no file of them is given",
+            hint="Sections ': name', then four words a line, as in questions-words.txt.",
+        )
     from seqcli.cli.training_display import open_display
     from seqcli.metrics.score import for_json
     from seqcli.pipeline.evaluate import evaluate
 
     with open_display() as display:
-        found = evaluate(run, data or None, split=split, device=device, data_format=format_,
-                         with_errors=errors is not None,
-                         against=store.resolve(against) if against is not None else None, progress=display.progress)
+        found = evaluate(
+            run,
+            data or None,
+            split=split,
+            device=device,
+            data_format=format_,
+            with_errors=errors is not None,
+            against=store.resolve(against) if against is not None else None,
+            progress=display.progress,
+        )
     for notice in found.notices:
         console.warn(notice)
     if errors is not None:
         _write_errors(Path(errors), found)
     if as_json:
-        console.emit_json({
-            "model": found.run, "data": found.data, "score": found.score.as_json(), "scores": for_json(found.scores),
-            **({"accuracy": found.accuracy.as_json()} if found.accuracy else {}),
-            **({"compared": found.compared} if found.compared else {}),
-        })
+        console.emit_json(
+            {
+                "model": found.run,
+                "data": found.data,
+                "score": found.score.as_json(),
+                "scores": for_json(found.scores),
+                **({"accuracy": found.accuracy.as_json()} if found.accuracy else {}),
+                **({"compared": found.compared} if found.compared else {}),
+            }
+        )
         return
     for line in _lines(found):
         console.emit(line)
@@ -97,8 +139,10 @@ def _lines(found: Evaluation) -> list[str]:
 
         return lines + class_lines(found)
     if "types" not in counts:
-        lines.append(f"{counts['correct']:,} of {counts['total']:,} tokens right, {counts['correct_sequences']:,} of "
-                     f"{counts['sequences']:,} sentences without an error")
+        lines.append(
+            f"{counts['correct']:,} of {counts['total']:,} tokens right, {counts['correct_sequences']:,} of "
+            f"{counts['sequences']:,} sentences without an error"
+        )
         return lines
     lines.append("")
     rows = [_row(name, part) for name, part in counts["types"].items()]
@@ -112,8 +156,11 @@ def _lines(found: Evaluation) -> list[str]:
 def _language(found: Evaluation) -> list[str]:
     """The figures of a language model, beside those of what it is compared with."""
     counts: dict[str, Any] = {**found.score.counts, "perplexity": found.score.value}
-    lines = [f"{counts['tokens']:,} tokens, {counts['ends']:,} of them <EOS>, {counts['unknown']:,} <UNK>; "
-             f"{counts['words']:,} words, {counts['characters']:,} characters", ""]
+    lines = [
+        f"{counts['tokens']:,} tokens, {counts['ends']:,} of them <EOS>, {counts['unknown']:,} <UNK>; "
+        f"{counts['words']:,} words, {counts['characters']:,} characters",
+        "",
+    ]
     columns, header = [counts], ["", found.run]
     for other in found.compared:
         score = other["score"]
@@ -131,18 +178,29 @@ def _language(found: Evaluation) -> list[str]:
 
 
 FIGURES = (
-    ("nats a token", "loss"), ("perplexity a token", "perplexity"), ("... without <UNK>", "perplexity_known"),
-    ("perplexity a word", "word_perplexity"), ("bits a character", "bits_per_character"),
+    ("nats a token", "loss"),
+    ("perplexity a token", "perplexity"),
+    ("... without <UNK>", "perplexity_known"),
+    ("perplexity a word", "word_perplexity"),
+    ("bits a character", "bits_per_character"),
 )
 
 
 def _row(name: str, part: dict[str, Any]) -> tuple[str, ...]:
-    return (name, f"{part['precision']:.2f}", f"{part['recall']:.2f}", f"{part['f1']:.2f}",
-            f"{part['correct']:,}", f"{part['gold']:,}", f"{part['predicted']:,}")
+    return (
+        name,
+        f"{part['precision']:.2f}",
+        f"{part['recall']:.2f}",
+        f"{part['f1']:.2f}",
+        f"{part['correct']:,}",
+        f"{part['gold']:,}",
+        f"{part['predicted']:,}",
+    )
 
 
 def _write_errors(path: Path, found: Evaluation) -> None:
     from seqcli.files import atomic_write_text
+
     table = (found.error_columns, *found.errors)
     rows = ["\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row) for row in table]
     atomic_write_text(path, "".join(row + "\n" for row in rows))

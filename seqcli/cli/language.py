@@ -11,10 +11,13 @@ from seqcli.cli import console
 if TYPE_CHECKING:
     from seqcli.pipeline.language import LanguageModel
 
-Model = Annotated[str | None, typer.Argument(
-    help="A trained language model: NAME, NAME@VERSION or a run folder; the newest one by default.")]
-Runs = Annotated[str | None, typer.Option(
-    "--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")]
+Model = Annotated[
+    str | None,
+    typer.Argument(help="A trained language model: NAME, NAME@VERSION or a run folder; the newest one by default."),
+]
+Runs = Annotated[
+    str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Errors = Annotated[str, typer.Option("--errors", help="Invalid UTF-8: strict stops, replace goes on.")]
 MaxLine = Annotated[int, typer.Option("--max-line", help="Longest line accepted, in bytes.", min=1)]

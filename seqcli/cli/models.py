@@ -23,13 +23,16 @@ EPILOG = """Examples:
   seqcli models pack ner@2 -o ner.tar.gz"""
 
 command = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, epilog=EPILOG,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    epilog=EPILOG,
     help="List, show, remove, copy, pack and unpack trained models.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Runs = Annotated[
-    Path | None, typer.Option("--runs", metavar="FOLDER", help="The store (default: $SEQCLI_RUNS, else runs).")]
+    Path | None, typer.Option("--runs", metavar="FOLDER", help="The store (default: $SEQCLI_RUNS, else runs).")
+]
 Ref = Annotated[str, typer.Argument(metavar="MODEL", help="A name (newest finished version), name@version or folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 
@@ -41,7 +44,8 @@ def _examples(*lines: str) -> str:
 @command.command("ls", epilog=_examples("ls", "ls --json | jq -r '.[].model'"))
 def list_models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only the versions of this name.")] = None,
-    runs: Runs = None, as_json: AsJson = False,
+    runs: Runs = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the models: task, state, score, size and age."""
     store = Store(runs)
@@ -53,8 +57,17 @@ def list_models(
     if not rows:
         console.note(f"no models in {store.root}" if name is None else f"no models named '{name}' in {store.root}")
         return
-    table = [(row["model"], row["task"] or "-", row["state"], _score_text(row["score"]), _size_text(row["bytes"]),
-              _age_text(row["modified"])) for row in rows]
+    table = [
+        (
+            row["model"],
+            row["task"] or "-",
+            row["state"],
+            _score_text(row["score"]),
+            _size_text(row["bytes"]),
+            _age_text(row["modified"]),
+        )
+        for row in rows
+    ]
     for line in console.table(table, ("MODEL", "TASK", "STATE", "SCORE", "SIZE", "AGE"), right=(4,)):
         console.emit(line)
 
@@ -71,18 +84,30 @@ def show(model: Ref, runs: Runs = None, as_json: AsJson = False) -> None:
         return
     console.emit(f"{run}  {summary['task'] or '-'}, {summary['state']}, {_size_text(summary['bytes'])}, {run.path}")
     _section("recipe", _recipe_rows(recipe))
-    _section("scores", [(f"{split} {score['name']}", _number(score["value"]), score["signature"] or "")
-                        for split in ("dev", "test") if (score := _score(report, split))])
-    _section("files", [(file["name"], _size_text(file["bytes"]), file["sha256"][:12] if file["sha256"] else "-")
-                       for file in files])
-    _section("environment", [(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-                             for key, value in environment.items()])
+    _section(
+        "scores",
+        [
+            (f"{split} {score['name']}", _number(score["value"]), score["signature"] or "")
+            for split in ("dev", "test")
+            if (score := _score(report, split))
+        ],
+    )
+    _section(
+        "files",
+        [(file["name"], _size_text(file["bytes"]), file["sha256"][:12] if file["sha256"] else "-") for file in files],
+    )
+    _section(
+        "environment",
+        [
+            (key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+            for key, value in environment.items()
+        ],
+    )
 
 
 @command.command("rm", epilog=_examples("rm ner@1", "rm ner@1 --yes"))
 def rm(
-    model: Ref, runs: Runs = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    model: Ref, runs: Runs = None, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> None:
     """Remove one version of a model, after asking."""
     run = Store(runs).resolve(model, finished=False)
@@ -100,7 +125,8 @@ def rm(
 
 @command.command("cp", epilog=_examples("cp ner news-tagger", "cp ner@1 ner"))
 def cp(
-    model: Ref, name: Annotated[str, typer.Argument(metavar="NAME", help="The copy becomes its next version.")],
+    model: Ref,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The copy becomes its next version.")],
     runs: Runs = None,
 ) -> None:
     """Copy a finished model; prints the name of the copy."""
@@ -113,8 +139,10 @@ def cp(
 @command.command("pack", epilog=_examples("pack ner", "pack ner@2 -o ner.tar.gz"))
 def pack(
     model: Ref,
-    output: Annotated[Path | None, typer.Option(
-        "--output", "-o", metavar="FILE", help="The archive (default: NAME-VERSION.tar.gz here).")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The archive (default: NAME-VERSION.tar.gz here)."),
+    ] = None,
     runs: Runs = None,
 ) -> None:
     """Pack a finished model into one portable file."""
@@ -132,10 +160,13 @@ def pack(
 @command.command("unpack", epilog=_examples("unpack ner-2.tar.gz", "unpack ner-2.tar.gz --name colleague"))
 def unpack(
     archive: Annotated[Path, typer.Argument(metavar="FILE", help="An archive that 'seqcli models pack' made.")],
-    name: Annotated[str | None, typer.Option(
-        "--name", metavar="NAME", help="Name to give it (default: the one it was packed under).")] = None,
-    max_size: Annotated[int, typer.Option(
-        "--max-size", min=1, metavar="BYTES", help="Refuse what unpacks to more.")] = 4 * 2**30,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Name to give it (default: the one it was packed under)."),
+    ] = None,
+    max_size: Annotated[
+        int, typer.Option("--max-size", min=1, metavar="BYTES", help="Refuse what unpacks to more.")
+    ] = 4 * 2**30,
     runs: Runs = None,
 ) -> None:
     """Unpack a model, checked byte for byte; prints its name."""
@@ -154,9 +185,15 @@ def _summary(run: Run) -> dict[str, Any]:
         report, state = {}, "damaged"
     task = report.get("task")
     return {
-        "model": str(run), "name": run.name, "version": run.version, "path": str(run.path),
-        "task": task if isinstance(task, str) else None, "state": state, "score": _best(report),
-        "bytes": _bytes(run.path), "modified": _modified(run),
+        "model": str(run),
+        "name": run.name,
+        "version": run.version,
+        "path": str(run.path),
+        "task": task if isinstance(task, str) else None,
+        "state": state,
+        "score": _best(report),
+        "bytes": _bytes(run.path),
+        "modified": _modified(run),
     }
 
 
@@ -175,8 +212,14 @@ def _score(report: dict[str, Any], split: str) -> dict[str, Any] | None:
 def _files(run: Run) -> list[dict[str, Any]]:
     sealed = run.verify().files if run.finished else {}
     found = sorted(path for path in run.path.iterdir() if path.is_file() and not path.name.startswith("."))
-    return [{"name": path.name, "bytes": path.lstat().st_size,
-             "sha256": sealed[path.name].sha256 if path.name in sealed else None} for path in found]
+    return [
+        {
+            "name": path.name,
+            "bytes": path.lstat().st_size,
+            "sha256": sealed[path.name].sha256 if path.name in sealed else None,
+        }
+        for path in found
+    ]
 
 
 def _recipe(run: Run) -> dict[str, Any]:
@@ -185,7 +228,7 @@ def _recipe(run: Run) -> dict[str, Any]:
 
     if not run.recipe_path.is_file():
         return {}
-    text = run.recipe_path.read_bytes()[:2**20]
+    text = run.recipe_path.read_bytes()[: 2**20]
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise data_error("an alias, which a filled-in recipe has no use for", file=run.recipe_path)
@@ -203,10 +246,16 @@ def _recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, str]]:
     data = _part(recipe, "data")
     text = _part(recipe, "text")
     parts = {
-        "description": recipe.get("description"), "task": recipe.get("task"),
-        "data": data.get("corpus") or data.get("train"), "tokenizer": text.get("tokenizer"),
-        "embedder": model.get("embedder"), "encoder": model.get("encoder"), "head": model.get("head"),
-        "optimizer": training.get("optimizer"), "schedule": training.get("schedule"), "seed": training.get("seed"),
+        "description": recipe.get("description"),
+        "task": recipe.get("task"),
+        "data": data.get("corpus") or data.get("train"),
+        "tokenizer": text.get("tokenizer"),
+        "embedder": model.get("embedder"),
+        "encoder": model.get("encoder"),
+        "head": model.get("head"),
+        "optimizer": training.get("optimizer"),
+        "schedule": training.get("schedule"),
+        "seed": training.get("seed"),
     }
     return [(name, _component(value)) for name, value in parts.items() if value not in (None, "", {})]
 
@@ -219,8 +268,11 @@ def _part(recipe: dict[str, Any], name: str) -> dict[str, Any]:
 def _component(value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
-    settings = [key if setting is True else f"{key} {setting}" for key, setting in value.items()
-                if key != "kind" and isinstance(setting, int | float | str) and setting is not False]
+    settings = [
+        key if setting is True else f"{key} {setting}"
+        for key, setting in value.items()
+        if key != "kind" and isinstance(setting, int | float | str) and setting is not False
+    ]
     return ", ".join([str(value.get("kind", "-")), *settings])
 
 
@@ -228,7 +280,7 @@ def _json_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        value = json.loads(path.read_bytes()[:2**20])
+        value = json.loads(path.read_bytes()[: 2**20])
     except (ValueError, RecursionError) as error:
         raise data_error(f"damaged: {error}", file=path) from error
     return value if isinstance(value, dict) else {}
@@ -243,8 +295,7 @@ def _section(title: str, rows: Sequence[tuple[object, ...]]) -> None:
 
 def _bytes(folder: Path) -> int:
     """Bytes of everything in a folder; links count as themselves."""
-    return sum(os.lstat(os.path.join(place, name)).st_size
-               for place, _, names in os.walk(folder) for name in names)
+    return sum(os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(folder) for name in names)
 
 
 def _modified(run: Run) -> str:

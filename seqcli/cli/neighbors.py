@@ -30,9 +30,14 @@ EPILOG = """Examples:
 
 
 def command(
-    words: Annotated[list[str] | None, typer.Argument(
-        metavar="[MODEL] WORD...", help="Words; the first argument is the model if there is one of that name, "
-        "else the newest model with word vectors is used. No word, or '-': stdin, a word a line.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL] WORD...",
+            help="Words; the first argument is the model if there is one of that name, "
+            "else the newest model with word vectors is used. No word, or '-': stdin, a word a line.",
+        ),
+    ] = None,
     model: ModelOption = None,
     vectors: VectorsOption = None,
     k: Annotated[int, typer.Option("-k", help="How many neighbors, the nearest first.")] = 10,
@@ -58,8 +63,13 @@ def command(
     def answer(word: str) -> str:
         found = known.neighbors(word, k, measure)
         if as_json:
-            return json.dumps({"model": name, "word": word, "measure": measure, "neighbors": json_of(found, score)},
-                              ensure_ascii=False) + "\n"
+            return (
+                json.dumps(
+                    {"model": name, "word": word, "measure": measure, "neighbors": json_of(found, score)},
+                    ensure_ascii=False,
+                )
+                + "\n"
+            )
         return rows_of(word, found)
 
     if from_stdin(given):

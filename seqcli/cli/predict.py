@@ -27,24 +27,40 @@ CLASS_FORMATS = ("tsv", "jsonl")
 
 def command(
     model: Annotated[str, typer.Argument(help="A trained model: NAME, NAME@VERSION or a run folder.")],
-    file: Annotated[str | None, typer.Argument(
-        help="Text, a sentence a line; '-' or nothing reads stdin. A model of frames reads .ts, an index, .npy, .csv "
-        "or a folder of them.")] = None,
-    format_: Annotated[str | None, typer.Option(
-        "--format", help="Of taggers inline (the default), conll, tsv or jsonl; of classifiers tsv (the default) or "
-        "jsonl.")] = None,
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            help="Text, a sentence a line; '-' or nothing reads stdin. A model of frames reads .ts, an index, .npy, .csv "
+            "or a folder of them."
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Of taggers inline (the default), conll, tsv or jsonl; of classifiers tsv (the default) or jsonl.",
+        ),
+    ] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="The same as --format jsonl.")] = False,
     scores: Annotated[bool, typer.Option("--scores", help="Add the probability of each tag, or of the label.")] = False,
-    top: Annotated[int | None, typer.Option(
-        "--top", metavar="K", help="Classifiers: the K most probable labels with their probabilities.", min=1)] = None,
-    attribution: Annotated[bool, typer.Option(
-        "--attribution", help="Classifiers: how much each token carried the decision (gradient x input).")] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top", metavar="K", help="Classifiers: the K most probable labels with their probabilities.", min=1
+        ),
+    ] = None,
+    attribution: Annotated[
+        bool,
+        typer.Option("--attribution", help="Classifiers: how much each token carried the decision (gradient x input)."),
+    ] = False,
     tokens: Annotated[bool, typer.Option("--tokens", help="The input is cut into tokens by spaces already.")] = False,
     errors: Annotated[str, typer.Option("--errors", help="Invalid UTF-8: strict stops, replace goes on.")] = "strict",
-    max_line: Annotated[int, typer.Option(
-        "--max-line", help="Longest line accepted, in bytes.", min=1)] = DEFAULT_MAX_LINE,
-    runs: Annotated[str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.",
-                                             envvar="SEQCLI_RUNS")] = None,
+    max_line: Annotated[
+        int, typer.Option("--max-line", help="Longest line accepted, in bytes.", min=1)
+    ] = DEFAULT_MAX_LINE,
+    runs: Annotated[
+        str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Run a trained model over lines of input."""
@@ -61,19 +77,39 @@ def command(
         from seqcli.cli.classes import print_classes
 
         form = choice("--format", wanted or "tsv", CLASS_FORMATS)
-        print_classes(run, file, form=form, scores=scores, top=top, attribution=attribution, tokens=tokens,
-                      on_invalid=on_invalid, max_line=max_line, device=device)
+        print_classes(
+            run,
+            file,
+            form=form,
+            scores=scores,
+            top=top,
+            attribution=attribution,
+            tokens=tokens,
+            on_invalid=on_invalid,
+            max_line=max_line,
+            device=device,
+        )
         return
     for option, given in (("--top", top is not None), ("--attribution", attribution)):
         if given:
             raise usage_error(f"{option} is for classifiers; {run} is a tagger")
     form = choice("--format", wanted or "inline", TAGGING_FORMATS)
-    _print_tags(run, file, form=form, scores=scores, tokens=tokens, on_invalid=on_invalid, max_line=max_line,
-                device=device)
+    _print_tags(
+        run, file, form=form, scores=scores, tokens=tokens, on_invalid=on_invalid, max_line=max_line, device=device
+    )
 
 
-def _print_tags(run: Run, file: str | None, *, form: str, scores: bool, tokens: bool, on_invalid: OnInvalid,
-                max_line: int, device: str) -> None:
+def _print_tags(
+    run: Run,
+    file: str | None,
+    *,
+    form: str,
+    scores: bool,
+    tokens: bool,
+    on_invalid: OnInvalid,
+    max_line: int,
+    device: str,
+) -> None:
     from seqcli.pipeline.predict import FORMATS, Predictor
     from seqcli.training.precision import choose_device
 

@@ -15,16 +15,21 @@ from seqcli.errors import UserError, UserErrors, usage_error
 # The loader stands on pydantic, which costs more than all the rest: only the bodies that need it import it.
 
 command = typer.Typer(
-    name="recipes", no_args_is_help=True, rich_markup_mode=None,
+    name="recipes",
+    no_args_is_help=True,
+    rich_markup_mode=None,
     help="List, show, copy and validate recipes.",
     epilog="\b\nExamples:\n  seqcli recipes cp ner my.yaml\n  seqcli recipes validate my.yaml",
 )
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_Source = Annotated[str, typer.Argument(metavar="NAME|FILE", show_default=False,
-                                        help="A recipe that comes with seqcli, or a file.")]
-_Set = Annotated[list[str] | None, typer.Option(
-    "--set", metavar="A.B=VALUE", show_default=False, help="Set a value over the file's (repeatable).")]
+_Source = Annotated[
+    str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A recipe that comes with seqcli, or a file.")
+]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", show_default=False, help="Set a value over the file's (repeatable)."),
+]
 
 
 @command.command("ls", epilog="\b\nExamples:\n  seqcli recipes ls\n  seqcli recipes ls --json")
@@ -45,7 +50,8 @@ def _cell(value: object) -> str:
 
 
 @command.command(
-    "show", epilog="\b\nExamples:\n  seqcli recipes show ner\n  seqcli recipes show ner --set model.encoder.dim=300")
+    "show", epilog="\b\nExamples:\n  seqcli recipes show ner\n  seqcli recipes show ner --set model.encoder.dim=300"
+)
 def show(source: _Source, overrides: _Set = None, as_json: _Json = False) -> None:
     """Print a recipe filled in, with the origin of each value: default, file or --set."""
     from seqcli.recipe.dump import dump_recipe
@@ -53,8 +59,9 @@ def show(source: _Source, overrides: _Set = None, as_json: _Json = False) -> Non
 
     loaded = load_recipe(source, overrides or ())
     if as_json:
-        console.emit_json({
-            "path": str(loaded.path), "recipe": loaded.recipe.model_dump(mode="json"), "origins": loaded.origins})
+        console.emit_json(
+            {"path": str(loaded.path), "recipe": loaded.recipe.model_dump(mode="json"), "origins": loaded.origins}
+        )
     else:
         console.emit(dump_recipe(loaded.recipe, loaded.origins).rstrip("\n"))
 
@@ -79,7 +86,8 @@ def copy(
 
 
 @command.command(
-    "validate", epilog="\b\nExamples:\n  seqcli recipes validate my.yaml\n  seqcli recipes validate recipes/*.yaml")
+    "validate", epilog="\b\nExamples:\n  seqcli recipes validate my.yaml\n  seqcli recipes validate recipes/*.yaml"
+)
 def validate(
     sources: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False, help="Files, or names.")],
     overrides: _Set = None,
@@ -117,13 +125,19 @@ def _errors(source: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
 
 
 def _as_dict(error: UserError) -> dict[str, Any]:
-    return {"file": error.file, "line": error.line, "column": error.column, "message": error.message,
-            "hint": error.hint}
+    return {
+        "file": error.file,
+        "line": error.line,
+        "column": error.column,
+        "message": error.message,
+        "hint": error.hint,
+    }
 
 
 @command.command(
-    "schema", epilog="\b\nExamples:\n  seqcli recipes schema > recipe.schema.json\n"
-    "  seqcli recipes schema | python -m json.tool")
+    "schema",
+    epilog="\b\nExamples:\n  seqcli recipes schema > recipe.schema.json\n  seqcli recipes schema | python -m json.tool",
+)
 def schema() -> None:
     """Print the JSON Schema of a recipe, with which editors complete and check."""
     from seqcli.recipe.catalogue import recipe_schema

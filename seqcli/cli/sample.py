@@ -24,26 +24,39 @@ def command(
     model: Model = None,
     prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from; printed too.")] = "",
     count: Annotated[int, typer.Option("-n", "--count", help="How many samples.", min=1)] = 1,
-    max_tokens: Annotated[int, typer.Option(
-        "--max-tokens", help="Most tokens a sample, the prompt not counted.", min=1)] = 200,
-    stop: Annotated[str | None, typer.Option(
-        "--stop", metavar="TEXT", help="End a sample where this text would come.")] = None,
-    temperature: Annotated[float, typer.Option(
-        "--temperature", help="Divides ln p: below 1 the likely become likelier; 0 is --greedy.")] = 1.0,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", help="Most tokens a sample, the prompt not counted.", min=1)
+    ] = 200,
+    stop: Annotated[
+        str | None, typer.Option("--stop", metavar="TEXT", help="End a sample where this text would come.")
+    ] = None,
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="Divides ln p: below 1 the likely become likelier; 0 is --greedy.")
+    ] = 1.0,
     top_k: Annotated[int | None, typer.Option("--top-k", help="Only the K most probable tokens.")] = None,
-    typical: Annotated[float, typer.Option(
-        "--typical", help="Only the tokens nearest to the expected surprise that have this probability together.",
-    )] = 1.0,
-    top_p: Annotated[float, typer.Option(
-        "--top-p", help="Only the most probable tokens that have this probability together.")] = 1.0,
-    min_p: Annotated[float, typer.Option(
-        "--min-p", help="Only tokens with this share of the most probable one's probability.")] = 0.0,
+    typical: Annotated[
+        float,
+        typer.Option(
+            "--typical", help="Only the tokens nearest to the expected surprise that have this probability together."
+        ),
+    ] = 1.0,
+    top_p: Annotated[
+        float, typer.Option("--top-p", help="Only the most probable tokens that have this probability together.")
+    ] = 1.0,
+    min_p: Annotated[
+        float, typer.Option("--min-p", help="Only tokens with this share of the most probable one's probability.")
+    ] = 0.0,
     greedy: Annotated[bool, typer.Option("--greedy", help="Always the most probable token.")] = False,
-    seed: Annotated[int | None, typer.Option(
-        "--seed", help="The same seed gives the same samples; without one a new seed, told on stderr.", min=0)] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", help="The same seed gives the same samples; without one a new seed, told on stderr.", min=0
+        ),
+    ] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="Print tokens with spaces between, not text.")] = False,
-    as_json: Annotated[bool, typer.Option(
-        "--json", help="Print a JSON object a sample: text, tokens, log-probabilities (ln).")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object a sample: text, tokens, log-probabilities (ln).")
+    ] = False,
     runs: Runs = None,
     device: Device = "auto",
 ) -> None:
@@ -66,8 +79,9 @@ def command(
             console.note(f"seed {seed}")
     from seqcli.pipeline.sample import grow
 
-    samples = grow(trained, prompt, count=count, options=options, max_tokens=max_tokens, stop=stop, seed=seed,
-                   tokens=tokens)
+    samples = grow(
+        trained, prompt, count=count, options=options, max_tokens=max_tokens, stop=stop, seed=seed, tokens=tokens
+    )
     if count == 1 and not as_json:
         print_growing(samples)
     else:
@@ -107,8 +121,12 @@ def print_finished(samples: Iterable[Sample], *, as_json: bool) -> None:
 
 
 def _as_json(one: Sample) -> dict[str, Any]:
-    return {"text": one.text, "tokens": one.model.vocabulary.decode(one.ids), "log_probs": one.log_probs,
-            "finished": one.finished}
+    return {
+        "text": one.text,
+        "tokens": one.model.vocabulary.decode(one.ids),
+        "log_probs": one.log_probs,
+        "finished": one.finished,
+    }
 
 
 def _new_seed() -> int:

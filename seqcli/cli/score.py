@@ -28,22 +28,36 @@ _BASES = {"10": math.log(10), "2": math.log(2), "e": 1.0}
 
 
 def command(
-    model: Annotated[str | None, typer.Argument(
-        metavar="[MODEL]", help="A trained language model: NAME, NAME@VERSION or a run folder; the newest one by "
-        "default. An argument alone is the model if a run has that name, else the file.")] = None,
-    file: Annotated[str | None, typer.Argument(
-        metavar="[FILE]", help="Text, a sentence a line; '-' or nothing reads stdin.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A trained language model: NAME, NAME@VERSION or a run folder; the newest one by "
+            "default. An argument alone is the model if a run has that name, else the file.",
+        ),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="Text, a sentence a line; '-' or nothing reads stdin.")
+    ] = None,
     base: Annotated[str, typer.Option("--base", help="Base of the logarithms: 10, 2 or e.")] = "10",
-    per_token: Annotated[bool, typer.Option(
-        "--per-token", help="A line for each token: token, tab, log-probability, tab, 1 if unknown else 0; "
-        "a blank line ends the sentence.")] = False,
+    per_token: Annotated[
+        bool,
+        typer.Option(
+            "--per-token",
+            help="A line for each token: token, tab, log-probability, tab, 1 if unknown else 0; "
+            "a blank line ends the sentence.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
-    tokens: Annotated[bool, typer.Option(
-        "--tokens", help="The input is the model's own tokens already, spaces between.")] = False,
-    stream: Annotated[bool, typer.Option(
-        "--stream", help="The file is one running text, read as a whole; for models of unit stream.")] = False,
-    summary: Annotated[bool, typer.Option(
-        "--summary/--no-summary", help="Perplexity and counts of the whole on stderr.")] = True,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="The input is the model's own tokens already, spaces between.")
+    ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="The file is one running text, read as a whole; for models of unit stream.")
+    ] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary/--no-summary", help="Perplexity and counts of the whole on stderr.")
+    ] = True,
     errors: Errors = "strict",
     max_line: MaxLine = DEFAULT_MAX_LINE,
     runs: Runs = None,
@@ -75,8 +89,13 @@ def model_and_file(model: str | None, file: str | None, runs: str | None) -> tup
 
 
 def print_scores(
-    model: LanguageModel, batches: Any, write: Callable[[ScoredLine], str], *, tokens: bool = False,
-    stream: bool = False, summary: bool = True,
+    model: LanguageModel,
+    batches: Any,
+    write: Callable[[ScoredLine], str],
+    *,
+    tokens: bool = False,
+    stream: bool = False,
+    summary: bool = True,
 ) -> None:
     """Print the scores of batches of lines, and the summary on stderr."""
     from seqcli.pipeline.score import LineScorer
@@ -99,15 +118,32 @@ def summary_lines(totals: PerplexityScorer) -> list[str]:
     def known(name: str) -> str:
         return f"{figures[name]:.4f} without unknown tokens" if totals.unknown and name in figures else ""
 
-    return [*console.table([
-        ("lines", f"{totals.sequences:,}", ""),
-        ("tokens", f"{totals.tokens:,}", f"{totals.tokens - totals.ends:,} without <EOS>; {totals.unknown:,} unknown"),
-        ("nats a token", f"{figures['loss']:.4f}", known("loss_known")),
-        ("perplexity a token", f"{figures['perplexity']:.4f}", known("perplexity_known")),
-        ("perplexity a word", f"{figures['word_perplexity']:.4f}", f"{totals.words:,} words and {totals.ends:,} ends"),
-        ("bits a character", f"{figures['bits_per_character']:.4f}",
-         f"{totals.characters:,} characters and {totals.ends:,} line ends"),
-    ], right=[1]), totals.signature]
+    return [
+        *console.table(
+            [
+                ("lines", f"{totals.sequences:,}", ""),
+                (
+                    "tokens",
+                    f"{totals.tokens:,}",
+                    f"{totals.tokens - totals.ends:,} without <EOS>; {totals.unknown:,} unknown",
+                ),
+                ("nats a token", f"{figures['loss']:.4f}", known("loss_known")),
+                ("perplexity a token", f"{figures['perplexity']:.4f}", known("perplexity_known")),
+                (
+                    "perplexity a word",
+                    f"{figures['word_perplexity']:.4f}",
+                    f"{totals.words:,} words and {totals.ends:,} ends",
+                ),
+                (
+                    "bits a character",
+                    f"{figures['bits_per_character']:.4f}",
+                    f"{totals.characters:,} characters and {totals.ends:,} line ends",
+                ),
+            ],
+            right=[1],
+        ),
+        totals.signature,
+    ]
 
 
 def _writer(base: str, per_token: bool, as_json: bool) -> Callable[[ScoredLine], str]:
@@ -124,10 +160,21 @@ def _writer(base: str, per_token: bool, as_json: bool) -> Callable[[ScoredLine],
         import json
 
         unknown = [token for token, is_unknown in zip(line.tokens, line.unknown, strict=True) if is_unknown]
-        return json.dumps({
-            "text": line.text, "log_prob": _number(line.log_prob / unit), "tokens": line.tokens,
-            "log_probs": [_number(value / unit) for value in line.log_probs.tolist()], "unknown": unknown, "base": base,
-        }, ensure_ascii=False, allow_nan=False) + "\n"
+        return (
+            json.dumps(
+                {
+                    "text": line.text,
+                    "log_prob": _number(line.log_prob / unit),
+                    "tokens": line.tokens,
+                    "log_probs": [_number(value / unit) for value in line.log_probs.tolist()],
+                    "unknown": unknown,
+                    "base": base,
+                },
+                ensure_ascii=False,
+                allow_nan=False,
+            )
+            + "\n"
+        )
 
     return document if as_json else rows if per_token else one_number
 

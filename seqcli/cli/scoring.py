@@ -31,8 +31,7 @@ NumRefs = Annotated[
     int, typer.Option("--num-refs", "-nr", min=1, help="References a line of each REF, separated by tabs.")
 ]
 VariableRefs = Annotated[
-    bool,
-    typer.Option("--variable-refs", help="As many tab-separated references as a line has; an empty one is none."),
+    bool, typer.Option("--variable-refs", help="As many tab-separated references as a line has; an empty one is none.")
 ]
 Confidence = Annotated[
     bool, typer.Option("--confidence", "-ci", help="Add the mean and 95% interval by bootstrap resampling.")
@@ -137,7 +136,9 @@ class Rows:
             if len(cells) != self.request.num_refs:
                 raise data_error(
                     f"{len(cells)} tab-separated references, but --num-refs says {self.request.num_refs}",
-                    file=source_name(name), line=number, hint="--variable-refs takes as many as each line has.",
+                    file=source_name(name),
+                    line=number,
+                    hint="--variable-refs takes as many as each line has.",
                 )
             for cell in cells:
                 found.append(cell.rstrip())
@@ -161,7 +162,9 @@ class Rows:
         from seqcli.metrics.parallel import empty_lines_warning
 
         hypothesis = empty_lines_warning(
-            source_name(self.request.hypothesis), self.empty_hypotheses, "hypothesis",
+            source_name(self.request.hypothesis),
+            self.empty_hypotheses,
+            "hypothesis",
             "it matches nothing and counts against the whole",
         )
         references = [
@@ -197,8 +200,13 @@ def show(score: Score, request: Request, details: str, rows: Sequence[Sequence[o
         confidence = score.counts.get("confidence")
         if confidence:
             low, high = (confidence["mean"] + sign * confidence["half_width"] for sign in (-1, 1))
-            body.append(("95% interval", f"{low:.{request.width}f} to {high:.{request.width}f}",
-                         f"mean of {confidence['resamples']:,} resamples {confidence['mean']:.{request.width}f}"))
+            body.append(
+                (
+                    "95% interval",
+                    f"{low:.{request.width}f} to {high:.{request.width}f}",
+                    f"mean of {confidence['resamples']:,} resamples {confidence['mean']:.{request.width}f}",
+                )
+            )
         for line in console.table(pad(body), right=[1]):
             console.emit(line)
         console.emit(f"signature  {score.signature}")

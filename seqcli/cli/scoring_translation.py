@@ -87,9 +87,7 @@ def _score_sentences(metric: TranslationMetric, request: scoring.Request, rows: 
     console.note(f"{signature}, one score for each of {count:,} line{'s' if count != 1 else ''}")
 
 
-def _compare(
-    metric: TranslationMetric, request: scoring.Request, hypotheses: Sequence[str], streams: Streams
-) -> None:
+def _compare(metric: TranslationMetric, request: scoring.Request, hypotheses: Sequence[str], streams: Streams) -> None:
     from seqcli.metrics.parallel import unequal_lines
 
     systems = {source_name(request.hypothesis): list(hypotheses)}
@@ -103,7 +101,10 @@ def _compare(
             raise problem
         systems[other] = lines
     results = metric.compare(
-        systems, streams, bootstrap_resamples=request.paired_bs_n, randomisation_trials=request.paired_ar_n,
+        systems,
+        streams,
+        bootstrap_resamples=request.paired_bs_n,
+        randomisation_trials=request.paired_ar_n,
         seed=request.seed,
     )
     _show_comparison(results, request)
@@ -112,13 +113,19 @@ def _compare(
 def _show_comparison(results: Sequence[Comparison], request: scoring.Request) -> None:
     width = request.width
     if request.as_json:
-        console.emit_json([
-            {
-                "system": result.name, **result.score.as_json(), "mean": result.mean, "half_width": result.half_width,
-                "p_bootstrap": result.p_bootstrap, "p_randomisation": result.p_randomisation,
-            }
-            for result in results
-        ])
+        console.emit_json(
+            [
+                {
+                    "system": result.name,
+                    **result.score.as_json(),
+                    "mean": result.mean,
+                    "half_width": result.half_width,
+                    "p_bootstrap": result.p_bootstrap,
+                    "p_randomisation": result.p_randomisation,
+                }
+                for result in results
+            ]
+        )
         return
     if request.score_only:
         for result in results:
@@ -127,8 +134,13 @@ def _show_comparison(results: Sequence[Comparison], request: scoring.Request) ->
     if console.stdout_is_terminal():
         header = ["system", results[0].score.name, "mean", "95%", "p bootstrap", "p randomisation"]
         body = [
-            [result.name, f"{result.score.value:.{width}f}", f"{result.mean:.{width}f}",
-             f"± {result.half_width:.{width}f}", *map(_p_value, (result.p_bootstrap, result.p_randomisation))]
+            [
+                result.name,
+                f"{result.score.value:.{width}f}",
+                f"{result.mean:.{width}f}",
+                f"± {result.half_width:.{width}f}",
+                *map(_p_value, (result.p_bootstrap, result.p_randomisation)),
+            ]
             for result in results
         ]
         for line in console.table(body, header, right=[1, 2, 3, 4, 5]):
@@ -137,8 +149,10 @@ def _show_comparison(results: Sequence[Comparison], request: scoring.Request) ->
         return
     for result in results:
         interval = f"(μ = {result.mean:.{width}f} ± {result.half_width:.{width}f})"
-        tests = "baseline" if result.p_bootstrap is None else (
-            f"p = {_p_value(result.p_bootstrap)} bootstrap, {_p_value(result.p_randomisation)} randomisation"
+        tests = (
+            "baseline"
+            if result.p_bootstrap is None
+            else (f"p = {_p_value(result.p_bootstrap)} bootstrap, {_p_value(result.p_randomisation)} randomisation")
         )
         console.emit(f"{scoring.plain_line(result.score, width, interval)} {result.name} ({tests})")
 
@@ -185,7 +199,8 @@ def _present_bleu(score: Score) -> Shown:
     table: list[tuple[object, ...]] = [
         (f"{order}-gram precision", f"{precision:.1f}", f"{matches:g}/{total:g}")
         for order, (precision, matches, total) in enumerate(
-            zip(counts["precisions"], counts["matches"], counts["totals"], strict=True), 1)
+            zip(counts["precisions"], counts["matches"], counts["totals"], strict=True), 1
+        )
     ]
     table += [
         ("brevity penalty", f"{counts['bp']:.3f}"),

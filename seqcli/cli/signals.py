@@ -39,8 +39,10 @@ def stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], ExitCode 
         training = True
         return asked[0] if asked else None
 
-    before = {signal.SIGINT: signal.signal(signal.SIGINT, interrupted),
-              signal.SIGTERM: signal.signal(signal.SIGTERM, terminated)}
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, interrupted),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, terminated),
+    }
     # A training piped into head must not die of it: its result is on disk, not on stdout.
     if hasattr(signal, "SIGPIPE"):
         before[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, signal.SIG_IGN)

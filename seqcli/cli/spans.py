@@ -31,17 +31,17 @@ last two columns, as conlleval reads it.
 def command(
     gold: Annotated[str, typer.Argument(metavar="GOLD", help="CoNLL file with the right tags; - is stdin.")],
     predicted: Annotated[
-        str | None, typer.Argument(metavar="[PREDICTED]", help="The same sentences with predicted tags."),
+        str | None, typer.Argument(metavar="[PREDICTED]", help="The same sentences with predicted tags.")
     ] = None,
     scheme: Annotated[
-        str, typer.Option("--scheme", help="io, iob1, bio (IOB2), bioes, bilou; auto finds it out from the tags."),
+        str, typer.Option("--scheme", help="io, iob1, bio (IOB2), bioes, bilou; auto finds it out from the tags.")
     ] = "auto",
     matching: Annotated[
         Literal["conlleval", "strict"],
         typer.Option("--matching", help="Invalid sequences: read as conlleval does, or ill-formed spans left out."),
     ] = "conlleval",
     errors: Annotated[
-        str | None, typer.Option("--errors", metavar="FILE", help="Write each wrong span to a TSV file; - is stdout."),
+        str | None, typer.Option("--errors", metavar="FILE", help="Write each wrong span to a TSV file; - is stdout.")
     ] = None,
     score_only: scoring.ScoreOnly = False,
     width: scoring.Width = 2,
@@ -82,8 +82,10 @@ def _recognise(pairs: Sequence[TaggedPair], gold: str) -> str:
     scheme = closest_scheme([pair.gold for pair in pairs])
     if scheme is None:
         raise data_error(
-            f"the last column holds no span tags ('{pairs[0].gold[0]}')", file=source_name(gold),
-            line=pairs[0].gold_lines[0], hint="Span tags look like B-PER; seqcli accuracy scores other labels.",
+            f"the last column holds no span tags ('{pairs[0].gold[0]}')",
+            file=source_name(gold),
+            line=pairs[0].gold_lines[0],
+            hint="Span tags look like B-PER; seqcli accuracy scores other labels.",
         )
     console.note(f"scheme {scheme}, recognised from the gold tags (--scheme says it)")
     return scheme
@@ -100,7 +102,9 @@ def _check_tags(pairs: Sequence[TaggedPair], scheme: str, gold: str, predicted: 
                 continue
             if not is_tag(tag, scheme):
                 raise data_error(
-                    f"'{tag}' is not a tag of the scheme {scheme}", file=source_name(name), line=line,
+                    f"'{tag}' is not a tag of the scheme {scheme}",
+                    file=source_name(name),
+                    line=line,
                     hint="--scheme names another one.",
                 )
             good.add(tag)
@@ -138,10 +142,15 @@ def _error_rows(pairs: Sequence[TaggedPair], scorer: SpanScorer, name: str) -> I
     for pair in pairs:
         for error in errors(pair.gold, pair.predicted, scorer.scheme, scorer.matching):
             first = min(span.start for span in (error.gold, error.predicted) if span)
-            yield "\t".join((
-                error.kind, f"{source_name(name)}:{pair.predicted_lines[first]}", *_span_cells(error.gold, pair),
-                *_span_cells(error.predicted, pair), " ".join(pair.tokens),
-            ))
+            yield "\t".join(
+                (
+                    error.kind,
+                    f"{source_name(name)}:{pair.predicted_lines[first]}",
+                    *_span_cells(error.gold, pair),
+                    *_span_cells(error.predicted, pair),
+                    " ".join(pair.tokens),
+                )
+            )
 
 
 def _span_cells(span: Span | None, pair: TaggedPair) -> tuple[str, str]:
@@ -159,8 +168,13 @@ def _show(scorer: SpanScorer, width: int, score_only: bool, as_json: bool) -> No
     total, types = scorer.total, scorer.types
     if console.stdout_is_terminal():
         rows = [
-            (label, *(f"{value:.{width}f}" for value in (part.precision, part.recall, part.f1)),
-             f"{part.correct:,}", f"{part.gold:,}", f"{part.predicted:,}")
+            (
+                label,
+                *(f"{value:.{width}f}" for value in (part.precision, part.recall, part.f1)),
+                f"{part.correct:,}",
+                f"{part.gold:,}",
+                f"{part.predicted:,}",
+            )
             for label, part in [*types.items(), ("all", total)]
         ]
         header = ["type", "precision", "recall", "F1", "correct", "gold", "predicted"]

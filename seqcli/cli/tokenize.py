@@ -23,8 +23,10 @@ Kind = Annotated[str, typer.Option("--kind", "-k", metavar="KIND", help=f"One of
 Model = Annotated[Path | None, typer.Option("--model", metavar="FILE", help="The model of kind sentencepiece.")]
 Joiner = Annotated[bool, typer.Option("--joiner", help="Mark missing spaces with ￭ (words, whitespace): reversible.")]
 Lowercase = Annotated[bool, typer.Option("--lowercase", help="Lower-case every token.")]
-Errors = Annotated[str, typer.Option("--errors", metavar="strict|replace",
-                                     help="Invalid UTF-8: stop with its place, or put U+FFFD there.")]
+Errors = Annotated[
+    str,
+    typer.Option("--errors", metavar="strict|replace", help="Invalid UTF-8: stop with its place, or put U+FFFD there."),
+]
 MaxLine = Annotated[int, typer.Option("--max-line", min=1, metavar="BYTES", help="Longest line accepted.")]
 
 
@@ -65,8 +67,9 @@ def stream(file: str | None, transform: Callable[[str], str], errors: str, max_l
         console.emit(result, flush=flush)
 
 
-def token_lines(files: list[str], kind: str, model: Path | None, joiner: bool, lowercase: bool, errors: str,
-                max_line: int) -> Iterator[list[str]]:
+def token_lines(
+    files: list[str], kind: str, model: Path | None, joiner: bool, lowercase: bool, errors: str, max_line: int
+) -> Iterator[list[str]]:
     """The tokens of each line of the files (none: standard input)."""
     tokenizer = build_tokenizer(kind, model, joiner=joiner, lowercase=lowercase)
     for file in files or ["-"]:

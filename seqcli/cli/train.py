@@ -22,16 +22,24 @@ EPILOG = """Examples:
 
 def command(
     recipe: Annotated[str, typer.Argument(help="A recipe of seqcli ('seqcli recipes ls') or a YAML file.")],
-    set_: Annotated[list[str] | None, typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change one value of the recipe; may be given again.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe; may be given again."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished training of it.")] = False,
-    dry_run: Annotated[bool, typer.Option(
-        "--dry-run", help="Show shapes, parameters, the first batch and the memory it takes; train nothing.")] = False,
-    runs: Annotated[str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.",
-                                             envvar="SEQCLI_RUNS")] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show shapes, parameters, the first batch and the memory it takes; train nothing."
+        ),
+    ] = False,
+    runs: Annotated[
+        str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
-    tensorboard: Annotated[bool, typer.Option(
-        "--tensorboard", help="Also write TensorBoard files (needs the extra 'tensorboard').")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write TensorBoard files (needs the extra 'tensorboard').")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Train a model from a recipe."""
@@ -49,10 +57,18 @@ def command(
     from seqcli.store.runs import Store
 
     with open_display(tensorboard=tensorboard) as display, stop_requests(display.say) as should_stop:
-        finished = _follow(display, train(
-            loaded, Store(runs), resume=resume, device=device, source=shlex.join(again), should_stop=should_stop,
-            progress=display.progress,
-        ))
+        finished = _follow(
+            display,
+            train(
+                loaded,
+                Store(runs),
+                resume=resume,
+                device=device,
+                source=shlex.join(again),
+                should_stop=should_stop,
+                progress=display.progress,
+            ),
+        )
     if as_json:
         console.emit_json(finished.report)
     else:
@@ -90,8 +106,9 @@ def _show_result(finished: Finished) -> None:
             console.emit(_language_figures(score))
         for entry in report.get("baselines", []):
             console.emit(_compared(entry, split))
-    console.emit(f"{finished.run} in {finished.folder}: {_duration(report['minutes'])}, "
-                 f"{report['parameters']:,} parameters")
+    console.emit(
+        f"{finished.run} in {finished.folder}: {_duration(report['minutes'])}, {report['parameters']:,} parameters"
+    )
     use = USES.get(report["task"], "seqcli predict {run}")
     if report.get("input") == "frames":
         use = "seqcli predict {run} FILE --scores"
@@ -138,12 +155,16 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     for line in console.table(rows, ("parameter", "shape", "numbers"), right=[2]):
         console.emit(line)
     console.emit()
-    console.emit(f"first batch: {found['batch']['sequences']} sequences, {found['batch']['positions']} {unit}, shapes "
-                 + ", ".join(f"{name} {shape}" for name, shape in found["batch"]["shapes"].items()))
+    console.emit(
+        f"first batch: {found['batch']['sequences']} sequences, {found['batch']['positions']} {unit}, shapes "
+        + ", ".join(f"{name} {shape}" for name, shape in found["batch"]["shapes"].items())
+    )
     for line in found["batch"]["examples"]:
         console.emit(f"  {line}")
     console.emit(f"loss before training: {found['loss']:.3f} nats a target (uniform: {found['uniform_loss']:.3f})")
     largest = found["largest_batch"]
-    console.emit(f"memory: about {found['memory_mb']:,.0f} MB, measured with the largest batch ({largest['sequences']} "
-                 f"sequences of up to {largest['longest']} {unit}); weights, gradients and optimizer are "
-                 f"{found['state_mb']:,.0f} MB of it")
+    console.emit(
+        f"memory: about {found['memory_mb']:,.0f} MB, measured with the largest batch ({largest['sequences']} "
+        f"sequences of up to {largest['longest']} {unit}); weights, gradients and optimizer are "
+        f"{found['state_mb']:,.0f} MB of it"
+    )

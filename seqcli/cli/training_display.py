@@ -11,8 +11,13 @@ from seqcli.cli import console
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
 from seqcli.training.loop import StepEvent
 
-HEADINGS = {"bits_per_character": "bits/char", "macro_f1": "macro F1", "calibration_error": "calib.err",
-            "mean_absolute_error": "abs.error", "exact_match": "all right"}
+HEADINGS = {
+    "bits_per_character": "bits/char",
+    "macro_f1": "macro F1",
+    "calibration_error": "calib.err",
+    "mean_absolute_error": "abs.error",
+    "exact_match": "all right",
+}
 """Names that are too long for a column."""
 
 NOT_SHOWN = ("loss", "word_perplexity", "brier")
@@ -84,8 +89,9 @@ class Display:
         self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {size}{event.device} {event.precision}")
         if event.recipe.text is None:
             self._unit = "frames"
-        sizes = ", ".join(f"{name} {split['examples']:,} ({split['tokens']:,} {self._unit})"
-                          for name, split in event.splits.items())
+        sizes = ", ".join(
+            f"{name} {split['examples']:,} ({split['tokens']:,} {self._unit})" for name, split in event.splits.items()
+        )
         self.say(f"data: {sizes}; " + ", ".join(f"{value:,} {name}" for name, value in event.summary.items()))
         if event.resumed:
             self.say(f"resumed at step {event.resumed:,} of {event.total_steps:,}")
@@ -117,8 +123,12 @@ class LiveDisplay(Display):
         super().__init__()
         self.console = Console(stderr=True, highlight=False)
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(), console=self.console, transient=True,
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
         )
         self.bar.start()
         self._task: Any = None
@@ -146,8 +156,12 @@ class LiveDisplay(Display):
         """Move the bar."""
         now = event.positions / event.seconds
         self._speed = 0.9 * self._speed + 0.1 * now if self._speed else now
-        self.bar.update(self._task, completed=event.step, description=f"epoch {event.epoch + 1}",
-                        note=f"loss {event.loss:.3f}  {self._speed:,.0f} {self._unit}/s")
+        self.bar.update(
+            self._task,
+            completed=event.step,
+            description=f"epoch {event.epoch + 1}",
+            note=f"loss {event.loss:.3f}  {self._speed:,.0f} {self._unit}/s",
+        )
 
     def close(self) -> None:
         """Take the bar away."""

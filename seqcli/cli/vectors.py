@@ -17,7 +17,10 @@ EPILOG = """Examples:
   seqcli vectors export --format tsv | sort | head"""
 
 command = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, epilog=EPILOG, help="Write the word vectors of a model to a file.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    epilog=EPILOG,
+    help="Write the word vectors of a model to a file.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -29,11 +32,14 @@ def _group() -> None:
 
 @command.command("export", epilog=EPILOG)
 def export(
-    model: Annotated[str | None, typer.Argument(
-        metavar="[MODEL]", help="A trained model; without one, the newest with word vectors.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="A trained model; without one, the newest with word vectors."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The file; stdout without.")] = None,
-    form: Annotated[str, typer.Option(
-        "--format", help="word2vec (first line: how many, how long), glove (none) or tsv (tabs).")] = "word2vec",
+    form: Annotated[
+        str, typer.Option("--format", help="word2vec (first line: how many, how long), glove (none) or tsv (tabs).")
+    ] = "word2vec",
     runs: Runs = None,
 ) -> None:
     """Write word vectors as text: a word and its values a line, most frequent word first; no special tokens."""

@@ -28,17 +28,21 @@ VocabFile = Annotated[Path, typer.Argument(metavar="VOCAB", help="A file that 'v
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")]
 
 
-@command.command("build", epilog="""\b
+@command.command(
+    "build",
+    epilog="""\b
 Examples:
   seqcli vocab build train.txt --max-size 10000 -o vocab.txt
-  seqcli vocab build train.txt --specials "<UNK>,<EOS>" --min-count 2 -o vocab.txt""")
+  seqcli vocab build train.txt --specials "<UNK>,<EOS>" --min-count 2 -o vocab.txt""",
+)
 def build(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where the vocabulary goes.")],
     corpus: Corpus = None,
     max_size: Annotated[int | None, typer.Option(min=0, help="Most rows, special tokens not counted.")] = None,
     min_count: Annotated[int, typer.Option(min=1, help="Fewest occurrences that earn a row.")] = 1,
     specials: Annotated[str, typer.Option(help="Special tokens in the order of their ids, or none.")] = ",".join(
-        DEFAULT_SPECIALS),
+        DEFAULT_SPECIALS
+    ),
     kind: Kind = "words",
     model: Model = None,
     joiner: Joiner = False,
@@ -58,10 +62,13 @@ def build(
     _report({"rows": len(vocabulary), "specials": len(names), **covered, "file": str(out)}, as_json)
 
 
-@command.command("show", epilog="""\b
+@command.command(
+    "show",
+    epilog="""\b
 Examples:
   seqcli vocab show vocab.txt -n 50
-  seqcli vocab show vocab.txt --json | jq .rows""")
+  seqcli vocab show vocab.txt --json | jq .rows""",
+)
 def show(
     vocab: VocabFile,
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many rows, from the first.")] = 20,
@@ -71,22 +78,30 @@ def show(
     vocabulary = Vocabulary.load(vocab)
     rows = list(zip(range(number), vocabulary.tokens, vocabulary.counts, strict=False))
     if as_json:
-        console.emit_json({
-            "rows": len(vocabulary), "specials": list(vocabulary.specials), "sha256": vocabulary.content_hash(),
-            "tokens": [{"id": row, "token": token, "count": count} for row, token, count in rows],
-        })
+        console.emit_json(
+            {
+                "rows": len(vocabulary),
+                "specials": list(vocabulary.specials),
+                "sha256": vocabulary.content_hash(),
+                "tokens": [{"id": row, "token": token, "count": count} for row, token, count in rows],
+            }
+        )
         return
-    for line in console.table([(row, count, token) for row, token, count in rows], ("id", "count", "token"),
-                              right=(0, 1)):
+    for line in console.table(
+        [(row, count, token) for row, token, count in rows], ("id", "count", "token"), right=(0, 1)
+    ):
         console.emit(line)
     if len(rows) < len(vocabulary):
         console.note(f"{len(vocabulary) - len(rows):,} more rows; -n shows more")
 
 
-@command.command("stats", epilog="""\b
+@command.command(
+    "stats",
+    epilog="""\b
 Examples:
   seqcli vocab stats vocab.txt test.txt
-  seqcli vocab stats vocab.txt test.txt --json""")
+  seqcli vocab stats vocab.txt test.txt --json""",
+)
 def stats(
     vocab: VocabFile,
     text: Corpus = None,
@@ -111,15 +126,19 @@ def stats(
         console.emit("most frequent unknown: " + ", ".join(f"{token} ({count:,})" for token, count in unknown))
 
 
-@command.command("encode", epilog="""\b
+@command.command(
+    "encode",
+    epilog="""\b
 Examples:
   echo "the cat sat" | seqcli vocab encode vocab.txt
-  echo "the cat sat" | seqcli vocab encode vocab.txt --one-hot""")
+  echo "the cat sat" | seqcli vocab encode vocab.txt --one-hot""",
+)
 def encode(
     vocab: VocabFile,
     file: File = None,
-    one_hot: Annotated[bool, typer.Option("--one-hot", help="Show each token's vector: a line a token, for teaching.")]
-    = False,
+    one_hot: Annotated[
+        bool, typer.Option("--one-hot", help="Show each token's vector: a line a token, for teaching.")
+    ] = False,
     kind: Kind = "words",
     model: Model = None,
     joiner: Joiner = False,
@@ -141,15 +160,15 @@ def encode(
     stream(file, ids_of, errors, max_line)
 
 
-@command.command("decode", epilog="""\b
+@command.command(
+    "decode",
+    epilog="""\b
 Examples:
   echo "5 9 12" | seqcli vocab decode vocab.txt
-  seqcli vocab encode -k bytes v.txt a.txt | seqcli vocab decode v.txt | seqcli detokenize -k bytes""")
+  seqcli vocab encode -k bytes v.txt a.txt | seqcli vocab decode v.txt | seqcli detokenize -k bytes""",
+)
 def decode(
-    vocab: VocabFile,
-    file: File = None,
-    errors: Errors = "strict",
-    max_line: MaxLine = DEFAULT_MAX_LINE,
+    vocab: VocabFile, file: File = None, errors: Errors = "strict", max_line: MaxLine = DEFAULT_MAX_LINE
 ) -> None:
     """Turn lines of ids into lines of tokens."""
     vocabulary = Vocabulary.load(vocab)
@@ -160,16 +179,20 @@ def decode(
     stream(file, tokens_of, errors, max_line)
 
 
-@command.command("train-pieces", epilog="""\b
+@command.command(
+    "train-pieces",
+    epilog="""\b
 Examples:
   seqcli vocab train-pieces train.txt --size 8000 -o sp.model
-  seqcli tokenize --kind sentencepiece --model sp.model notes.txt""")
+  seqcli tokenize --kind sentencepiece --model sp.model notes.txt""",
+)
 def train_pieces(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where the model goes.")],
     corpus: Corpus = None,
     size: Annotated[int, typer.Option(min=1, help="Pieces, with <unk> <s> </s>.")] = 8000,
-    model_type: Annotated[str, typer.Option("--type", metavar="unigram|bpe", help="How pieces are chosen.")]
-    = "unigram",
+    model_type: Annotated[
+        str, typer.Option("--type", metavar="unigram|bpe", help="How pieces are chosen.")
+    ] = "unigram",
     coverage: Annotated[float, typer.Option(min=0.98, max=1.0, help="Share of the characters that get a piece.")] = 1.0,
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Train on lower-cased text.")] = False,
     errors: Errors = "strict",
@@ -178,8 +201,14 @@ def train_pieces(
 ) -> None:
     """Train a sentencepiece model on text files."""
     report = train_sentencepiece(
-        corpus or [None], size, out, model_type, character_coverage=coverage, lowercase=lowercase,
-        on_invalid=on_invalid(errors), max_line=max_line,
+        corpus or [None],
+        size,
+        out,
+        model_type,
+        character_coverage=coverage,
+        lowercase=lowercase,
+        on_invalid=on_invalid(errors),
+        max_line=max_line,
     )
     if report.left_out:
         console.warn(f"{report.left_out:,} lines over 1 MiB were left out")
@@ -191,7 +220,10 @@ def _coverage(vocabulary: Vocabulary, counts: Counter[str]) -> dict[str, Any]:
     unknown = vocabulary.unknown(counts)
     tokens, types = counts.total(), len(counts)
     return {
-        "tokens": tokens, "types": types, "unknown_tokens": unknown.total(), "unknown_types": len(unknown),
+        "tokens": tokens,
+        "types": types,
+        "unknown_tokens": unknown.total(),
+        "unknown_types": len(unknown),
         "token_coverage": round(1 - unknown.total() / tokens, 6) if tokens else None,
         "type_coverage": round(1 - len(unknown) / types, 6) if types else None,
     }

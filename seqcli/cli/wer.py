@@ -26,7 +26,7 @@ def command(
     characters: Annotated[bool, typer.Option("--characters", "-c", help="Count characters instead of words.")] = False,
     lowercase: Annotated[bool, typer.Option("--lowercase", "-lc", help="Ignore case.")] = False,
     remove_punctuation: Annotated[
-        bool, typer.Option("--remove-punctuation", help="Drop every punctuation character (Unicode category P)."),
+        bool, typer.Option("--remove-punctuation", help="Drop every punctuation character (Unicode category P).")
     ] = False,
     unicode_form: Annotated[
         Literal["NFC", "NFKC", "NFD", "NFKD"] | None,

@@ -16,15 +16,22 @@ if TYPE_CHECKING:
     from seqcli.models.word_vectors import Near, WordVectors
     from seqcli.store.runs import Store
 
-ModelOption = Annotated[str | None, typer.Option(
-    "-m", "--model", metavar="MODEL", help="The model; then every argument is a word.")]
-VectorsOption = Annotated[Path | None, typer.Option(
-    "--vectors", metavar="FILE", help="A word2vec, GloVe or fastText text file (.gz too) instead of a model.")]
-MeasureOption = Annotated[str, typer.Option(
-    "--measure", help="cosine (a similarity), euclidean or manhattan (distances).")]
+ModelOption = Annotated[
+    str | None, typer.Option("-m", "--model", metavar="MODEL", help="The model; then every argument is a word.")
+]
+VectorsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--vectors", metavar="FILE", help="A word2vec, GloVe or fastText text file (.gz too) instead of a model."
+    ),
+]
+MeasureOption = Annotated[
+    str, typer.Option("--measure", help="cosine (a similarity), euclidean or manhattan (distances).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="A JSON document a query.")]
-Runs = Annotated[str | None, typer.Option(
-    "--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")]
+Runs = Annotated[
+    str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
+]
 
 
 def choose_vectors(store: Store, model: str | None, file: Path | None) -> tuple[str, WordVectors]:

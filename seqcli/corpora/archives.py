@@ -77,7 +77,8 @@ def _write(path: Path, data: bytes, file: DataFile, archive: Path) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != file.sha256:
         raise io_error(
-            f"{file.name} made of {archive.name} has sha256 {found}, expected {file.sha256}", file=archive,
+            f"{file.name} made of {archive.name} has sha256 {found}, expected {file.sha256}",
+            file=archive,
             hint="The package changed; report it.",
         )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -149,7 +149,9 @@ def sentences(
                 rows = []
         if len(rows) > max_rows:
             raise data_error(
-                f"over {max_rows:,} lines without a blank one", file=name_of(source), line=begin,
+                f"over {max_rows:,} lines without a blank one",
+                file=name_of(source),
+                line=begin,
                 hint="A blank line ends a sentence; is this another format? Set data.format.",
             )
     if rows:

@@ -34,8 +34,10 @@ def choose_splits(
     for split in splits[1:]:
         if has_frames(split) != has_frames(splits[0]):
             kinds = ["frames" if has_frames(one) else "text" for one in (splits[0], split)]
-            raise usage_error(f"'{splits[0].name}' holds {kinds[0]} and '{split.name}' {kinds[1]}",
-                              hint="Look at them one at a time, or say --format.")
+            raise usage_error(
+                f"'{splits[0].name}' holds {kinds[0]} and '{split.name}' {kinds[1]}",
+                hint="Look at them one at a time, or say --format.",
+            )
     return splits, None
 
 

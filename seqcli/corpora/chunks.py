@@ -17,8 +17,12 @@ _WINDOW = 2**20
 
 
 def chunks(
-    path: Path, format_name: str | None = None, size: int = 2**24, *,
-    columns: Mapping[str, int | str] | None = None, max_line: int = DEFAULT_MAX_LINE,
+    path: Path,
+    format_name: str | None = None,
+    size: int = 2**24,
+    *,
+    columns: Mapping[str, int | str] | None = None,
+    max_line: int = DEFAULT_MAX_LINE,
 ) -> list[Part]:
     """Cut a file every ``size`` bytes or a little later, where an example ends; in order, nothing left out.
 

@@ -56,7 +56,9 @@ def read(
             tags = None if tag is None else column(cells, tag, "tag", name, line)
             if tag is not None and tag % layout[1] == token % layout[1]:
                 raise data_error(
-                    f"token and tag are the same column; the line has {_columns(layout[1])}", file=name, line=line,
+                    f"token and tag are the same column; the line has {_columns(layout[1])}",
+                    file=name,
+                    line=line,
                     hint="Set data.columns, such as {token: 0, tag: -1}.",
                 )
         except UserError as error:
@@ -142,7 +144,9 @@ def column(cells: list[list[str]], index: int, what: str, name: str, begin: int)
     except IndexError:
         raise data_error(
             f"there is no column {index} for the {what}; the line has {_columns(len(cells[0]))}",
-            file=name, line=begin, hint="Columns count from 0; set data.columns, such as {token: 0, tag: -1}.",
+            file=name,
+            line=begin,
+            hint="Columns count from 0; set data.columns, such as {token: 0, tag: -1}.",
         ) from None
     if "" in values:
         raise data_error(f"empty {what}", file=name, line=begin + values.index(""))
@@ -153,7 +157,10 @@ def _ragged(row: str, found: int, layout: Layout, name: str, line: int) -> UserE
     tabs, width = layout
     return data_error(
         f"{_columns(found)} where the file's first line has {width} ({'tabs' if tabs else 'spaces'} between them): "
-        f"{row[:40]!r}", file=name, line=line, hint="Each token needs all columns; a blank line ends a sentence.",
+        f"{row[:40]!r}",
+        file=name,
+        line=line,
+        hint="Each token needs all columns; a blank line ends a sentence.",
     )
 
 

@@ -74,7 +74,8 @@ def _words(rows: list[str], name: str, begin: int) -> list[list[str]]:
         cells = row.split("\t")
         if len(cells) != 10:
             raise data_error(
-                f"{len(cells)} tab-separated columns where CoNLL-U has 10: {row[:40]!r}", file=name, line=line)
+                f"{len(cells)} tab-separated columns where CoNLL-U has 10: {row[:40]!r}", file=name, line=line
+            )
         if "" in cells:
             raise data_error("empty cell", file=name, line=line, hint="CoNLL-U writes '_' for nothing.")
         if cells[0].isdecimal():

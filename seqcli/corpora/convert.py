@@ -69,8 +69,12 @@ class _Converter:
         source, target = self.schemes
         if not self.repair:
             for position, reason in schemes.violations(tags, source):
-                raise data_error(f"{reason} ({source})", file=self.name, line=begin + position,
-                                 hint="'seqcli data lint' lists every such tag; --repair reads them as conlleval does.")
+                raise data_error(
+                    f"{reason} ({source})",
+                    file=self.name,
+                    line=begin + position,
+                    hint="'seqcli data lint' lists every such tag; --repair reads them as conlleval does.",
+                )
         try:
             converted = schemes.convert(tags, source, target, repair=self.repair)
         except UserError as error:

@@ -68,8 +68,9 @@ class Corpus:
     def size(self, split: str) -> int:
         """Bytes to read for a split, those of the files that an index names too."""
         part = self._split(split)
-        return sum(file.stat().st_size for path in part.files for file in _all_files(path, part.reading)
-                   if file.is_file())
+        return sum(
+            file.stat().st_size for path in part.files for file in _all_files(path, part.reading) if file.is_file()
+        )
 
     def reading(self, split: str) -> Reading:
         """How the files of a split are read; its format is always set."""
@@ -77,8 +78,12 @@ class Corpus:
 
     def guesses(self) -> dict[str, str]:
         """``{file: format}`` of the files whose format nobody said."""
-        return {str(path): str(split.reading.format) for split in self.parts.values() if split.guessed
-                for path in split.files}
+        return {
+            str(path): str(split.reading.format)
+            for split in self.parts.values()
+            if split.guessed
+            for path in split.files
+        }
 
     def examples(self, split: str) -> Iterator[Example]:
         """Yield the examples of a split, file by file.
@@ -98,7 +103,8 @@ class Corpus:
                 raise data_error("no example in this file: it is empty or has only blank lines", file=path)
         if not any_example:
             raise data_error(
-                f"dev_share {self.dev_share} leaves no example for {split}", file=self.files(split)[0],
+                f"dev_share {self.dev_share} leaves no example for {split}",
+                file=self.files(split)[0],
                 hint="Raise data.dev_share, or give a dev file.",
             )
 
@@ -165,7 +171,8 @@ def open_corpus(
             parts[name] = catalogue_split(entry, name, own, progress)
     if "train" in splits and "train" not in parts:
         raise usage_error(
-            "data: nothing to train on", hint="Set data.corpus ('seqcli data ls' lists them) or data.train, a file.")
+            "data: nothing to train on", hint="Set data.corpus ('seqcli data ls' lists them) or data.train, a file."
+        )
     share = config.dev_share if "dev" in splits and "dev" not in parts and "train" in parts else None
     return Corpus(entry, parts, share)
 
@@ -173,9 +180,14 @@ def open_corpus(
 def catalogue_split(entry: Entry, name: str, own: Reading, progress: Progress | None = None) -> Split:
     """A split of the catalogue, read as the catalogue says; ``own`` may choose other columns (XPOS instead of UPOS)."""
     reading = replace(
-        own, format=entry.format, separator=entry.separator, tag_prefixes=entry.tag_prefixes,
-        tag_suffixes=entry.tag_suffixes, blank_lines=own.blank_lines or entry.blank_lines,
-        record_start=own.record_start or entry.record_start, labels=entry.labels,
+        own,
+        format=entry.format,
+        separator=entry.separator,
+        tag_prefixes=entry.tag_prefixes,
+        tag_suffixes=entry.tag_suffixes,
+        blank_lines=own.blank_lines or entry.blank_lines,
+        record_start=own.record_start or entry.record_start,
+        labels=entry.labels,
         columns={**(entry.columns or {}), **check_columns(entry.format, own.columns)} or None,
     )
     files = [obtain(entry, file, progress) for file in entry.splits[name]]
@@ -216,17 +228,25 @@ def _own_split(name: str, paths: list[str], own: Reading, entry: Entry | None, p
         return split
     # A file in place of a catalogue's split is read as the catalogue's where the recipe says nothing else.
     split.reading = replace(
-        split.reading, columns=own.columns or entry.columns, separator=own.separator or entry.separator,
-        tag_prefixes=entry.tag_prefixes, tag_suffixes=entry.tag_suffixes,
-        blank_lines=own.blank_lines or entry.blank_lines, record_start=own.record_start or entry.record_start,
-        labels=entry.labels)
+        split.reading,
+        columns=own.columns or entry.columns,
+        separator=own.separator or entry.separator,
+        tag_prefixes=entry.tag_prefixes,
+        tag_suffixes=entry.tag_suffixes,
+        blank_lines=own.blank_lines or entry.blank_lines,
+        record_start=own.record_start or entry.record_start,
+        labels=entry.labels,
+    )
     return split
 
 
 def _check_filled(file: Path, reading: Reading) -> None:
     """Where blank lines are examples too, some line must still hold something."""
-    if not any(line.strip(" \t") for _, lines in read_blocks(file, on_invalid="replace", max_line=reading.max_line)
-               for line in lines):
+    if not any(
+        line.strip(" \t")
+        for _, lines in read_blocks(file, on_invalid="replace", max_line=reading.max_line)
+        for line in lines
+    ):
         raise data_error("the file has only blank lines", file=file)
 
 
@@ -269,8 +289,11 @@ def check_file(path: str, split: str, *, folder: bool = False) -> Path:
     if file.is_dir():
         raise io_error(f"is a folder, not the {split} file", file=path)
     if not file.exists():
-        raise io_error(f"there is no such {split} file (looked in {Path.cwd() if not file.is_absolute() else 'place'})",
-                       file=path, hint=_nearest(file))
+        raise io_error(
+            f"there is no such {split} file (looked in {Path.cwd() if not file.is_absolute() else 'place'})",
+            file=path,
+            hint=_nearest(file),
+        )
     if file.stat().st_size == 0:
         raise data_error(f"the {split} file is empty", file=path)
     return file

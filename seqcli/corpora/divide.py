@@ -81,8 +81,9 @@ def _units(rule: Rule, name: str, text: str) -> list[str]:
         lines = [line for line in lines if not dropped.match(line)]
     if rule.unit == "records":
         blocks = [list(block) for filled, block in groupby(lines, lambda line: bool(line.strip(" \t"))) if filled]
-        return ["\n".join(block[begin:end]) for block in blocks
-                for begin, end in records.spans(block, rule.record_start)]
+        return [
+            "\n".join(block[begin:end]) for block in blocks for begin, end in records.spans(block, rule.record_start)
+        ]
     filled_lines = [line for line in lines if line.strip(" \t")]
     if rule.label == "file":
         return [f"{line}\t{PurePosixPath(name).stem}" for line in filled_lines]

@@ -64,7 +64,8 @@ class Web:
             request.add_unredirected_header("Authorization", authorization)  # never handed on to another host
         proxies = {"http": self.proxy, "https": self.proxy} if self.proxy else None
         opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler(proxies), urllib.request.HTTPSHandler(context=self._context(parts.hostname)))
+            urllib.request.ProxyHandler(proxies), urllib.request.HTTPSHandler(context=self._context(parts.hostname))
+        )
         return opener.open(request, timeout=_TIMEOUT_SECONDS)
 
     def page(self, url: str, accept: str) -> tuple[str, bytes]:
@@ -90,8 +91,14 @@ class Web:
 
 
 def download(
-    url: str, target: Path, *, sha256: str, size: int | None = None, web: Web | None = None,
-    progress: Progress | None = None, label: str | None = None,
+    url: str,
+    target: Path,
+    *,
+    sha256: str,
+    size: int | None = None,
+    web: Web | None = None,
+    progress: Progress | None = None,
+    label: str | None = None,
 ) -> Path:
     """Fetch ``url`` into ``target``. What arrived before a cut stays beside it and is resumed by the next call.
 

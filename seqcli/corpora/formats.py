@@ -23,8 +23,17 @@ FRAME_FORMATS = frozenset({"ts", "frames", "csv-folders"})
 """Those whose sources are frames, [T, D]; all others are text."""
 
 _BY_SUFFIX = {
-    ".conllu": "conllu", ".jsonl": "jsonl", ".ndjson": "jsonl", ".conll": "conll", ".iob": "conll", ".iob2": "conll",
-    ".bio": "conll", ".bioes": "conll", ".conll03": "conll", ".abc": "records", ".ts": "ts",
+    ".conllu": "conllu",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".conll": "conll",
+    ".iob": "conll",
+    ".iob2": "conll",
+    ".bio": "conll",
+    ".bioes": "conll",
+    ".conll03": "conll",
+    ".abc": "records",
+    ".ts": "ts",
 }
 ABC_START = "X:"
 """What the first line of a tune begins with: the ``record_start`` of a file called ``.abc`` where nobody said one."""
@@ -59,14 +68,32 @@ class Reading:
     @classmethod
     def of(cls, config: DataConfig, *, on_invalid: OnInvalid = "strict") -> Reading:
         """The reading that a recipe's data section asks for."""
-        return cls(config.format, config.columns, config.separator, config.max_line, on_invalid,
-                   blank_lines=config.blank_lines, record_start=config.record_start)
+        return cls(
+            config.format,
+            config.columns,
+            config.separator,
+            config.max_line,
+            on_invalid,
+            blank_lines=config.blank_lines,
+            record_start=config.record_start,
+        )
 
     def as_text(self) -> str:
         """All options on one line: part of a fingerprint."""
         columns = dict(sorted(self.columns.items())) if self.columns else None
-        text = repr((self.format, columns, self.separator, self.max_line, self.on_invalid, self.tag_prefixes,
-                     self.tag_suffixes, self.blank_lines == "keep", self.record_start))
+        text = repr(
+            (
+                self.format,
+                columns,
+                self.separator,
+                self.max_line,
+                self.on_invalid,
+                self.tag_prefixes,
+                self.tag_suffixes,
+                self.blank_lines == "keep",
+                self.record_start,
+            )
+        )
         return f"{text} labels {sorted(self.labels.items())!r}" if self.labels else text
 
 
@@ -97,8 +124,9 @@ def _open(source: Source, format_name: str, reading: Reading, on_error: OnError 
         tag = numbers.get("tag") if columns else -1
         return conll.read(source, token=numbers.get("token", 0), tag=tag, **common)
     if format_name == "conllu":
-        return conllu.read(source, token=columns.get("token", "form"), tag=columns.get("tag") if columns else "upos",
-                           **common)
+        return conllu.read(
+            source, token=columns.get("token", "form"), tag=columns.get("tag") if columns else "upos", **common
+        )
     if format_name == "inline":
         return inline.read(source, separator=reading.separator or "/", **common)
     if format_name == "tsv":
@@ -106,17 +134,20 @@ def _open(source: Source, format_name: str, reading: Reading, on_error: OnError 
     if format_name == "jsonl":
         return jsonl.read(source, columns=columns, **common)
     if format_name == "lines":
-        return plain.read(source, max_line=reading.max_line, on_invalid=reading.on_invalid,
-                          keep_blank=reading.blank_lines == "keep")
+        return plain.read(
+            source, max_line=reading.max_line, on_invalid=reading.on_invalid, keep_blank=reading.blank_lines == "keep"
+        )
     if format_name == "records":
-        return records.read(source, record_start=reading.record_start, max_line=reading.max_line,
-                            on_invalid=reading.on_invalid)
+        return records.read(
+            source, record_start=reading.record_start, max_line=reading.max_line, on_invalid=reading.on_invalid
+        )
     if format_name == "labelled":
         return labelled.read(source, **common)
     if format_name in FRAME_FORMATS:
         return _open_frames(source, format_name, columns, common)
-    raise usage_error(f"unknown format '{format_name}'", hint=did_you_mean(format_name, FORMATS) or
-                      f"Known: {', '.join(FORMATS)}.")
+    raise usage_error(
+        f"unknown format '{format_name}'", hint=did_you_mean(format_name, FORMATS) or f"Known: {', '.join(FORMATS)}."
+    )
 
 
 def _open_frames(

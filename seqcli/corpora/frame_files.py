@@ -21,8 +21,20 @@ MAX_UNPACKED = 2**31
 """Most bytes that a member of an ``.npz`` may have unpacked: a small archive can hold a huge one."""
 
 _NPY, _ZIP, _PICKLES = b"\x93NUMPY", b"PK", (b"\x80", b"(", b"c", b"]", b"}")
-_BROKEN = (ValueError, TypeError, EOFError, OverflowError, MemoryError, SyntaxError, KeyError, tokenize.TokenError,
-           zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+_BROKEN = (
+    ValueError,
+    TypeError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    SyntaxError,
+    KeyError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 def read_frames(
@@ -74,8 +86,11 @@ def _unpack(path: Path, member: str | None) -> Any:
             members = set(archive.zip.namelist())
             size = archive.zip.getinfo(name if name in members else f"{name}.npy").file_size
             if size > MAX_UNPACKED:
-                raise data_error(f"'{name}' has {size:,} bytes unpacked; there may be {MAX_UNPACKED:,}", file=path,
-                                 hint="Save it as .npy: that is read in place.")
+                raise data_error(
+                    f"'{name}' has {size:,} bytes unpacked; there may be {MAX_UNPACKED:,}",
+                    file=path,
+                    hint="Save it as .npy: that is read in place.",
+                )
             return archive[name]
     except _BROKEN as error:
         raise _broken(path, error) from error
@@ -86,18 +101,25 @@ def _member_name(path: Path, member: str | None, names: list[str]) -> str:
         if len(names) == 1:
             return names[0]
         hint = f"Say which: {path.name}#{names[0]}." if names else None
-        raise data_error(f"holds {len(names)} arrays{': ' if names else ''}{', '.join(names)[:200]}", file=path,
-                         hint=hint)
+        raise data_error(
+            f"holds {len(names)} arrays{': ' if names else ''}{', '.join(names)[:200]}", file=path, hint=hint
+        )
     if member in names:
         return member
-    raise data_error(f"holds no array '{member}'", file=path,
-                     hint=did_you_mean(member, names) or f"It holds: {', '.join(names)[:200]}.")
+    raise data_error(
+        f"holds no array '{member}'",
+        file=path,
+        hint=did_you_mean(member, names) or f"It holds: {', '.join(names)[:200]}.",
+    )
 
 
 def _no_array(path: Path, start: bytes) -> UserError:
     if start.startswith(_PICKLES):
-        return data_error("a pickle is not loaded: it could run any program", file=path,
-                          hint="Save the array with numpy.save(..., allow_pickle=False).")
+        return data_error(
+            "a pickle is not loaded: it could run any program",
+            file=path,
+            hint="Save the array with numpy.save(..., allow_pickle=False).",
+        )
     if not start:
         return data_error("the file is empty", file=path)
     return data_error(f"is no {path.suffix.lower()} file", file=path)
@@ -106,8 +128,11 @@ def _no_array(path: Path, start: bytes) -> UserError:
 def _broken(path: Path, error: Exception) -> UserError:
     text = str(error)
     if "pickle" in text or "Python objects" in text:
-        return data_error("an array of Python objects is not loaded: it could run any program", file=path,
-                          hint="Save an array of numbers, numpy.save(..., allow_pickle=False).")
+        return data_error(
+            "an array of Python objects is not loaded: it could run any program",
+            file=path,
+            hint="Save an array of numbers, numpy.save(..., allow_pickle=False).",
+        )
     if isinstance(error, MemoryError):
         text = "its header says that it is larger than the memory"
     return data_error(f"is damaged: {text.splitlines()[0] if text else type(error).__name__}", file=path)
@@ -128,8 +153,9 @@ def _as_frames(array: Any, path: Path) -> Frames:
     with np.errstate(over="ignore"):
         frames = np.array(array, np.float32, order="C")  # a copy: it does not hold the file's map open
     if place := infinite_at(frames):
-        raise data_error(f"frame {place[0] + 1}, channel {place[1] + 1}: {too_large(array[place], array[place])}",
-                         file=path)
+        raise data_error(
+            f"frame {place[0] + 1}, channel {place[1] + 1}: {too_large(array[place], array[place])}", file=path
+        )
     return frames
 
 

@@ -74,8 +74,11 @@ def _count(split: Split, first: set[bytes] | None) -> tuple[FrameStatistics, set
             result.channels = frames.shape[1]
         elif frames.shape[1] != result.channels:
             file, _, line = example.at.rpartition(":")
-            raise data_error(f"{counted(frames.shape[1], 'channel')} where the first sequence has {result.channels}",
-                             file=file, line=int(line))
+            raise data_error(
+                f"{counted(frames.shape[1], 'channel')} where the first sequence has {result.channels}",
+                file=file,
+                line=int(line),
+            )
         lengths[len(frames)] += 1
         labels.update(tags_of(example))
         missing = int(np.isnan(frames).sum())

@@ -39,8 +39,9 @@ def read_index(
     """
     folder = index_folder(source)
     name = name_of(source)
-    for row in tsv.read(source, columns=columns, lone_source=True, max_line=max_line, on_invalid=on_invalid,
-                        on_error=on_error):
+    for row in tsv.read(
+        source, columns=columns, lone_source=True, max_line=max_line, on_invalid=on_invalid, on_error=on_error
+    ):
         line = int(row.at.rpartition(":")[2])
         try:
             path, member = locate(row.source, folder)
@@ -69,8 +70,10 @@ def locate(cell: str, folder: Path) -> tuple[Path, str | None]:
         if before.lower().endswith(".npz"):
             file, member = before, after
     if not file.lower().endswith(SUFFIXES):
-        raise data_error("is no .npy, .npz or .csv file",
-                         hint="If the first line is a header, name its columns: {source: ..., target: ...}.")
+        raise data_error(
+            "is no .npy, .npz or .csv file",
+            hint="If the first line is a header, name its columns: {source: ..., target: ...}.",
+        )
     try:
         path = (folder / file).resolve()
     except (OSError, ValueError, RuntimeError) as error:  # a NUL in the path, links in a circle
@@ -83,8 +86,9 @@ def locate(cell: str, folder: Path) -> tuple[Path, str | None]:
 def listed_files(index: Source, columns: Mapping[str, int | str] | None, max_line: int) -> Iterator[tuple[int, Path]]:
     """Yield ``(line, file)`` of an index, without what `read_index` would refuse anyway; no file is looked at."""
     folder = index_folder(index)
-    for row in tsv.read(index, columns=columns, lone_source=True, max_line=max_line, on_invalid="replace",
-                        on_error=lambda error: None):
+    for row in tsv.read(
+        index, columns=columns, lone_source=True, max_line=max_line, on_invalid="replace", on_error=lambda error: None
+    ):
         try:
             yield int(row.at.rpartition(":")[2]), locate(row.source, folder)[0]
         except UserError:
@@ -92,7 +96,10 @@ def listed_files(index: Source, columns: Mapping[str, int | str] | None, max_lin
 
 
 def read_folder(
-    source: Source, *, max_line: int = DEFAULT_MAX_LINE, on_invalid: OnInvalid = "strict",
+    source: Source,
+    *,
+    max_line: int = DEFAULT_MAX_LINE,
+    on_invalid: OnInvalid = "strict",
     on_error: OnError | None = None,
 ) -> Iterator[Example]:
     """Yield the sequences of a folder that has a folder for each label, or the one sequence of a file in such a folder.
@@ -126,8 +133,9 @@ def sequence_files(folder: Path) -> list[Path]:
         if entry.is_dir():
             found.extend(file for file in _entries(entry) if file.suffix.lower() in FOLDER_SUFFIXES and file.is_file())
         elif entry.suffix.lower() in FOLDER_SUFFIXES:
-            raise data_error("lies in no folder of a label", file=entry,
-                             hint="Put it in a folder that is called like its label.")
+            raise data_error(
+                "lies in no folder of a label", file=entry, hint="Put it in a folder that is called like its label."
+            )
     if not found:
         raise data_error("no sequences: expected a folder for each label, with .csv or .npy files in it", file=folder)
     return found

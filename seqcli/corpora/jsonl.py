@@ -12,8 +12,14 @@ from seqcli.corpora.tsv import SOURCES, TARGETS, wrong_lengths
 from seqcli.errors import UserError, data_error, did_you_mean
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 
-_PAIRS = (("tokens", "tags"), ("tokens", "ner_tags"), ("text", "label"), ("text", "labels"), ("tokens", "label"),
-          ("source", "target"))
+_PAIRS = (
+    ("tokens", "tags"),
+    ("tokens", "ner_tags"),
+    ("text", "label"),
+    ("text", "labels"),
+    ("tokens", "label"),
+    ("source", "target"),
+)
 """Key pairs tried on the first object where the recipe names none; a target may be missing."""
 
 
@@ -68,7 +74,9 @@ def _guess_keys(record: dict[str, Any], name: str, line: int) -> tuple[str, str 
         if source in record:
             return source, None
     raise data_error(
-        f"none of the keys tokens, text, source; found {', '.join(record)[:200] or 'nothing'}", file=name, line=line,
+        f"none of the keys tokens, text, source; found {', '.join(record)[:200] or 'nothing'}",
+        file=name,
+        line=line,
         hint="Set data.columns, such as {token: words, tag: pos}.",
     )
 

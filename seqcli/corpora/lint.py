@@ -18,12 +18,24 @@ from seqcli.errors import ExitCode, UserError
 from seqcli.metrics import schemes
 
 KINDS = {
-    "encoding": "invalid UTF-8", "control": "control characters", "long": "long lines", "newline": "final newline",
-    "format": "format", "separators": "mixed separators", "empty": "no example", "tags": "tag steps",
-    "duplicate": "sentences of another split", "label": "labels unseen in training", "bom": "byte order mark",
-    "crlf": "CRLF", "outside": "lines outside a record",
-    "no-frames": "sequences without frames", "channels": "other channels",
-    "missing": "missing values", "classes": "one label only", "blank": "empty texts",
+    "encoding": "invalid UTF-8",
+    "control": "control characters",
+    "long": "long lines",
+    "newline": "final newline",
+    "format": "format",
+    "separators": "mixed separators",
+    "empty": "no example",
+    "tags": "tag steps",
+    "duplicate": "sentences of another split",
+    "label": "labels unseen in training",
+    "bom": "byte order mark",
+    "crlf": "CRLF",
+    "outside": "lines outside a record",
+    "no-frames": "sequences without frames",
+    "channels": "other channels",
+    "missing": "missing values",
+    "classes": "one label only",
+    "blank": "empty texts",
 }
 """Each kind of finding in words."""
 
@@ -99,8 +111,14 @@ def _check_outside(path: Path, reading: Reading, record_start: str) -> Iterator[
         if error.code != ExitCode.DATA:
             raise
     if count:
-        yield Finding(str(path), first, "outside", f"lines that belong to no record are left out: {count:,}, this one "
-                                                   f"first (a record begins with '{record_start}')", is_note=True)
+        yield Finding(
+            str(path),
+            first,
+            "outside",
+            f"lines that belong to no record are left out: {count:,}, this one "
+            f"first (a record begins with '{record_start}')",
+            is_note=True,
+        )
 
 
 def _check_examples(split: Split, index: int, scheme: str | None, memory: _Memory) -> Iterator[Finding]:
@@ -125,14 +143,19 @@ def _check_examples(split: Split, index: int, scheme: str | None, memory: _Memor
             yield from _check_duplicate(item, index, memory)
     if empty:
         file, line = _place(empty[0])
-        yield Finding(file, line, "blank", f"labelled examples whose text is empty: {len(empty):,}, this one first",
-                      is_note=True)
+        yield Finding(
+            file, line, "blank", f"labelled examples whose text is empty: {len(empty):,}, this one first", is_note=True
+        )
     if index == 0:
         if whole > 1 and len(tags_here) == 1:
             label = next(iter(tags_here))
             file, _ = _place(first_place[label])
-            yield Finding(file, None, "classes", f"every example has one and the same label, '{label}': there is "
-                                                 "nothing to tell apart")
+            yield Finding(
+                file,
+                None,
+                "classes",
+                f"every example has one and the same label, '{label}': there is nothing to tell apart",
+            )
         memory.labels = set(tags_here)
         return
     if not memory.labels:
@@ -140,8 +163,13 @@ def _check_examples(split: Split, index: int, scheme: str | None, memory: _Memor
     for tag in tags_here:
         if tag not in memory.labels:
             file, line = _place(first_place[tag])
-            yield Finding(file, line, "label", f"label '{tag}' does not occur in the training data "
-                                               f"(times here: {tags_here[tag]:,}; this sentence is the first)")
+            yield Finding(
+                file,
+                line,
+                "label",
+                f"label '{tag}' does not occur in the training data "
+                f"(times here: {tags_here[tag]:,}; this sentence is the first)",
+            )
 
 
 def _items(split: Split) -> Iterator[Example | Finding]:

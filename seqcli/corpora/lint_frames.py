@@ -51,12 +51,20 @@ def check_frames(
             continue
         yield from _check_sequence(item, index, memory, seen)
     if seen.missing:
-        yield _at(seen.places["missing"], "missing", f"missing values: {seen.missing:,} in "
-                  f"{counted(seen.incomplete, 'sequence')}, this one first (a recipe that takes them says so: "
-                  "missing: mask)")
+        yield _at(
+            seen.places["missing"],
+            "missing",
+            f"missing values: {seen.missing:,} in "
+            f"{counted(seen.incomplete, 'sequence')}, this one first (a recipe that takes them says so: "
+            "missing: mask)",
+        )
     if seen.repeated:
-        yield _at(seen.places["repeated"], "repeated", f"sequences that stand in this split already: "
-                  f"{seen.repeated:,}, this one first", is_note=True)
+        yield _at(
+            seen.places["repeated"],
+            "repeated",
+            f"sequences that stand in this split already: {seen.repeated:,}, this one first",
+            is_note=True,
+        )
     yield from _check_channels(split, seen)
     yield from _check_labels(split, index, memory, seen)
 
@@ -71,8 +79,11 @@ def _check_sequence(item: Example, index: int, memory: FrameMemory, seen: _Seen)
         return
     channels, place = memory.channels = memory.channels or (frames.shape[1], item.at)
     if frames.shape[1] != channels:
-        yield _at(item.at, "channels",
-                  f"{counted(frames.shape[1], 'channel')} where the first sequence has {channels} ({place})")
+        yield _at(
+            item.at,
+            "channels",
+            f"{counted(frames.shape[1], 'channel')} where the first sequence has {channels} ({place})",
+        )
         return
     if missing := int(np.isnan(frames).sum()):
         seen.note("missing", item.at)
@@ -103,13 +114,21 @@ def _check_labels(split: Split, index: int, memory: FrameMemory, seen: _Seen) ->
         memory.labels = set(seen.labels)
         if len(seen.labels) == 1:
             (label,) = seen.labels
-            yield Finding(_whole(split), None, "classes", f"every sequence has the label '{label}': there is "
-                                                                  "nothing to tell apart")
+            yield Finding(
+                _whole(split),
+                None,
+                "classes",
+                f"every sequence has the label '{label}': there is nothing to tell apart",
+            )
     elif memory.labels:
         for label, count in seen.labels.items():
             if label not in memory.labels:
-                yield _at(seen.places[f"label {label}"], "label", f"label '{label}' does not occur in the training "
-                          f"data (times here: {count:,}; this sequence is the first)")
+                yield _at(
+                    seen.places[f"label {label}"],
+                    "label",
+                    f"label '{label}' does not occur in the training "
+                    f"data (times here: {count:,}; this sequence is the first)",
+                )
 
 
 def _whole(split: Split) -> str:

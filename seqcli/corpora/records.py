@@ -10,7 +10,10 @@ from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 
 
 def read(
-    source: Source, *, record_start: str | None = None, max_line: int = DEFAULT_MAX_LINE,
+    source: Source,
+    *,
+    record_start: str | None = None,
+    max_line: int = DEFAULT_MAX_LINE,
     on_invalid: OnInvalid = "strict",
 ) -> Iterator[Example]:
     """Yield one example a record, its lines joined by ``\\n``, without a target.

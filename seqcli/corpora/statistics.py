@@ -144,10 +144,18 @@ def _count(split: Split, scheme: str | None, first: _Seen | None) -> tuple[Split
     seen.words, seen.labels = set(words), set(labels)
     sentences = lengths.total()
     result = SplitStatistics(
-        split.name, [str(path) for path in split.files], str(split.reading.format),
-        sentences=sentences, tokens=words.total(), types=len(words), characters=characters or None,
-        mean_length=round(words.total() / sentences, 2) if sentences else 0.0, lengths=percentiles(lengths),
-        repeated_sentences=repeated, labels=dict(labels.most_common()), spans=dict(spans.most_common()),
+        split.name,
+        [str(path) for path in split.files],
+        str(split.reading.format),
+        sentences=sentences,
+        tokens=words.total(),
+        types=len(words),
+        characters=characters or None,
+        mean_length=round(words.total() / sentences, 2) if sentences else 0.0,
+        lengths=percentiles(lengths),
+        repeated_sentences=repeated,
+        labels=dict(labels.most_common()),
+        spans=dict(spans.most_common()),
     )
     if first is not None:
         unknown = {word: count for word, count in words.items() if word not in first.words}

@@ -73,8 +73,9 @@ class _Header:
         elif key == "univariate" and self._truth(words, number):
             self.dimensions = 1
         elif key == "timestamps" and self._truth(words, number):
-            raise self._error("time stamps are not read", number,
-                              hint="Write the values alone, one a step, and '@timeStamps false'.")
+            raise self._error(
+                "time stamps are not read", number, hint="Write the values alone, one a step, and '@timeStamps false'."
+            )
         elif key == "targetlabel" and self._truth(words, number):
             raise self._error("a number as target (regression) is not read", number)
         elif key == "classlabel":
@@ -144,8 +145,11 @@ def _case(line: str, header: _Header, number: int) -> tuple[Frames, str | None]:
     if label is not None and (not label or (header.labels and label not in header.labels)):
         raise _wrong_label(label, header, number)
     if header.dimensions not in (None, len(parts)):
-        raise data_error(f"{counted(len(parts), 'dimension')} where the header says {header.dimensions}",
-                         file=header.name, line=number)
+        raise data_error(
+            f"{counted(len(parts), 'dimension')} where the header says {header.dimensions}",
+            file=header.name,
+            line=number,
+        )
     if not parts:
         raise data_error("a label but no values", file=header.name, line=number)
     lengths = [part.count(",") + 1 if part.strip() else 0 for part in parts]
@@ -153,18 +157,21 @@ def _case(line: str, header: _Header, number: int) -> tuple[Frames, str | None]:
     if other := next((dimension for dimension, own in enumerate(lengths) if own != length), None):
         values_there = counted(lengths[other], "value")
         labelled = not header.seen and other == len(parts) - 1 and lengths[other] == 1
-        raise data_error(f"dimension {other + 1} has {values_there} where dimension 1 has {length:,}",
-                         file=header.name, line=number,
-                         hint="Is it a label? The header says so: begin with the file's lines in '@'." if labelled
-                         else None)
+        raise data_error(
+            f"dimension {other + 1} has {values_there} where dimension 1 has {length:,}",
+            file=header.name,
+            line=number,
+            hint="Is it a label? The header says so: begin with the file's lines in '@'." if labelled else None,
+        )
     cells = ",".join(parts).split(",") if length else []  # one split for all dimensions: faster than one for each
     try:
         values = parse_numbers(cells, "?")
     except BadCell as error:
         dimension, step = divmod(error.index, length)
         hint = "Time stamps are not read." if cells[error.index].lstrip().startswith("(") else None
-        raise data_error(f"dimension {dimension + 1}, value {step + 1}: {error}", file=header.name, line=number,
-                         hint=hint) from None
+        raise data_error(
+            f"dimension {dimension + 1}, value {step + 1}: {error}", file=header.name, line=number, hint=hint
+        ) from None
     return np.ascontiguousarray(values.reshape(len(parts), length).T), label
 
 

@@ -64,8 +64,14 @@ def read(
                 if has_header:
                     continue
             if len(cells) != width:
-                report(data_error(f"{len(cells)} tab-separated columns where the file's first line has {width}",
-                                  file=name, line=number), on_error)
+                report(
+                    data_error(
+                        f"{len(cells)} tab-separated columns where the file's first line has {width}",
+                        file=name,
+                        line=number,
+                    ),
+                    on_error,
+                )
                 continue
             value = _value(cells[places[source_key]], source_key)
             target = _value(cells[places[target_key]], target_key) if target_key else None
@@ -108,7 +114,9 @@ def _places(columns: Mapping[str, int | str], cells: list[str], name: str, line:
         else:
             raise data_error(
                 f"there is no column {column} for the {key}; the line has {len(cells)} (tabs between them)",
-                file=name, line=line, hint="Columns count from 0; set data.columns.",
+                file=name,
+                line=line,
+                hint="Columns count from 0; set data.columns.",
             )
     return places
 

@@ -98,8 +98,15 @@ def draw(log_probs_BV: LogProbs, uniforms_B: NDArray[np.float64]) -> NDArray[np.
 
 
 def sample(
-    model: NextToken, prompt: Sequence[int], count: int, options: SamplingOptions, *, max_tokens: int,
-    stop: int | None = None, seed: int = 0, forbidden: Collection[int] = (),
+    model: NextToken,
+    prompt: Sequence[int],
+    count: int,
+    options: SamplingOptions,
+    *,
+    max_tokens: int,
+    stop: int | None = None,
+    seed: int = 0,
+    forbidden: Collection[int] = (),
     stopped: Callable[[int], bool] = lambda sequence: False,
 ) -> Iterator[Drawn]:
     """Sample ``count`` sequences together, and yield each token as it is drawn, sequence by sequence.
@@ -126,8 +133,10 @@ def sample(
     alive = np.arange(count)
     for left in range(max_tokens - 1, -1, -1):
         check_numbers(log_probs)
-        tokens = np.array([_choose(row, barred, options, chances[number])
-                           for row, number in zip(log_probs, alive, strict=True)], dtype=np.int64)
+        tokens = np.array(
+            [_choose(row, barred, options, chances[number]) for row, number in zip(log_probs, alive, strict=True)],
+            dtype=np.int64,
+        )
         going = np.zeros(len(alive), dtype=bool)
         for row, (number, token) in enumerate(zip(alive.tolist(), tokens.tolist(), strict=True)):
             yield Drawn(number, token, float(log_probs[row, token]))
@@ -143,17 +152,17 @@ def check_numbers(log_probs: NDArray[np.floating]) -> None:
     """Raise a UserError (1) when log-probabilities are NaN or above every number."""
     highest = log_probs.max(initial=-math.inf)
     if np.isnan(highest) or highest == math.inf:
-        raise UserError("the model gives no number (NaN) for the next token",
-                        hint="Its training went wrong; train it again, with a lower learning rate.")
+        raise UserError(
+            "the model gives no number (NaN) for the next token",
+            hint="Its training went wrong; train it again, with a lower learning rate.",
+        )
 
 
 def _keep(model: NextToken, state: State, going: NDArray[np.bool_]) -> State:
     return model.select(state, np.flatnonzero(going))
 
 
-def _choose(
-    row: LogProbs, barred: NDArray[np.int64], options: SamplingOptions, chance: np.random.Generator
-) -> int:
+def _choose(row: LogProbs, barred: NDArray[np.int64], options: SamplingOptions, chance: np.random.Generator) -> int:
     if len(barred):
         row = row.copy()
         row[barred] = -math.inf

@@ -23,8 +23,14 @@ _CHILDREN = 40
 
 
 def best_words(
-    model: NextToken, log_probs_1V: LogProbs, state: State, boundary: NDArray[np.int64], count: int, *,
-    forbidden: Collection[int] = (), longest: int = 40,
+    model: NextToken,
+    log_probs_1V: LogProbs,
+    state: State,
+    boundary: NDArray[np.int64],
+    count: int,
+    *,
+    forbidden: Collection[int] = (),
+    longest: int = 40,
 ) -> list[tuple[list[int], float]]:
     """``(ids, probability)`` of the most probable words, the most probable first.
 

@@ -73,7 +73,7 @@ class ClassificationEngine:
             logits_K = self.model.head.output(self.model.pool(embedded, positions_B))[0]
             if self.task.config.separator is None:
                 logits_K = logits_K - logits_K.mean()
-            gradient, = torch.autograd.grad(logits_K.max(), x_BTD)
+            (gradient,) = torch.autograd.grad(logits_K.max(), x_BTD)
         probs_K = self._probabilities(embedded.detach(), positions_B)[0]
         inputs = x_BTD.detach()
         if table is None:
@@ -82,8 +82,9 @@ class ClassificationEngine:
         shares_T = (gradient * inputs).sum(-1)[0, : len(source)]
         return probs_K, shares_T.cpu().numpy()
 
-    def _job(self, sources: list[Any], lengths: NDArray[np.int64],
-             table: TokenTable | None) -> tuple[Tensor, Tensor | None, Tensor]:
+    def _job(
+        self, sources: list[Any], lengths: NDArray[np.int64], table: TokenTable | None
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         if table is not None:
             index_BT, vectors = table.numbers(sources, lengths)
             return index_BT, vectors, torch.from_numpy(lengths).to(self.device)

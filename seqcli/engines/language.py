@@ -100,8 +100,9 @@ class NetworkEngine:
     def score(self, sequences: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
         """ln p of each token of each sequence."""
         results = [np.zeros(len(sequence)) for sequence in sequences]
-        windows = [window for number, sequence in enumerate(sequences)
-                   for window in self._windows(number, len(sequence))]
+        windows = [
+            window for number, sequence in enumerate(sequences) for window in self._windows(number, len(sequence))
+        ]
         lengths = np.array([window.end - window.start for window in windows], np.int64)
         batches = [[windows[row] for row in rows.tolist()] for rows in sorted_batches(lengths, tokens=POSITIONS)]
         jobs = [[self._pair(sequences, window) for window in batch] for batch in batches]
@@ -116,8 +117,10 @@ class NetworkEngine:
         if context is None or length <= context:
             return [_Window(number, 0, length, 0)] if length else []
         step = max(1, context // 2)
-        later = [_Window(number, first + step - context, min(first + step, length), first)
-                 for first in range(context, length, step)]
+        later = [
+            _Window(number, first + step - context, min(first + step, length), first)
+            for first in range(context, length, step)
+        ]
         return [_Window(number, 0, context, 0), *later]
 
     def _pair(self, sequences: Sequence[NDArray[np.int64]], window: _Window) -> tuple[NDArray[np.int64], ...]:
@@ -145,8 +148,10 @@ class NetworkEngine:
         """ln p of the targets [B, T], the logits made some rows at a time."""
         hidden_ND, targets_N1 = hidden_BTD.flatten(0, 1), targets_BT.flatten().unsqueeze(1)
         rows = max(16, _LOGITS // len(self.task.vocabulary))
-        parts = [self.model.log_probs(hidden_ND[at : at + rows]).gather(1, targets_N1[at : at + rows])
-                 for at in range(0, len(hidden_ND), rows)]
+        parts = [
+            self.model.log_probs(hidden_ND[at : at + rows]).gather(1, targets_N1[at : at + rows])
+            for at in range(0, len(hidden_ND), rows)
+        ]
         return torch.cat(parts).view(targets_BT.shape)
 
 

@@ -33,8 +33,9 @@ class TaggingEngine:
         A sentence of more than ``data.max_length`` tokens is tagged in pieces of that length.
         """
         limit = self.task.recipe.data.max_length
-        pieces = [(index, start) for index, sentence in enumerate(sentences)
-                  for start in range(0, len(sentence), limit)]
+        pieces = [
+            (index, start) for index, sentence in enumerate(sentences) for start in range(0, len(sentence), limit)
+        ]
         parts = [sentences[index][start : start + limit] for index, start in pieces]
         results: list[tuple[list[str], list[float] | None]] = [([], [] if scores else None) for _ in sentences]
         for (index, _), (labels, chances) in zip(pieces, self._tag_parts(parts, scores), strict=True):
@@ -52,8 +53,10 @@ class TaggingEngine:
         chosen = [[parts[row] for row in rows] for rows in batches]
         with torch.inference_mode():
             indexes = [self._table.numbers(batch, lengths[rows]) for batch, rows in zip(chosen, batches, strict=True)]
-        jobs = [(index_BT, table, torch.from_numpy(lengths[rows]), scores)
-                for (index_BT, table), rows in zip(indexes, batches, strict=True)]
+        jobs = [
+            (index_BT, table, torch.from_numpy(lengths[rows]), scores)
+            for (index_BT, table), rows in zip(indexes, batches, strict=True)
+        ]
         found = self._pool.map(self._run, jobs) if self._pool and len(jobs) > 1 else map(self._run, jobs)
         for rows, (labels, chances) in zip(batches, found, strict=True):
             for position, row in enumerate(rows.tolist()):

@@ -27,8 +27,9 @@ MAX_VALUES = 2**25
 class TokenTable:
     """A trained embedder for tokens as they come; with ``projected`` their part of an LSTM's gates instead."""
 
-    def __init__(self, encoder: TokenEncoder, embedder: nn.Module, device: torch.device,
-                 projected: ProjectedLSTM | None = None) -> None:
+    def __init__(
+        self, encoder: TokenEncoder, embedder: nn.Module, device: torch.device, projected: ProjectedLSTM | None = None
+    ) -> None:
         self.encoder, self.embedder, self.device, self.projected = encoder, embedder, device, projected
         self._rows: dict[str, int] = {}
         width = int(embedder.output_dim) if projected is None else projected.width  # type: ignore[arg-type]

@@ -43,7 +43,9 @@ class AccuracyScorer:
     def score(self) -> Score:
         """The accuracy in percent, with the counts and how many sequences are right throughout."""
         counts = {
-            "correct": self.correct, "total": self.total,
-            "sequences": self.sequences, "correct_sequences": self.correct_sequences,
+            "correct": self.correct,
+            "total": self.total,
+            "sequences": self.sequences,
+            "correct_sequences": self.correct_sequences,
         }
         return Score("accuracy", percent(self.correct, self.total), signature("accuracy", unit=self.unit), counts)

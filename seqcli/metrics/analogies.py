@@ -59,8 +59,9 @@ def read_questions(path: str | os.PathLike[str] | None) -> list[Section]:
             sections.append(Section(name))
         elif words:
             if not sections:
-                raise data_error("a question before the first section", file=path, line=number,
-                                 hint="A line ': name' begins one.")
+                raise data_error(
+                    "a question before the first section", file=path, line=number, hint="A line ': name' begins one."
+                )
             if len(words) != 4:
                 raise data_error(f"a question has four words, this has {len(words)}", file=path, line=number)
             sections[-1].questions.append((words[0], words[1], words[2], words[3]))
@@ -90,14 +91,24 @@ class AnalogyCount:
 
     def as_json(self) -> dict[str, object]:
         """Counts and shares, as JSON types."""
-        return {"name": self.name, "questions": self.questions, "covered": self.covered, "correct": self.correct,
-                "accuracy": self.accuracy, "coverage": self.coverage}
+        return {
+            "name": self.name,
+            "questions": self.questions,
+            "covered": self.covered,
+            "correct": self.correct,
+            "accuracy": self.accuracy,
+            "coverage": self.coverage,
+        }
 
 
 def total(name: str, counts: list[AnalogyCount]) -> AnalogyCount:
     """Several sections as one."""
-    return AnalogyCount(name, sum(count.questions for count in counts), sum(count.covered for count in counts),
-                        sum(count.correct for count in counts))
+    return AnalogyCount(
+        name,
+        sum(count.questions for count in counts),
+        sum(count.covered for count in counts),
+        sum(count.correct for count in counts),
+    )
 
 
 def analogy_score(counts: list[AnalogyCount], method: str, words: int, lowercase: bool) -> Score:
@@ -113,8 +124,13 @@ def analogy_score(counts: list[AnalogyCount], method: str, words: int, lowercase
         "syntactic": total("syntactic", [one for one, form in zip(counts, syntactic, strict=True) if form]),
     }
     return Score(
-        "analogy accuracy", parts["all"].accuracy,
+        "analogy accuracy",
+        parts["all"].accuracy,
         signature("analogies", method=method, case="lower" if lowercase else "as-is"),
-        {**{name: part.as_json() for name, part in parts.items()}, "sections": [one.as_json() for one in counts],
-         "words": words, "random": percent(1, max(0, words - 3))},
+        {
+            **{name: part.as_json() for name, part in parts.items()},
+            "sections": [one.as_json() for one in counts],
+            "words": words,
+            "random": percent(1, max(0, words - 3)),
+        },
     )

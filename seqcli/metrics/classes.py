@@ -119,34 +119,48 @@ class ClassScorer:
     def per_label(self) -> dict[str, LabelCounts]:
         """Precision, recall and F1 of each label that is gold or predicted somewhere."""
         predicted = self.confusion.sum(axis=0) + sum(self.unknown.values(), np.zeros(len(self.labels), dtype=np.int64))
-        rows = [(name, int(self.confusion[row, row]), int(self.confusion[row].sum()), int(predicted[row]))
-                for row, name in enumerate(self.labels)]
+        rows = [
+            (name, int(self.confusion[row, row]), int(self.confusion[row].sum()), int(predicted[row]))
+            for row, name in enumerate(self.labels)
+        ]
         rows += [(name, 0, int(counts.sum()), 0) for name, counts in self.unknown.items()]
         return {name: label_counts(*numbers) for name, *numbers in rows if numbers[1] or numbers[2]}
 
     def score(self) -> Score:
         """The accuracy in percent; its counts hold all there is: every score, label table, confusion, calibration."""
-        table = {name: dict(zip(self.labels, row.tolist(), strict=True))
-                 for name, row in (*zip(self.labels, self.confusion, strict=True), *self.unknown.items())}
+        table = {
+            name: dict(zip(self.labels, row.tolist(), strict=True))
+            for name, row in (*zip(self.labels, self.confusion, strict=True), *self.unknown.items())
+        }
         confusion = {gold: {label: count for label, count in row.items() if count} for gold, row in table.items()}
         counts: dict[str, Any] = {
-            "correct": self.correct, "total": self.total, "scores": self.scores(),
+            "correct": self.correct,
+            "total": self.total,
+            "scores": self.scores(),
             "labels": {name: asdict(one) for name, one in self.per_label().items()},
             "confusion": {gold: row for gold, row in confusion.items() if row},
-            "calibration": self.calibration(), "unknown_labels": {name: int(row.sum())
-                                                                  for name, row in self.unknown.items()},
+            "calibration": self.calibration(),
+            "unknown_labels": {name: int(row.sum()) for name, row in self.unknown.items()},
         }
         choices = {"brier": "sum-over-labels", "calibration": f"{BINS}-bins"}
         choices |= {"kappa": "quadratic"} if self.ordinal else {}
-        return Score("accuracy", percent(self.correct, self.total), signature("accuracy", unit="example", **choices),
-                     counts)
+        return Score(
+            "accuracy", percent(self.correct, self.total), signature("accuracy", unit="example", **choices), counts
+        )
 
     def calibration(self) -> list[dict[str, float]]:
         """The bins that are not empty: bounds (low, high], examples, accuracy and mean confidence in percent."""
         return [
-            {"low": place / BINS, "high": (place + 1) / BINS, "count": int(count), "correct": int(right),
-             "accuracy": percent(right, count), "confidence": percent(confidence, count)}
-            for place, (count, right, confidence) in enumerate(self.bins.T.tolist()) if count
+            {
+                "low": place / BINS,
+                "high": (place + 1) / BINS,
+                "count": int(count),
+                "correct": int(right),
+                "accuracy": percent(right, count),
+                "confidence": percent(confidence, count),
+            }
+            for place, (count, right, confidence) in enumerate(self.bins.T.tolist())
+            if count
         ]
 
     def _grades(self) -> tuple[float, float]:
@@ -219,7 +233,9 @@ class SeveralScorer:
         per_label = self.per_label().values()
         cells = self.total * len(self.labels)
         return {
-            "f1": f_measure(precision, recall), "precision": precision, "recall": recall,
+            "f1": f_measure(precision, recall),
+            "precision": precision,
+            "recall": recall,
             "macro_f1": sum(one.f1 for one in per_label) / len(per_label) if per_label else 0.0,
             "exact_match": percent(self.exact, self.total),
             "loss": self.loss_sum / self.total if self.total and not self.unknown else math.nan,
@@ -236,12 +252,18 @@ class SeveralScorer:
         correct, gold, predicted = (int(row) for row in self.counts.sum(axis=1))
         scores = self.scores()
         counts: dict[str, Any] = {
-            "correct": correct, "gold": gold + self.unknown, "predicted": predicted, "total": self.total,
-            "exact": self.exact, "unknown_labels": self.unknown, "scores": scores,
+            "correct": correct,
+            "gold": gold + self.unknown,
+            "predicted": predicted,
+            "total": self.total,
+            "exact": self.exact,
+            "unknown_labels": self.unknown,
+            "scores": scores,
             "labels": {name: asdict(one) for name, one in self.per_label().items()},
         }
-        return Score("F1", scores["f1"], signature("f1", unit="label", average="micro", brier="mean-over-labels"),
-                     counts)
+        return Score(
+            "F1", scores["f1"], signature("f1", unit="label", average="micro", brier="mean-over-labels"), counts
+        )
 
 
 def label_counts(correct: int, gold: int, predicted: int) -> LabelCounts:

@@ -63,9 +63,12 @@ def classification_report(confusion: Mapping[tuple[str, str], int], unit: str = 
     counts = {"correct": sum(confusion.get((name, name), 0) for name in names), "total": sum(weights)}
     labels = {
         name: LabelCounts(
-            100 * float(precision[row]), 100 * float(recall[row]), 100 * float(f1[row]),
+            100 * float(precision[row]),
+            100 * float(recall[row]),
+            100 * float(f1[row]),
             confusion.get((name, name), 0),
-            gold_counts[name], predicted_counts[name],
+            gold_counts[name],
+            predicted_counts[name],
         )
         for row, name in enumerate(names)
     }
@@ -73,7 +76,8 @@ def classification_report(confusion: Mapping[tuple[str, str], int], unit: str = 
         Score("accuracy", percent(counts["correct"], counts["total"]), signature("accuracy", unit=unit), counts),
         Score("macro F1", 100 * macro, signature("f1", unit=unit, average="macro"), {"labels": len(names), **counts}),
         None if math.isnan(kappa) else Score("kappa", kappa, signature("kappa", unit=unit, weights="none"), counts),
-        labels, dict(confusion),
+        labels,
+        dict(confusion),
     )
 
 

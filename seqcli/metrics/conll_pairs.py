@@ -49,16 +49,19 @@ def read_pairs(gold: Source, predicted: Source) -> Iterator[TaggedPair]:
             if len(gold_row) > 1 and len(row) > 1 and gold_row[0] != row[0]:
                 raise data_error(
                     f"the token is '{row[0]}', but '{gold_row[0]}' in {gold_name}:{gold_line}",
-                    file=predicted_name, line=line,
+                    file=predicted_name,
+                    line=line,
                 )
             tokens.append(gold_row[0] if len(gold_row) > 1 else row[0] if len(row) > 1 else "")
         if len(one.lines) != len(other.lines):
             raise data_error(
                 f"the sentence has {len(other.lines)} tokens, but {len(one.lines)} in {gold_name}:{one.lines[0]}",
-                file=predicted_name, line=other.lines[0],
+                file=predicted_name,
+                line=other.lines[0],
             )
-        yield TaggedPair(tokens, [row[-1] for row in one.columns], [row[-1] for row in other.columns],
-                         one.lines, other.lines)
+        yield TaggedPair(
+            tokens, [row[-1] for row in one.columns], [row[-1] for row in other.columns], one.lines, other.lines
+        )
 
 
 def read_one(source: Source) -> Iterator[TaggedPair]:
@@ -72,7 +75,8 @@ def read_one(source: Source) -> Iterator[TaggedPair]:
             if len(row) < 2:
                 raise data_error(
                     "one column, but the gold and the predicted tag are expected in the last two",
-                    file=source_name(source), line=line,
+                    file=source_name(source),
+                    line=line,
                     hint="Give two files (GOLD PREDICTED), or one with both columns.",
                 )
         tokens = [row[0] if len(row) > 2 else "" for row in rows.columns]

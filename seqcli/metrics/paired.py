@@ -98,6 +98,8 @@ def _binomial(better: int, worse: int) -> float:
     if 2 * smaller == total:
         return 1.0
     # log C(n, k) - n log 2, summed from the largest term, which is the last
-    logs = [math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) - total * math.log(2)
-            for k in range(smaller, -1, -1)]
+    logs = [
+        math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) - total * math.log(2)
+        for k in range(smaller, -1, -1)
+    ]
     return min(1.0, 2 * math.exp(logs[0]) * math.fsum(math.exp(one - logs[0]) for one in logs))

@@ -31,7 +31,8 @@ def unequal_lines(hypothesis: tuple[str, int], references: Sequence[tuple[str, i
         return data_error(looks, file=name, hint="Give each reference as many lines as the hypothesis has.")
     other, count = next(pair for pair in references if pair[1] != lines)
     return data_error(
-        f"the hypothesis has {_lines(lines)}, but the reference {other} has {_lines(count)}", file=name,
+        f"the hypothesis has {_lines(lines)}, but the reference {other} has {_lines(count)}",
+        file=name,
         hint="Line N is scored against line N: look for a line that was lost, added or cut in two.",
     )
 
@@ -57,8 +58,7 @@ def looks_tokenised(lines: Sequence[str]) -> tuple[int, int]:
     """How many lines have a detached full stop or comma (or a joiner of a tokenizer), and how many have any."""
     # The plain searches spare the regular expression nearly every line.
     tokenised = sum(
-        1 for line in lines
-        if (" ." in line or " ," in line or "@" in line or "&" in line) and _TOKENISED.search(line)
+        1 for line in lines if (" ." in line or " ," in line or "@" in line or "&" in line) and _TOKENISED.search(line)
     )
     return tokenised, sum(1 for line in lines if _PUNCTUATED.search(line)) if tokenised else 0
 

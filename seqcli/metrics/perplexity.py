@@ -40,14 +40,21 @@ class PerplexityScorer:
     """
 
     def __init__(self, tokenizer: str = "whitespace", unit: str = "sentences", vocabulary: int | None = None) -> None:
-        self.signature = signature("perplexity", tokens=tokenizer, unit=unit, vocabulary=vocabulary or "unsaid",
-                                   eos="counted", unk="counted")
+        self.signature = signature(
+            "perplexity", tokens=tokenizer, unit=unit, vocabulary=vocabulary or "unsaid", eos="counted", unk="counted"
+        )
         self.sequences = self.tokens = self.ends = self.words = self.characters = self.unknown = 0
         self.nats = self.nats_known = 0.0
 
     def add(
-        self, log_probs: NDArray[np.floating] | Sequence[float], *, words: int, characters: int,
-        unknown: NDArray[np.bool_] | Sequence[bool] | None = None, ends: int = 1, sequences: int = 1,
+        self,
+        log_probs: NDArray[np.floating] | Sequence[float],
+        *,
+        words: int,
+        characters: int,
+        unknown: NDArray[np.bool_] | Sequence[bool] | None = None,
+        ends: int = 1,
+        sequences: int = 1,
     ) -> None:
         """Count one sequence, or ``sequences`` of them.
 
@@ -84,7 +91,8 @@ class PerplexityScorer:
             raise data_error("no tokens, so a perplexity is undefined")
         loss = self.nats / self.tokens
         figures = {
-            "loss": loss, "perplexity": _exp(loss),
+            "loss": loss,
+            "perplexity": _exp(loss),
             "word_perplexity": _exp(_share(self.nats, self.words + self.ends)),
             "bits_per_character": _share(self.nats, self.characters + self.ends) / math.log(2),
         }
@@ -102,8 +110,13 @@ class PerplexityScorer:
         """
         figures = self.scores()
         counts = {
-            "tokens": self.tokens, "ends": self.ends, "words": self.words, "characters": self.characters,
-            "unknown": self.unknown, "sequences": self.sequences, "nats": self.nats,
+            "tokens": self.tokens,
+            "ends": self.ends,
+            "words": self.words,
+            "characters": self.characters,
+            "unknown": self.unknown,
+            "sequences": self.sequences,
+            "nats": self.nats,
         }
         return Score("perplexity", figures.pop("perplexity"), self.signature, {**counts, **figures})
 

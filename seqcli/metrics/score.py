@@ -33,7 +33,8 @@ class Score:
     def as_json(self) -> dict[str, Any]:
         """The whole score, not rounded, as JSON types; what is infinite or no number is None there."""
         found: dict[str, Any] = for_json(
-            {"name": self.name, "value": self.value, "signature": self.signature, "counts": dict(self.counts)})
+            {"name": self.name, "value": self.value, "signature": self.signature, "counts": dict(self.counts)}
+        )
         return found
 
 

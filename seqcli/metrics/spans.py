@@ -46,8 +46,12 @@ class SpanCounts:
     def as_json(self) -> dict[str, Any]:
         """Shares and counts."""
         return {
-            "precision": self.precision, "recall": self.recall, "f1": self.f1,
-            "correct": self.correct, "gold": self.gold, "predicted": self.predicted,
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+            "correct": self.correct,
+            "gold": self.gold,
+            "predicted": self.predicted,
         }
 
 
@@ -111,8 +115,11 @@ class SpanScorer:
         """The micro-averaged F1 in percent; precision, recall, accuracy, counts and labels are in its ``counts``."""
         total = self.total
         counts = {
-            **total.as_json(), "accuracy": self.accuracy, "tokens": self.tokens,
-            "correct_tokens": self.correct_tokens, "sentences": self.sentences,
+            **total.as_json(),
+            "accuracy": self.accuracy,
+            "tokens": self.tokens,
+            "correct_tokens": self.correct_tokens,
+            "sentences": self.sentences,
             "types": {label: part.as_json() for label, part in self.types.items()},
         }
         return Score("F1", total.f1, self.signature, counts)

@@ -76,7 +76,11 @@ class TranslationMetric:
         counts = {**_counts(result), "lines": len(hypotheses)}
         if resamples > 1:
             counts["confidence"] = {
-                "mean": result._mean, "half_width": result._ci, "level": 0.95, "resamples": resamples, "seed": seed,
+                "mean": result._mean,
+                "half_width": result._ci,
+                "level": 0.95,
+                "resamples": resamples,
+                "seed": seed,
             }
         return Score(result.name, float(result.score), self._signature(self._metric.get_signature()), counts)
 
@@ -88,8 +92,13 @@ class TranslationMetric:
             yield Score(result.name, float(result.score), self._signature(metric.get_signature()), _counts(result))
 
     def compare(
-        self, systems: Mapping[str, Sequence[str]], references: References, *,
-        bootstrap_resamples: int = 1000, randomisation_trials: int = 10_000, seed: int = DEFAULT_SEED,
+        self,
+        systems: Mapping[str, Sequence[str]],
+        references: References,
+        *,
+        bootstrap_resamples: int = 1000,
+        randomisation_trials: int = 10_000,
+        seed: int = DEFAULT_SEED,
     ) -> list[Comparison]:
         """Paired bootstrap and paired approximate randomisation of each system against the first.
 
@@ -124,8 +133,12 @@ class TranslationMetric:
         text = self._signature(signature)
         return [
             Comparison(
-                name, Score(title, float(boot.score), text, {"lines": len(named[0][1])}), float(boot.mean),
-                float(boot.ci), boot.p_value, shuffled.p_value,
+                name,
+                Score(title, float(boot.score), text, {"lines": len(named[0][1])}),
+                float(boot.mean),
+                float(boot.ci),
+                boot.p_value,
+                shuffled.p_value,
             )
             for name, boot, shuffled in zip(systems, tests["bs"], tests["ar"], strict=True)
         ]
@@ -144,9 +157,7 @@ class TranslationMetric:
             return kinds[self.name](references=references, **options)
         except (ImportError, RuntimeError) as error:
             tokenizer = options.get("tokenize")
-            raise usage_error(
-                f"the tokenizer '{tokenizer}' is not available here", hint=_first_line(error)
-            ) from error
+            raise usage_error(f"the tokenizer '{tokenizer}' is not available here", hint=_first_line(error)) from error
         except OSError as error:
             raise io_error(
                 f"cannot fetch the model of the tokenizer '{options.get('tokenize')}': {_first_line(error)}",
@@ -192,16 +203,23 @@ def _check_bleu_options(options: Mapping[str, Any]) -> None:
             hint=did_you_mean(smooth, smoothings) or f"Methods: {', '.join(smoothings)}.",
         )
     if options.get("smooth_value") is not None and BLEU.SMOOTH_DEFAULTS[smooth] is None:
-        raise usage_error(f"--smooth-value has no effect with the smoothing method '{smooth}'",
-                          hint="It belongs to 'floor' and 'add-k'.")
+        raise usage_error(
+            f"--smooth-value has no effect with the smoothing method '{smooth}'",
+            hint="It belongs to 'floor' and 'add-k'.",
+        )
 
 
 def _counts(result: Any) -> dict[str, Any]:
     """The exact counts of a result of sacrebleu, under sacrebleu's names."""
     if result.name == "BLEU":
         return {
-            "precisions": list(result.precisions), "matches": list(result.counts), "totals": list(result.totals),
-            "bp": result.bp, "ratio": result.ratio, "hyp_len": result.sys_len, "ref_len": result.ref_len,
+            "precisions": list(result.precisions),
+            "matches": list(result.counts),
+            "totals": list(result.totals),
+            "bp": result.bp,
+            "ratio": result.ratio,
+            "hyp_len": result.sys_len,
+            "ref_len": result.ref_len,
         }
     if result.name == "TER":
         return {"edits": result.num_edits, "ref_length": float(result.ref_length)}

@@ -40,7 +40,10 @@ class Normalisation:
 
 
 def error_rate(
-    hypotheses: Sequence[str], references: Sequence[str], *, characters: bool = False,
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    *,
+    characters: bool = False,
     normalisation: Normalisation = Normalisation(),
 ) -> Score:
     """Substitutions, deletions and insertions in percent of the reference's words (characters).
@@ -64,8 +67,12 @@ def error_rate(
     if length == 0:
         raise data_error("the reference has no words, so an error rate is undefined")
     counts = {
-        "substitutions": result.substitutions, "deletions": result.deletions, "insertions": result.insertions,
-        "hits": result.hits, "ref_len": length, "hyp_len": result.hits + result.substitutions + result.insertions,
+        "substitutions": result.substitutions,
+        "deletions": result.deletions,
+        "insertions": result.insertions,
+        "hits": result.hits,
+        "ref_len": length,
+        "hyp_len": result.hits + result.substitutions + result.insertions,
         "lines": len(references),
         "correct_lines": sum(all(chunk.type == "equal" for chunk in line) for line in result.alignments),
     }
@@ -85,8 +92,10 @@ def _signature(characters: bool, normalisation: Normalisation) -> str:
     from importlib.metadata import version
 
     return signature(
-        "cer" if characters else "wer", case="lc" if normalisation.lowercase else "mixed",
-        punct=not normalisation.remove_punctuation, norm=(normalisation.unicode_form or "none").lower(),
+        "cer" if characters else "wer",
+        case="lc" if normalisation.lowercase else "mixed",
+        punct=not normalisation.remove_punctuation,
+        norm=(normalisation.unicode_form or "none").lower(),
         jiwer=version("jiwer"),
     )
 

@@ -43,8 +43,15 @@ class BagOfWords:
     """
 
     def __init__(
-        self, rows: NGramRows, weights_FC: Floats, bias_C: Floats, idf_F: Floats | None, *, config: BagOfWordsConfig,
-        classes: int, several: bool,
+        self,
+        rows: NGramRows,
+        weights_FC: Floats,
+        bias_C: Floats,
+        idf_F: Floats | None,
+        *,
+        config: BagOfWordsConfig,
+        classes: int,
+        several: bool,
     ) -> None:
         self.classes = classes
         self.bias: Floats = both_columns(bias_C[None, :], several=several)[0]
@@ -54,8 +61,17 @@ class BagOfWords:
 
     @classmethod
     def fit(
-        cls, config: BagOfWordsConfig, ids: NDArray[Any], offsets: NDArray[Any], labels: NDArray[Any], *, words: int,
-        classes: int, weights: NDArray[Any] | None = None, several: bool = False, told: Told | None = None,
+        cls,
+        config: BagOfWordsConfig,
+        ids: NDArray[Any],
+        offsets: NDArray[Any],
+        labels: NDArray[Any],
+        *,
+        words: int,
+        classes: int,
+        weights: NDArray[Any] | None = None,
+        several: bool = False,
+        told: Told | None = None,
     ) -> BagOfWords:
         """Find the n-grams and the best weights; the same call gives the same model.
 
@@ -72,8 +88,9 @@ class BagOfWords:
         """
         from scipy.sparse import csr_array
 
-        rows = NGramRows.fit(ids, offsets, words=words, order=config.ngrams, buckets=config.buckets,
-                             min_count=config.min_count)
+        rows = NGramRows.fit(
+            ids, offsets, words=words, order=config.ngrams, buckets=config.buckets, min_count=config.min_count
+        )
         found = _joined(list(rows.blocks(ids, offsets)))
         examples = len(offsets) - 1
         counted = np.ones(examples) if weights is None else np.asarray(weights, np.float64)
@@ -91,12 +108,26 @@ class BagOfWords:
             ratio = ratio[:, 1:] if classes == 2 and not several else ratio
         if config.normalize:
             items.data /= np.repeat(_norms(items.data, found.ends), np.diff(found.ends))
-        linear = fit_linear(items, labels, classes=classes, regularization=config.regularization, several=several,
-                            weights=weights, scale=ratio, told=told)
+        linear = fit_linear(
+            items,
+            labels,
+            classes=classes,
+            regularization=config.regularization,
+            several=several,
+            weights=weights,
+            scale=ratio,
+            told=told,
+        )
         folded = linear.weights if idf is None else linear.weights * idf[:, None]
-        return cls(rows, folded.astype(np.float32), linear.bias.astype(np.float32),
-                   None if idf is None or not config.normalize else idf.astype(np.float32),
-                   config=config, classes=classes, several=several)
+        return cls(
+            rows,
+            folded.astype(np.float32),
+            linear.bias.astype(np.float32),
+            None if idf is None or not config.normalize else idf.astype(np.float32),
+            config=config,
+            classes=classes,
+            several=several,
+        )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything learned, by name: the n-grams (see `NGramRows.arrays`), ``weights`` [F, C], ``bias`` [C], ``idf``.
@@ -108,8 +139,14 @@ class BagOfWords:
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], config: BagOfWordsConfig, *, words: int, classes: int,
-        several: bool = False, file: object = None,
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        config: BagOfWordsConfig,
+        *,
+        words: int,
+        classes: int,
+        several: bool = False,
+        file: object = None,
     ) -> BagOfWords:
         """The model of these `arrays`, which may come from anywhere.
 
@@ -143,7 +180,8 @@ class BagOfWords:
         parts_TC = np.zeros((len(ids), len(self._bias_C)))
         if found:
             different, numbers, counts = np.unique(
-                np.concatenate([rows for _, _, rows in found]), return_inverse=True, return_counts=True)
+                np.concatenate([rows for _, _, rows in found]), return_inverse=True, return_counts=True
+            )
             norm = self._norms(Rows(different, counts, np.array([0, len(different)])))
             # each occurrence has its share in the value of its n-gram: all of one count, a part of a single 1
             share = 1 / counts if self._config.weighting == "binary" else np.ones(len(counts))
@@ -199,5 +237,5 @@ def _log_ratio(items: Any, truth_EK: NDArray[np.float64], counted_E: NDArray[np.
     inside_FK = items.T @ (truth_EK * counted_E[:, None])
     outside_FK = (items.T @ counted_E)[:, None] - inside_FK + _ALPHA
     inside_FK += _ALPHA
-    ratio_FK: NDArray[np.float64] = (np.log(inside_FK / inside_FK.sum(0)) - np.log(outside_FK / outside_FK.sum(0)))
+    ratio_FK: NDArray[np.float64] = np.log(inside_FK / inside_FK.sum(0)) - np.log(outside_FK / outside_FK.sum(0))
     return ratio_FK

@@ -55,8 +55,16 @@ class Majority:
 
     @classmethod
     def fit(
-        cls, config: MajorityConfig, values: NDArray[Any], offsets: NDArray[Any], labels: NDArray[Any], *,
-        classes: int, weights: NDArray[Any] | None = None, several: bool = False, told: Told | None = None,
+        cls,
+        config: MajorityConfig,
+        values: NDArray[Any],
+        offsets: NDArray[Any],
+        labels: NDArray[Any],
+        *,
+        classes: int,
+        weights: NDArray[Any] | None = None,
+        several: bool = False,
+        told: Told | None = None,
     ) -> Majority:
         """Count the labels, [E] or with ``several`` bool [E, K], each as often as its example's weight says."""
         counted_E = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
@@ -81,7 +89,12 @@ class Majority:
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], config: MajorityConfig, *, classes: int, several: bool = False,
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        config: MajorityConfig,
+        *,
+        classes: int,
+        several: bool = False,
         file: object = None,
     ) -> Majority:
         """The model of these `arrays`, which may come from anywhere.
@@ -102,8 +115,15 @@ class MeanPool:
     """
 
     def __init__(
-        self, weights_DC: Floats, bias_C: Floats, mean_D: Floats, deviation_D: Floats, *, config: MeanPoolConfig,
-        classes: int, several: bool,
+        self,
+        weights_DC: Floats,
+        bias_C: Floats,
+        mean_D: Floats,
+        deviation_D: Floats,
+        *,
+        config: MeanPoolConfig,
+        classes: int,
+        several: bool,
     ) -> None:
         self.classes = classes
         self.channels = len(mean_D)
@@ -112,8 +132,16 @@ class MeanPool:
 
     @classmethod
     def fit(
-        cls, config: MeanPoolConfig, frames: NDArray[Any], offsets: NDArray[Any], labels: NDArray[Any], *,
-        classes: int, weights: NDArray[Any] | None = None, several: bool = False, told: Told | None = None,
+        cls,
+        config: MeanPoolConfig,
+        frames: NDArray[Any],
+        offsets: NDArray[Any],
+        labels: NDArray[Any],
+        *,
+        classes: int,
+        weights: NDArray[Any] | None = None,
+        several: bool = False,
+        told: Told | None = None,
     ) -> MeanPool:
         """Scale the channels to mean 0 and deviation 1 over all frames, then find the best weights.
 
@@ -141,10 +169,23 @@ class MeanPool:
         deviation_D[deviation_D <= 1e-7 * np.abs(mean_D)] = 1  # a channel that never changes
         scaling = mean_D.astype(np.float32), np.where(deviation_D > 0, deviation_D, 1).astype(np.float32)
         pooled_ED = _pooled(frames, np.asarray(offsets, np.int64), *scaling)
-        linear = fit_linear(pooled_ED, labels, classes=classes, regularization=config.regularization, several=several,
-                            weights=weights, told=told)
-        return cls(linear.weights.astype(np.float32), linear.bias.astype(np.float32), *scaling, config=config,
-                   classes=classes, several=several)
+        linear = fit_linear(
+            pooled_ED,
+            labels,
+            classes=classes,
+            regularization=config.regularization,
+            several=several,
+            weights=weights,
+            told=told,
+        )
+        return cls(
+            linear.weights.astype(np.float32),
+            linear.bias.astype(np.float32),
+            *scaling,
+            config=config,
+            classes=classes,
+            several=several,
+        )
 
     def log_probs(self, values: NDArray[Any], offsets: NDArray[Any]) -> Floats:
         """See `Baseline.log_probs`; ``values`` are frames [N, D], and an example without any gives the bias alone.
@@ -173,12 +214,16 @@ class MeanPool:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """``weights`` [D, C], ``bias`` [C], ``mean`` and ``deviation`` [D]."""
-        return {"weights": self._weights_DC, "bias": self._bias_C, "mean": self._mean_D,
-                "deviation": self._deviation_D}
+        return {"weights": self._weights_DC, "bias": self._bias_C, "mean": self._mean_D, "deviation": self._deviation_D}
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], config: MeanPoolConfig, *, classes: int, several: bool = False,
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        config: MeanPoolConfig,
+        *,
+        classes: int,
+        several: bool = False,
         file: object = None,
     ) -> MeanPool:
         """The model of these `arrays`, which may come from anywhere.
@@ -199,8 +244,10 @@ class MeanPool:
 def _refuse_missing(frames: Floats, config: MeanPoolConfig) -> None:
     if config.missing == "refuse" and np.isnan(frames).any():
         frame, channel = np.argwhere(np.isnan(frames))[0].tolist()
-        raise data_error(f"frame {frame + 1}, channel {channel + 1} is missing (NaN)",
-                         hint="To leave missing values out of the mean, write 'missing: mask' in the encoder.")
+        raise data_error(
+            f"frame {frame + 1}, channel {channel + 1} is missing (NaN)",
+            hint="To leave missing values out of the mean, write 'missing: mask' in the encoder.",
+        )
 
 
 def _pooled(frames: Floats, offsets: NDArray[np.int64], mean_D: Floats, deviation_D: Floats) -> NDArray[np.float64]:

@@ -39,8 +39,10 @@ class CharacterCNN(nn.Module):
         """Vectors [U, output_dim] of words given as character ids."""
         embedding = self.dropout(self.embedding.weight)
         real_UC = characters_UC != 0
-        parts = [self._convolve(characters_UC, real_UC, embedding, width, cast(nn.Linear, filters))
-                 for width, filters in zip(self.widths, self.filters, strict=True)]
+        parts = [
+            self._convolve(characters_UC, real_UC, embedding, width, cast(nn.Linear, filters))
+            for width, filters in zip(self.widths, self.filters, strict=True)
+        ]
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
     def _convolve(

@@ -49,7 +49,8 @@ class CheckedArrays:
         if array is None:
             raise self.bad(name, "is missing")
         sizes_agree = len(shape) == array.ndim and all(
-            want in (None, size) for want, size in zip(shape, array.shape, strict=True))
+            want in (None, size) for want, size in zip(shape, array.shape, strict=True)
+        )
         if array.dtype != dtype or not sizes_agree:
             wanted = ", ".join("any" if size is None else str(size) for size in shape)
             raise self.bad(name, f"is {array.dtype}{list(array.shape)}, not {np.dtype(dtype)}[{wanted}]")

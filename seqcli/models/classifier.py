@@ -26,9 +26,11 @@ class SequenceClassifier(nn.Module):
         self.embedder = registry.implementation("embedder", config.embedder.kind)(config.embedder, sizes)
         self.encoder = registry.implementation("encoder", config.encoder.kind)(config.encoder, self.embedder.output_dim)
         self.pooling = registry.implementation("pooling", config.pooling.kind)(
-            config.pooling, self.encoder.output_dim, bidirectional=getattr(config.encoder, "bidirectional", False))
+            config.pooling, self.encoder.output_dim, bidirectional=getattr(config.encoder, "bidirectional", False)
+        )
         self.head = registry.implementation("head", config.head.kind)(
-            config.head, self.pooling.output_dim, LabelSpace(labels))
+            config.head, self.pooling.output_dim, LabelSpace(labels)
+        )
 
     def networks(self) -> list[SequenceClassifier]:
         """This one; an ensemble has several."""

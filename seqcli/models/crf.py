@@ -16,10 +16,17 @@ from torch import Tensor
 
 class _LogPartition(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, emissions_BTK: Tensor, transitions_KK: Tensor, start_K: Tensor, end_K: Tensor,
-                lengths_B: Tensor) -> Tensor:
-        posteriors = forward_backward(emissions_BTK.detach(), transitions_KK.detach(), start_K.detach(), end_K.detach(),
-                                      lengths_B, with_transitions=any(ctx.needs_input_grad))
+    def forward(
+        ctx: Any, emissions_BTK: Tensor, transitions_KK: Tensor, start_K: Tensor, end_K: Tensor, lengths_B: Tensor
+    ) -> Tensor:
+        posteriors = forward_backward(
+            emissions_BTK.detach(),
+            transitions_KK.detach(),
+            start_K.detach(),
+            end_K.detach(),
+            lengths_B,
+            with_transitions=any(ctx.needs_input_grad),
+        )
         log_z_B, marginals_BTK, steps_KK = posteriors
         ctx.save_for_backward(marginals_BTK, steps_KK, lengths_B)
         ctx.kind = emissions_BTK.dtype
@@ -32,19 +39,30 @@ class _LogPartition(torch.autograd.Function):
         scaled_BTK = marginals_BTK * gradient_B.view(-1, 1, 1)
         last_BK = scaled_BTK[torch.arange(len(lengths_B), device=lengths_B.device), lengths_B - 1]
         steps_KK = torch.einsum("b,bij->ij", gradient_B.to(steps_BKK.dtype), steps_BKK)
-        return (scaled_BTK.to(ctx.kind), steps_KK.to(ctx.kind), scaled_BTK[:, 0].sum(0).to(ctx.kind),
-                last_BK.sum(0).to(ctx.kind), None)
+        return (
+            scaled_BTK.to(ctx.kind),
+            steps_KK.to(ctx.kind),
+            scaled_BTK[:, 0].sum(0).to(ctx.kind),
+            last_BK.sum(0).to(ctx.kind),
+            None,
+        )
 
 
-def log_partition(emissions_BTK: Tensor, transitions_KK: Tensor, start_K: Tensor, end_K: Tensor,
-                  lengths_B: Tensor) -> Tensor:
+def log_partition(
+    emissions_BTK: Tensor, transitions_KK: Tensor, start_K: Tensor, end_K: Tensor, lengths_B: Tensor
+) -> Tensor:
     """log Z of each sequence [B] (Lafferty et al. 2001), differentiable in the four scores; lengths are at least 1."""
     return _LogPartition.apply(emissions_BTK, transitions_KK, start_K, end_K, lengths_B)  # type: ignore[no-any-return]
 
 
 def forward_backward(
-    emissions_BTK: Tensor, transitions_KK: Tensor, start_K: Tensor, end_K: Tensor, lengths_B: Tensor,
-    *, with_transitions: bool = False,
+    emissions_BTK: Tensor,
+    transitions_KK: Tensor,
+    start_K: Tensor,
+    end_K: Tensor,
+    lengths_B: Tensor,
+    *,
+    with_transitions: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """``(log Z [B], label posteriors [B, T, K], expected steps [B, K, K])``, in float64; zero past a length.
 
@@ -94,8 +112,9 @@ def forward_backward(
     return log_z_B, marginals_TBK.transpose(0, 1), steps_BKK
 
 
-def path_score(emissions_BTK: Tensor, transitions_KK: Tensor, start_K: Tensor, end_K: Tensor, labels_BT: Tensor,
-               lengths_B: Tensor) -> Tensor:
+def path_score(
+    emissions_BTK: Tensor, transitions_KK: Tensor, start_K: Tensor, end_K: Tensor, labels_BT: Tensor, lengths_B: Tensor
+) -> Tensor:
     """Score [B] of the given label paths: starts, emissions, steps and ends summed."""
     length = labels_BT.size(1)
     inside_BT = torch.arange(length, device=lengths_B.device) < lengths_B.unsqueeze(1)

@@ -47,8 +47,9 @@ class EnsembleClassifier(nn.Module):
     def pool(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         """The same from the embedders' vectors, side by side, and their number."""
         parts = x_BTD.split([network.embedder.output_dim for network in self.networks()], dim=-1)
-        return torch.stack([network.pool(part.contiguous(), lengths_B)
-                            for network, part in zip(self.networks(), parts, strict=True)])
+        return torch.stack(
+            [network.pool(part.contiguous(), lengths_B) for network, part in zip(self.networks(), parts, strict=True)]
+        )
 
 
 class Embedders:
@@ -84,17 +85,21 @@ class Heads:
 
     def sequence_loss(self, pooled_MBD: Tensor, labels: Tensor, weights_K: Tensor | None) -> tuple[Tensor, float]:
         """Mean of the members' summed losses, and the number they sum over."""
-        found = [part.sequence_loss(pooled_BD, labels, weights_K)
-                 for part, pooled_BD in zip(self.parts, pooled_MBD, strict=True)]
+        found = [
+            part.sequence_loss(pooled_BD, labels, weights_K)
+            for part, pooled_BD in zip(self.parts, pooled_MBD, strict=True)
+        ]
         return torch.stack([loss for loss, _ in found]).mean(), found[0][1]
 
     def sequence_log_probs(self, pooled_MBD: Tensor) -> Tensor:
         """Log of the mean probability [B, K]."""
-        each_MBK = torch.stack([part.sequence_log_probs(pooled_BD)
-                                for part, pooled_BD in zip(self.parts, pooled_MBD, strict=True)])
+        each_MBK = torch.stack(
+            [part.sequence_log_probs(pooled_BD) for part, pooled_BD in zip(self.parts, pooled_MBD, strict=True)]
+        )
         return each_MBK.logsumexp(0) - math.log(len(self.parts))
 
     def output(self, pooled_MBD: Tensor) -> Tensor:
         """Mean of the members' logits [B, K]."""
-        return torch.stack([part.output(pooled_BD) for part, pooled_BD in zip(self.parts, pooled_MBD, strict=True)]
-                           ).mean(0)
+        return torch.stack(
+            [part.output(pooled_BD) for part, pooled_BD in zip(self.parts, pooled_MBD, strict=True)]
+        ).mean(0)

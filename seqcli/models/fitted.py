@@ -14,8 +14,16 @@ from seqcli.recipe.encoders import BagOfWordsConfig, MeanPoolConfig
 
 
 def fit_baseline(
-    encoder: Any, values: NDArray[Any], offsets: NDArray[Any], labels: NDArray[Any], *, words: int, classes: int,
-    weights: NDArray[Any] | None = None, several: bool = False, told: Told | None = None,
+    encoder: Any,
+    values: NDArray[Any],
+    offsets: NDArray[Any],
+    labels: NDArray[Any],
+    *,
+    words: int,
+    classes: int,
+    weights: NDArray[Any] | None = None,
+    several: bool = False,
+    told: Told | None = None,
 ) -> Baseline:
     """The baseline of a section; ``values`` and ``offsets`` as `Baseline.log_probs` takes them.
 
@@ -33,8 +41,15 @@ def fit_baseline(
     return Majority.fit(encoder, values, offsets, labels, told=told, **options)
 
 
-def load_baseline(encoder: Any, arrays: Mapping[str, NDArray[Any]], *, words: int, classes: int, several: bool = False,
-                  file: object = None) -> Baseline:
+def load_baseline(
+    encoder: Any,
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    words: int,
+    classes: int,
+    several: bool = False,
+    file: object = None,
+) -> Baseline:
     """The baseline of stored arrays.
 
     Raises:

@@ -62,7 +62,8 @@ class SoftmaxHead(nn.Module):
         """Cross-entropy in nats, summed; with weights as if each example stood there so often, and how often in all."""
         logits_BK = self.output(pooled_BD).float()
         loss_B = nn.functional.cross_entropy(
-            logits_BK, labels_B, reduction="none", label_smoothing=self.label_smoothing)
+            logits_BK, labels_B, reduction="none", label_smoothing=self.label_smoothing
+        )
         if weights_K is None:
             return loss_B.sum(), len(labels_B)
         weights_B = weights_K[labels_B]
@@ -86,7 +87,8 @@ class SigmoidHead(nn.Module):
         A weight multiplies the loss of its label where the example has it.
         """
         loss_BK = nn.functional.binary_cross_entropy_with_logits(
-            self.output(pooled_BD).float(), labels_BK, reduction="none")
+            self.output(pooled_BD).float(), labels_BK, reduction="none"
+        )
         if weights_K is not None:
             loss_BK = loss_BK * torch.where(labels_BK > 0, weights_K, 1.0)
         return loss_BK.sum(), len(labels_BK)

@@ -62,8 +62,11 @@ class AdaptiveHead(nn.Module):
     def __init__(self, config: AdaptiveConfig, input_dim: int, space: LabelSpace) -> None:
         super().__init__()
         self.softmax = nn.AdaptiveLogSoftmaxWithLoss(
-            input_dim, space.labels, [cut for cut in config.cutoffs if cut < space.labels - 1] or [space.labels // 2],
-            div_value=config.shrink)
+            input_dim,
+            space.labels,
+            [cut for cut in config.cutoffs if cut < space.labels - 1] or [space.labels // 2],
+            div_value=config.shrink,
+        )
 
     def next_loss(self, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
         """Cross-entropy in nats, summed over the targets that count."""
@@ -92,7 +95,8 @@ class LanguageModel(nn.Module):
         # a tied output has the size of a word's vector, whatever the size of the state
         self.project = nn.Linear(hidden, embedder.dim) if tied and hidden != embedder.dim else nn.Identity()
         self.head = registry.implementation("head", head.kind)(
-            head, embedder.dim if tied else hidden, LabelSpace(len(counts)))
+            head, embedder.dim if tied else hidden, LabelSpace(len(counts))
+        )
         if tied:
             self.head.output.weight = self.embedder.words.weight
 

@@ -40,8 +40,15 @@ class Linear:
 
 
 def fit_linear(
-    features: Any, labels: NDArray[Any], *, classes: int, regularization: float, several: bool = False,
-    weights: NDArray[Any] | None = None, scale: NDArray[Any] | None = None, told: Told | None = None,
+    features: Any,
+    labels: NDArray[Any],
+    *,
+    classes: int,
+    regularization: float,
+    several: bool = False,
+    weights: NDArray[Any] | None = None,
+    scale: NDArray[Any] | None = None,
+    told: Told | None = None,
 ) -> Linear:
     """Weights W and bias b with the least ``sum of weighted losses + regularization / 2 * |W|^2``.
 
@@ -243,7 +250,11 @@ def _newton_direction(
 
 
 def _stride(
-    problem: _Problem, loss: _Loss, counted_E1: Floats, at: tuple[Floats, Floats], ahead: tuple[Floats, Floats],
+    problem: _Problem,
+    loss: _Loss,
+    counted_E1: Floats,
+    at: tuple[Floats, Floats],
+    ahead: tuple[Floats, Floats],
     gradient: Floats,
 ) -> float:
     """How far to go: 1, or halves of it until the loss falls as much as the slope promises (Armijo)."""
@@ -255,8 +266,7 @@ def _stride(
         stride = 0.5**halvings
         # the difference of each example first: the sum over all of them would swallow small ones
         change = _dot(counted_E1, loss.value(logits_EC + stride * along_EC) - here)
-        change += problem.regularization * stride * (
-            _dot(penalised, along) + stride / 2 * _dot(along, along))
+        change += problem.regularization * stride * (_dot(penalised, along) + stride / 2 * _dot(along, along))
         if change <= 1e-4 * stride * slope:
             return stride
     return 0.0

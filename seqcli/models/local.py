@@ -32,7 +32,6 @@ class WindowEncoder(nn.Module):
         window = torch.cat([padded[:, offset : offset + length] for offset in range(width)], dim=-1)
         return self.dropout(torch.relu(self.dense(window)))
 
-
     def stream(self, x_BTD: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """``(vectors [B, T, output_dim], states to read on from)``: the window ends at each position (no right side).
 

@@ -56,7 +56,14 @@ class NGramModel:
 
     @classmethod
     def fit(
-        cls, sequences: tuple[Any, Any], *, config: NGramConfig, vocabulary_size: int, bos: int, unk: int, stream: bool,
+        cls,
+        sequences: tuple[Any, Any],
+        *,
+        config: NGramConfig,
+        vocabulary_size: int,
+        bos: int,
+        unk: int,
+        stream: bool,
         told: Callable[[int, int], None] | None = None,
     ) -> NGramModel:
         """Count and estimate; takes some 130 bytes of memory a token at its height (order 4 on English text).
@@ -83,8 +90,16 @@ class NGramModel:
         ends = np.asarray(offsets[:], dtype=np.int64)
         starts = np.zeros(1, np.int64) if stream else ends[:-1][np.diff(ends) > 0]
         thresholds = (config.prune + config.prune[-1:] * config.order)[: config.order] or [0] * config.order
-        levels = estimate(ids, starts, order=config.order, thresholds=thresholds, vocabulary_size=vocabulary_size,
-                          bos=bos, unk=unk, told=told)
+        levels = estimate(
+            ids,
+            starts,
+            order=config.order,
+            thresholds=thresholds,
+            vocabulary_size=vocabulary_size,
+            bos=bos,
+            unk=unk,
+            told=told,
+        )
         return cls(levels, vocabulary_size=vocabulary_size, bos=bos)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -103,7 +118,12 @@ class NGramModel:
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], *, config: NGramConfig, vocabulary_size: int, bos: int,
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        config: NGramConfig,
+        vocabulary_size: int,
+        bos: int,
         file: object = None,
     ) -> NGramModel:
         """The model of these `arrays`, which may come from anywhere.
@@ -116,8 +136,11 @@ class NGramModel:
         above = 1  # n-grams one shorter
         for number in range(1, config.order + 1):
             log_p = checked.logarithms(f"{number}.log_p", vocabulary_size if number == 1 else None)
-            keys = np.arange(vocabulary_size) if number == 1 else checked.keys(
-                f"{number}.keys", len(log_p), above * vocabulary_size)
+            keys = (
+                np.arange(vocabulary_size)
+                if number == 1
+                else checked.keys(f"{number}.keys", len(log_p), above * vocabulary_size)
+            )
             backoff = checked.logarithms(f"{number}.backoff", len(log_p)) if number < config.order else np.zeros(0)
             levels.append(Level(keys, log_p, backoff))
             above = len(log_p)

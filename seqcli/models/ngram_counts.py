@@ -52,7 +52,14 @@ class _Counts:
 
 
 def estimate(
-    ids: Ints, starts: Ints, *, order: int, thresholds: Sequence[int], vocabulary_size: int, bos: int, unk: int,
+    ids: Ints,
+    starts: Ints,
+    *,
+    order: int,
+    thresholds: Sequence[int],
+    vocabulary_size: int,
+    bos: int,
+    unk: int,
     told: Callable[[int, int], None] | None = None,
 ) -> list[Level]:
     """The levels of orders 1 to ``order``.
@@ -157,4 +164,3 @@ def _smooth(
     left[seen] = np.bincount(parents, weights=off, minlength=contexts)[seen] / total[seen]
     p = (count.adjusted - off) / total[parents] + left[parents] * below[count.suffix]
     return p, left
-

@@ -88,8 +88,11 @@ class NGramRows:
         if buckets is not None:
             if order > 1:
                 trial = cls([*keys, np.arange(buckets)], order=order, words=words, buckets=buckets)
-                found = [(rows - len(keys[0]), example_of[at])
-                         for length, at, rows in trial.occurrences(ids, offsets) if length > 1]
+                found = [
+                    (rows - len(keys[0]), example_of[at])
+                    for length, at, rows in trial.occurrences(ids, offsets)
+                    if length > 1
+                ]
                 hashed, examples = (np.concatenate(parts) for parts in zip(*found, strict=True))
                 keys.append(_frequent(hashed, examples, min_count))
             return cls(keys, order=order, words=words, buckets=buckets)
@@ -152,8 +155,9 @@ class NGramRows:
         while begin < len(offsets) - 1:
             reach = int(np.searchsorted(offsets, offsets[begin] + _BLOCK, "right")) - 1
             end = min(max(reach, begin + 1), begin + most)
-            yield self._rows(np.asarray(ids[offsets[begin] : offsets[end]], np.int64),
-                             offsets[begin : end + 1] - offsets[begin])
+            yield self._rows(
+                np.asarray(ids[offsets[begin] : offsets[end]], np.int64), offsets[begin : end + 1] - offsets[begin]
+            )
             begin = end
 
     def _rows(self, ids: Ints, offsets: Ints) -> Rows:

@@ -47,7 +47,6 @@ class RecurrentEncoder(nn.Module):
             x_TBD = hidden
         return x_TBD.transpose(0, 1).contiguous()
 
-
     def stream(self, x_BTD: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """``(hidden states [B, T, output_dim], states to read on from)``; one-way layers only.
 

@@ -72,8 +72,7 @@ class Block(nn.Module):
     def _project(self, x_BTD: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
         batch, length, dim = x_BTD.shape
         shape = (batch, length, 3, self.heads, dim // self.heads)
-        q_BHTE, k_BHTE, v_BHTE = (
-            self.queries_keys_values(self.attention_norm(x_BTD)).view(shape).permute(2, 0, 3, 1, 4))
+        q_BHTE, k_BHTE, v_BHTE = self.queries_keys_values(self.attention_norm(x_BTD)).view(shape).permute(2, 0, 3, 1, 4)
         if self.rotary:
             q_BHTE, k_BHTE = rotate(q_BHTE, start), rotate(k_BHTE, start)
         return q_BHTE, k_BHTE, v_BHTE

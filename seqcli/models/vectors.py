@@ -69,9 +69,12 @@ def _lines(path: Path, dim: int | None) -> Iterator[_Line]:
     A word may hold spaces (GloVe 840B does), so the values are counted from the end of the line.
     """
     if path.name.endswith((".bin", ".bin.gz")):
-        raise data_error("a word2vec file in binary form is not read", file=path,
-                         hint="gensim makes it text: KeyedVectors.load_word2vec_format(FILE, binary=True)"
-                              ".save_word2vec_format(OUT).")
+        raise data_error(
+            "a word2vec file in binary form is not read",
+            file=path,
+            hint="gensim makes it text: KeyedVectors.load_word2vec_format(FILE, binary=True)"
+            ".save_word2vec_format(OUT).",
+        )
     promised: int | None = None
     number, separator = 0, " "
     for number, text in read_lines(path, on_invalid="replace"):
@@ -87,12 +90,20 @@ def _lines(path: Path, dim: int | None) -> Iterator[_Line]:
         dim, asked = dim or len(parts) - 1, dim
         if len(parts) <= dim or not dim:
             expected = f"a word and {asked} values" if asked else "a word and its values"
-            raise data_error(f"expected {expected}, found {len(parts) - 1} values", file=path, line=number,
-                             hint="Every line has as many values, and embedder.dim of a recipe is that number.")
+            raise data_error(
+                f"expected {expected}, found {len(parts) - 1} values",
+                file=path,
+                line=number,
+                hint="Every line has as many values, and embedder.dim of a recipe is that number.",
+            )
         yield _Line(number, separator.join(parts[:-dim]), parts[-dim:])
     if promised is not None and promised != number - 1:
-        raise data_error(f"the first line says {promised:,} vectors, {number - 1:,} follow: cut off?", file=path,
-                         line=1, hint=f"If they are all that is wanted, write '{number - 1} {dim}' there.")
+        raise data_error(
+            f"the first line says {promised:,} vectors, {number - 1:,} follow: cut off?",
+            file=path,
+            line=1,
+            hint=f"If they are all that is wanted, write '{number - 1} {dim}' there.",
+        )
 
 
 def _numbers(line: _Line, path: Path) -> NDArray[np.float32]:

@@ -98,8 +98,11 @@ class WordVectors:
         """Known words that are spelled much like this one."""
         from difflib import get_close_matches
 
-        near = [other for other in self.words[:_SPELLINGS] if abs(len(other) - len(word)) <= 2
-                and (other[:1] == word[:1] or other[-1:] == word[-1:])]
+        near = [
+            other
+            for other in self.words[:_SPELLINGS]
+            if abs(len(other) - len(word)) <= 2 and (other[:1] == word[:1] or other[-1:] == word[-1:])
+        ]
         return get_close_matches(word, near, n=count, cutoff=0.7)
 
     def neighbors(self, query: str | Matrix, k: int = 10, measure: str = "cosine") -> list[Near]:

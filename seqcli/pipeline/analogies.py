@@ -27,7 +27,8 @@ def evaluate_analogies(vectors: WordVectors, sections: Sequence[Section], method
     counts, start = [], 0
     for section in sections:
         place = slice(start, start + len(section.questions))
-        counts.append(AnalogyCount(section.name, len(section.questions), int(covered[place].sum()),
-                                   int(right[place].sum())))
+        counts.append(
+            AnalogyCount(section.name, len(section.questions), int(covered[place].sum()), int(right[place].sum()))
+        )
         start = place.stop
     return analogy_score(counts, method, len(vectors), vectors.lowercase)

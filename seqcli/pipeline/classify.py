@@ -137,10 +137,19 @@ def load_classifier(run: Run, device: str = "auto", *, tokens: bool = False) -> 
         engine = ClassificationEngine(*load_run(run), choose_device(device))
     part = recipe.model.embedder or recipe.model.encoder
     return Classifier(
-        str(run), engine, labels, recipe.text is not None, task.separator,
-        getattr(recipe.model.head, "threshold", 0.5), recipe.data.max_length, tokenize,
-        read_channels(run.path) if recipe.text is None else 0, getattr(part, "missing", "refuse") == "mask",
-        _format_of(recipe), at_once)
+        str(run),
+        engine,
+        labels,
+        recipe.text is not None,
+        task.separator,
+        getattr(recipe.model.head, "threshold", 0.5),
+        recipe.data.max_length,
+        tokenize,
+        read_channels(run.path) if recipe.text is None else 0,
+        getattr(part, "missing", "refuse") == "mask",
+        _format_of(recipe),
+        at_once,
+    )
 
 
 def _format_of(recipe: Recipe) -> str | None:

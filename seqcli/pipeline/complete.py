@@ -54,8 +54,9 @@ def complete_words(model: LanguageModel, prompt: str, count: int) -> list[Candid
         raise usage_error(f"the tokens of {model.run} are words already", hint="Leave --words out.")
     ends = _ENDS[model.tokenizer.kind]
     tokens = model.vocabulary.tokens
-    boundary = np.array([number for number, token in enumerate(tokens)
-                         if number == model.eos or (number != model.unk and ends(token))])
+    boundary = np.array(
+        [number for number, token in enumerate(tokens) if number == model.eos or (number != model.unk and ends(token))]
+    )
     ids = model.encode(prompt)
     log_probs, state = model.engine.start(1)
     if ids:
@@ -70,8 +71,9 @@ _INSIDE = ("'", "’", "-")
 
 _ENDS: dict[str, Callable[[str], bool]] = {
     "characters": lambda token: not any(map(str.isalnum, unmark(token))) and token not in _INSIDE,
-    "bytes": lambda token: (letter := chr(int(token[3:5], 16))).isascii() and not letter.isalnum()
-    and letter not in _INSIDE,
+    "bytes": lambda token: (
+        (letter := chr(int(token[3:5], 16))).isascii() and not letter.isalnum() and letter not in _INSIDE
+    ),
 }
 """Which tokens end a word, by the kind of tokenizer: all that are no letter or digit, but for `_INSIDE`."""
 

@@ -31,8 +31,10 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     task.fit(splits["train"])
     summary = task.summary()
     found: dict[str, Any] = {
-        "splits": {name: {"examples": len(split), "tokens": int(task.data(split).lengths.sum())}
-                   for name, split in splits.items()},
+        "splits": {
+            name: {"examples": len(split), "tokens": int(task.data(split).lengths.sum())}
+            for name, split in splits.items()
+        },
         "summary": summary,
     }
     if hasattr(task, "fit_weights"):
@@ -51,13 +53,17 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     largest = max(batches, key=lambda rows: (len(rows) * data.widths(rows).max(), data.widths(rows).max()))
     choices = summary.get("labels") or summary.get("tokens in the vocabulary") or 1
     return {
-        **found, "layers": _layers(model), "parameters": parameters,
+        **found,
+        "layers": _layers(model),
+        "parameters": parameters,
         "batch": {
-            "sequences": len(rows), "positions": batch.positions,
+            "sequences": len(rows),
+            "positions": batch.positions,
             "shapes": {name: list(value.shape) for name, value in batch.inputs.items() if name != "fresh"},
             "examples": task.describe(data, rows[:3].tolist()),
         },
-        "loss": float(loss.detach()) / max(1, targets), "uniform_loss": math.log(choices),
+        "loss": float(loss.detach()) / max(1, targets),
+        "uniform_loss": math.log(choices),
         "state_mb": parameters * 4 * states / 1e6,
         "largest_batch": {"sequences": len(largest), "longest": int(data.widths(largest).max())},
         "memory_mb": _memory_mb(task, model, data.batch(largest).to(where), training, where)

@@ -16,11 +16,19 @@ from seqcli import __version__
 def environment(device: torch.device, precision: str, seed: int) -> dict[str, Any]:
     """Versions, machine and seed, ready for JSON."""
     return {
-        "seqcli": __version__, "python": platform.python_version(), "torch": torch.__version__,
-        "numpy": numpy.__version__, "platform": platform.platform(), "processor": _processor(),
-        "cpus": os.cpu_count(), "threads": torch.get_num_threads(), "device": device.type,
+        "seqcli": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": device.type,
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        "precision": precision, "seed": seed, "command": " ".join(sys.argv),
+        "precision": precision,
+        "seed": seed,
+        "command": " ".join(sys.argv),
     }
 
 

@@ -44,8 +44,13 @@ def classification_errors(task: Any, model: Any, data: Any, device: torch.device
                 labels, confidence = scorer.given(probs)
                 found.append((confidence, row, task.written(labels)))
     for confidence, row, labels in sorted(found, key=lambda error: (-error[0], error[1])):
-        yield (data.split.place(row), task.written(data.gold(row)), labels, f"{confidence:.4f}",
-               task.source.readable(data.split, row))
+        yield (
+            data.split.place(row),
+            task.written(data.gold(row)),
+            labels,
+            f"{confidence:.4f}",
+            task.source.readable(data.split, row),
+        )
 
 
 def tagging_errors(task: Any, model: Any, data: Any, device: torch.device) -> Rows:
@@ -62,9 +67,7 @@ def tagging_errors(task: Any, model: Any, data: Any, device: torch.device) -> Ro
         yield from _rows(task.scheme, data.split.place(row), tokens, data.gold_tags(row), rows_of[row])
 
 
-def _rows(
-    scheme: str | None, place: str, tokens: list[str], gold: list[str], found: list[str]
-) -> Rows:
+def _rows(scheme: str | None, place: str, tokens: list[str], gold: list[str], found: list[str]) -> Rows:
     sentence = " ".join(tokens)
     if scheme is None:
         for token, right, wrong in zip(tokens, gold, found, strict=True):
@@ -72,6 +75,8 @@ def _rows(
                 yield place, "tag", right, wrong, token, token, sentence
         return
     for error in span_errors(spans(gold, scheme), spans(found, scheme)):
-        sides = [("", "") if span is None else (span.label, " ".join(tokens[span.start : span.end]))
-                 for span in (error.gold, error.predicted)]
+        sides = [
+            ("", "") if span is None else (span.label, " ".join(tokens[span.start : span.end]))
+            for span in (error.gold, error.predicted)
+        ]
         yield place, error.kind, sides[0][0], sides[1][0], sides[0][1], sides[1][1], sentence

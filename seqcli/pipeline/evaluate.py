@@ -49,8 +49,14 @@ class Evaluation:
 
 
 def evaluate(
-    run: Run, data: list[str] | None = None, *, split: str = "test", device: str = "auto",
-    data_format: str | None = None, with_errors: bool = False, against: Run | None = None,
+    run: Run,
+    data: list[str] | None = None,
+    *,
+    split: str = "test",
+    device: str = "auto",
+    data_format: str | None = None,
+    with_errors: bool = False,
+    against: Run | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a finished run.
@@ -70,8 +76,10 @@ def evaluate(
     task, model = load_run(run)
     kind = task.recipe.task.kind
     if kind == "embedding":
-        raise usage_error(f"{run} is a model for {kind}, which has no score on a split",
-                          hint="A file of analogy questions measures word vectors.")
+        raise usage_error(
+            f"{run} is a model for {kind}, which has no score on a split",
+            hint="A file of analogy questions measures word vectors.",
+        )
     if with_errors and kind not in COLUMNS:
         raise usage_error(f"errors can be listed for taggers and classifiers; {run} is a model for {kind}")
     if against is not None and kind == "tagging":
@@ -91,14 +99,24 @@ def evaluate(
     if against is not None and kind == "language-model":
         compared = [_beside(task, against, encoded, where, notices)]
     elif against is not None:
+
         def opened(other: Any) -> Split:
             return _open(task, data, split, data_format, progress, other)
 
         compared = [_paired(scorer, against, opened, where)]
     elif data is None:
         compared = [_stored(entry, split) for entry in run.report().get("baselines", []) if split in entry]
-    return Evaluation(str(run), ", ".join(data) if data else split, score, scorer.scores(), accuracy, notices,
-                      errors, compared, COLUMNS.get(kind, ()))
+    return Evaluation(
+        str(run),
+        ", ".join(data) if data else split,
+        score,
+        scorer.scores(),
+        accuracy,
+        notices,
+        errors,
+        compared,
+        COLUMNS.get(kind, ()),
+    )
 
 
 def _stored(entry: dict[str, Any], split: str) -> dict[str, Any]:
@@ -116,8 +134,11 @@ def _paired(scorer: Any, against: Run, opened: Callable[[Any], Split], where: to
     if isinstance(model, nn.Module):
         model.to(where)
     theirs: Any = measure(other, model, other.data(opened(other)), where)
-    return {"model": str(against), "score": theirs.score().as_json(),
-            "paired": compare_right(scorer.right, theirs.right)}
+    return {
+        "model": str(against),
+        "score": theirs.score().as_json(),
+        "paired": compare_right(scorer.right, theirs.right),
+    }
 
 
 def _beside(task: Any, against: Run, encoded: Split, where: torch.device, notices: list[str]) -> dict[str, Any]:
@@ -152,16 +173,24 @@ def _notices(task: Any, batches: Any) -> list[str]:
     return notices
 
 
-def _open(task: Any, data: list[str] | None, split: str, data_format: str | None, progress: Progress | None,
-          reader: Any = None) -> Split:
+def _open(
+    task: Any,
+    data: list[str] | None,
+    split: str,
+    data_format: str | None,
+    progress: Progress | None,
+    reader: Any = None,
+) -> Split:
     """The data of a task; ``reader``: another task that encodes it instead."""
     recipe = task.recipe
     if data is not None:
-        changed: DataConfig = recipe.data.model_copy(update={
-            split: data, "dev_share": None, **({"format": data_format} if data_format else {})})
+        changed: DataConfig = recipe.data.model_copy(
+            update={split: data, "dev_share": None, **({"format": data_format} if data_format else {})}
+        )
         recipe = recipe.model_copy(update={"data": changed})
     splits = open_splits(recipe, reader or task, (split,), progress)
     if split not in splits:
-        raise usage_error(f"the data that the model was trained with has no {split} split",
-                          hint="Give a file, or another --split.")
+        raise usage_error(
+            f"the data that the model was trained with has no {split} split", hint="Give a file, or another --split."
+        )
     return splits[split]

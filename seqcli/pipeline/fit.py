@@ -25,8 +25,14 @@ from seqcli.tasks.checks import idle_options
 from seqcli.training.checkpoint import save_weights
 
 
-def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_stop: Callable[[], ExitCode | None],
-        progress: Progress | None) -> Iterator[Notice | Prepared | Finished]:
+def fit(
+    recipe: Recipe,
+    task: Any,
+    splits: dict[str, Split],
+    run: Run,
+    should_stop: Callable[[], ExitCode | None],
+    progress: Progress | None,
+) -> Iterator[Notice | Prepared | Finished]:
     """Fit the model of a `seqcli.tasks.base.FittedTask`, measure it, and leave a finished run.
 
     There are no steps to save between: what ends early leaves nothing behind.
@@ -38,10 +44,13 @@ def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_st
         data = {name: task.data(split) for name, split in splits.items()}
         atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(recipe)))
         files = task.save(run.path)
-        atomic_write_text(run.environment_path, json.dumps(
-            environment(torch.device("cpu"), "fp32", recipe.training.seed), indent=2) + "\n")
-        counts = {name: {"examples": len(split), "tokens": int(data[name].lengths.sum())}
-                  for name, split in splits.items()}
+        atomic_write_text(
+            run.environment_path,
+            json.dumps(environment(torch.device("cpu"), "fp32", recipe.training.seed), indent=2) + "\n",
+        )
+        counts = {
+            name: {"examples": len(split), "tokens": int(data[name].lengths.sum())} for name, split in splits.items()
+        }
         yield from data_notices(recipe, task, data)
         yield Prepared(recipe, str(run), str(run.path), counts, task.summary(), 0, "cpu", "fp32", 0, 0)
 
@@ -59,13 +68,27 @@ def fit(recipe: Recipe, task: Any, splits: dict[str, Split], run: Run, should_st
         save_weights(run.weights_path, weights)
         minutes = (time.monotonic() - began) / 60
         model = task.model_of(weights)
-        measured: dict[str, Any] = {name: measure(task, model, data[name], torch.device("cpu"))
-                    for name in ("dev", "test") if name in data and hasattr(task, "scorer")}
+        measured: dict[str, Any] = {
+            name: measure(task, model, data[name], torch.device("cpu"))
+            for name in ("dev", "test")
+            if name in data and hasattr(task, "scorer")
+        }
         scores: dict[str, Any] = {name: scorer.score().as_json() for name, scorer in measured.items()}
         baselines = task.baselines(data, measured)
-        report = write_report(run, recipe, task, scores, minutes=minutes, files=files, more={
-            "parameters": sum(weight.numel() for weight in weights.values()), "device": "cpu", "precision": "fp32",
-            **({"baselines": baselines} if baselines else {})})
+        report = write_report(
+            run,
+            recipe,
+            task,
+            scores,
+            minutes=minutes,
+            files=files,
+            more={
+                "parameters": sum(weight.numel() for weight in weights.values()),
+                "device": "cpu",
+                "precision": "fp32",
+                **({"baselines": baselines} if baselines else {}),
+            },
+        )
     except (UserError, KeyboardInterrupt):
         discard(run)
         raise

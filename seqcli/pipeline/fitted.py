@@ -65,5 +65,6 @@ class FittedEngine:
 
 def _model(run: Run, recipe: Recipe, labels: int, words: int) -> Any:
     several = getattr(recipe.task, "separator", None) is not None
-    return load_baseline(recipe.model.encoder, stored_arrays(run), words=words, classes=labels, several=several,
-                         file=run.weights_path)
+    return load_baseline(
+        recipe.model.encoder, stored_arrays(run), words=words, classes=labels, several=several, file=run.weights_path
+    )

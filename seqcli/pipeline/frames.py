@@ -21,8 +21,9 @@ _AT_ONCE = 64
 """Sequences of a file that are classified together."""
 
 
-def frame_batches(model: Classifier, file: str | None, *, on_invalid: OnInvalid,
-                  max_line: int) -> Iterator[list[NDArray[Any]]]:
+def frame_batches(
+    model: Classifier, file: str | None, *, on_invalid: OnInvalid, max_line: int
+) -> Iterator[list[NDArray[Any]]]:
     """Yield the sequences, some at a time; from standard input each as soon as it is there.
 
     Labels that a file has are not looked at. Standard input holds the lines of a .ts file, or of an index where the
@@ -54,8 +55,10 @@ def _examples(model: Classifier, file: str | None, on_invalid: OnInvalid, max_li
     else:
         form = guess_format(file)
     if form not in FRAME_FORMATS:
-        raise usage_error(f"{file}: {model.run} reads frames, and this looks like {form}",
-                          hint="Give a .ts file, an index, a .npy or .csv file, or a folder of them.")
+        raise usage_error(
+            f"{file}: {model.run} reads frames, and this looks like {form}",
+            hint="Give a .ts file, an index, a .npy or .csv file, or a folder of them.",
+        )
     return read_examples(file, Reading(form, on_invalid=on_invalid, max_line=max_line))
 
 
@@ -64,7 +67,10 @@ def _unlabelled(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
     try:
-        return sorted(file for file in path.iterdir() if file.suffix.lower() in FOLDER_SUFFIXES and file.is_file()
-                      and not file.name.startswith("."))
+        return sorted(
+            file
+            for file in path.iterdir()
+            if file.suffix.lower() in FOLDER_SUFFIXES and file.is_file() and not file.name.startswith(".")
+        )
     except OSError as error:
         raise io_error(f"cannot read: {error.strerror or error}", file=path) from error

@@ -86,5 +86,10 @@ def load_language_model(run: Run, device: str = "auto") -> LanguageModel:
 def _counts(run: Run, recipe: Recipe, vocabulary_size: int, eos: int) -> NextToken:
     from seqcli.models.ngram import NGramModel
 
-    return NGramModel.from_arrays(stored_arrays(run), config=cast("NGramConfig", recipe.model.encoder),
-                                  vocabulary_size=vocabulary_size, bos=eos, file=run.weights_path)
+    return NGramModel.from_arrays(
+        stored_arrays(run),
+        config=cast("NGramConfig", recipe.model.encoder),
+        vocabulary_size=vocabulary_size,
+        bos=eos,
+        file=run.weights_path,
+    )

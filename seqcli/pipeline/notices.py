@@ -21,8 +21,10 @@ def data_notices(recipe: Recipe, task: Any, data: Mapping[str, Any]) -> Iterator
     own = [name for name in data if getattr(recipe.data, name)]
     others = [name for name in data if name not in own]
     if own and others and corpus is not None:
-        yield Notice(f"{' and '.join(own)} from your files, but {' and '.join(others)} from {corpus} "
-                     f"(set data.{others[0]} too, or data.corpus=null)")
+        yield Notice(
+            f"{' and '.join(own)} from your files, but {' and '.join(others)} from {corpus} "
+            f"(set data.{others[0]} too, or data.corpus=null)"
+        )
 
 
 def cut_sequences(which: str, task: Any, else_: str) -> str:

@@ -82,6 +82,9 @@ def format_jsonl(tagged: Tagged, scheme: str | None) -> str:
 
 
 FORMATS: dict[str, Callable[[Tagged, str | None], str]] = {
-    "inline": format_inline, "conll": format_conll, "tsv": format_tsv, "jsonl": format_jsonl,
+    "inline": format_inline,
+    "conll": format_conll,
+    "tsv": format_tsv,
+    "jsonl": format_jsonl,
 }
 """Output formats by name; each gives the text of one line's result."""

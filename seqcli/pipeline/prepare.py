@@ -35,7 +35,8 @@ def open_splits(
     if getattr(task, "tokenizer_model", False) is None and text is not None:
         lowercase = getattr(task.pieces(), "lowercase", False)
         task.tokenizer_model = pieces_model(  # type: ignore[attr-defined]
-            text.tokenizer, corpus, progress, lowercase=lowercase)
+            text.tokenizer, corpus, progress, lowercase=lowercase
+        )
     return {name: encode(corpus, name, task, progress) for name in corpus.splits if name in splits}
 
 
@@ -74,14 +75,19 @@ def _train_pieces(tokenizer: Any, corpus: Corpus, path: Path, lowercase: bool) -
                     if not isinstance(source, str | list):
                         raise data_error("a tokenizer is trained on text", file=example.at, hint="Check data.format.")
                     handle.write((source if isinstance(source, str) else " ".join(source)) + "\n")
-            train_sentencepiece([text], tokenizer.size, path, tokenizer.algorithm, lowercase=lowercase,
-                                max_line=text.stat().st_size + 1)
+            train_sentencepiece(
+                [text], tokenizer.size, path, tokenizer.algorithm, lowercase=lowercase, max_line=text.stat().st_size + 1
+            )
     except OSError as error:
-        raise io_error(f"cannot keep the tokenizer: {error.strerror or error}", file=path.parent,
-                       hint="Make room, or set SEQCLI_CACHE to another folder.") from error
+        raise io_error(
+            f"cannot keep the tokenizer: {error.strerror or error}",
+            file=path.parent,
+            hint="Make room, or set SEQCLI_CACHE to another folder.",
+        ) from error
     except UserError as error:
         error.hint = error.hint and error.hint.replace("--size ", "text.tokenizer.size=").replace(
-            ", or a lower --coverage", "")
+            ", or a lower --coverage", ""
+        )
         raise
 
 
@@ -115,11 +121,15 @@ def encode(corpus: Corpus, split: str, task: Task, progress: Progress | None = N
         return encode_split(job, cache, progress=told)
     except UserError as error:  # the readers speak of the options of the streaming verbs
         error.hint = error.hint and error.hint.replace(", or go on with --errors replace", "").replace(
-            "--max-line", "data.max_line")
+            "--max-line", "data.max_line"
+        )
         raise
     except OSError as error:
-        raise io_error(f"cannot keep the encoded {split} data: {error.strerror or error}", file=cache,
-                       hint="Make room, or set SEQCLI_CACHE to another folder.") from error
+        raise io_error(
+            f"cannot keep the encoded {split} data: {error.strerror or error}",
+            file=cache,
+            hint="Make room, or set SEQCLI_CACHE to another folder.",
+        ) from error
 
 
 def _key(task: Task, fingerprint: str, files: list[str]) -> str:

@@ -15,8 +15,16 @@ from seqcli.store.runs import Run
 from seqcli.tasks.base import Task
 
 
-def write_report(run: Run, recipe: Recipe, task: Task, scores: dict[str, Any], *, minutes: float, files: list[str],
-                 more: dict[str, Any]) -> dict[str, Any]:
+def write_report(
+    run: Run,
+    recipe: Recipe,
+    task: Task,
+    scores: dict[str, Any],
+    *,
+    minutes: float,
+    files: list[str],
+    more: dict[str, Any],
+) -> dict[str, Any]:
     """Write report.json and seal the run, whose weights are saved: from here on it is finished.
 
     Args:
@@ -24,10 +32,17 @@ def write_report(run: Run, recipe: Recipe, task: Task, scores: dict[str, Any], *
         files: names of what the task saved.
     """
     report = {
-        "name": run.name, "version": run.version, "task": recipe.task.kind, "select_by": task.select_by,
+        "name": run.name,
+        "version": run.version,
+        "task": recipe.task.kind,
+        "select_by": task.select_by,
         **({"input": task.source.unit} if hasattr(task, "source") else {}),
-        "minutes": round(minutes, 3), **scores, **more, "peak_memory_mb": peak_memory_mb(),
-        "seed": recipe.training.seed, "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "minutes": round(minutes, 3),
+        **scores,
+        **more,
+        "peak_memory_mb": peak_memory_mb(),
+        "seed": recipe.training.seed,
+        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     atomic_write_text(run.report_path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", *files])

@@ -95,8 +95,15 @@ class Sample:
 
 
 def grow(
-    model: LanguageModel, prompt: str = "", *, count: int = 1, options: SamplingOptions, max_tokens: int,
-    stop: str | None = None, seed: int = 0, tokens: bool = False,
+    model: LanguageModel,
+    prompt: str = "",
+    *,
+    count: int = 1,
+    options: SamplingOptions,
+    max_tokens: int,
+    stop: str | None = None,
+    seed: int = 0,
+    tokens: bool = False,
 ) -> Iterator[Sample]:
     """Sample some texts together; yields each time the sample that has just grown by a token.
 
@@ -107,8 +114,15 @@ def grow(
     """
     samples = [Sample(model, number, prompt, stop, tokens=tokens) for number in range(count)]
     for drawn in sample(
-        model.engine, model.encode(prompt), count, options, max_tokens=max_tokens, seed=seed, forbidden={model.unk},
-        stop=None if model.unit == "stream" else model.eos, stopped=lambda number: samples[number].finished,
+        model.engine,
+        model.encode(prompt),
+        count,
+        options,
+        max_tokens=max_tokens,
+        seed=seed,
+        forbidden={model.unk},
+        stop=None if model.unit == "stream" else model.eos,
+        stopped=lambda number: samples[number].finished,
     ):
         one = samples[drawn.sequence]
         one.add(drawn)

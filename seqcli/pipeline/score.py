@@ -63,8 +63,9 @@ class LineScorer:
             UserError: the model reads each line for itself (2), or gives no number (1).
         """
         if self.model.unit != "stream":
-            raise usage_error(f"{self.model.run} reads each line by itself, not a running text",
-                              hint="Leave out --stream.")
+            raise usage_error(
+                f"{self.model.run} reads each line by itself, not a running text", hint="Leave out --stream."
+            )
         if not lines:
             return []
         cut = [self._cut(line) for line in lines]

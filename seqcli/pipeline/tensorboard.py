@@ -16,8 +16,9 @@ class TensorBoardLog:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise usage_error("the package 'tensorboard' is not installed",
-                              hint="Install it: pip install 'seqcli[tensorboard]'.") from error
+            raise usage_error(
+                "the package 'tensorboard' is not installed", hint="Install it: pip install 'seqcli[tensorboard]'."
+            ) from error
         self._open = SummaryWriter
         self._writer: Any = None
 
@@ -26,9 +27,13 @@ class TensorBoardLog:
         if isinstance(event, Prepared):
             self._writer = self._open(str(Path(event.folder) / "tensorboard"))
         elif isinstance(event, Evaluated) and self._writer is not None:
-            values = {"train/loss": event.train_loss, "train/gradient_norm": event.gradient_norm,
-                      "train/learning_rate": event.learning_rate, "train/tokens_per_second": event.tokens_per_second,
-                      **{f"dev/{name}": value for name, value in event.scores.items()}}
+            values = {
+                "train/loss": event.train_loss,
+                "train/gradient_norm": event.gradient_norm,
+                "train/learning_rate": event.learning_rate,
+                "train/tokens_per_second": event.tokens_per_second,
+                **{f"dev/{name}": value for name, value in event.scores.items()},
+            }
             for name, value in values.items():
                 self._writer.add_scalar(name, value, event.step)
             self._writer.flush()

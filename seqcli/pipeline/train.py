@@ -50,16 +50,20 @@ SAVE_MINUTES = 10.0
 LARGE_STATE = 256.0
 """A carried cell state beyond this has been seen to come before a divergence."""
 
-LOWER_IS_BETTER = frozenset({"loss", "perplexity", "word_perplexity", "bits_per_character", "brier",
-                             "calibration_error", "mean_absolute_error"})
+LOWER_IS_BETTER = frozenset(
+    {"loss", "perplexity", "word_perplexity", "bits_per_character", "brier", "calibration_error", "mean_absolute_error"}
+)
 
 
 class Interrupted(UserError):
     """Training stopped by a signal after saving; ``code`` is the signal's exit code."""
 
     def __init__(self, run: Run, step: int, code: ExitCode, recipe: str) -> None:
-        super().__init__(f"stopped after step {step}, saved in {run.path}", code=code,
-                         hint=f"Go on with: seqcli train {recipe} --resume")
+        super().__init__(
+            f"stopped after step {step}, saved in {run.path}",
+            code=code,
+            hint=f"Go on with: seqcli train {recipe} --resume",
+        )
 
 
 @dataclass
@@ -129,21 +133,25 @@ def train(
 def _unfinished(store: Store, recipe: Recipe) -> Run:
     run = store.newest_unfinished(recipe.name)
     if run is None:
-        raise usage_error(f"no unfinished training of '{recipe.name}' in {store.root}",
-                          hint="Leave --resume out to start one.")
+        raise usage_error(
+            f"no unfinished training of '{recipe.name}' in {store.root}", hint="Leave --resume out to start one."
+        )
     if run.recipe_path.exists():
         old = load_recipe(run.recipe_path).recipe
         if differences := recipe_difference(old, kept_recipe(recipe)):
-            raise usage_error(f"cannot resume {run}: the recipe changed: {'; '.join(differences)}",
-                              hint="Undo the change, or start a new training without --resume.")
+            raise usage_error(
+                f"cannot resume {run}: the recipe changed: {'; '.join(differences)}",
+                hint="Undo the change, or start a new training without --resume.",
+            )
     return run
 
 
 class _Session:
     """One training under its lock."""
 
-    def __init__(self, recipe: Recipe, task: Task, splits: dict[str, Split], run: Run, device: torch.device,
-                 source: str) -> None:
+    def __init__(
+        self, recipe: Recipe, task: Task, splits: dict[str, Split], run: Run, device: torch.device, source: str
+    ) -> None:
         self.recipe, self.task, self.run, self.device, self.source = recipe, task, run, device, source
         task.fit(splits["train"])
         torch.manual_seed(recipe.training.seed)
@@ -170,8 +178,10 @@ class _Session:
         sweep(run.checkpoints)
         atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(self.recipe)))
         self.files = self.task.save(run.path)
-        atomic_write_text(run.environment_path, json.dumps(
-            environment(self.device, self.trainer.precision, self.recipe.training.seed), indent=2) + "\n")
+        atomic_write_text(
+            run.environment_path,
+            json.dumps(environment(self.device, self.trainer.precision, self.recipe.training.seed), indent=2) + "\n",
+        )
 
     def _check_select_by(self) -> None:
         """Refuse a score that no evaluation will give now, not after the first epoch."""
@@ -180,8 +190,10 @@ class _Session:
         known = [*self.task.scorer(self.data["dev"]).scores()]
         known += [] if "loss" in known or getattr(self.data["dev"], "unseen", None) else ["loss"]
         if self.task.select_by not in known:
-            raise usage_error(f"training.select_by: there is no dev score '{self.task.select_by}'",
-                              hint=did_you_mean(self.task.select_by, known) or f"Scores: {', '.join(known)}.")
+            raise usage_error(
+                f"training.select_by: there is no dev score '{self.task.select_by}'",
+                hint=did_you_mean(self.task.select_by, known) or f"Scores: {', '.join(known)}.",
+            )
 
     def notices(self) -> Iterator[Notice]:
         """What is odd about the data, before time is spent on it."""
@@ -209,8 +221,10 @@ class _Session:
         then = checkpoint.state["data"]
         changed = sorted(name for name in {*then, *self.fingerprint} if then.get(name) != self.fingerprint.get(name))
         if changed:
-            raise usage_error(f"cannot resume {self.run}: the data changed since ({', '.join(changed)})",
-                              hint="Restore the files, or start a new training without --resume.")
+            raise usage_error(
+                f"cannot resume {self.run}: the data changed since ({', '.join(changed)})",
+                hint="Restore the files, or start a new training without --resume.",
+            )
 
     def _trim_metrics(self) -> None:
         """Forget what was logged after the checkpoint: those steps are about to be made again."""
@@ -226,8 +240,16 @@ class _Session:
             name: {"examples": len(data.split), "tokens": int(data.lengths.sum())} for name, data in self.data.items()
         }
         return Prepared(
-            self.recipe, str(self.run), str(self.run.path), splits, self.task.summary(), count_parameters(self.model),
-            self.device.type, self.trainer.precision, self.trainer.total_steps, self.resumed,
+            self.recipe,
+            str(self.run),
+            str(self.run.path),
+            splits,
+            self.task.summary(),
+            count_parameters(self.model),
+            self.device.type,
+            self.trainer.precision,
+            self.trainer.total_steps,
+            self.resumed,
         )
 
     # -- the steps
@@ -267,8 +289,10 @@ class _Session:
         largest = self.trainer.largest_state
         if largest > LARGE_STATE and not self.warned:
             self.warned = True
-            yield Notice(f"the carried state has grown to {largest:,.0f}: lower training.optimizer.lr, or set "
-                         "model.encoder.forget_bias to 0")
+            yield Notice(
+                f"the carried state has grown to {largest:,.0f}: lower training.optimizer.lr, or set "
+                "model.encoder.forget_bias to 0"
+            )
 
     def _due(self, event: StepEvent) -> bool:
         every = self.recipe.training.evaluate_every
@@ -293,8 +317,16 @@ class _Session:
             or (training.max_minutes is not None and self._minutes() >= training.max_minutes)
         )
         evaluated = Evaluated(
-            event.step, event.epoch + 1, scores, self.task.select_by, improved, window.loss, window.speed, window.norm,
-            event.learning_rate, self._minutes(),
+            event.step,
+            event.epoch + 1,
+            scores,
+            self.task.select_by,
+            improved,
+            window.loss,
+            window.speed,
+            window.norm,
+            event.learning_rate,
+            self._minutes(),
         )
         self._log(evaluated)
         if improved or progress.stopped:
@@ -316,8 +348,11 @@ class _Session:
         tensors, state = self.trainer.state()
         progress = {**asdict(self.progress), "minutes": self._minutes()}
         save_checkpoint(
-            self.run.checkpoints, tensors, {"trainer": state, "progress": progress, "data": self.fingerprint},
-            step=self.trainer.step, keep=self.recipe.training.keep_checkpoints,
+            self.run.checkpoints,
+            tensors,
+            {"trainer": state, "progress": progress, "data": self.fingerprint},
+            step=self.trainer.step,
+            keep=self.recipe.training.keep_checkpoints,
             protect=[path.name for path in self._checkpoints_of(self.progress.best_step)],
         )
         self.saved_at = time.monotonic()
@@ -343,15 +378,28 @@ class _Session:
         self.model.load_state_dict(weights)
         measured: dict[str, Any] = {
             name: measure(self.task, self.model, self.data[name], self.device)
-            for name in ("dev", "test") if name in self.data}
+            for name in ("dev", "test")
+            if name in self.data
+        }
         scores: dict[str, Any] = {name: scorer.score().as_json() for name, scorer in measured.items()}
         baselines = self.task.baselines(self.data, measured)
-        report = write_report(run, self.recipe, self.task, scores, minutes=minutes, files=self.files, more={
-            "best_step": self.progress.best_step, "steps": self.trainer.step,
-            "evaluations": self.progress.evaluations, "parameters": count_parameters(self.model),
-            "device": self.device.type, "precision": self.trainer.precision,
-            **({"baselines": baselines} if baselines else {}),
-        })
+        report = write_report(
+            run,
+            self.recipe,
+            self.task,
+            scores,
+            minutes=minutes,
+            files=self.files,
+            more={
+                "best_step": self.progress.best_step,
+                "steps": self.trainer.step,
+                "evaluations": self.progress.evaluations,
+                "parameters": count_parameters(self.model),
+                "device": self.device.type,
+                "precision": self.trainer.precision,
+                **({"baselines": baselines} if baselines else {}),
+            },
+        )
         shutil.rmtree(run.checkpoints, ignore_errors=True)
         yield Finished(str(run), str(run.path), report)
 
@@ -360,8 +408,10 @@ class _Session:
             try:
                 return load_checkpoint(path).tensors["model"]
             except UserError as error:
-                yield Notice(f"{error}; the weights of the last step are kept, not those of step "
-                             f"{self.progress.best_step}, the best one")
+                yield Notice(
+                    f"{error}; the weights of the last step are kept, not those of step "
+                    f"{self.progress.best_step}, the best one"
+                )
         self.progress.best_step = self.trainer.step
         with self.trainer.averaged() as model:  # no evaluation came to pass
             return {name: value.detach().clone() for name, value in model.state_dict().items()}

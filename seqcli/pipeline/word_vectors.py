@@ -37,13 +37,16 @@ def model_vectors(run: Run, store: Store) -> WordVectors:
     matrix = _open(run, lambda weights: weights.get_tensor(WORD_TABLE) if WORD_TABLE in _names(weights) else None)
     if matrix is None:
         others = list(dict.fromkeys(other.name for other in store.newest_first() if has_word_table(other)))
-        raise usage_error(f"{run} has no word vectors",
-                          hint=f"These models have some: {', '.join(others)}." if others else _TRAIN)
+        raise usage_error(
+            f"{run} has no word vectors", hint=f"These models have some: {', '.join(others)}." if others else _TRAIN
+        )
     vocabulary = Vocabulary.load(run.vocabulary_path)
     if matrix.ndim != 2 or len(matrix) != len(vocabulary):
         shape = " x ".join(map(str, matrix.shape))
-        raise data_error(f"{WORD_TABLE} is {shape}, but {run.vocabulary_path.name} has {len(vocabulary):,} rows",
-                         file=run.weights_path)
+        raise data_error(
+            f"{WORD_TABLE} is {shape}, but {run.vocabulary_path.name} has {len(vocabulary):,} rows",
+            file=run.weights_path,
+        )
     matrix = matrix.astype(np.float32, copy=False)
     if not np.isfinite(matrix).all():
         raise data_error(f"{WORD_TABLE} holds values that are infinite or no numbers", file=run.weights_path)

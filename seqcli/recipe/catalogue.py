@@ -49,13 +49,22 @@ def describe_all(slot: str | None = None, kind: str | None = None) -> list[dict[
     """`describe` of every kind, of one slot, or of one kind."""
     return [
         describe(one_slot, one_kind)
-        for one_slot in registry.REGISTRY if slot in (None, one_slot)
-        for one_kind in registry.kinds(one_slot) if kind in (None, one_kind)
+        for one_slot in registry.REGISTRY
+        if slot in (None, one_slot)
+        for one_kind in registry.kinds(one_slot)
+        if kind in (None, one_kind)
     ]
 
 
-_NAMES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true/false", "null": "null",
-          "array": "list", "object": "mapping"}
+_NAMES = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true/false",
+    "null": "null",
+    "array": "list",
+    "object": "mapping",
+}
 
 
 def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from seqcli.recipe.base import Config
 
-Format = Literal["conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled", "ts", "frames",
-                 "csv-folders"]
+Format = Literal[
+    "conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled", "ts", "frames", "csv-folders"
+]
 Paths = str | list[str] | None
 
 
@@ -18,26 +19,38 @@ class DataConfig(Config):
 
     corpus: str | None = Field(None, description="name of a data set in the catalogue ('seqcli data ls')")
     train: Paths = Field(
-        None, description="training file or files (.gz is read too), relative to where seqcli runs; or a folder in the "
-        "csv-folders format")
+        None,
+        description="training file or files (.gz is read too), relative to where seqcli runs; or a folder in the "
+        "csv-folders format",
+    )
     dev: Paths = Field(None, description="development file or files, for early stopping and choosing the best step")
     test: Paths = Field(None, description="test file or files, measured once at the end")
     format: Format | None = Field(None, description="format of the files (default: the catalogue's, or by file name)")
     columns: dict[str, int | str] | None = Field(
-        None, description="column of each field: a number from 0 (negative from the end) or a name "
+        None,
+        description="column of each field: a number from 0 (negative from the end) or a name "
         "(conllu: form, lemma, upos, xpos, ...; jsonl: key), such as {token: 0, tag: -1}; of ts only {target: -1}: the "
-        "last part of a line is the label also where no header says so")
+        "last part of a line is the label also where no header says so",
+    )
     separator: str | None = Field(None, description="between token and tag in the inline format (default: /)")
     blank_lines: Literal["skip", "keep"] | None = Field(
-        None, description="blank lines of the lines format: skip, or keep each as an empty example, as a running text "
-        "has them (default: the catalogue's, else skip)")
+        None,
+        description="blank lines of the lines format: skip, or keep each as an empty example, as a running text "
+        "has them (default: the catalogue's, else skip)",
+    )
     record_start: str | None = Field(
-        None, min_length=1, description="what the first line of each record begins with in the records format, such as "
+        None,
+        min_length=1,
+        description="what the first line of each record begins with in the records format, such as "
         "'X:' in ABC files; lines outside a record are left out (default: the catalogue's, else none: a record is what "
-        "stands between blank lines)")
+        "stands between blank lines)",
+    )
     dev_share: float | None = Field(
-        None, gt=0, lt=1, description="share of the training examples kept for development where there is no dev file")
+        None, gt=0, lt=1, description="share of the training examples kept for development where there is no dev file"
+    )
     max_line: int = Field(64 * 2**20, ge=1, description="longest line accepted, in bytes")
     max_length: int = Field(
-        1000, ge=1,
-        description="longest sequence in one piece, in tokens; a longer one is cut into pieces, and that is said")
+        1000,
+        ge=1,
+        description="longest sequence in one piece, in tokens; a longer one is cut into pieces, and that is said",
+    )

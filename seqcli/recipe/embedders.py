@@ -52,15 +52,21 @@ class TokensConfig(Component):
     kind: Literal["tokens"] = "tokens"
     dim: int = Field(100, ge=0, description="size of a word's vector; 0 leaves words to their spelling")
     characters: Annotated[Component, Slot("characters")] | None = Field(
-        None, description="a vector made of the characters")
+        None, description="a vector made of the characters"
+    )
     affixes: AffixesConfig | None = Field(None, description="vectors of prefixes, suffixes and shape")
     vectors: VectorsConfig | None = Field(None, description="pretrained word vectors to start from")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
     word_dropout: float = Field(
-        0.0, ge=0, le=1, description="chance in training that a word seen once is read as <UNK> "
-        "(a word seen n times: this divided by n)")
+        0.0,
+        ge=0,
+        le=1,
+        description="chance in training that a word seen once is read as <UNK> "
+        "(a word seen n times: this divided by n)",
+    )
     token_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of the tokens that are left blank in training (Iyyer et al. 2015)")
+        0.0, ge=0, lt=1, description="share of the tokens that are left blank in training (Iyyer et al. 2015)"
+    )
 
 
 class FramesConfig(Component):
@@ -69,10 +75,13 @@ class FramesConfig(Component):
     kind: Literal["frames"] = "frames"
     dim: int = Field(64, ge=1, description="size of a projected frame")
     scaling: Literal["standard", "none"] = Field(
-        "standard", description="standard: each channel less its mean, divided by its standard deviation, both of the "
-        "training data")
+        "standard",
+        description="standard: each channel less its mean, divided by its standard deviation, both of the "
+        "training data",
+    )
     missing: Literal["refuse", "mask"] = Field(
-        "refuse", description="missing values (NaN): an error, or zeros with a second channel that says where they are")
+        "refuse", description="missing values (NaN): an error, or zeros with a second channel that says where they are"
+    )
     kernel: int = Field(1, ge=1, description="frames that the projection sees at once")
     stride: int = Field(1, ge=1, description="frames from one projected frame to the next: of T frames T/stride remain")
     activation: Literal["none", "relu"] = Field("none", description="what follows the projection")

@@ -16,9 +16,11 @@ class _StackConfig(Component):
     residual: bool = Field(False, description="add a layer's input to its output where the sizes agree")
     layer_norm: bool = Field(False, description="normalise each layer's output (Ba et al. 2016)")
     dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of the values dropped on each layer's output in training")
+        0.0, ge=0, lt=1, description="share of the values dropped on each layer's output in training"
+    )
     locked_dropout: bool = Field(
-        True, description="drop the same values at every position of a sequence (Gal and Ghahramani 2016)")
+        True, description="drop the same values at every position of a sequence (Gal and Ghahramani 2016)"
+    )
 
 
 class RNNConfig(_StackConfig):
@@ -26,12 +28,16 @@ class RNNConfig(_StackConfig):
 
     kind: Literal["rnn"] = "rnn"
     activation: Literal["tanh", "relu", "linear"] = Field(
-        "tanh", description="f; relu starts from the identity (Le et al. 2015), linear has no f at all")
+        "tanh", description="f; relu starts from the identity (Le et al. 2015), linear has no f at all"
+    )
     inputs: bool = Field(
-        True, description="false: no input, h = f(U h) from a learned start, a recurrence that runs on by itself")
+        True, description="false: no input, h = f(U h) from a learned start, a recurrence that runs on by itself"
+    )
     orthogonal: bool = Field(
-        False, description="keep U orthogonal, so that a state neither grows nor fades (Lezcano-Casado and "
-        "Martinez-Rubio 2019)")
+        False,
+        description="keep U orthogonal, so that a state neither grows nor fades (Lezcano-Casado and "
+        "Martinez-Rubio 2019)",
+    )
 
 
 class LSTMConfig(_StackConfig):
@@ -39,7 +45,8 @@ class LSTMConfig(_StackConfig):
 
     kind: Literal["lstm"] = "lstm"
     forget_bias: float = Field(
-        1.0, description="bias of the forget gate at the start; 0 for a state that is carried on, which else grows")
+        1.0, description="bias of the forget gate at the start; 0 for a state that is carried on, which else grows"
+    )
     peepholes: bool = Field(False, description="let the gates see the cell state (Gers et al. 2002)")
 
 
@@ -59,8 +66,10 @@ class TransformerConfig(Component):
     feedforward: int = Field(512, ge=1, description="hidden size of each block's feed-forward network")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of the values dropped in training")
     positions: Literal["sinusoidal", "rotary", "learned"] = Field(
-        "sinusoidal", description="how a position is told: sinusoids or learned vectors added to the input, or queries "
-        "and keys turned by it (Su et al. 2021)")
+        "sinusoidal",
+        description="how a position is told: sinusoids or learned vectors added to the input, or queries "
+        "and keys turned by it (Su et al. 2021)",
+    )
     max_positions: int = Field(1024, ge=1, description="rows of the table of learned positions")
 
     @model_validator(mode="after")
@@ -103,17 +112,23 @@ class BagOfWordsConfig(Component):
     kind: Literal["bag-of-words"] = "bag-of-words"
     ngrams: int = Field(2, ge=1, le=5, description="words in the longest n-gram")
     weighting: Literal["binary", "counts", "tfidf"] = Field(
-        "binary", description="value of an n-gram: 1, its count, or that times its inverse document frequency")
+        "binary", description="value of an n-gram: 1, its count, or that times its inverse document frequency"
+    )
     naive_bayes: bool = Field(
-        False, description="times the log ratio of its frequency in a label and in all others (Wang and Manning 2012)")
+        False, description="times the log ratio of its frequency in a label and in all others (Wang and Manning 2012)"
+    )
     normalize: bool = Field(
-        False, description="divide the values of an example by their Euclidean norm (before naive_bayes); it wants a "
-        "regularization about ten times as weak")
+        False,
+        description="divide the values of an example by their Euclidean norm (before naive_bayes); it wants a "
+        "regularization about ten times as weak",
+    )
     buckets: int | None = Field(
-        None, ge=1, description="n-grams of two and more words share so many hashed rows; null gives each its own row")
+        None, ge=1, description="n-grams of two and more words share so many hashed rows; null gives each its own row"
+    )
     min_count: int = Field(1, ge=1, description="fewest training examples that have an n-gram for it to get a row")
     regularization: float = Field(
-        1.0, gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples")
+        1.0, gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples"
+    )
 
 
 class MeanPoolConfig(Component):
@@ -121,9 +136,11 @@ class MeanPoolConfig(Component):
 
     kind: Literal["mean-pool"] = "mean-pool"
     missing: Literal["refuse", "mask"] = Field(
-        "refuse", description="a frame's missing values (NaN): an error, or left out of the mean")
+        "refuse", description="a frame's missing values (NaN): an error, or left out of the mean"
+    )
     regularization: float = Field(
-        1.0, gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples")
+        1.0, gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples"
+    )
 
 
 class MajorityConfig(Component):
@@ -138,8 +155,10 @@ class NGramConfig(Component):
     kind: Literal["ngram"] = "ngram"
     order: int = Field(4, ge=1, le=8, description="tokens in the longest n-gram: the last one and those before it")
     prune: list[int] = Field(
-        [], description="for orders 1, 2, ...: n-grams seen this often or less are left out; the last value holds for "
-                        "all higher orders; must not fall; none by default")
+        [],
+        description="for orders 1, 2, ...: n-grams seen this often or less are left out; the last value holds for "
+        "all higher orders; must not fall; none by default",
+    )
 
     @model_validator(mode="after")
     def _prune_rises(self) -> NGramConfig:

@@ -33,7 +33,8 @@ def find_recipe(source: str | Path) -> Path:
     if not (isinstance(source, str) and "/" not in source and "\\" not in source and not path.suffix):
         if not path.exists() and path.stem in recipe_names():
             raise usage_error(
-                "no such file", file=source, hint=f"The recipe that comes with seqcli is called '{path.stem}'.")
+                "no such file", file=source, hint=f"The recipe that comes with seqcli is called '{path.stem}'."
+            )
         return path
     ours = recipe_folder() / f"{source}.yaml"
     if ours.is_file():
@@ -67,8 +68,10 @@ def read_recipe_text(path: Path, max_size: int = 2**20) -> str:
         before = raw[: error.start]
         byte = error.start - before.rfind(b"\n")
         raise data_error(
-            f"invalid UTF-8 at byte {byte} of the line (0x{raw[error.start]:02x})", file=path,
-            line=before.count(b"\n") + 1, hint="Save the recipe as UTF-8.",
+            f"invalid UTF-8 at byte {byte} of the line (0x{raw[error.start]:02x})",
+            file=path,
+            line=before.count(b"\n") + 1,
+            hint="Save the recipe as UTF-8.",
         ) from error
 
 
@@ -82,10 +85,12 @@ def summaries() -> list[dict[str, Any]]:
         root, _ = parse(Source(str(path), read_recipe_text(path)))
         values = root.plain() if root is not None and isinstance(root.value, dict) else {}
         data = values.get("data") or {}
-        rows.append({
-            "name": name,
-            "task": (values.get("task") or {}).get("kind", ""),
-            "data": data.get("corpus") or data.get("train") or "",
-            "description": values.get("description", ""),
-        })
+        rows.append(
+            {
+                "name": name,
+                "task": (values.get("task") or {}).get("kind", ""),
+                "data": data.get("corpus") or data.get("train") or "",
+                "description": values.get("description", ""),
+            }
+        )
     return rows

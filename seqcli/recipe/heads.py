@@ -15,7 +15,8 @@ class SoftmaxConfig(Component):
     kind: Literal["softmax"] = "softmax"
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread evenly over the labels")
     tied: bool = Field(
-        False, description="language models: the output weights are the word vectors (Press and Wolf 2017)")
+        False, description="language models: the output weights are the word vectors (Press and Wolf 2017)"
+    )
 
 
 class CRFConfig(Component):
@@ -37,7 +38,8 @@ class AdaptiveConfig(Component):
 
     kind: Literal["adaptive"] = "adaptive"
     cutoffs: list[int] = Field(
-        [2000], min_length=1, description="rows of the vocabulary where a cluster ends, most frequent words first")
+        [2000], min_length=1, description="rows of the vocabulary where a cluster ends, most frequent words first"
+    )
     shrink: float = Field(4.0, gt=1, description="each cluster's vectors are this many times smaller than the last's")
 
     @model_validator(mode="after")

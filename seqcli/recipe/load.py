@@ -47,11 +47,18 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = (), *, confine_to
     """
     path = find_recipe(source)
     return recipe_from_text(
-        read_recipe_text(path), name=str(path), overrides=overrides, confine_to=confine_to, path=path)
+        read_recipe_text(path), name=str(path), overrides=overrides, confine_to=confine_to, path=path
+    )
 
 
-def recipe_from_text(text: str, *, name: str = "<recipe>", overrides: Sequence[str] = (),
-                     confine_to: Path | None = None, path: Path | None = None) -> LoadedRecipe:
+def recipe_from_text(
+    text: str,
+    *,
+    name: str = "<recipe>",
+    overrides: Sequence[str] = (),
+    confine_to: Path | None = None,
+    path: Path | None = None,
+) -> LoadedRecipe:
     """`load_recipe` of a text in memory; ``name`` is what messages call it."""
     source = Source(name, text)
     root, errors = parse(source)
@@ -81,7 +88,8 @@ def _top(root: Node | None, source: Source, failed: bool) -> tuple[Node | None, 
     """The top of the tree if it is a mapping, and the error if it is not."""
     if root is None or (root.value is None and not root.quoted):
         return None, [] if failed else [
-            source.error("the recipe is empty", hint="'seqcli recipes cp ner my.yaml' gives one to start from.")]
+            source.error("the recipe is empty", hint="'seqcli recipes cp ner my.yaml' gives one to start from.")
+        ]
     if not isinstance(root.value, dict):
         found = "a list" if isinstance(root.value, list) else "a single value"
         return None, [source.error(f"expected a mapping (name: ..., task: ...), found {found}", root.index)]
@@ -127,8 +135,9 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _descend(section: Node, path: tuple[str, ...], name: str, root: Node,
-             source: Source) -> tuple[Node, UserError | None]:
+def _descend(
+    section: Node, path: tuple[str, ...], name: str, root: Node, source: Source
+) -> tuple[Node, UserError | None]:
     """The section ``name`` below ``section``, made if the file does not have it (with the kind it has by default)."""
     child = section.value.get(name)
     if child is not None and child.value is not None:
@@ -162,10 +171,15 @@ def _outside(root: Node, folder: Path) -> list[UserError]:
             continue
         if _leads_out(node.value, folder):
             line, column = node.source.position(node.index)
-            errors.append(data_error(
-                f"{'.'.join(path)}: a path out of the model's folder ('{node.value}')",
-                file=node.source.name, line=line, column=column,
-                hint="The recipe of a model may name only files inside it."))
+            errors.append(
+                data_error(
+                    f"{'.'.join(path)}: a path out of the model's folder ('{node.value}')",
+                    file=node.source.name,
+                    line=line,
+                    column=column,
+                    hint="The recipe of a model may name only files inside it.",
+                )
+            )
     return errors
 
 

@@ -59,9 +59,7 @@ _EXPECTED = {
 }
 
 
-_PATTERNS = {
-    "^[a-z0-9][a-z0-9._-]*$": "lower-case letters, digits, '.', '_' and '-', a letter or digit first",
-}
+_PATTERNS = {"^[a-z0-9][a-z0-9._-]*$": "lower-case letters, digits, '.', '_' and '-', a letter or digit first"}
 """The patterns of the schema, in words."""
 
 
@@ -109,7 +107,8 @@ def _told_deeper(problem: _Problem, problems: list[_Problem]) -> bool:
     """Of a union's branches, the one that got further is the one that was meant."""
     depth = len(problem.path)
     return problem.in_union and any(
-        other.in_union and len(other.path) > depth and other.path[:depth] == problem.path for other in problems)
+        other.in_union and len(other.path) > depth and other.path[:depth] == problem.path for other in problems
+    )
 
 
 def _error(group: list[_Problem], values: Any, overrides: list[Override]) -> UserError:
@@ -145,8 +144,10 @@ def _unknown_key(problem: _Problem, values: Any, overrides: list[Override]) -> t
     if changed is not None and problem.node.origin == "file":
         where = ".".join(str(part) for part in parent)
         kind = changed.text.partition("=")[2].strip()
-        return (f"unknown key for the kind '{kind}' that --set {changed.text} asks for",
-                f"Set the whole section: --set '{where}={{kind: {kind}, ...}}'.")
+        return (
+            f"unknown key for the kind '{kind}' that --set {changed.text} asks for",
+            f"Set the whole section: --set '{where}={{kind: {kind}, ...}}'.",
+        )
     known = list(section.model_fields)
     hint = did_you_mean(str(name), known)
     if hint is None and len(places := list(places_of(str(name), values))) == 1:

@@ -12,7 +12,8 @@ from seqcli.recipe.base import Component
 class _AdamBase(Component):
     lr: float = Field(1e-3, gt=0, description="learning rate at its height")
     betas: Annotated[tuple[float, float], Strict(False)] = Field(
-        (0.9, 0.999), description="decay of the two running means")
+        (0.9, 0.999), description="decay of the two running means"
+    )
     eps: float = Field(1e-8, gt=0, description="added to the denominator")
     weight_decay: float = Field(0.0, ge=0, description="weight decay a step, times the learning rate")
 

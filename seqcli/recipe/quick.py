@@ -142,7 +142,8 @@ class _Checker:
             return any(_may_be(value, choice) and self.holds(value, choice) for choice in wanted)
         if keyword == "properties":
             return not isinstance(value, dict) or all(
-                self.holds(value[name], field) for name, field in wanted.items() if name in value)
+                self.holds(value[name], field) for name, field in wanted.items() if name in value
+            )
         if keyword == "additionalProperties":
             others = [name for name in value if name not in schema.get("properties", {})]
             return not others if wanted is False else all(self.holds(value[name], wanted) for name in others)

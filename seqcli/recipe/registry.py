@@ -31,7 +31,8 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "tagging": Entry("seqcli.recipe.tasks:TaggingConfig", "seqcli.tasks.tagging:TaggingTask"),
         "language-model": Entry("seqcli.recipe.tasks:LanguageModelConfig", "seqcli.tasks.language:new_language_task"),
         "classification": Entry(
-            "seqcli.recipe.tasks:ClassificationConfig", "seqcli.tasks.classification:new_classification_task"),
+            "seqcli.recipe.tasks:ClassificationConfig", "seqcli.tasks.classification:new_classification_task"
+        ),
         "embedding": Entry("seqcli.recipe.tasks:EmbeddingConfig", "seqcli.tasks.embedding:EmbeddingTask"),
     },
     "tokenizer": {
@@ -41,59 +42,86 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "bytes": Entry("seqcli.recipe.text:BytesConfig", "seqcli.text.tokenizers:Bytes"),
         "sentencepiece": Entry("seqcli.recipe.text:SentencePieceConfig", "seqcli.text.pieces:SentencePieces"),
     },
-    "embedder": _entries("embedders", "models.embedders", {
-        "tokens": ("TokensConfig", "TokenEmbedder"),
-        "frames": ("FramesConfig", "FrameEmbedder"),
-    }),
-    "characters": _entries("embedders", "models.characters", {
-        "cnn": ("CharacterCNNConfig", "CharacterCNN"),
-        "lstm": ("CharacterLSTMConfig", "CharacterLSTM"),
-    }),
+    "embedder": _entries(
+        "embedders",
+        "models.embedders",
+        {"tokens": ("TokensConfig", "TokenEmbedder"), "frames": ("FramesConfig", "FrameEmbedder")},
+    ),
+    "characters": _entries(
+        "embedders",
+        "models.characters",
+        {"cnn": ("CharacterCNNConfig", "CharacterCNN"), "lstm": ("CharacterLSTMConfig", "CharacterLSTM")},
+    ),
     "encoder": {
-        **_entries("encoders", "models.recurrent", {
-            "rnn": ("RNNConfig", "RecurrentEncoder"),
-            "lstm": ("LSTMConfig", "RecurrentEncoder"),
-            "gru": ("GRUConfig", "RecurrentEncoder"),
-        }),
+        **_entries(
+            "encoders",
+            "models.recurrent",
+            {
+                "rnn": ("RNNConfig", "RecurrentEncoder"),
+                "lstm": ("LSTMConfig", "RecurrentEncoder"),
+                "gru": ("GRUConfig", "RecurrentEncoder"),
+            },
+        ),
         **_entries("encoders", "models.transformer", {"transformer": ("TransformerConfig", "TransformerEncoder")}),
-        **_entries("encoders", "models.local", {
-            "window": ("WindowConfig", "WindowEncoder"),
-            "bag": ("BagConfig", "BagEncoder"),
-            "cnn": ("CNNConfig", "CNNEncoder"),
-        }),
+        **_entries(
+            "encoders",
+            "models.local",
+            {
+                "window": ("WindowConfig", "WindowEncoder"),
+                "bag": ("BagConfig", "BagEncoder"),
+                "cnn": ("CNNConfig", "CNNEncoder"),
+            },
+        ),
         **_entries("encoders", "models.ngram", {"ngram": ("NGramConfig", "NGramModel")}),
         **_entries("encoders", "models.bag_of_words", {"bag-of-words": ("BagOfWordsConfig", "BagOfWords")}),
-        **_entries("encoders", "models.baselines", {
-            "mean-pool": ("MeanPoolConfig", "MeanPool"),
-            "majority": ("MajorityConfig", "Majority"),
-        }),
+        **_entries(
+            "encoders",
+            "models.baselines",
+            {"mean-pool": ("MeanPoolConfig", "MeanPool"), "majority": ("MajorityConfig", "Majority")},
+        ),
     },
-    "pooling": _entries("pooling", "models.pooling", {
-        "last": ("LastConfig", "LastPooling"),
-        "mean": ("MeanConfig", "MeanPooling"),
-        "max": ("MaxConfig", "MaxPooling"),
-        "attention": ("AttentionConfig", "AttentionPooling"),
-    }),
+    "pooling": _entries(
+        "pooling",
+        "models.pooling",
+        {
+            "last": ("LastConfig", "LastPooling"),
+            "mean": ("MeanConfig", "MeanPooling"),
+            "max": ("MaxConfig", "MaxPooling"),
+            "attention": ("AttentionConfig", "AttentionPooling"),
+        },
+    ),
     "head": {
-        **_entries("heads", "models.heads", {
-            "softmax": ("SoftmaxConfig", "SoftmaxHead"),
-            "crf": ("CRFConfig", "CRFHead"),
-            "sigmoid": ("SigmoidConfig", "SigmoidHead"),
-        }),
+        **_entries(
+            "heads",
+            "models.heads",
+            {
+                "softmax": ("SoftmaxConfig", "SoftmaxHead"),
+                "crf": ("CRFConfig", "CRFHead"),
+                "sigmoid": ("SigmoidConfig", "SigmoidHead"),
+            },
+        ),
         **_entries("heads", "models.language", {"adaptive": ("AdaptiveConfig", "AdaptiveHead")}),
     },
-    "optimizer": _entries("optimization", "training.optim", {
-        "adamw": ("AdamWConfig", "build_adamw"),
-        "adam": ("AdamConfig", "build_adam"),
-        "sgd": ("SGDConfig", "build_sgd"),
-    }),
-    "schedule": _entries("optimization", "training.schedules", {
-        "constant": ("ConstantConfig", "ConstantSchedule"),
-        "inverse-sqrt": ("InverseSqrtConfig", "InverseSqrtSchedule"),
-        "cosine": ("CosineConfig", "CosineSchedule"),
-        "linear": ("LinearConfig", "LinearSchedule"),
-        "plateau": ("PlateauConfig", "PlateauSchedule"),
-    }),
+    "optimizer": _entries(
+        "optimization",
+        "training.optim",
+        {
+            "adamw": ("AdamWConfig", "build_adamw"),
+            "adam": ("AdamConfig", "build_adam"),
+            "sgd": ("SGDConfig", "build_sgd"),
+        },
+    ),
+    "schedule": _entries(
+        "optimization",
+        "training.schedules",
+        {
+            "constant": ("ConstantConfig", "ConstantSchedule"),
+            "inverse-sqrt": ("InverseSqrtConfig", "InverseSqrtSchedule"),
+            "cosine": ("CosineConfig", "CosineSchedule"),
+            "linear": ("LinearConfig", "LinearSchedule"),
+            "plateau": ("PlateauConfig", "PlateauSchedule"),
+        },
+    ),
 }
 
 

@@ -46,7 +46,8 @@ class VocabularyConfig(Config):
     """Which words of the training data get a row of their own; all others share <UNK>."""
 
     max_size: int | None = Field(
-        None, ge=1, description="at most this many words, the most frequent first (specials not counted)")
+        None, ge=1, description="at most this many words, the most frequent first (specials not counted)"
+    )
     min_count: int = Field(1, ge=1, description="fewest occurrences in the training data")
     lowercase: bool = Field(False, description="look words up in lower case (characters and affixes keep their case)")
 
@@ -55,6 +56,6 @@ class TextConfig(Config):
     """Tokenizer and vocabulary; absent for tasks whose source is not text."""
 
     tokenizer: Annotated[Component, Slot("tokenizer")] = Field(
-        WhitespaceConfig.model_construct(), description="cuts raw text into tokens; data that comes in tokens skips it")
-    vocabulary: VocabularyConfig = Field(
-        VocabularyConfig.model_construct(), description="the words the model knows")
+        WhitespaceConfig.model_construct(), description="cuts raw text into tokens; data that comes in tokens skips it"
+    )
+    vocabulary: VocabularyConfig = Field(VocabularyConfig.model_construct(), description="the words the model knows")

@@ -27,8 +27,18 @@ MAX_ERRORS = 100
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*(?:_[0-9]+)*)")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "yes": True, "on": True,
-                          "false": False, "no": False, "off": False, ".nan": float("nan")}
+_WORDS: dict[str, Any] = {
+    "": None,
+    "~": None,
+    "null": None,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    ".nan": float("nan"),
+}
 _WORDS |= {sign + ".inf": float(sign + "inf") for sign in ("", "+", "-")}
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MAX_DIGITS = 40
@@ -131,16 +141,24 @@ class _Builder:
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                self._fail("a second document begins here; a recipe is one document", index,
-                           "Remove the '---'.", stop=True)
+                self._fail(
+                    "a second document begins here; a recipe is one document", index, "Remove the '---'.", stop=True
+                )
         elif isinstance(event, yaml.ScalarEvent):
             self._add(self._scalar(event, index))
         elif isinstance(event, yaml.AliasEvent):
             self._fail(f"alias '*{event.anchor}': recipes have no aliases", index, "Write the value out.")
             self._add(Node(None, self.source, index, broken=True, origin=self.source.origin))
         elif isinstance(event, yaml.CollectionStartEvent):
-            self._begin(Node({} if isinstance(event, yaml.MappingStartEvent) else [], self.source, index,
-                             broken=self._odd(event, index), origin=self.source.origin))
+            self._begin(
+                Node(
+                    {} if isinstance(event, yaml.MappingStartEvent) else [],
+                    self.source,
+                    index,
+                    broken=self._odd(event, index),
+                    origin=self.source.origin,
+                )
+            )
         elif isinstance(event, yaml.CollectionEndEvent):
             self._open.pop()
 
@@ -161,16 +179,20 @@ class _Builder:
         """Report an anchor or a tag."""
         if event.tag is not None:
             short = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._fail(f"tag '{short}': recipes are plain data, without tags", index,
-                       "Take the tag off; a text is put in quotes.")
+            self._fail(
+                f"tag '{short}': recipes are plain data, without tags",
+                index,
+                "Take the tag off; a text is put in quotes.",
+            )
         elif event.anchor is not None:
             self._fail(f"anchor '&{event.anchor}': recipes have no anchors and aliases", index, "Write the value out.")
         return event.tag is not None or event.anchor is not None
 
     def _begin(self, node: Node) -> None:
         if len(self._open) >= MAX_DEPTH:
-            self._fail(f"nested deeper than {MAX_DEPTH} levels", node.index,
-                       "A recipe is flatter than that.", stop=True)
+            self._fail(
+                f"nested deeper than {MAX_DEPTH} levels", node.index, "A recipe is flatter than that.", stop=True
+            )
         self._add(node)
         self._open.append((node, None))
 
@@ -217,14 +239,14 @@ def _syntax_error(source: Source, error: yaml.YAMLError) -> UserError:
     mark, context_mark = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     if mark is None:
         return source.error(f"not valid YAML: {problem}", 0)
-    if source.text[mark.index: mark.index + 1] == "\t":
+    if source.text[mark.index : mark.index + 1] == "\t":
         return source.error("a tab where only spaces may stand", mark.index, "Indent with spaces.")
     hint = None
     if "mapping values are not allowed" in problem:
         hint = "A text with ': ' in it is put in quotes; otherwise look at the indentation."
     elif "cannot start any token" in problem:
         hint = "A text that begins with this character is put in quotes."
-    elif context_mark is not None and source.text[context_mark.index: context_mark.index + 1] in ("[", "{"):
+    elif context_mark is not None and source.text[context_mark.index : context_mark.index + 1] in ("[", "{"):
         opened = source.position(context_mark.index)
         hint = f"Is the bracket of line {opened[0]}, column {opened[1]} closed?"
     return source.error(f"not valid YAML: {problem}", mark.index, hint)

@@ -35,8 +35,12 @@ _MAX_FILES = 1000
 _BLOCK = tarfile.BLOCKSIZE
 _CHUNK = 2**20
 _KINDS = {
-    tarfile.LNKTYPE: "a hard link", tarfile.SYMTYPE: "a symbolic link", tarfile.CHRTYPE: "a device",
-    tarfile.BLKTYPE: "a device", tarfile.DIRTYPE: "a folder", tarfile.FIFOTYPE: "a pipe",
+    tarfile.LNKTYPE: "a hard link",
+    tarfile.SYMTYPE: "a symbolic link",
+    tarfile.CHRTYPE: "a device",
+    tarfile.BLKTYPE: "a device",
+    tarfile.DIRTYPE: "a folder",
+    tarfile.FIFOTYPE: "a pipe",
 }
 
 
@@ -47,8 +51,11 @@ def pack(run: Run, out: Path) -> Manifest:
         UserError: a file of the run is damaged (65), or the archive cannot be written (74).
     """
     manifest = contents(run)
-    with atomic_write(out) as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as zipped, \
-            tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    with (
+        atomic_write(out) as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
         index = manifest.to_bytes()
         tar.addfile(_header(run.name, CONTENTS, len(index)), io.BytesIO(index))
         for name, entry in sorted(manifest.files.items()):
@@ -143,8 +150,11 @@ def _check_contents(promised: Manifest, archive: Path, max_bytes: int) -> None:
             raise data_error(f"there is no '{name}' in it", file=archive)
     total = sum(entry.size for entry in promised.files.values())
     if total > max_bytes:
-        raise data_error(f"refused: it unpacks to {total:,} bytes, more than the {max_bytes:,} allowed", file=archive,
-                         hint="Raise --max-size if you trust it.")
+        raise data_error(
+            f"refused: it unpacks to {total:,} bytes, more than the {max_bytes:,} allowed",
+            file=archive,
+            hint="Raise --max-size if you trust it.",
+        )
 
 
 def _extract(stream: gzip.GzipFile, stage: Path, folder: str, promised: Manifest, archive: Path) -> None:
@@ -157,7 +167,8 @@ def _extract(stream: gzip.GzipFile, stage: Path, folder: str, promised: Manifest
             raise data_error(f"refused: '{member.name}' {why}", file=archive)
         if member.size != entry.size:
             raise data_error(
-                f"refused: '{name}' has {member.size:,} bytes where {CONTENTS} says {entry.size:,}", file=archive)
+                f"refused: '{name}' has {member.size:,} bytes where {CONTENTS} says {entry.size:,}", file=archive
+            )
         _write_member(stream, stage / name, entry, archive)
         _skip_padding(stream, entry.size, archive)
     if missing:
@@ -190,11 +201,12 @@ def _writing(path: Path) -> Iterator[Callable[[bytes], object]]:
 
     The file is unbuffered, so that a failure comes from the write itself and not from a later close.
     """
+
     def write(chunk: bytes) -> None:
         view = memoryview(chunk)
         try:
             while view:
-                view = view[os.write(descriptor, view):]
+                view = view[os.write(descriptor, view) :]
         except OSError as error:
             raise cannot_write(path, error) from error
 

@@ -71,8 +71,13 @@ class Manifest:
 
 def is_plain_name(name: str) -> bool:
     """True for the name of a file directly in a folder: no separator, no ``..``, not hidden, printable."""
-    return bool(name) and name.isprintable() and not name.startswith(".") and not set(name) & set('/\\:') \
+    return (
+        bool(name)
+        and name.isprintable()
+        and not name.startswith(".")
+        and not set(name) & set("/\\:")
         and len(name) <= 255
+    )
 
 
 def is_pickle(head: bytes, *, text: bool = False) -> bool:

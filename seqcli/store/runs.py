@@ -184,7 +184,8 @@ class Run:
                     if wait is None:
                         raise usage_error(
                             f"{self} is in use by process {_holder(descriptor)}",
-                            hint="Wait for it or stop it; a new training gets a version of its own.") from error
+                            hint="Wait for it or stop it; a new training gets a version of its own.",
+                        ) from error
                     time.sleep(wait)
                 except OSError as error:
                     raise cannot_write(path, error) from error
@@ -193,7 +194,6 @@ class Run:
             yield
         finally:
             os.close(descriptor)
-
 
     @property
     def in_use(self) -> bool:
@@ -319,12 +319,15 @@ class Store:
         if finished and not run.finished and run.in_use:
             raise usage_error(f"{run} is still being trained", hint="Wait until it is finished.")
         if finished and not run.finished:
-            raise usage_error(f"the training of {run} is not finished",
-                              hint=f"Go on with it: seqcli train {run.name} --resume")
+            raise usage_error(
+                f"the training of {run} is not finished", hint=f"Go on with it: seqcli train {run.name} --resume"
+            )
         if task_kinds is not None and (task := run.report().get("task")) not in task_kinds:
             able = ", ".join(str(run) for run in self._able(task_kinds))
-            raise usage_error(f"{run} is a model for {task}; this needs one for {_either(task_kinds)}",
-                              hint=f"There is: {able}." if able else _train_one(task_kinds))
+            raise usage_error(
+                f"{run} is a model for {task}; this needs one for {_either(task_kinds)}",
+                hint=f"There is: {able}." if able else _train_one(task_kinds),
+            )
         return run
 
     def _able(self, task_kinds: Collection[str]) -> list[Run]:
@@ -396,8 +399,10 @@ class Store:
 def check_name(name: str) -> None:
     """Raise a UserError (2) for a name that cannot be a model's."""
     if not _NAME.fullmatch(name) or len(name) > 100:
-        raise usage_error(f"'{name}' cannot be the name of a model",
-                          hint="Small letters, digits, '.', '_' and '-', with a letter or digit first.")
+        raise usage_error(
+            f"'{name}' cannot be the name of a model",
+            hint="Small letters, digits, '.', '_' and '-', with a letter or digit first.",
+        )
 
 
 def remove(run: Run) -> None:

@@ -38,8 +38,9 @@ class TaggedPieces:
         """
         tokens, tags = example.source, example.target
         if not isinstance(tokens, list) or not isinstance(tags, list):
-            raise data_error("tagging needs tokens with a tag each", file=example.at,
-                             hint="Check data.format and data.columns.")
+            raise data_error(
+                "tagging needs tokens with a tag each", file=example.at, hint="Check data.format and data.columns."
+            )
         _check_writable(example, tokens, tags)
         tags = self._learned(example, tags)
         start = 0
@@ -60,7 +61,8 @@ class TaggedPieces:
             position, reason = faults[0]
             raise data_error(
                 f"token {position + 1} ('{example.source[position]}') of the sentence from this line: {reason}",
-                file=file, line=int(line or 0),
+                file=file,
+                line=int(line or 0),
                 hint="'seqcli data lint' lists all faults, 'seqcli data convert' changes schemes.",
             )
         if self.task.labels == "binary":

@@ -39,12 +39,16 @@ class FittedClassification(ClassificationBase):
             if getattr(recipe.model, part) is not None:
                 raise usage_error(f"model.{part}: {self.encoder.kind} has none", hint=f"Take model.{part} out.")
         if recipe.model.members > 1:
-            raise usage_error(f"model.members: {self.encoder.kind} has one optimum, so several would be alike",
-                              hint="Take model.members out.")
+            raise usage_error(
+                f"model.members: {self.encoder.kind} has one optimum, so several would be alike",
+                hint="Take model.members out.",
+            )
         super().__init__(recipe, FrameSource(recipe) if frames else TextSource(recipe))
         if self.several and self.config.class_weights is not None:
-            raise usage_error(f"task.class_weights: {self.encoder.kind} weighs whole examples, and one may have "
-                              "several labels here", hint="Take task.class_weights out.")
+            raise usage_error(
+                f"task.class_weights: {self.encoder.kind} weighs whole examples, and one may have several labels here",
+                hint="Take task.class_weights out.",
+            )
 
     @property
     def title(self) -> str:
@@ -64,14 +68,27 @@ class FittedClassification(ClassificationBase):
         train: ClassificationData = data["train"]
         gold = train.gold_ids(np.arange(len(train.split)))
         weights = None if self.weights_K is None else self.weights_K[gold]
-        model = fit_baseline(self.encoder, *train.all_values(), gold, words=self.rows, classes=len(self.labels),
-                             weights=weights, several=self.several, told=told)
+        model = fit_baseline(
+            self.encoder,
+            *train.all_values(),
+            gold,
+            words=self.rows,
+            classes=len(self.labels),
+            weights=weights,
+            several=self.several,
+            told=told,
+        )
         return {name: torch.from_numpy(array) for name, array in model.arrays().items()}
 
     def model_of(self, weights: dict[str, Tensor]) -> Any:
         """The model of stored weights."""
-        return load_baseline(self.encoder, {name: value.numpy() for name, value in weights.items()}, words=self.rows,
-                             classes=len(self.labels), several=self.several)
+        return load_baseline(
+            self.encoder,
+            {name: value.numpy() for name, value in weights.items()},
+            words=self.rows,
+            classes=len(self.labels),
+            several=self.several,
+        )
 
     def scorer(self, data: ClassificationData) -> FittedScorer:
         """Accuracy, macro F1, calibration; for several labels micro F1."""
@@ -109,8 +126,6 @@ def baseline_scores(
     return found
 
 
-
-
 def _encoders(task: ClassificationBase) -> list[Any]:
     """The encoder sections of the baselines that the recipe asks for, without the kind that it trains itself."""
     text = isinstance(task.source, TextSource)
@@ -119,7 +134,8 @@ def _encoders(task: ClassificationBase) -> list[Any]:
         wanted = ["majority", "bag-of-words" if text else "mean-pool"]
     missing = "refuse" if isinstance(task.source, TextSource) or not task.source.missing else "mask"
     made: dict[str, Any] = {
-        "majority": MajorityConfig.model_validate({}), "bag-of-words": BagOfWordsConfig.model_validate({}),
+        "majority": MajorityConfig.model_validate({}),
+        "bag-of-words": BagOfWordsConfig.model_validate({}),
         "mean-pool": MeanPoolConfig.model_validate({"missing": missing}),
     }
     own = task.recipe.model.encoder

@@ -7,8 +7,12 @@ from collections.abc import Collection
 from seqcli.errors import usage_error
 from seqcli.recipe.schema import Recipe, TrainingConfig
 
-NO_NETWORKS = {"ngram": "language-model", "bag-of-words": "classification", "mean-pool": "classification",
-               "majority": "classification"}
+NO_NETWORKS = {
+    "ngram": "language-model",
+    "bag-of-words": "classification",
+    "mean-pool": "classification",
+    "majority": "classification",
+}
 """Encoders that are whole models by themselves, and the task of each."""
 
 
@@ -25,8 +29,10 @@ def require_parts(recipe: Recipe, *parts: str) -> None:
             raise usage_error(f"model.pooling: the task {recipe.task.kind} has none", hint="Leave it out.")
     for part in parts:
         if getattr(recipe.model, part) is None:
-            raise usage_error(f"model.{part} is missing; the task {recipe.task.kind} needs it",
-                              hint=f"'seqcli components' lists the kinds of {part}.")
+            raise usage_error(
+                f"model.{part} is missing; the task {recipe.task.kind} needs it",
+                hint=f"'seqcli components' lists the kinds of {part}.",
+            )
 
 
 def require_network(recipe: Recipe) -> None:
@@ -37,14 +43,19 @@ def require_network(recipe: Recipe) -> None:
     """
     kind = recipe.model.encoder.kind if recipe.model.encoder is not None else ""
     if other := NO_NETWORKS.get(kind):
-        raise usage_error(f"model.encoder: {kind} cannot do the task {recipe.task.kind}",
-                          hint=f"It is for the task {other}; take lstm, for one.")
+        raise usage_error(
+            f"model.encoder: {kind} cannot do the task {recipe.task.kind}",
+            hint=f"It is for the task {other}; take lstm, for one.",
+        )
 
 
 def idle_options(recipe: Recipe, used: Collection[str]) -> list[str]:
     """Options of the training section that say something and are not among those a fitted model uses."""
-    return [name for name, field in TrainingConfig.model_fields.items()
-            if name not in used and getattr(recipe.training, name) != field.default]
+    return [
+        name
+        for name, field in TrainingConfig.model_fields.items()
+        if name not in used and getattr(recipe.training, name) != field.default
+    ]
 
 
 def require_text(recipe: Recipe) -> None:
@@ -54,5 +65,6 @@ def require_text(recipe: Recipe) -> None:
         UserError: there is none (2).
     """
     if recipe.text is None:
-        raise usage_error(f"the task {recipe.task.kind} needs a 'text' section",
-                          hint="text: {tokenizer: {kind: words}} is one.")
+        raise usage_error(
+            f"the task {recipe.task.kind} needs a 'text' section", hint="text: {tokenizer: {kind: words}} is one."
+        )

@@ -41,13 +41,17 @@ class ClassificationBase:
         here = "text" if isinstance(source, TextSource) else "frames"
         for kind in self.config.baselines or ():
             if _ONLY_FOR.get(kind, here) != here:
-                raise usage_error(f"task.baselines: {kind} is for {_ONLY_FOR[kind]}, and this recipe reads {here}",
-                                  hint=f"Take {kind} out of task.baselines.")
+                raise usage_error(
+                    f"task.baselines: {kind} is for {_ONLY_FOR[kind]}, and this recipe reads {here}",
+                    hint=f"Take {kind} out of task.baselines.",
+                )
         self.select_by = recipe.training.select_by or ("f1" if self.several else "accuracy")
         known = _SEVERAL_SCORES if self.several else _SCORES + _ORDINAL_SCORES * self.config.ordinal
         if self.select_by not in known:
-            raise usage_error(f"training.select_by: there is no dev score '{self.select_by}'",
-                              hint=did_you_mean(self.select_by, known) or f"Scores: {', '.join(known)}.")
+            raise usage_error(
+                f"training.select_by: there is no dev score '{self.select_by}'",
+                hint=did_you_mean(self.select_by, known) or f"Scores: {', '.join(known)}.",
+            )
 
     @property
     def several(self) -> bool:
@@ -83,8 +87,9 @@ class ClassificationBase:
             self.labels.sort(key=lambda label: _grade(label, train.files))
         if len(counts) < 2 and not (self.several and counts):
             found = f"one label only, '{self.labels[0]}'" if counts else "no labels"
-            raise data_error(f"the training data has {found}: there is nothing to tell apart",
-                             file=", ".join(train.files))
+            raise data_error(
+                f"the training data has {found}: there is nothing to tell apart", file=", ".join(train.files)
+            )
         self.weights_K = self._weights(counts)
 
     def _weights(self, counts: Mapping[str, int]) -> NDArray[np.float32] | None:
@@ -95,8 +100,10 @@ class ClassificationBase:
             total = sum(counts.values())
             return np.array([total / (len(counts) * counts[label]) for label in self.labels], np.float32)
         if alien := [label for label in weights if label not in counts]:
-            raise usage_error(f"task.class_weights: no training example has the label '{alien[0]}'",
-                              hint=did_you_mean(alien[0], self.labels) or f"Labels: {', '.join(self.labels)}.")
+            raise usage_error(
+                f"task.class_weights: no training example has the label '{alien[0]}'",
+                hint=did_you_mean(alien[0], self.labels) or f"Labels: {', '.join(self.labels)}.",
+            )
         return np.array([weights.get(label, 1.0) for label in self.labels], np.float32)
 
     def save(self, folder: Path) -> list[str]:
@@ -125,8 +132,10 @@ class ClassificationBase:
 
     def describe(self, data: ClassificationData, rows: Sequence[int]) -> list[str]:
         """The labels of an example, and its tokens as the model sees them."""
-        return [f"{self.written(data.gold(row)) or '(no label)'}: {self.source.readable(data.split, row, known=True)}"
-                for row in rows]
+        return [
+            f"{self.written(data.gold(row)) or '(no label)'}: {self.source.readable(data.split, row, known=True)}"
+            for row in rows
+        ]
 
     def summary(self) -> dict[str, Any]:
         """Sizes of the source, and the labels."""
@@ -139,6 +148,9 @@ def _grade(label: str, files: Sequence[str]) -> float:
     except ValueError:
         grade = math.nan
     if not math.isfinite(grade):
-        raise data_error(f"task.ordinal: the label '{label}' is no number, so it has no place on a scale",
-                         file=", ".join(files), hint="Set ordinal: false, or give grades such as 1 to 5.")
+        raise data_error(
+            f"task.ordinal: the label '{label}' is no number, so it has no place on a scale",
+            file=", ".join(files),
+            hint="Set ordinal: false, or give grades such as 1 to 5.",
+        )
     return grade

@@ -60,19 +60,31 @@ class ClassificationTask(ClassificationBase):
         wanted = "sigmoid" if self.several else "softmax"
         if head.kind != wanted:
             why = "an example may have several labels" if self.several else "an example has one label"
-            raise usage_error(f"model.head: {head.kind} does not fit, since {why}", hint=f"Set head: {{kind: {wanted}}}"
-                              + (", or task.separator." if wanted == "softmax" and head.kind == "sigmoid" else "."))
+            raise usage_error(
+                f"model.head: {head.kind} does not fit, since {why}",
+                hint=f"Set head: {{kind: {wanted}}}"
+                + (", or task.separator." if wanted == "softmax" and head.kind == "sigmoid" else "."),
+            )
         if getattr(head, "tied", False):
-            raise usage_error("model.head.tied: labels are no words, so no word vectors are their output weights",
-                              hint="Set tied: false.")
-        if isinstance(embedder, TokensConfig) and not embedder.dim and embedder.characters is None \
-                and not affix_kinds(embedder):
-            raise usage_error("model.embedder.dim: 0 leaves words to their spelling, but there are neither characters "
-                              "nor affixes", hint="Set model.embedder.characters, or a dim of at least 1.")
+            raise usage_error(
+                "model.head.tied: labels are no words, so no word vectors are their output weights",
+                hint="Set tied: false.",
+            )
+        if (
+            isinstance(embedder, TokensConfig)
+            and not embedder.dim
+            and embedder.characters is None
+            and not affix_kinds(embedder)
+        ):
+            raise usage_error(
+                "model.embedder.dim: 0 leaves words to their spelling, but there are neither characters nor affixes",
+                hint="Set model.embedder.characters, or a dim of at least 1.",
+            )
         encoder = self.recipe.model.encoder
         if getattr(encoder, "inputs", True) is False:
-            raise usage_error("model.encoder.inputs: without input every sequence is the same",
-                              hint="Set inputs: true.")
+            raise usage_error(
+                "model.encoder.inputs: without input every sequence is the same", hint="Set inputs: true."
+            )
 
     def build_model(self) -> Classifier:
         """Embedder, encoder, pooling and head of the recipe; pretrained vectors or the scaling of frames put in."""

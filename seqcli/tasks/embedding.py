@@ -69,11 +69,15 @@ class EmbeddingTask:
                 raise usage_error(f"model.{part}: the task embedding has none", hint="Leave it out.")
         plain = TokensConfig.model_validate({"dim": getattr(model.embedder, "dim", 0)})
         if model.embedder != plain or not plain.dim:
-            raise usage_error("model.embedder: the task embedding learns the vectors of words and nothing else",
-                              hint="Write embedder: {kind: tokens, dim: 100}, with a dim of at least 1.")
+            raise usage_error(
+                "model.embedder: the task embedding learns the vectors of words and nothing else",
+                hint="Write embedder: {kind: tokens, dim: 100}, with a dim of at least 1.",
+            )
         if idle := idle_options(self.recipe, self.used):
-            raise usage_error(f"training.{idle[0]} has no effect in the task embedding",
-                              hint="It uses training.seed and training.epochs; the rate is task.lr.")
+            raise usage_error(
+                f"training.{idle[0]} has no effect in the task embedding",
+                hint="It uses training.seed and training.epochs; the rate is task.lr.",
+            )
 
     def pieces(self) -> SentenceTokens:
         """Turns an example into its tokens."""
@@ -87,13 +91,18 @@ class EmbeddingTask:
             UserError: gensim is not installed (2); fewer than two words are frequent enough (65).
         """
         if find_spec("gensim") is None:
-            raise usage_error("the task embedding needs gensim, which is not installed",
-                              hint="Install it: pip install 'seqcli[embedding]'")
+            raise usage_error(
+                "the task embedding needs gensim, which is not installed",
+                hint="Install it: pip install 'seqcli[embedding]'",
+            )
         assert self.recipe.text is not None
         self.encoder = TokenEncoder.fit(self.recipe.text, self.embedder_config, train.fields["token"])
         if len(self.encoder.features.words) < _SPECIALS + 2:
-            raise data_error("fewer than two different words to learn vectors of", file=", ".join(train.files),
-                             hint="Give more text, or lower text.vocabulary.min_count.")
+            raise data_error(
+                "fewer than two different words to learn vectors of",
+                file=", ".join(train.files),
+                hint="Give more text, or lower text.vocabulary.min_count.",
+            )
 
     def save(self, folder: Path) -> list[str]:
         """``vocabulary.txt``, and the tokenizer's model where there is one."""
@@ -117,8 +126,9 @@ class EmbeddingTask:
             UserError: the weights are no table of this vocabulary (65).
         """
         model = WordTable(self.embedder_config, self.encoder.sizes())
-        wanted, given = ({name: tuple(value.shape) for name, value in table.items()}
-                         for table in (model.state_dict(), weights))
+        wanted, given = (
+            {name: tuple(value.shape) for name, value in table.items()} for table in (model.state_dict(), weights)
+        )
         if wanted != given:
             raise data_error(f"the weights are {given}, but this recipe and vocabulary need {wanted}")
         model.load_state_dict(weights)
@@ -166,9 +176,17 @@ class EmbeddingTask:
 
         config = self.config
         model = Word2Vec(
-            vector_size=self.embedder_config.dim, sg=config.algorithm == "skip-gram", window=config.window,
-            negative=config.negative, sample=config.subsample, min_count=1, workers=1, hs=0,
-            seed=self.recipe.training.seed, hashfxn=_stable_hash)
+            vector_size=self.embedder_config.dim,
+            sg=config.algorithm == "skip-gram",
+            window=config.window,
+            negative=config.negative,
+            sample=config.subsample,
+            min_count=1,
+            workers=1,
+            hs=0,
+            seed=self.recipe.training.seed,
+            hashfxn=_stable_hash,
+        )
         words = self.encoder.features.words
         known = zip(words.tokens[_SPECIALS:], words.counts[_SPECIALS:], strict=True)
         model.build_vocab_from_freq(dict(known), corpus_count=len(train.split))

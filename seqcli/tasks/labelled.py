@@ -40,8 +40,11 @@ class LabelledText(Tokenizing):
         if isinstance(source, str):
             source = self.built.tokenize(source)
         if not isinstance(source, list):
-            raise data_error("this recipe classifies text, and here is none", file=example.at,
-                             hint="Check data.format and data.columns.")
+            raise data_error(
+                "this recipe classifies text, and here is none",
+                file=example.at,
+                hint="Check data.format and data.columns.",
+            )
         yield fields_of("token", source, labels_of(example, self.separator), self.max_length)
 
 
@@ -64,8 +67,11 @@ class LabelledFrames:
         """
         frames = example.source
         if not isinstance(frames, np.ndarray):
-            raise data_error("this recipe classifies frames, and here are none", file=example.at,
-                             hint="Check data.format; 'seqcli components' lists embedders for text.")
+            raise data_error(
+                "this recipe classifies frames, and here are none",
+                file=example.at,
+                hint="Check data.format; 'seqcli components' lists embedders for text.",
+            )
         check_frames(frames, self.missing, example.at)
         yield fields_of("frames", frames, labels_of(example, self.separator), self.max_length)
 
@@ -81,8 +87,11 @@ def check_frames(frames: np.ndarray[Any, Any], missing: bool, at: str) -> None:
     found = np.isnan(frames)
     if found.any():
         frame, channel = np.argwhere(found)[0].tolist()
-        raise data_error(f"a value is missing (frame {frame}, channel {channel}, both counted from 0)", file=at,
-                         hint="Set 'missing: mask' in the recipe's embedder, or fill the gaps.")
+        raise data_error(
+            f"a value is missing (frame {frame}, channel {channel}, both counted from 0)",
+            file=at,
+            hint="Set 'missing: mask' in the recipe's embedder, or fill the gaps.",
+        )
 
 
 def check_channels(found: int, wanted: int, where: str) -> None:
@@ -124,8 +133,11 @@ def labels_of(example: Example, separator: str | None) -> list[str]:
         raise data_error("no label", file=example.at, hint="Check data.format and data.columns.")
     if separator is None:
         if not isinstance(target, str):
-            raise data_error("one label is expected, and here is a list", file=example.at,
-                             hint="Set task.separator where an example may have several.")
+            raise data_error(
+                "one label is expected, and here is a list",
+                file=example.at,
+                hint="Set task.separator where an example may have several.",
+            )
         if not target.strip():
             raise data_error("the label is empty", file=example.at)
         return [_writable(target.strip(), example.at)]

@@ -62,8 +62,10 @@ class _LanguageTask:
         self.tokenizer_model: Path | None = None
         self.select_by = recipe.training.select_by or "loss"
         if self.select_by not in SCORES:
-            raise usage_error(f"training.select_by: there is no dev score '{self.select_by}'",
-                              hint=did_you_mean(self.select_by, SCORES) or f"Scores: {', '.join(SCORES)}.")
+            raise usage_error(
+                f"training.select_by: there is no dev score '{self.select_by}'",
+                hint=did_you_mean(self.select_by, SCORES) or f"Scores: {', '.join(SCORES)}.",
+            )
 
     @property
     def carries(self) -> bool:
@@ -74,9 +76,12 @@ class _LanguageTask:
         """Turns an example into its tokens."""
         assert self.recipe.text is not None
         sentences = self.config.unit == "sentences"
-        return RunningPieces(self.recipe.text.tokenizer, self.tokenizer_model,
-                             self.recipe.data.max_length if sentences else None,
-                             self.recipe.text.vocabulary.lowercase)
+        return RunningPieces(
+            self.recipe.text.tokenizer,
+            self.tokenizer_model,
+            self.recipe.data.max_length if sentences else None,
+            self.recipe.text.vocabulary.lowercase,
+        )
 
     def fit(self, train: Split) -> None:
         """The vocabulary of the training split: <UNK>, <EOS>, and the most frequent tokens."""
@@ -149,8 +154,10 @@ class _LanguageTask:
         """The tokens of a few examples of a batch, unknown ones as <UNK>."""
         batch = data.batch(np.asarray(rows))
         assert batch.targets is not None
-        return [" ".join(self.vocabulary.decode(target for target in targets if target >= 0)[:60])
-                for targets in batch.targets.tolist()]
+        return [
+            " ".join(self.vocabulary.decode(target for target in targets if target >= 0)[:60])
+            for targets in batch.targets.tolist()
+        ]
 
     def summary(self) -> dict[str, Any]:
         """Rows of the vocabulary."""
@@ -172,31 +179,50 @@ class LanguageTask(_LanguageTask):
         assert head is not None
         require_network(self.recipe)
         if encoder.kind in ("bag", "cnn"):
-            raise usage_error(f"model.encoder: a {encoder.kind} sees the token it should predict",
-                              hint=f"For a language model: {', '.join(_CAUSAL)}, ngram.")
+            raise usage_error(
+                f"model.encoder: a {encoder.kind} sees the token it should predict",
+                hint=f"For a language model: {', '.join(_CAUSAL)}, ngram.",
+            )
         if getattr(encoder, "bidirectional", False):
-            raise usage_error("model.encoder.bidirectional: a language model reads forwards only, or it would see the "
-                              "token it should predict", hint="Set bidirectional: false.")
+            raise usage_error(
+                "model.encoder.bidirectional: a language model reads forwards only, or it would see the "
+                "token it should predict",
+                hint="Set bidirectional: false.",
+            )
         if getattr(encoder, "right", 0):
             raise usage_error("model.encoder.right: a language model sees nothing to the right", hint="Set right: 0.")
         if other := {"crf": "tagging", "sigmoid": "the task classification"}.get(head.kind):
-            raise usage_error(f"model.head: {head.kind} is for {other}",
-                              hint="For a language model: softmax or adaptive.")
+            raise usage_error(
+                f"model.head: {head.kind} is for {other}", hint="For a language model: softmax or adaptive."
+            )
         if getattr(head, "label_smoothing", 0):
-            raise usage_error("model.head.label_smoothing: a language model has none, its loss is the log-probability",
-                              hint="Set label_smoothing: 0.")
+            raise usage_error(
+                "model.head.label_smoothing: a language model has none, its loss is the log-probability",
+                hint="Set label_smoothing: 0.",
+            )
         if isinstance(head, AdaptiveConfig) and getattr(encoder, "dim", 1) < head.shrink ** len(head.cutoffs):
-            raise usage_error("model.head.shrink: nothing is left of a vector in the last cluster",
-                              hint="Lower it, or take fewer cutoffs.")
+            raise usage_error(
+                "model.head.shrink: nothing is left of a vector in the last cluster",
+                hint="Lower it, or take fewer cutoffs.",
+            )
         if not isinstance(embedder, TokensConfig) or embedder.characters or embedder.affixes or embedder.vectors:
-            raise usage_error("model.embedder: a language model takes plain token vectors: no frames, characters, "
-                              "affixes or pretrained vectors", hint="embedder: {kind: tokens, dim: 128} is one.")
+            raise usage_error(
+                "model.embedder: a language model takes plain token vectors: no frames, characters, "
+                "affixes or pretrained vectors",
+                hint="embedder: {kind: tokens, dim: 128} is one.",
+            )
         if not embedder.dim:
             raise usage_error("model.embedder.dim: a language model needs token vectors", hint="Set 1 or more.")
-        if isinstance(encoder, TransformerConfig) and encoder.positions == "learned" and self._longest > \
-                encoder.max_positions:
-            raise usage_error(f"model.encoder.max_positions: {encoder.max_positions} positions are learned, but a "
-                              f"sequence may have {self._longest}", hint=f"Set max_positions: {self._longest}.")
+        if (
+            isinstance(encoder, TransformerConfig)
+            and encoder.positions == "learned"
+            and self._longest > encoder.max_positions
+        ):
+            raise usage_error(
+                f"model.encoder.max_positions: {encoder.max_positions} positions are learned, but a "
+                f"sequence may have {self._longest}",
+                hint=f"Set max_positions: {self._longest}.",
+            )
 
     @property
     def _longest(self) -> int:
@@ -275,8 +301,13 @@ class LanguageScorer:
             for at in range(0, len(targets_N), rows)
         ]
         if log_probs:
-            count(self.counted, torch.cat(log_probs).squeeze(1).cpu().double().numpy(), targets_N.cpu().numpy(),
-                  self.task.eos, self.task.unk)
+            count(
+                self.counted,
+                torch.cat(log_probs).squeeze(1).cpu().double().numpy(),
+                targets_N.cpu().numpy(),
+                self.task.eos,
+                self.task.unk,
+            )
 
     def scores(self) -> dict[str, float]:
         """Nats a token, perplexities, bits a character."""
@@ -294,8 +325,9 @@ def scores_of(scorer: PerplexityScorer) -> dict[str, float]:
     return {name: value for name, value in scorer.scores().items() if name in SCORES}
 
 
-def count(scorer: PerplexityScorer, log_probs: NDArray[np.float64], targets: NDArray[np.int64], eos: int,
-          unk: int) -> None:
+def count(
+    scorer: PerplexityScorer, log_probs: NDArray[np.float64], targets: NDArray[np.int64], eos: int, unk: int
+) -> None:
     """Count some tokens with a scorer that knows the sequences, words and characters already."""
     scorer.add(log_probs, words=0, characters=0, unknown=targets == unk, ends=int((targets == eos).sum()), sequences=0)
 
@@ -319,20 +351,36 @@ class NGramTask(_LanguageTask):
 
     def model_of(self, weights: dict[str, Tensor]) -> NGramModel:
         """The model of stored weights."""
-        return NGramModel.from_arrays({name: value.numpy() for name, value in weights.items()}, config=self.encoder,
-                                      vocabulary_size=len(self.vocabulary), bos=self.eos)
+        return NGramModel.from_arrays(
+            {name: value.numpy() for name, value in weights.items()},
+            config=self.encoder,
+            vocabulary_size=len(self.vocabulary),
+            bos=self.eos,
+        )
 
     def scorer(self, data: Data) -> NGramScorer:
         """Loss, perplexity, bits a character."""
         return NGramScorer(self.new_scorer(data), data, self.eos, self.unk)
 
 
-def fit_ngram(config: NGramConfig, train: Data, vocabulary_size: int, eos: int, unk: int,
-              told: Callable[[int, int], None] | None = None) -> NGramModel:
+def fit_ngram(
+    config: NGramConfig,
+    train: Data,
+    vocabulary_size: int,
+    eos: int,
+    unk: int,
+    told: Callable[[int, int], None] | None = None,
+) -> NGramModel:
     """An n-gram model of the training data of a language model."""
     return NGramModel.fit(
-        (train.ids, np.asarray(train.ids.offsets)), config=config, vocabulary_size=vocabulary_size, bos=eos, unk=unk,
-        stream=isinstance(train, StreamData), told=told)
+        (train.ids, np.asarray(train.ids.offsets)),
+        config=config,
+        vocabulary_size=vocabulary_size,
+        bos=eos,
+        unk=unk,
+        stream=isinstance(train, StreamData),
+        told=told,
+    )
 
 
 class NGramScorer:

@@ -108,8 +108,9 @@ class FrameSource:
 
     def __init__(self, recipe: Recipe) -> None:
         if recipe.text is not None:
-            raise usage_error("text: this recipe reads frames, and frames have no tokens",
-                              hint="Take the section text out.")
+            raise usage_error(
+                "text: this recipe reads frames, and frames have no tokens", hint="Take the section text out."
+            )
         self.config = recipe.model.embedder
         self.missing = getattr(recipe.model.embedder or recipe.model.encoder, "missing", "refuse") == "mask"
         self.max_length = recipe.data.max_length

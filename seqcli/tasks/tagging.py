@@ -55,25 +55,35 @@ class TaggingTask:
         """Refuse, before any data is read, what the sections of the recipe cannot mean together."""
         config, embedder, head = self.config, self.embedder_config, self.recipe.model.head
         if head is not None and head.kind in _OTHER_HEADS:
-            raise usage_error(f"model.head: {head.kind} is for {_OTHER_HEADS[head.kind]}",
-                              hint="For tags: softmax or crf.")
+            raise usage_error(
+                f"model.head: {head.kind} is for {_OTHER_HEADS[head.kind]}", hint="For tags: softmax or crf."
+            )
         if getattr(self.recipe.model.embedder, "kind", "") == "frames":
-            raise usage_error("model.embedder: a tag belongs to a token, and frames have none",
-                              hint="Set embedder: {kind: tokens}.")
+            raise usage_error(
+                "model.embedder: a tag belongs to a token, and frames have none", hint="Set embedder: {kind: tokens}."
+            )
         if getattr(head, "tied", False):
-            raise usage_error("model.head.tied: tags are no words, so no word vectors are their output weights",
-                              hint="Set tied: false.")
+            raise usage_error(
+                "model.head.tied: tags are no words, so no word vectors are their output weights",
+                hint="Set tied: false.",
+            )
         if config.scheme is None and (config.model_scheme is not None or config.labels == "binary"):
             what = "model_scheme" if config.model_scheme is not None else "labels: binary"
-            raise usage_error(f"task.{what} needs task.scheme, the scheme of the data",
-                              hint="Without a scheme tags are labels of single tokens, not of spans.")
+            raise usage_error(
+                f"task.{what} needs task.scheme, the scheme of the data",
+                hint="Without a scheme tags are labels of single tokens, not of spans.",
+            )
         if not embedder.dim and embedder.characters is None and not affix_kinds(embedder):
-            raise usage_error("model.embedder.dim: 0 leaves words to their spelling, but there are neither characters "
-                              "nor affixes", hint="Set model.embedder.characters, or a dim of at least 1.")
+            raise usage_error(
+                "model.embedder.dim: 0 leaves words to their spelling, but there are neither characters nor affixes",
+                hint="Set model.embedder.characters, or a dim of at least 1.",
+            )
         known = ["f1", "precision", "recall"] * (config.scheme is not None) + ["accuracy", "loss"]
         if self.select_by not in known:
-            raise usage_error(f"training.select_by: there is no dev score '{self.select_by}'",
-                              hint=did_you_mean(self.select_by, known) or f"Scores: {', '.join(known)}.")
+            raise usage_error(
+                f"training.select_by: there is no dev score '{self.select_by}'",
+                hint=did_you_mean(self.select_by, known) or f"Scores: {', '.join(known)}.",
+            )
 
     @property
     def model_scheme(self) -> str | None:
@@ -170,7 +180,8 @@ class TaggingTask:
             return LabelSpace(len(self.labels))
         steps = [[legal_step(before, after, scheme) for after in self.labels] for before in self.labels]
         return LabelSpace(
-            len(self.labels), torch.tensor(steps),
+            len(self.labels),
+            torch.tensor(steps),
             torch.tensor([legal_step(None, tag, scheme) for tag in self.labels]),
             torch.tensor([legal_step(tag, None, scheme) for tag in self.labels]),
         )

@@ -47,17 +47,25 @@ class TokenEncoder:
             extra = list(read_vectors(Path(embedder.vectors.file), embedder.dim, None))
         features = TokenFeatures.fit(
             dict(zip(tokens.symbols, tokens.counts.tolist(), strict=True)),
-            lowercase=vocabulary.lowercase, max_size=vocabulary.max_size, min_count=vocabulary.min_count,
-            characters=embedder.characters is not None, affix_kinds=affix_kinds(embedder),
-            affix_min_count=embedder.affixes.min_count if embedder.affixes else 1, extra_words=extra,
+            lowercase=vocabulary.lowercase,
+            max_size=vocabulary.max_size,
+            min_count=vocabulary.min_count,
+            characters=embedder.characters is not None,
+            affix_kinds=affix_kinds(embedder),
+            affix_min_count=embedder.affixes.min_count if embedder.affixes else 1,
+            extra_words=extra,
         )
         return cls(text, embedder, features)
 
     @classmethod
     def load(cls, text: TextConfig, embedder: TokensConfig, folder: Path) -> TokenEncoder:
         """Read the vocabularies of a trained model."""
-        features = TokenFeatures.load(folder, lowercase=text.vocabulary.lowercase,
-                                      characters=embedder.characters is not None, affix_kinds=affix_kinds(embedder))
+        features = TokenFeatures.load(
+            folder,
+            lowercase=text.vocabulary.lowercase,
+            characters=embedder.characters is not None,
+            affix_kinds=affix_kinds(embedder),
+        )
         return cls(text, embedder, features)
 
     def save(self, folder: Path) -> list[str]:

@@ -24,8 +24,9 @@ _LINES = 2048
 _MOST_CHUNKS = 2**18
 """Chunks remembered; past that all are forgotten, so that an endless text takes no endless memory."""
 
-_ODD_SPACES = ("\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-               "\u2028\u2029\u202f\u205f\u3000")
+_ODD_SPACES = (
+    "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 # In front of a space these may keep their dot or not, by what comes next: No. 5, J. Smith.
 _LOOKS_AHEAD = re.compile(rb"(?:[A-Z\x80-\xff]|[Nn]os?|[Pp]p?|[Vv]ols?|[Ff]igs?|[Cc]h|[Ss]ec|[Aa]rt|[Ee]q)\.\Z")
 _IS_SPACE = np.zeros(256, np.bool_)

@@ -64,8 +64,14 @@ def word_shape(token: str) -> str:
 class TokenFeatures:
     """Turns spellings into ids; fitted on training data only."""
 
-    def __init__(self, words: Vocabulary, *, lowercase: bool, characters: Vocabulary | None,
-                 affixes: Mapping[AffixKind, Vocabulary]) -> None:
+    def __init__(
+        self,
+        words: Vocabulary,
+        *,
+        lowercase: bool,
+        characters: Vocabulary | None,
+        affixes: Mapping[AffixKind, Vocabulary],
+    ) -> None:
         self.words = words
         self.lowercase = lowercase
         self.characters = characters

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-SPACE_MARK = "▁"   # U+2581
-JOINER = "￭"       # U+FFED
+SPACE_MARK = "▁"  # U+2581
+JOINER = "￭"  # U+FFED
 ESCAPE_MARK = "％"  # U+FF05
 
 WHITE_SPACE = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"

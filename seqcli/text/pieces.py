@@ -119,9 +119,16 @@ def train_sentencepiece(
         sentencepiece.set_random_generator_seed(_SEED)
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(feed), model_writer=model, vocab_size=vocab_size, model_type=model_type,
-            character_coverage=character_coverage, max_sentence_length=LONGEST_SENTENCE,
-            input_sentence_size=MOST_SENTENCES, shuffle_input_sentence=True, num_threads=_THREADS, minloglevel=2,
+            sentence_iterator=iter(feed),
+            model_writer=model,
+            vocab_size=vocab_size,
+            model_type=model_type,
+            character_coverage=character_coverage,
+            max_sentence_length=LONGEST_SENTENCE,
+            input_sentence_size=MOST_SENTENCES,
+            shuffle_input_sentence=True,
+            num_threads=_THREADS,
+            minloglevel=2,
         )
     except RuntimeError as error:
         raise feed.error or _plain_error(str(error), vocab_size) from error

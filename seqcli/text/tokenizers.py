@@ -27,12 +27,12 @@ class Tokenizer(Protocol):
     """
 
     @property
-    def kind(self) -> str: ...  # noqa: D102
+    def kind(self) -> str: ...
     @property
-    def reversible(self) -> bool: ...  # noqa: D102
-    def tokenize(self, text: str) -> list[str]: ...  # noqa: D102
-    def detokenize(self, tokens: Sequence[str]) -> str: ...  # noqa: D102
-    def offsets(self, text: str) -> list[tuple[int, int]]: ...  # noqa: D102
+    def reversible(self) -> bool: ...
+    def tokenize(self, text: str) -> list[str]: ...
+    def detokenize(self, tokens: Sequence[str]) -> str: ...
+    def offsets(self, text: str) -> list[tuple[int, int]]: ...
 
 
 _BETWEEN_TOKENS = re.compile("[ \t]+")
@@ -273,6 +273,17 @@ def _clusters(text: str) -> list[str]:
 
 
 __all__ = [
-    "BYTE_TOKENS", "KINDS", "Bytes", "Characters", "Joined", "Lowercased", "SentencePieces", "Tokenizer", "Whitespace",
-    "Words", "build_tokenizer", "space_words", "tokenizer_of",
+    "BYTE_TOKENS",
+    "KINDS",
+    "Bytes",
+    "Characters",
+    "Joined",
+    "Lowercased",
+    "SentencePieces",
+    "Tokenizer",
+    "Whitespace",
+    "Words",
+    "build_tokenizer",
+    "space_words",
+    "tokenizer_of",
 ]

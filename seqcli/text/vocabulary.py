@@ -91,7 +91,7 @@ class Vocabulary:
         special = set(specials)
         kept = [item for item in counted.items() if item[1] >= min_count and item[0] not in special]
         kept.sort(key=lambda item: (-item[1], item[0]))
-        del kept[len(kept) if max_size is None else max_size:]
+        del kept[len(kept) if max_size is None else max_size :]
         unknown = sum(counted.values()) - sum(count for _, count in kept)
         rows = [(token, unknown if _has_role(token, "unk") else 0) for token in specials] + kept
         return cls([token for token, _ in rows], [count for _, count in rows], specials)
@@ -219,8 +219,9 @@ def _check_specials(specials: Sequence[str]) -> None:
 
 
 def _unknown(token: str) -> UserError:
-    return data_error(f"'{token}' is not in the vocabulary, which has no <UNK>",
-                      hint="Build it with <UNK> among its special tokens.")
+    return data_error(
+        f"'{token}' is not in the vocabulary, which has no <UNK>", hint="Build it with <UNK> among its special tokens."
+    )
 
 
 _NEEDS_ESCAPE = re.compile(r"[\t\n\r\0\\]")
@@ -246,8 +247,9 @@ def _unescape(text: str) -> str:
 def _read_header(text: str) -> tuple[str, ...]:
     name, *specials = text.split("\t")
     if name != _HEADER:
-        raise data_error(f"not a vocabulary: the first line must start with '{_HEADER}'",
-                         hint="'seqcli vocab build' writes one.")
+        raise data_error(
+            f"not a vocabulary: the first line must start with '{_HEADER}'", hint="'seqcli vocab build' writes one."
+        )
     tokens = tuple(_unescape(token) for token in specials)
     _check_specials(tokens)
     return tokens

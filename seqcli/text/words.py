@@ -25,14 +25,27 @@ _ABBREVIATIONS = """
 _BEFORE_A_NUMBER = ("[Nn]os?", "[Pp]p?", "[Vv]ols?", "[Ff]igs?", "[Cc]h", "[Ss]ec", "[Aa]rt", "[Ee]q")
 
 _ASCII_CLASSES = {
-    "S": WHITE_SPACE, "L": "A-Za-z", "U": "A-Z", "l": "a-z", "D": "0-9", "W": "A-Za-z0-9_", "Q": "'", "q": '"',
+    "S": WHITE_SPACE,
+    "L": "A-Za-z",
+    "U": "A-Z",
+    "l": "a-z",
+    "D": "0-9",
+    "W": "A-Za-z0-9_",
+    "Q": "'",
+    "q": '"',
     "other": f"[^{WHITE_SPACE}]",
 }
 _SYMBOL = r"\p{So}[\p{M}\U0001f3fb-\U0001f3ff]*+"
 _UNICODE_CLASSES = {
     # A mark (a vowel sign, an accent) and a joiner belong to the letter before them: हिन्दी is one word.
-    "S": WHITE_SPACE, "L": r"\p{L}\p{M}", "U": r"\p{Lu}", "l": r"\p{Ll}", "D": r"\p{Nd}",
-    "W": r"\p{L}\p{M}\p{N}_\u200c\u200d\u00ad\u2060", "Q": "'’", "q": '"”»',
+    "S": WHITE_SPACE,
+    "L": r"\p{L}\p{M}",
+    "U": r"\p{Lu}",
+    "l": r"\p{Ll}",
+    "D": r"\p{Nd}",
+    "W": r"\p{L}\p{M}\p{N}_\u200c\u200d\u00ad\u2060",
+    "Q": "'’",
+    "q": '"”»',
     # a flag; a symbol with its selectors and skin tones, and what zero-width joiners tie to it; any character
     "other": rf"\p{{RI}}{{2}}|{_SYMBOL}(?:\u200d{_SYMBOL})*+|[^{WHITE_SPACE}]",
 }

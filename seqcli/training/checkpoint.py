@@ -67,8 +67,15 @@ class Checkpoint:
     state: dict[str, Json]
 
 
-def save_checkpoint(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Json], *,
-                    step: int, keep: int, protect: Collection[str] = ()) -> Path:
+def save_checkpoint(
+    folder: Path,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Json],
+    *,
+    step: int,
+    keep: int,
+    protect: Collection[str] = (),
+) -> Path:
     """Save a checkpoint and remove the older ones beyond the newest ``keep``.
 
     Once this returns, the checkpoint survives a kill and a power cut. Checkpoints of later steps belong to a future
@@ -133,7 +140,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise data_error(f"the folder is named for step {_age(path)[0]} and holds step {step}", file=path)
     tensors = {
         file.removesuffix(_SUFFIX): _parse(read_checked(path, file, entry), path / file)
-        for file, entry in manifest.files.items() if file.endswith(_SUFFIX)
+        for file, entry in manifest.files.items()
+        if file.endswith(_SUFFIX)
     }
     state = json.loads(read_checked(path, _STATE, manifest.files[_STATE]))
     return Checkpoint(path, step, tensors, state)
@@ -181,8 +189,10 @@ def check_shapes(model_state: Mapping[str, Tensor], weights: Mapping[str, Tensor
             raise data_error(f"no tensor '{name}', which the model has as {_shape(tensor)}", file=file)
         if weights[name].shape != tensor.shape:
             raise data_error(
-                f"tensor '{name}' is {_shape(weights[name])} in the file and {_shape(tensor)} in the model", file=file,
-                hint="The weights belong to another recipe or vocabulary.")
+                f"tensor '{name}' is {_shape(weights[name])} in the file and {_shape(tensor)} in the model",
+                file=file,
+                hint="The weights belong to another recipe or vocabulary.",
+            )
     for name, tensor in weights.items():
         if name not in model_state:
             raise data_error(f"tensor '{name}' ({_shape(tensor)}) is not in the model", file=file)
@@ -245,8 +255,9 @@ def restore_rng(tensors: Mapping[str, Tensor], state: Json) -> None:
     np.random.set_state(state["numpy"] | {"state": state["numpy"]["state"] | {"key": key}})
 
 
-def _write_files(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Json],
-                 step: int) -> None:
+def _write_files(
+    folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Json], step: int
+) -> None:
     files: dict[str, Entry] = {}
     for stem, named in tensors.items():
         if not is_plain_name(stem):
@@ -292,8 +303,11 @@ def _check_header(head: bytes, size: int, path: Path) -> None:
     if head[8:9] == b"{" and 2 <= length <= min(size - 8, _MAX_HEADER):
         return
     if is_pickle(head, text=True):
-        raise data_error("this is a pickle, which can run code when it is opened; it was not opened", file=path,
-                         hint="Convert it to safetensors where you trust it.")
+        raise data_error(
+            "this is a pickle, which can run code when it is opened; it was not opened",
+            file=path,
+            hint="Convert it to safetensors where you trust it.",
+        )
     if not any(head):
         raise data_error("all zeros where weights are expected: the file was never written to the end", file=path)
     if head[8:9] == b"{":
@@ -326,7 +340,7 @@ def _free_name(folder: Path, step: int) -> Path:
 def _prune(folder: Path, newest: Path, keep: int, protect: Collection[str]) -> None:
     """Remove all but ``newest``, the last save of each of the ``keep - 1`` steps before it, and the protected."""
     whole = _whole(folder)
-    before = {_age(path)[0]: path for path in whole[:whole.index(newest) + 1]}  # the last save of each step
+    before = {_age(path)[0]: path for path in whole[: whole.index(newest) + 1]}  # the last save of each step
     kept = {before[step] for step in sorted(before)[-keep:]}
     for path in whole:
         if path in kept or path.name in protect:

@@ -43,8 +43,17 @@ class Gradients:
         threads: parts a batch is cut into (None: one for each of torch's threads on a CPU, else one).
     """
 
-    def __init__(self, task: Task, model: nn.Module, data: Data, device: torch.device, *, precision: str, seed: int,
-                 threads: int | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,
+        data: Data,
+        device: torch.device,
+        *,
+        precision: str,
+        seed: int,
+        threads: int | None = None,
+    ) -> None:
         self.task, self.model, self.data, self.device = task, model, data, device
         self.precision, self.seed = precision, seed
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -69,8 +78,12 @@ class Gradients:
                 if gradient is not None:
                     parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
         left = parts[0].carried if len(parts) == 1 else Carried.joined([part.carried for part in parts])
-        return (sum(part.loss for part in parts), sum(part.targets for part in parts),
-                sum(part.positions for part in parts), left)
+        return (
+            sum(part.loss for part in parts),
+            sum(part.targets for part in parts),
+            sum(part.positions for part in parts),
+            left,
+        )
 
     def _run(self, rows: NDArray[np.int64], carried: Carried, step: int) -> Sequence[Part]:
         count = min(self.parts, len(rows))
@@ -78,8 +91,10 @@ class Gradients:
             return [self._part(rows, carried, step, 0)]
         edges = [len(rows) * part // count for part in range(count + 1)]
         slices = [slice(*pair) for pair in pairwise(edges)]
-        jobs = [self._pool.submit(self._part, rows[piece], carried.part(piece), step, number)
-                for number, piece in enumerate(slices)]
+        jobs = [
+            self._pool.submit(self._part, rows[piece], carried.part(piece), step, number)
+            for number, piece in enumerate(slices)
+        ]
         return [job.result() for job in jobs]
 
     def _part(self, rows: NDArray[np.int64], carried: Carried, step: int, number: int) -> Part:

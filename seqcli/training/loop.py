@@ -101,7 +101,8 @@ class Trainer:
         loss_sum, targets, positions = 0.0, 0.0, 0
         for number, rows in enumerate(chosen, self.batch):
             loss, count, seen, self.carried = self.gradients.add(
-                rows, self.carried, step=self.epoch * len(self._order) + number)
+                rows, self.carried, step=self.epoch * len(self._order) + number
+            )
             loss_sum += loss
             targets += count
             positions += seen
@@ -113,8 +114,16 @@ class Trainer:
         self.batch += len(chosen)
         self._update_average()
         event = StepEvent(
-            self.step, self.epoch, self.batch, len(self._order), loss_sum / (targets or 1), targets, positions, norm,
-            self.optimizer.param_groups[0]["lr"], time.perf_counter() - began,
+            self.step,
+            self.epoch,
+            self.batch,
+            len(self._order),
+            loss_sum / (targets or 1),
+            targets,
+            positions,
+            norm,
+            self.optimizer.param_groups[0]["lr"],
+            time.perf_counter() - began,
         )
         if event.epoch_done:
             self.epoch, self.batch = self.epoch + 1, 0
@@ -139,7 +148,8 @@ class Trainer:
         what = "loss" if not np.isfinite(loss) else "gradient"
         return UserError(
             f"the {what} is not a number at step {self.step + 1} (batch: {shown}); nothing was updated",
-            code=ExitCode.FAILURE, hint="Lower training.optimizer.lr, or set training.clip_norm.",
+            code=ExitCode.FAILURE,
+            hint="Lower training.optimizer.lr, or set training.clip_norm.",
         )
 
     def _epoch_order(self) -> Sequence[NDArray[np.int64]]:
@@ -177,8 +187,12 @@ class Trainer:
         if self.average is not None:  # "model" is then the average, and these are the weights training goes on with
             tensors["training"] = {name: value.detach() for name, value in self.model.state_dict().items()}
         state = {
-            "step": self.step, "epoch": self.epoch, "batch": self.batch, "optimizer": optimizer_state,
-            "random": random_state, "schedule": self.schedule.state(),
+            "step": self.step,
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "optimizer": optimizer_state,
+            "random": random_state,
+            "schedule": self.schedule.state(),
         }
         return tensors, state
 

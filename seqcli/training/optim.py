@@ -21,20 +21,23 @@ def build_optimizer(config: Component, model: nn.Module) -> torch.optim.Optimize
 
 def build_adamw(config: AdamWConfig, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
     """AdamW, one fused kernel for all parameters."""
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps,
-                             weight_decay=config.weight_decay, fused=True)
+    return torch.optim.AdamW(
+        groups, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, fused=True
+    )
 
 
 def build_adam(config: AdamConfig, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
     """Adam, one fused kernel for all parameters."""
-    return torch.optim.Adam(groups, lr=config.lr, betas=config.betas, eps=config.eps,
-                            weight_decay=config.weight_decay, fused=True)
+    return torch.optim.Adam(
+        groups, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, fused=True
+    )
 
 
 def build_sgd(config: SGDConfig, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
     """SGD with momentum."""
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov,
-                           weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay
+    )
 
 
 def _groups(model: nn.Module) -> list[dict[str, Any]]:

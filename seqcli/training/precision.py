@@ -29,7 +29,9 @@ def choose_device(wanted: str) -> torch.device:
         UserError: the device asked for is not there (2).
     """
     available: dict[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True,
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
     }
     if wanted == "auto":
         return torch.device(next(name for name, there in available.items() if there()))

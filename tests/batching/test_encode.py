@@ -26,8 +26,10 @@ from seqcli.tasks.aligned import TaggedPieces
 
 
 def write(path, sentences):
-    path.write_text("".join("".join(f"{token}\t{tag}\n" for token, tag in zip(*pair, strict=True)) + "\n"
-                            for pair in sentences), encoding="utf-8")
+    path.write_text(
+        "".join("".join(f"{token}\t{tag}\n" for token, tag in zip(*pair, strict=True)) + "\n" for pair in sentences),
+        encoding="utf-8",
+    )
     return path
 
 
@@ -47,10 +49,12 @@ def job_of(files, *, task=None, max_length=1000, key="k", part_bytes=2**24):
     config = DataConfig(train=[str(file) for file in files], format="conll")
     corpus = open_corpus(config, splits=("train",))
     return EncodeJob(
-        files=[str(file) for file in files], parts=[chunks(file, "conll", part_bytes) for file in files],
+        files=[str(file) for file in files],
+        parts=[chunks(file, "conll", part_bytes) for file in files],
         read=partial(corpus.part_examples, "train"),
         pieces=TaggedPieces(task or TaggingConfig(scheme="bio"), max_length),
-        key=key * 32, size=sum(file.stat().st_size for file in files),
+        key=key * 32,
+        size=sum(file.stat().st_size for file in files),
     )
 
 
@@ -68,7 +72,8 @@ def test_symbols_counts_and_places(tmp_path):
     assert decoded(split, "tag") == [tags for _, tags in sentences]
     field = split.fields["token"]
     assert dict(zip(field.symbols, field.counts.tolist(), strict=True)) == Counter(
-        token for tokens, _ in sentences for token in tokens)
+        token for tokens, _ in sentences for token in tokens
+    )
     assert field.lengths.tolist() == [len(tokens) for tokens, _ in sentences]
     assert field.gather([3, 0]).tolist() == [*field.sequence(3).tolist(), *field.sequence(0).tolist()]
     line = 1
@@ -114,8 +119,11 @@ def test_workers_need_no_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
-SPANS = [["B-PER", "I-PER", "I-PER", "O", "B-LOC", "I-LOC", "O", "O", "B-PER", "B-PER"], ["O", "O"],
-         ["B-LOC"] + ["I-LOC"] * 8]
+SPANS = [
+    ["B-PER", "I-PER", "I-PER", "O", "B-LOC", "I-LOC", "O", "O", "B-PER", "B-PER"],
+    ["O", "O"],
+    ["B-LOC"] + ["I-LOC"] * 8,
+]
 
 
 @pytest.mark.parametrize("max_length", range(1, 12))
@@ -150,11 +158,16 @@ def test_a_file_without_examples(tmp_path):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-@pytest.mark.parametrize(("tokens", "tags", "reason"), [
-    (["a", ""], ["O", "O"], "token 2 is empty"), (["a"], [""], "tag 1 is empty"),
-    (["a"], ["O\nB-X"], "line break"), ("a text", "a label", "tokens with a tag each"),
-    (["a"], None, "tokens with a tag each"),
-])
+@pytest.mark.parametrize(
+    ("tokens", "tags", "reason"),
+    [
+        (["a", ""], ["O", "O"], "token 2 is empty"),
+        (["a"], [""], "tag 1 is empty"),
+        (["a"], ["O\nB-X"], "line break"),
+        ("a text", "a label", "tokens with a tag each"),
+        (["a"], None, "tokens with a tag each"),
+    ],
+)
 def test_what_no_vocabulary_could_hold(tokens, tags, reason):
     with pytest.raises(UserError, match=reason) as caught:
         list(TaggedPieces(TaggingConfig(), 10)(Example(tokens, tags, "x.jsonl:3")))
@@ -239,8 +252,14 @@ def test_frames_are_rows_of_numbers(tmp_path):
     """A field of numbers beside one of symbols; a sequence of one frame too."""
     frames = [np.random.default_rng(0).normal(size=(size, 3)).astype(np.float32) for size in (4, 1, 2)]
     examples = [Example(rows, ["up"], f"f:{line}") for line, rows in enumerate(frames, 1)]
-    job = EncodeJob(["f"], [["f"]], lambda part: iter(examples),
-                    lambda example: [{"frames": example.source, "label": example.target}], "k" * 32, 0)
+    job = EncodeJob(
+        ["f"],
+        [["f"]],
+        lambda part: iter(examples),
+        lambda example: [{"frames": example.source, "label": example.target}],
+        "k" * 32,
+        0,
+    )
     split = encode_split(job, tmp_path)
     field = split.fields["frames"]
     assert field.symbols == []
@@ -256,8 +275,17 @@ def test_large_arrays_are_read_and_not_mapped(tmp_path, monkeypatch):
     """Whichever way, the same values: a split of symbols and one of frames."""
     file = write(tmp_path / "a.conll", random_sentences(60))
     frames = [np.arange(size * 3, dtype=np.float32).reshape(size, 3) for size in (4, 1, 2)]
-    jobs = [job_of([file]), EncodeJob(["f"], [["f"]], lambda part: (Example(rows, None, "f:7") for rows in frames),
-                                      lambda example: [{"frames": example.source}], "f" * 32, 0)]
+    jobs = [
+        job_of([file]),
+        EncodeJob(
+            ["f"],
+            [["f"]],
+            lambda part: (Example(rows, None, "f:7") for rows in frames),
+            lambda example: [{"frames": example.source}],
+            "f" * 32,
+            0,
+        ),
+    ]
     for job in jobs:
         mapped = encode_split(job, tmp_path / "cache")
         monkeypatch.setattr(arrays, "MAPPED_BYTES", 1)
@@ -278,8 +306,10 @@ def test_ids_take_two_bytes_until_they_need_four(tmp_path):
     writer = arrays.SplitWriter(tmp_path / "split", ["f"])
     for symbols in (few, many):
         values = np.arange(len(symbols), dtype=np.uint32)
-        fields = {"token": arrays.PartField(values, np.array([len(symbols)], np.int64), symbols),
-                  "tag": arrays.PartField(values[:1], np.array([1], np.int64), ["O"])}
+        fields = {
+            "token": arrays.PartField(values, np.array([len(symbols)], np.int64), symbols),
+            "tag": arrays.PartField(values[:1], np.array([1], np.int64), ["O"]),
+        }
         writer.add(arrays.Part(0, np.array([1], np.int64), fields))
     writer.close()
     split = arrays.Split(tmp_path / "split")
@@ -329,7 +359,11 @@ def test_hundreds_of_small_files_make_one_split(tmp_path):
     split = encode_split(job_of(files), tmp_path / "cache")
     assert len(split) == 600
     assert [split.place(row) for row in (0, 1, 598, 599)] == [
-        f"{files[0]}:1", f"{files[0]}:3", f"{files[299]}:1", f"{files[299]}:3"]
+        f"{files[0]}:1",
+        f"{files[0]}:3",
+        f"{files[299]}:1",
+        f"{files[299]}:3",
+    ]
     assert decoded(split, "token")[598:] == [["w299"], ["same"]]
 
 

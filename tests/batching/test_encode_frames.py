@@ -33,8 +33,11 @@ def job_of(train, *, part_bytes=2**24, max_length=1000, key="k", **options):
     return EncodeJob(
         files=[str(file) for file in files],
         parts=[chunks(file, reading.format, part_bytes, columns=reading.columns) for file in files],
-        read=partial(corpus.part_examples, "train"), pieces=FramePieces(max_length), key=key * 32,
-        size=corpus.size("train"))
+        read=partial(corpus.part_examples, "train"),
+        pieces=FramePieces(max_length),
+        key=key * 32,
+        size=corpus.size("train"),
+    )
 
 
 def random_frames(number, width=3, seed=0):
@@ -48,8 +51,11 @@ def random_frames(number, width=3, seed=0):
 
 
 def write_ts(path, cases):
-    lines = [":".join(",".join("?" if np.isnan(value) else repr(float(value)) for value in channel)
-                      for channel in frames.T) + f":{label}\n" for frames, label in cases]
+    lines = [
+        ":".join(",".join("?" if np.isnan(value) else repr(float(value)) for value in channel) for channel in frames.T)
+        + f":{label}\n"
+        for frames, label in cases
+    ]
     path.write_text("# made up\n@timeStamps false\n@classLabel true a b c\n@data\n" + "".join(lines))
     return path
 
@@ -106,10 +112,13 @@ def test_numbers_that_are_read_and_not_mapped(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("part_bytes", [1, 2**24])  # a part a line, and all in one part
-@pytest.mark.parametrize(("third", "message"), [
-    ("1,2:3,4:a", "frames of width 2, those before have width 3 (channels)"),
-    (":::a", "a sequence without a single frame"),
-])
+@pytest.mark.parametrize(
+    ("third", "message"),
+    [
+        ("1,2:3,4:a", "frames of width 2, those before have width 3 (channels)"),
+        (":::a", "a sequence without a single frame"),
+    ],
+)
 def test_a_sequence_that_does_not_fit_is_refused_with_its_place(tmp_path, part_bytes, third, message):
     path = tmp_path / "a.ts"
     path.write_text(f"@classLabel true a\n@data\n1:2:3:a\n1:2:3:a\n{third}\n")

@@ -42,8 +42,11 @@ def test_sorted_batches(lengths, tokens, sequences):
 
 def test_another_epoch_or_seed_is_another_order():
     lengths = np.random.default_rng(0).integers(1, 50, 300)
-    orders = {(seed, epoch): np.concatenate(epoch_batches(lengths, tokens=256, sequences=None, seed=seed, epoch=epoch))
-              for seed in (1, 2) for epoch in (0, 1)}
+    orders = {
+        (seed, epoch): np.concatenate(epoch_batches(lengths, tokens=256, sequences=None, seed=seed, epoch=epoch))
+        for seed in (1, 2)
+        for epoch in (0, 1)
+    }
     assert len({order.tobytes() for order in orders.values()}) == 4
 
 
@@ -71,7 +74,8 @@ def test_padding_of_ids():
 def test_odd_corpora(lengths):
     array = np.array(lengths, np.int64)
     assert [batch.tolist() for batch in epoch_batches(array, tokens=8, sequences=None, seed=1, epoch=0)] == [
-        [row] for row in range(len(lengths))]
+        [row] for row in range(len(lengths))
+    ]
 
 
 def test_a_corpus_of_several_pools(monkeypatch):

@@ -40,8 +40,9 @@ class FakeSplit:
 def stream_of(total, *, bptt, carries, sentences=None):
     """Tokens 0, 1, 2, ... so that a token's id is its place."""
     split = FakeSplit(sentences or [list(range(total))])
-    return StreamData(split, TokenIds(split.fields["token"], np.arange(total, dtype=np.int64)), EOS, bptt=bptt,
-                      carries=carries)
+    return StreamData(
+        split, TokenIds(split.fields["token"], np.arange(total, dtype=np.int64)), EOS, bptt=bptt, carries=carries
+    )
 
 
 def counted(data, batch):
@@ -59,6 +60,7 @@ def inputs_fit_targets(batch, total):
 
 
 # -- measuring
+
 
 @relaxed
 @given(total=st.one_of(st.integers(1, 50), st.integers(1, 12_000)), tokens=st.integers(1, 9000))
@@ -106,9 +108,16 @@ def test_windows_on_their_own_count_each_token_once_after_half_a_window(total, b
 
 # -- training
 
+
 @relaxed
-@given(total=st.integers(1, 600), bptt=st.integers(1, 40), tokens=st.integers(1, 300),
-       sequences=st.one_of(st.none(), st.integers(1, 9)), seed=st.integers(0, 3), epoch=st.integers(0, 3))
+@given(
+    total=st.integers(1, 600),
+    bptt=st.integers(1, 40),
+    tokens=st.integers(1, 300),
+    sequences=st.one_of(st.none(), st.integers(1, 9)),
+    seed=st.integers(0, 3),
+    epoch=st.integers(0, 3),
+)
 def test_training_windows_go_round_the_ring_once(total, bptt, tokens, sequences, seed, epoch):
     data = stream_of(total, bptt=bptt, carries=True)
     batch = BatchConfig(tokens=tokens, sequences=sequences)
@@ -119,8 +128,11 @@ def test_training_windows_go_round_the_ring_once(total, bptt, tokens, sequences,
     assert side <= max(1, sequences if sequences else tokens // bptt)
     for before, after in pairwise(order):
         assert (before[:, 1] == after[:, 0]).all()
-    assert [bool(rows[:, 2].all()) for rows in order] == [bool(rows[:, 2].any()) for rows in order] == [
-        number == 0 for number in range(len(order))]
+    assert (
+        [bool(rows[:, 2].all()) for rows in order]
+        == [bool(rows[:, 2].any()) for rows in order]
+        == [number == 0 for number in range(len(order))]
+    )
     seen = np.zeros(total, int)
     for rows in order:
         assert len(set((rows[:, 1] - rows[:, 0]).tolist())) == 1, "windows of a batch have one length"
@@ -152,8 +164,10 @@ def test_windows_on_their_own_are_the_text_in_another_order(total, bptt, tokens,
 def test_the_cut_moves_from_epoch_to_epoch_and_with_the_seed():
     for carries in (True, False):
         data = stream_of(500, bptt=10, carries=carries)
-        orders = [np.concatenate(data.training_order(BatchConfig(tokens=50), seed=seed, epoch=epoch)).tolist()
-                  for seed, epoch in ((1, 1), (1, 2), (2, 1))]
+        orders = [
+            np.concatenate(data.training_order(BatchConfig(tokens=50), seed=seed, epoch=epoch)).tolist()
+            for seed, epoch in ((1, 1), (1, 2), (2, 1))
+        ]
         assert len({str(order) for order in orders}) == 3
     first = stream_of(500, bptt=10, carries=True).training_order(BatchConfig(tokens=50), seed=1, epoch=0)
     assert first[0].tolist() == [[100 * part, 100 * part + 10, 1] for part in range(5)], "epoch 0 begins at the start"
@@ -161,12 +175,12 @@ def test_the_cut_moves_from_epoch_to_epoch_and_with_the_seed():
 
 def test_a_text_shorter_than_a_window():
     data = stream_of(5, bptt=64, carries=True)
-    rows, = data.training_order(BatchConfig(tokens=2048), seed=1, epoch=0)
+    (rows,) = data.training_order(BatchConfig(tokens=2048), seed=1, epoch=0)
     batch = data.batch(rows)
     assert batch.inputs["ids_BT"].tolist() == [[EOS, 0, 1, 2, 3]]
     assert batch.targets.tolist() == [[0, 1, 2, 3, 4]]
     for carries in (True, False):
-        rows, = stream_of(5, bptt=64, carries=carries).measuring_order(8192)
+        (rows,) = stream_of(5, bptt=64, carries=carries).measuring_order(8192)
         assert counted(data, data.batch(rows)) == [[0, 1, 2, 3, 4]]
 
 
@@ -174,7 +188,7 @@ def test_a_text_of_one_token():
     for carries in (True, False):
         data = stream_of(1, bptt=64, carries=carries)
         for epoch in (0, 1):
-            rows, = data.training_order(BatchConfig(), seed=1, epoch=epoch)
+            (rows,) = data.training_order(BatchConfig(), seed=1, epoch=epoch)
             assert data.batch(rows).targets.tolist() == [[0]]
 
 
@@ -205,6 +219,7 @@ def test_ids_of_a_ring():
 
 
 # -- sentences
+
 
 @pytest.fixture
 def sentences():

@@ -71,8 +71,11 @@ def test_what_is_no_music_does_not_parse(text):
 def test_the_report_without_parsing():
     tunes = [GOOD, "X:2\nK:C\nCDEF|"]
     assert music.report(tunes, music.joined(["zz", "CDEF|", "|f2 f2|"]), parsing=False) == [
-        "tunes: 2", "longest span copied from training: 7 of 39 characters (tune 1)",
-        "longest copied span a tune: mean 6.0, median 6 of 22 characters", "copied whole: 1 of 2 (50.0%)"]
+        "tunes: 2",
+        "longest span copied from training: 7 of 39 characters (tune 1)",
+        "longest copied span a tune: mean 6.0, median 6 of 22 characters",
+        "copied whole: 1 of 2 (50.0%)",
+    ]
 
 
 def test_the_script_in_a_pipe(tmp_path):
@@ -84,8 +87,10 @@ def test_the_script_in_a_pipe(tmp_path):
     assert done.returncode == 0
     lines = done.stdout.decode().splitlines()
     assert lines[0] == "tunes: 1"
-    assert lines[-3:] == ["longest span copied from training: 39 of 39 characters (tune 1)",
-                          "longest copied span a tune: mean 39.0, median 39 of 39 characters",
-                          "copied whole: 1 of 1 (100.0%)"]
+    assert lines[-3:] == [
+        "longest span copied from training: 39 of 39 characters (tune 1)",
+        "longest copied span a tune: mean 39.0, median 39 of 39 characters",
+        "copied whole: 1 of 1 (100.0%)",
+    ]
     done = subprocess.run(command, input=b"no tune\n", capture_output=True, env=environment)
     assert (done.stdout, done.stderr, done.returncode) == (b"", b"no tune: none of the lines begins with X:\n", 65)

@@ -25,14 +25,18 @@ def rows(text: str) -> list[list[str]]:
 
 # -- train
 
+
 def test_train_says_the_score_and_each_baseline(seqcli: Program, classifiers: Path) -> None:
     code, out, err = seqcli("train", "tsv.yaml")
     assert code == 0
     score, majority, bag, run = out.splitlines()
     assert re.fullmatch(r"test accuracy = \d+\.\d\d " + SIGNATURE, score)
     assert re.fullmatch(r"majority: accuracy = 33\.33 \(difference [+-]\d+\.\d\d, McNemar p = \S+\)", majority)
-    assert re.fullmatch(r"bag of 1-2-grams, logistic regression: accuracy = \d+\.\d\d \(difference [+-]\d+\.\d\d, "
-                        r"McNemar p = \S+\)", bag)
+    assert re.fullmatch(
+        r"bag of 1-2-grams, logistic regression: accuracy = \d+\.\d\d \(difference [+-]\d+\.\d\d, "
+        r"McNemar p = \S+\)",
+        bag,
+    )
     assert re.fullmatch(r"tiny@2 in runs/tiny/2: (\d+\.\d min|\d+ s), 2,823 parameters", run)
     told = err.splitlines()
     assert told[0] == "tiny@2: classification, tokens > lstm > max > softmax, 2,823 parameters, cpu fp32"
@@ -44,16 +48,27 @@ def test_train_on_frames(seqcli: Program, classifiers: Path) -> None:
     code, out, err = seqcli("train", "ts.yaml")
     assert code == 0
     assert [line.split(":")[0] for line in out.splitlines()[1:3]] == [
-        "majority", "mean of the frames, logistic regression"]
+        "majority",
+        "mean of the frames, logistic regression",
+    ]
     assert err.splitlines()[1] == (
-        "data: train 24 (160 frames), dev 24 (160 frames), test 24 (160 frames); 2 channels, 3 labels")
+        "data: train 24 (160 frames), dev 24 (160 frames), test 24 (160 frames); 2 channels, 3 labels"
+    )
     assert err.splitlines()[2].split()[-2:] == ["frames/s", "minutes"]
     assert err.splitlines()[-1] == "Use it:  seqcli predict motion@2 FILE --scores"
 
 
 def test_train_a_baseline(seqcli: Program, classifiers: Path) -> None:
-    code, out, err = seqcli("train", "tsv.yaml", "--set", "name=again", "--set", "model={encoder: {kind: majority}}",
-                            "--set", "training={seed: 1}")
+    code, out, err = seqcli(
+        "train",
+        "tsv.yaml",
+        "--set",
+        "name=again",
+        "--set",
+        "model={encoder: {kind: majority}}",
+        "--set",
+        "training={seed: 1}",
+    )
     assert code == 0
     assert [line.split(" ")[0] for line in out.splitlines()] == ["test", "bag", "again@1"]
     assert err.splitlines()[0] == "again@1: classification, majority, cpu fp32"
@@ -61,24 +76,36 @@ def test_train_a_baseline(seqcli: Program, classifiers: Path) -> None:
     assert len(err.splitlines()) == 3
 
 
-@pytest.mark.parametrize(("recipe", "first", "rest"), [
-    ("tsv.yaml", "train          24 examples           84 tokens", ["words", "labels"]),
-    ("ts.yaml", "train          24 examples          160 frames", ["channels", "labels"]),
-])
+@pytest.mark.parametrize(
+    ("recipe", "first", "rest"),
+    [
+        ("tsv.yaml", "train          24 examples           84 tokens", ["words", "labels"]),
+        ("ts.yaml", "train          24 examples          160 frames", ["channels", "labels"]),
+    ],
+)
 def test_dry_run(seqcli: Program, classifiers: Path, recipe: str, first: str, rest: list[str]) -> None:
     code, out, err = seqcli("train", recipe, "--dry-run")
     lines = out.splitlines()
     assert (code, err, lines[0]) == (0, "", first)
     assert [line.split()[0] for line in lines[3:5]] == rest
-    assert re.match(r"memory: about [\d,]+ MB, measured with the largest batch \(\d+ sequences? of up to \d+ "
-                    + first.rsplit(maxsplit=1)[-1], lines[-1])
-    code, out, err = seqcli("train", recipe, "--dry-run", "--set",
-                            f"model={{encoder: {{kind: {'bag-of-words' if rest[0] == 'words' else 'mean-pool'}}}}}")
+    assert re.match(
+        r"memory: about [\d,]+ MB, measured with the largest batch \(\d+ sequences? of up to \d+ "
+        + first.rsplit(maxsplit=1)[-1],
+        lines[-1],
+    )
+    code, out, err = seqcli(
+        "train",
+        recipe,
+        "--dry-run",
+        "--set",
+        f"model={{encoder: {{kind: {'bag-of-words' if rest[0] == 'words' else 'mean-pool'}}}}}",
+    )
     assert (code, out.splitlines()) == (0, lines[:5])
     assert err == "not made by gradients: no layers and no batches to show\n"
 
 
 # -- predict
+
 
 @pytest.mark.parametrize("model", ["tiny", "bag"])
 def test_predict_labels(seqcli: Program, classifiers: Path, model: str) -> None:
@@ -97,8 +124,7 @@ def test_the_forms_of_predict_agree(seqcli: Program, classifiers: Path, model: s
 
     documents = [json.loads(line) for line in told("--jsonl", "--scores").splitlines()]
     assert told("--format", "jsonl", "--scores") == told("--jsonl", "--scores")
-    assert [json.loads(line) for line in told("--jsonl").splitlines()] == [
-        {"label": one["label"]} for one in documents]
+    assert [json.loads(line) for line in told("--jsonl").splitlines()] == [{"label": one["label"]} for one in documents]
     for one in documents:
         assert list(one["scores"].values()) == sorted(one["scores"].values(), reverse=True)
         assert next(iter(one["scores"])) == one["label"]
@@ -109,7 +135,8 @@ def test_the_forms_of_predict_agree(seqcli: Program, classifiers: Path, model: s
     for top in (1, 2, 3, 99):
         assert told("--top", str(top)) == "".join("\t".join(line[:top]) + "\n" for line in ranked)
         assert [len(json.loads(line)["scores"]) for line in told("--top", str(top), "--jsonl").splitlines()] == [
-            min(top, 3)] * 12
+            min(top, 3)
+        ] * 12
 
 
 def test_several_labels(seqcli: Program, classifiers: Path) -> None:
@@ -117,38 +144,62 @@ def test_several_labels(seqcli: Program, classifiers: Path) -> None:
     code, out, err = seqcli("predict", "several", stdin=lines)
     assert (code, err) == (0, "")
     assert [sorted(line.split(",")) for line in out.splitlines()] == [sorted(label.split(",")) for _, label in SEVERAL]
-    documents = [json.loads(line) for line in seqcli("predict", "several", "--jsonl", "--scores",
-                                                     stdin=lines).out.splitlines()]
+    documents = [
+        json.loads(line) for line in seqcli("predict", "several", "--jsonl", "--scores", stdin=lines).out.splitlines()
+    ]
     assert [",".join(one["labels"]) for one in documents] == out.splitlines()
-    assert all(list(one["scores"]) != [] and (one["scores"][label] >= 0.5) == (label in one["labels"])
-               for one in documents for label in ("rain", "wind", "snow"))
+    assert all(
+        list(one["scores"]) != [] and (one["scores"][label] >= 0.5) == (label in one["labels"])
+        for one in documents
+        for label in ("rain", "wind", "snow")
+    )
     scored = seqcli("predict", "several", "--scores", stdin=lines).out.splitlines()
     assert [line.split("\t")[::2] for line in scored] == [one["labels"] or [""] for one in documents]
 
 
-@pytest.mark.parametrize(("model", "arguments", "message"), [
-    ("tiny", ["--format", "json"], "--format: unknown value 'json'. Did you mean 'jsonl'?"),
-    ("tiny", ["--format", "xml"], "--format: unknown value 'xml'. Known: tsv, jsonl."),
-    ("tiny", ["--format", "tsv", "--jsonl"], "--jsonl and --format tsv: which of the two?"),
-    ("motion", ["--tokens"], "--tokens is for text; motion@1 reads frames"),
-    ("motion", ["test.tsv"], "test.tsv: motion@1 reads frames, and this looks like tsv. "
-                             "Give a .ts file, an index, a .npy or .csv file, or a folder of them."),
-    ("tiny", ["--device", "tpu"], "unknown device 'tpu'. Known: auto, cpu, cuda, mps."),
-])
-def test_wrong_options_of_predict(seqcli: Program, classifiers: Path, model: str, arguments: list[str],
-                                  message: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        ("tiny", ["--format", "json"], "--format: unknown value 'json'. Did you mean 'jsonl'?"),
+        ("tiny", ["--format", "xml"], "--format: unknown value 'xml'. Known: tsv, jsonl."),
+        ("tiny", ["--format", "tsv", "--jsonl"], "--jsonl and --format tsv: which of the two?"),
+        ("motion", ["--tokens"], "--tokens is for text; motion@1 reads frames"),
+        (
+            "motion",
+            ["test.tsv"],
+            "test.tsv: motion@1 reads frames, and this looks like tsv. "
+            "Give a .ts file, an index, a .npy or .csv file, or a folder of them.",
+        ),
+        ("tiny", ["--device", "tpu"], "unknown device 'tpu'. Known: auto, cpu, cuda, mps."),
+    ],
+)
+def test_wrong_options_of_predict(
+    seqcli: Program, classifiers: Path, model: str, arguments: list[str], message: str
+) -> None:
     assert seqcli("predict", model, *arguments) == (2, "", f"error: {message}\n")
 
 
 def test_options_of_classifiers_are_not_for_taggers(seqcli: Program, trained: Path) -> None:
     for option in (["--top", "2"], ["--attribution"]):
         assert seqcli("predict", "tiny", *option) == (
-            2, "", f"error: {option[0]} is for classifiers; tiny@1 is a tagger\n")
+            2,
+            "",
+            f"error: {option[0]} is for classifiers; tiny@1 is a tagger\n",
+        )
 
 
 def test_a_text_over_the_limit_is_said_once(seqcli: Program, classifiers: Path) -> None:
-    short = ("--set", "data.max_length=4", "--set", "name=short", "--set", "training={seed: 1}", "--set",
-             "model={encoder: {kind: bag-of-words}}", "-q")
+    short = (
+        "--set",
+        "data.max_length=4",
+        "--set",
+        "name=short",
+        "--set",
+        "training={seed: 1}",
+        "--set",
+        "model={encoder: {kind: bag-of-words}}",
+        "-q",
+    )
     assert seqcli("train", "tsv.yaml", *short).code == 0
     said = "warning: of more than 4 tokens only the first 4 count\n"
     for more in ((), ("--attribution",)):
@@ -161,6 +212,7 @@ def test_a_text_over_the_limit_is_said_once(seqcli: Program, classifiers: Path) 
 
 # -- attribution
 
+
 @pytest.mark.parametrize("model", ["tiny", "bag", "most"])
 def test_attribution(seqcli: Program, classifiers: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = b'not boring\n\n("dull\tand")\n'
@@ -170,8 +222,9 @@ def test_attribution(seqcli: Program, classifiers: Path, model: str, monkeypatch
     assert [row[:2] for row in plain] == rows(seqcli("predict", model, "--scores", stdin=text).out)
     tokens = [["not", "boring"], [], ["(", '"', "dull", "and", '"', ")"]]
     assert [[re.sub(r"\([+-]\d+\.\d\d\)$", "", item) for item in row[2].split()] for row in plain] == tokens
-    documents = [json.loads(line) for line in
-                 seqcli("predict", model, "--attribution", "--jsonl", stdin=text).out.splitlines()]
+    documents = [
+        json.loads(line) for line in seqcli("predict", model, "--attribution", "--jsonl", stdin=text).out.splitlines()
+    ]
     for one, row, cut in zip(documents, plain, tokens, strict=True):
         assert list(one) == ["label", "scores", "explains", "tokens", "attribution"]
         assert (one["label"], one["explains"], one["tokens"]) == (row[0], row[0], cut)
@@ -198,8 +251,9 @@ def test_attribution_with_the_best_labels(seqcli: Program, classifiers: Path) ->
 
 @pytest.mark.parametrize("model", ["motion", "pool", "gaps"])
 def test_attribution_of_frames(seqcli: Program, classifiers: Path, model: str) -> None:
-    code, out, err = seqcli("predict", model, "test-gaps.ts" if model == "gaps" else "test.ts", "--attribution",
-                            "--jsonl")
+    code, out, err = seqcli(
+        "predict", model, "test-gaps.ts" if model == "gaps" else "test.ts", "--attribution", "--jsonl"
+    )
     assert (code, err) == (0, "")
     frames = motions(24, missing=model == "gaps")
     for line, (sequence, label) in zip(out.splitlines(), frames, strict=True):
@@ -211,6 +265,7 @@ def test_attribution_of_frames(seqcli: Program, classifiers: Path, model: str) -
 
 
 # -- frames
+
 
 def test_frames_from_every_source(seqcli: Program, classifiers: Path) -> None:
     sequences = [frames for frames, _ in motions(6)]
@@ -237,16 +292,25 @@ def test_frames_from_every_source(seqcli: Program, classifiers: Path) -> None:
 
 def test_frames_that_do_not_fit(seqcli: Program, classifiers: Path) -> None:
     (classifiers / "wide.ts").write_text(ts(motions(2, channels=3)))
-    (classifiers / "gap.ts").write_text(ts(motions(3)) + ts(motions(1, missing=True)).splitlines()[-1].replace(
-        ",", ",?,", 1).replace(":", ":0,", 1) + "\n")
+    (classifiers / "gap.ts").write_text(
+        ts(motions(3))
+        + ts(motions(1, missing=True)).splitlines()[-1].replace(",", ",?,", 1).replace(":", ":0,", 1)
+        + "\n"
+    )
     np.save(classifiers / "wide.npy", np.zeros((4, 5), np.float32))
     np.save(classifiers / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     (classifiers / "index.tsv").write_text("gone.npy\tup\n")
     for model in ("motion", "pool"):
         assert seqcli("predict", model, "wide.ts") == (
-            65, "", "error: wide.ts:6: frames of 3 channels, but the model was trained on 2\n")
+            65,
+            "",
+            "error: wide.ts:6: frames of 3 channels, but the model was trained on 2\n",
+        )
         assert seqcli("predict", model, "wide.npy") == (
-            65, "", "error: wide.npy: frames of 5 channels, but the model was trained on 2\n")
+            65,
+            "",
+            "error: wide.npy: frames of 5 channels, but the model was trained on 2\n",
+        )
         code, _, err = seqcli("predict", model, "gap.ts")
         assert (code, err.split(" (")[0]) == (65, "error: gap.ts:9: a value is missing")
         code, _, err = seqcli("predict", model, "objects.npy")
@@ -261,6 +325,7 @@ def test_frames_that_do_not_fit(seqcli: Program, classifiers: Path) -> None:
 
 # -- evaluate
 
+
 def test_evaluate(seqcli: Program, classifiers: Path) -> None:
     code, out, err = seqcli("evaluate", "tiny")
     assert (code, err) == (0, "")
@@ -268,15 +333,24 @@ def test_evaluate(seqcli: Program, classifiers: Path) -> None:
     assert re.fullmatch(r"accuracy = 100\.00 " + SIGNATURE, lines[0])
     assert lines[2].split() == ["tiny@1", "majority", "bag", "of", "1-2-grams,", "logistic", "regression"]
     assert [line.split("  ")[0] for line in lines[3:8]] == [
-        "accuracy", "macro F1", "loss", "Brier score", "calibration error"]
+        "accuracy",
+        "macro F1",
+        "loss",
+        "Brier score",
+        "calibration error",
+    ]
     assert lines[3].split() == ["accuracy", "100.0000", "33.3333", "100.0000", "%"]
     assert lines[9].split() == ["label", "precision", "recall", "F1", "correct", "gold", "predicted"]
     assert lines[10].split() == ["bad", "100.00", "100.00", "100.00", "8", "8", "8"]
     assert lines[14].split("  ")[0] == "gold \\ predicted"
     assert [line.split() for line in lines[15:18]] == [
-        ["bad", "8", "0", "0"], ["good", "0", "8", "0"], ["middling", "0", "0", "8"]]
-    assert lines[19] == ("tiny@1 against majority: 16 examples only the first has right, 0 only the second, 8 both, "
-                         "0 neither")
+        ["bad", "8", "0", "0"],
+        ["good", "0", "8", "0"],
+        ["middling", "0", "0", "8"],
+    ]
+    assert lines[19] == (
+        "tiny@1 against majority: 16 examples only the first has right, 0 only the second, 8 both, 0 neither"
+    )
     assert lines[20].startswith("difference +66.67 points (95% interval +")
     report = json.loads((classifiers / "runs/tiny/1/report.json").read_text())
     found = json.loads(seqcli("evaluate", "tiny", "--json").out)
@@ -290,16 +364,26 @@ def test_evaluate(seqcli: Program, classifiers: Path) -> None:
 
 @pytest.mark.parametrize("model", ["tiny", "bag"])
 def test_rows_of_errors(seqcli: Program, classifiers: Path, model: str) -> None:
-    odd = [("boring", "good"), ("not boring", "good"), ("not charming", "alien"), ('a "charming" film', "bad"),
-           ("a film a film", "good")]
+    odd = [
+        ("boring", "good"),
+        ("not boring", "good"),
+        ("not charming", "alien"),
+        ('a "charming" film', "bad"),
+        ("a film a film", "good"),
+    ]
     (classifiers / "odd.tsv").write_text(tsv(odd))
     said = rows(seqcli("predict", model, "--scores", stdin="".join(text + "\n" for text, _ in odd).encode()).out)
-    wrong = [[f"odd.tsv:{number}", gold, label, chance] for number, ((_, gold), (label, chance)) in
-             enumerate(zip(odd, said, strict=True), 1) if gold != label]
+    wrong = [
+        [f"odd.tsv:{number}", gold, label, chance]
+        for number, ((_, gold), (label, chance)) in enumerate(zip(odd, said, strict=True), 1)
+        if gold != label
+    ]
     code, out, err = seqcli("evaluate", model, "odd.tsv", "--errors", "errors.tsv")
     assert (code, out.splitlines()[0].split(" (")[0]) == (0, f"accuracy = {20 * (5 - len(wrong))}.00")
-    assert err == ("warning: labels that the model does not know, so that it cannot be right on them: alien\n"
-                   f"{len(wrong)} errors in errors.tsv\n")
+    assert err == (
+        "warning: labels that the model does not know, so that it cannot be right on them: alien\n"
+        f"{len(wrong)} errors in errors.tsv\n"
+    )
     header, *found = rows((classifiers / "errors.tsv").read_text())
     assert header == ["place", "gold", "predicted", "confidence", "source"]
     assert sorted(row[:4] for row in found) == wrong
@@ -310,14 +394,16 @@ def test_rows_of_errors(seqcli: Program, classifiers: Path, model: str) -> None:
 def test_evaluate_against_another_classifier(seqcli: Program, classifiers: Path) -> None:
     code, out, err = seqcli("evaluate", "tiny", "--against", "most", "--json")
     found = json.loads(out)
-    other, = found["compared"]
+    (other,) = found["compared"]
     assert (code, err, other["model"]) == (0, "", "most@1")
     assert other["score"] == json.loads(seqcli("evaluate", "most", "--json").out)["score"]
     assert (other["paired"]["better"], other["paired"]["worse"], other["paired"]["both"]) == (16, 0, 8)
     reverse = json.loads(seqcli("evaluate", "most", "test.tsv", "--against", "tiny", "--json").out)["compared"][0]
     assert (reverse["paired"]["better"], reverse["paired"]["worse"]) == (0, 16)
-    assert "tiny@1 against most@1: 16 examples only the first has right" in seqcli(
-        "evaluate", "tiny", "--against", "most").out
+    assert (
+        "tiny@1 against most@1: 16 examples only the first has right"
+        in seqcli("evaluate", "tiny", "--against", "most").out
+    )
 
 
 def test_evaluate_against_what_does_not_compare(seqcli: Program, classifiers: Path, trained_folder: Path) -> None:
@@ -326,14 +412,26 @@ def test_evaluate_against_what_does_not_compare(seqcli: Program, classifiers: Pa
     assert (code, out) == (2, "")
     assert re.fullmatch(r"error: .* is a model for tagging, not a classifier to compare with\n", err)
     code, _, err = seqcli("evaluate", "tiny", "--against", "motion")
-    assert (code, err) == (65, "error: test.tsv:1: this recipe classifies frames, and here are none. Check "
-                               "data.format; 'seqcli components' lists embedders for text.\n")
+    assert (code, err) == (
+        65,
+        "error: test.tsv:1: this recipe classifies frames, and here are none. Check "
+        "data.format; 'seqcli components' lists embedders for text.\n",
+    )
 
 
 def test_a_classifier_of_pieces_against_one_of_words(seqcli: Program, classifiers: Path) -> None:
     """Each cuts the text its own way, also where the training data is gone."""
-    pieces = ("--set", "name=pieces", "--set", "text.tokenizer={kind: sentencepiece, size: 50}", "--set",
-              "training={seed: 1}", "--set", "model={encoder: {kind: bag-of-words}}", "-q")
+    pieces = (
+        "--set",
+        "name=pieces",
+        "--set",
+        "text.tokenizer={kind: sentencepiece, size: 50}",
+        "--set",
+        "training={seed: 1}",
+        "--set",
+        "model={encoder: {kind: bag-of-words}}",
+        "-q",
+    )
     assert seqcli("train", "tsv.yaml", *pieces).code == 0
     (classifiers / "train.tsv").unlink()
     for one, other in (("pieces", "bag"), ("bag", "pieces")):
@@ -348,20 +446,30 @@ def test_evaluate_several_labels(seqcli: Program, classifiers: Path) -> None:
     code, out, err = seqcli("evaluate", "several")
     lines = out.splitlines()
     assert (code, err) == (0, "")
-    assert re.fullmatch(r"F1 = 100\.00 \(f1\|unit:label\|average:micro\|brier:mean-over-labels\|v:seqcli-.*\)",
-                        lines[0])
+    assert re.fullmatch(
+        r"F1 = 100\.00 \(f1\|unit:label\|average:micro\|brier:mean-over-labels\|v:seqcli-.*\)", lines[0]
+    )
     assert [line.split("  ")[0] for line in lines[3:8]] == [
-        "micro F1", "macro F1", "all labels right", "loss", "Brier score"]
+        "micro F1",
+        "macro F1",
+        "all labels right",
+        "loss",
+        "Brier score",
+    ]
     assert "gold \\ predicted" not in out
 
 
 def test_unlabelled_data_is_refused(seqcli: Program, classifiers: Path) -> None:
     (classifiers / "bare.jsonl").write_text('{"text": "a film"}\n')
     assert seqcli("evaluate", "tiny", "bare.jsonl", "--format", "jsonl") == (
-        65, "", "error: bare.jsonl:1: no label. Check data.format and data.columns.\n")
+        65,
+        "",
+        "error: bare.jsonl:1: no label. Check data.format and data.columns.\n",
+    )
 
 
 # -- a model elsewhere
+
 
 def test_show_pack_and_unpack(seqcli: Program, classifiers: Path) -> None:
     for model in ("tiny", "bag", "motion"):
@@ -379,9 +487,11 @@ def test_show_pack_and_unpack(seqcli: Program, classifiers: Path) -> None:
 
 @pytest.mark.parametrize(("model", "file"), [("bag", "test.tsv"), ("most", "test.tsv"), ("pool", "test.ts")])
 def test_baselines_predict_without_torch(classifiers: Path, model: str, file: str) -> None:
-    script = ("import sys\nfrom seqcli.cli import app\ntry:\n"
-              f"    app.main(['predict', '{model}', '{file}', '--attribution'])\n"
-              "finally:\n    print('torch' in sys.modules, 'scipy' in sys.modules, file=sys.stderr)\n")
+    script = (
+        "import sys\nfrom seqcli.cli import app\ntry:\n"
+        f"    app.main(['predict', '{model}', '{file}', '--attribution'])\n"
+        "finally:\n    print('torch' in sys.modules, 'scipy' in sys.modules, file=sys.stderr)\n"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment())
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, b"False False")
     assert len(done.stdout.splitlines()) == 24

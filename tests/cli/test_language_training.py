@@ -69,6 +69,7 @@ def models(models_folder: Path, text: Path) -> Path:
 
 # -- train
 
+
 def test_train_says_the_figures_and_the_floor(seqcli: Program, text: Path) -> None:
     code, out, err = seqcli("train", "lm.yaml")
     assert code == 0
@@ -79,8 +80,11 @@ def test_train_says_the_figures_and_the_floor(seqcli: Program, text: Path) -> No
     assert re.fullmatch(r"tiny-lm@1 in runs/tiny-lm/1: (\d+\.\d min|\d+ s), 780 parameters", run)
     told = err.splitlines()
     assert told[0] == "tiny-lm@1: language-model, tokens > lstm > softmax, 780 parameters, cpu fp32"
-    assert re.fullmatch(r"data: train 60 \(\d+ tokens\), dev 60 \(\d+ tokens\), test 60 \(\d+ tokens\); "
-                        r"12 tokens in the vocabulary", told[1])
+    assert re.fullmatch(
+        r"data: train 60 \(\d+ tokens\), dev 60 \(\d+ tokens\), test 60 \(\d+ tokens\); "
+        r"12 tokens in the vocabulary",
+        told[1],
+    )
     assert told[2].split() == ["epoch", "step", "loss", "dev", "loss", "perplexity", "bits/char", "tokens/s", "minutes"]
     assert told[-1] == "Use it:  seqcli sample tiny-lm@1 --temperature 0.8"
 
@@ -117,15 +121,21 @@ def test_a_recipe_that_is_none_is_refused_before_anything_is_read(seqcli: Progra
     (text / "train.txt").unlink()
     code, out, err = seqcli("train", "lm.yaml", "--set", "model.encoder.bidirectional=true")
     assert (code, out) == (2, "")
-    assert err == ("error: model.encoder.bidirectional: a language model reads forwards only, or it would see the "
-                   "token it should predict. Set bidirectional: false.\n")
+    assert err == (
+        "error: model.encoder.bidirectional: a language model reads forwards only, or it would see the "
+        "token it should predict. Set bidirectional: false.\n"
+    )
     assert not (text / "runs").exists()
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"", "train.txt: the train file is empty"), (b"\n \n\n", "train.txt: no examples: the file is empty"),
-    (b"the cat\n\xff\n", "train.txt:2: invalid UTF-8 at byte 1"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "train.txt: the train file is empty"),
+        (b"\n \n\n", "train.txt: no examples: the file is empty"),
+        (b"the cat\n\xff\n", "train.txt:2: invalid UTF-8 at byte 1"),
+    ],
+)
 @pytest.mark.parametrize("unit", ["sentences", "stream"])
 def test_bad_text(seqcli: Program, text: Path, unit: str, content: bytes, message: str) -> None:
     (text / "train.txt").write_bytes(content)
@@ -139,14 +149,20 @@ def test_bad_text(seqcli: Program, text: Path, unit: str, content: bytes, messag
 def test_a_loss_that_is_no_number_names_the_lines(seqcli: Program, text: Path, unit: str) -> None:
     code, out, err = seqcli("train", "lm.yaml", "--set", "training.optimizer.lr=1e30", "--set", f"task.unit={unit}")
     assert (code, out) == (1, "")
-    assert re.match(r"error: the (loss|gradient) is not a number at step \d+ \(batch: train\.txt:\d+, ",
-                    err.splitlines()[-1])
+    assert re.match(
+        r"error: the (loss|gradient) is not a number at step \d+ \(batch: train\.txt:\d+, ", err.splitlines()[-1]
+    )
 
 
 # -- resume
 
-SETS = ("training.epochs=4", "task.unit=stream", "task.floor=null", "training.batch={sequences: 4}",
-        "model.encoder.dropout=0.3")
+SETS = (
+    "training.epochs=4",
+    "task.unit=stream",
+    "task.floor=null",
+    "training.batch={sequences: 4}",
+    "model.encoder.dropout=0.3",
+)
 
 
 def command(*more: str) -> list[str]:
@@ -156,8 +172,11 @@ def command(*more: str) -> list[str]:
 def stopped(after: int) -> Run:
     """A training that SIGTERM ended after so many steps."""
     steps: list[StepEvent] = []
-    events = train(load_recipe("lm.yaml", SETS).recipe, Store(),
-                   should_stop=lambda: ExitCode.TERMINATED if len(steps) >= after else None)
+    events = train(
+        load_recipe("lm.yaml", SETS).recipe,
+        Store(),
+        should_stop=lambda: ExitCode.TERMINATED if len(steps) >= after else None,
+    )
     with pytest.raises(UserError) as interrupted:
         steps.extend(event for event in events if isinstance(event, StepEvent))
     assert interrupted.value.code == ExitCode.TERMINATED
@@ -184,8 +203,13 @@ def test_a_resumed_stream_ends_in_the_same_weights(seqcli: Program, whole: bytes
 
 
 def test_kill_9_and_resume(seqcli: Program, whole: bytes) -> None:
-    with subprocess.Popen([sys.executable, "-m", "seqcli", *command("--set", "training.evaluate_every=3")],
-                          stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment()) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqcli", *command("--set", "training.evaluate_every=3")],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=environment(),
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "*best" in line:
@@ -195,8 +219,9 @@ def test_kill_9_and_resume(seqcli: Program, whole: bytes) -> None:
     code, _, err = seqcli(*command("--set", "training.evaluate_every=3", "--resume", "-q"))
     assert (code, err) == (0, "") or "no unfinished training" in err  # a fast machine was done before
     seqcli(*command("--set", "training.evaluate_every=3", "--runs", "quiet", "-q"))
-    assert Path("runs/tiny-lm/1/model.safetensors").read_bytes() == \
-        Path("quiet/tiny-lm/1/model.safetensors").read_bytes()
+    assert (
+        Path("runs/tiny-lm/1/model.safetensors").read_bytes() == Path("quiet/tiny-lm/1/model.safetensors").read_bytes()
+    )
 
 
 def test_another_model_of_pieces_is_another_recipe(seqcli: Program, text: Path) -> None:
@@ -210,13 +235,16 @@ def test_another_model_of_pieces_is_another_recipe(seqcli: Program, text: Path) 
     train_sentencepiece(["train.txt"], 22, text / "mine.model")
     code, _, err = seqcli("train", "lm.yaml", *sets, "--resume", "-q")
     assert code == 2
-    assert err == ("error: cannot resume tiny-lm@1: the data changed since (dev, test, train). Restore the files, or "
-                   "start a new training without --resume.\n")
+    assert err == (
+        "error: cannot resume tiny-lm@1: the data changed since (dev, test, train). Restore the files, or "
+        "start a new training without --resume.\n"
+    )
     train_sentencepiece(["train.txt"], 25, text / "mine.model")
     assert seqcli("train", "lm.yaml", *sets, "--resume", "-q").code == 0
 
 
 # -- evaluate
+
 
 def test_evaluate_shows_the_figures_beside_the_floor(seqcli: Program, models: Path) -> None:
     code, out, err = seqcli("evaluate", "tiny-lm")
@@ -225,12 +253,19 @@ def test_evaluate_shows_the_figures_beside_the_floor(seqcli: Program, models: Pa
     figures, floor = report["test"]["counts"], report["baselines"][0]["test"]
     rows = out.splitlines()
     assert re.fullmatch(rf"perplexity = {report['test']['value']:.2f} " + SIGNATURE, rows[0])
-    assert rows[1] == (f"{figures['tokens']} tokens, 60 of them <EOS>, 0 <UNK>; {figures['words']} words, "
-                       f"{figures['characters']:,} characters")
+    assert rows[1] == (
+        f"{figures['tokens']} tokens, 60 of them <EOS>, 0 <UNK>; {figures['words']} words, "
+        f"{figures['characters']:,} characters"
+    )
     assert rows[3].split() == ["tiny-lm@1", "3-gram,", "interpolated", "modified", "Kneser-Ney", "ratio"]
     table = {" ".join(row.split()[:-3]): row.split()[-3:] for row in rows[4:]}
-    assert list(table) == ["nats a token", "perplexity a token", "... without <UNK>", "perplexity a word",
-                           "bits a character"]
+    assert list(table) == [
+        "nats a token",
+        "perplexity a token",
+        "... without <UNK>",
+        "perplexity a word",
+        "bits a character",
+    ]
     mine, other = report["test"]["value"], floor["value"]
     assert table["perplexity a token"] == [f"{mine:.4f}", f"{other:.4f}", f"{mine / other:.3f}"]
     assert table["bits a character"][0] == f"{figures['bits_per_character']:.4f}"
@@ -254,15 +289,25 @@ def test_evaluate_of_a_text_of_unknown_words(seqcli: Program, models: Path) -> N
     assert out.splitlines()[1] == "2 tokens, 1 of them <EOS>, 1 <UNK>; 1 words, 3 characters"
 
 
-@pytest.mark.parametrize(("arguments", "code", "message"), [
-    ("tiny-lm dev.txt --against tiny", 2, "tiny@1 is a model for tagging, not a language model to compare with"),
-    ("tiny --against tiny-lm", 2, "language models and classifiers can be compared so; tiny@1 is a model for tagging"),
-    ("tiny-lm --errors x.tsv", 2,
-     "errors can be listed for taggers and classifiers; tiny-lm@1 is a model for language-model"),
-    ("tiny-lm dev.txt --against nothing", 2, "no model 'nothing' in runs. There is: counts, tiny, tiny-lm."),
-    ("tiny-lm blank.txt", 65, "blank.txt: no examples: the file is empty or holds only blank lines"),
-    ("tiny-lm nowhere.txt", 74, "nowhere.txt: there is no such test file"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("tiny-lm dev.txt --against tiny", 2, "tiny@1 is a model for tagging, not a language model to compare with"),
+        (
+            "tiny --against tiny-lm",
+            2,
+            "language models and classifiers can be compared so; tiny@1 is a model for tagging",
+        ),
+        (
+            "tiny-lm --errors x.tsv",
+            2,
+            "errors can be listed for taggers and classifiers; tiny-lm@1 is a model for language-model",
+        ),
+        ("tiny-lm dev.txt --against nothing", 2, "no model 'nothing' in runs. There is: counts, tiny, tiny-lm."),
+        ("tiny-lm blank.txt", 65, "blank.txt: no examples: the file is empty or holds only blank lines"),
+        ("tiny-lm nowhere.txt", 74, "nowhere.txt: there is no such test file"),
+    ],
+)
 def test_evaluate_refuses(seqcli: Program, models: Path, arguments: str, code: int, message: str) -> None:
     (models / "blank.txt").write_text("\n\n")
     found = seqcli("evaluate", *arguments.split())
@@ -273,7 +318,10 @@ def test_evaluate_refuses(seqcli: Program, models: Path, arguments: str, code: i
 def test_evaluate_without_a_test_split(seqcli: Program, text: Path) -> None:
     assert seqcli("train", "lm.yaml", "--set", "data.test=null", "--set", "training.max_steps=1", "-q").code == 0
     assert seqcli("evaluate", "tiny-lm") == (
-        2, "", "error: the data that the model was trained with has no test split. Give a file, or another --split.\n")
+        2,
+        "",
+        "error: the data that the model was trained with has no test split. Give a file, or another --split.\n",
+    )
     assert seqcli("evaluate", "tiny-lm", "--split", "dev").code == 0
 
 
@@ -283,13 +331,23 @@ def spoil(run: Run, value: float) -> None:
     run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", "vocabulary.txt"])
 
 
-NO_NUMBER = ("error: the model gives no number (NaN) for the next token. Its training went wrong; train it again, with "
-             "a lower learning rate.\n")
+NO_NUMBER = (
+    "error: the model gives no number (NaN) for the next token. Its training went wrong; train it again, with "
+    "a lower learning rate.\n"
+)
 
 
-@pytest.mark.parametrize("arguments", [
-    "evaluate tiny-lm dev.txt", "evaluate tiny-lm dev.txt --json", "evaluate counts dev.txt --against tiny-lm",
-    "score tiny-lm dev.txt", "complete tiny-lm --prompt the", "sample tiny-lm --seed 1"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "evaluate tiny-lm dev.txt",
+        "evaluate tiny-lm dev.txt --json",
+        "evaluate counts dev.txt --against tiny-lm",
+        "score tiny-lm dev.txt",
+        "complete tiny-lm --prompt the",
+        "sample tiny-lm --seed 1",
+    ],
+)
 def test_weights_that_are_no_numbers(seqcli: Program, models: Path, arguments: str) -> None:
     spoil(Store().resolve("tiny-lm"), math.nan)
     assert seqcli(*arguments.split()) == (1, "", NO_NUMBER)
@@ -310,10 +368,14 @@ def test_a_figure_beyond_every_number_is_inf_and_null_in_json(seqcli: Program, m
     assert found["compared"][0]["score"]["counts"]["word_perplexity"] is None
     code, out, _ = seqcli("evaluate", "letters", "letters.txt", "--against", "letters")
     assert next(line for line in out.splitlines() if line.startswith("perplexity a word")).split()[-3:] == [
-        "inf", "inf", "-"]
+        "inf",
+        "inf",
+        "-",
+    ]
 
 
 # -- the rest of the bad input
+
 
 def test_an_empty_prompt_is_no_prompt(seqcli: Program, models: Path) -> None:
     assert seqcli("sample", "tiny-lm", "--greedy", "--prompt", "") == seqcli("sample", "tiny-lm", "--greedy")
@@ -327,11 +389,16 @@ def test_temperature_0_is_greedy(seqcli: Program, models: Path, model: str) -> N
 
 def test_a_tagger_cannot_sample_and_a_language_model_cannot_tag(seqcli: Program, models: Path) -> None:
     assert seqcli("sample", "tiny") == (
-        2, "", "error: tiny@1 is a model for tagging; this needs one for language-model. There is: counts@1, "
-        "tiny-lm@1.\n")
+        2,
+        "",
+        "error: tiny@1 is a model for tagging; this needs one for language-model. There is: counts@1, tiny-lm@1.\n",
+    )
     assert seqcli("predict", "counts", stdin=b"x\n") == (
-        2, "", "error: counts@1 is a model for language-model; this needs one for classification or tagging. "
-        "There is: tiny@1.\n")
+        2,
+        "",
+        "error: counts@1 is a model for language-model; this needs one for classification or tagging. "
+        "There is: tiny@1.\n",
+    )
 
 
 @pytest.mark.parametrize("verb", ["sample", "score", "complete", "evaluate"])

@@ -31,8 +31,9 @@ STREAM = model_of(["the", "cat", "sat"], np.exp(CAT.engine.log_probs_VV), unit="
 CHARACTERS = model_of([*"abc", "▁", "％000a"], kind="characters")
 
 
-def sampled(capsys: Capture, model: LanguageModel, *, count: int = 1, as_json: bool = False, **more: object
-            ) -> tuple[str, str]:
+def sampled(
+    capsys: Capture, model: LanguageModel, *, count: int = 1, as_json: bool = False, **more: object
+) -> tuple[str, str]:
     arguments = {"options": SamplingOptions(), "max_tokens": 12, "seed": 1, **more}
     samples = grow(model, count=count, **arguments)  # type: ignore[arg-type]
     if count == 1 and not as_json:
@@ -42,8 +43,15 @@ def sampled(capsys: Capture, model: LanguageModel, *, count: int = 1, as_json: b
     return capsys.readouterr()
 
 
-def scored(capsys: Capture, model: LanguageModel, *batches: list[str], base: str = "10", per_token: bool = False,
-           as_json: bool = False, **more: bool) -> tuple[str, str]:
+def scored(
+    capsys: Capture,
+    model: LanguageModel,
+    *batches: list[str],
+    base: str = "10",
+    per_token: bool = False,
+    as_json: bool = False,
+    **more: bool,
+) -> tuple[str, str]:
     writer = score_verb._writer(base, per_token, as_json)
     score_verb.print_scores(model, batches, writer, **more)
     return capsys.readouterr()
@@ -63,16 +71,21 @@ def test_a_stream_goes_on_after_a_line(capsys: Capture) -> None:
     assert sampled(capsys, STREAM, options=greedy, max_tokens=6) == ("the cat sat\nthe cat\n", "")
     assert sampled(capsys, STREAM, options=greedy, max_tokens=4) == ("the cat sat\n", "")
     assert sampled(capsys, STREAM, options=greedy, max_tokens=6, count=2) == (
-        "the cat sat\nthe cat\n\nthe cat sat\nthe cat\n", "")
+        "the cat sat\nthe cat\n\nthe cat sat\nthe cat\n",
+        "",
+    )
     assert sampled(capsys, STREAM, options=greedy, max_tokens=6, tokens=True) == ("the cat sat\nthe cat\n", "")
-    row, = json_lines(sampled(capsys, STREAM, options=greedy, max_tokens=4, as_json=True)[0])
+    (row,) = json_lines(sampled(capsys, STREAM, options=greedy, max_tokens=4, as_json=True)[0])
     assert (row["text"], row["tokens"], row["finished"]) == ("the cat sat\n", ["the", "cat", "sat", "<EOS>"], False)
 
 
 def test_records_of_several_lines_stand_apart(capsys: Capture) -> None:
     assert sampled(capsys, CHARACTERS, count=3, max_tokens=8) == ("c\nb\ncc  \n\nabb\ncccc \n", "")
-    assert [row["text"] for row in json_lines(sampled(capsys, CHARACTERS, count=3, max_tokens=8, as_json=True)[0])] \
-        == ["c\nb\ncc  ", "abb", "cccc "]
+    assert [row["text"] for row in json_lines(sampled(capsys, CHARACTERS, count=3, max_tokens=8, as_json=True)[0])] == [
+        "c\nb\ncc  ",
+        "abb",
+        "cccc ",
+    ]
 
 
 def json_lines(out: str) -> list[dict]:
@@ -87,8 +100,14 @@ def test_json_has_the_models_own_log_probabilities_which_score_repeats(capsys: C
     again = json_lines(scored(capsys, CAT, [row["text"] for row in rows], base="e", as_json=True)[0])
     assert [(row["tokens"], row["log_probs"]) for row in rows] == [(row["tokens"], row["log_probs"]) for row in again]
     cut = json_lines(sampled(capsys, CAT, options=SamplingOptions(0), max_tokens=2, as_json=True)[0])
-    assert cut == [{"text": "the cat", "tokens": ["the", "cat"], "finished": False,
-                    "log_probs": pytest.approx([math.log(0.5)] * 2)}]
+    assert cut == [
+        {
+            "text": "the cat",
+            "tokens": ["the", "cat"],
+            "finished": False,
+            "log_probs": pytest.approx([math.log(0.5)] * 2),
+        }
+    ]
 
 
 def test_each_token_is_written_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,8 +139,10 @@ def test_samples_are_printed_in_order_as_soon_as_they_can_be(monkeypatch: pytest
 LINES = ["the cat sat", "", "dog"]
 
 
-@pytest.mark.parametrize(("base", "expected"), [
-    ("10", "-1.0000\n-1.0000\n-1.6990\n"), ("2", "-3.3219\n-3.3219\n-5.6439\n"), ("e", "-2.3026\n-2.3026\n-3.9120\n")])
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [("10", "-1.0000\n-1.0000\n-1.6990\n"), ("2", "-3.3219\n-3.3219\n-5.6439\n"), ("e", "-2.3026\n-2.3026\n-3.9120\n")],
+)
 def test_score_is_the_product_of_the_conditionals(capsys: Capture, base: str, expected: str) -> None:
     assert scored(capsys, CAT, LINES[:2], LINES[2:], base=base, summary=False) == (expected, "")
 
@@ -137,7 +158,8 @@ def test_score_summary(capsys: Capture) -> None:
         "perplexity a token  3.3762  2.8173 without unknown tokens\n"
         "perplexity a word   3.3762  4 words and 3 ends\n"
         "bits a character    0.7228  14 characters and 3 line ends\n"
-        f"perplexity|tokens:whitespace|unit:sentences|vocabulary:5|eos:counted|unk:counted|v:seqcli-{__version__}\n")
+        f"perplexity|tokens:whitespace|unit:sentences|vocabulary:5|eos:counted|unk:counted|v:seqcli-{__version__}\n"
+    )
     assert math.log(5000) / 7 == pytest.approx(1.2167, abs=1e-4)
     assert math.log(500) / 6 == pytest.approx(1.0358, abs=1e-4)
     assert math.log2(5000) / 17 == pytest.approx(0.7228, abs=1e-4)
@@ -148,11 +170,18 @@ def test_score_per_token_and_json(capsys: Capture) -> None:
     assert scored(capsys, CAT, LINES, per_token=True, summary=False)[0] == (
         "the\t-0.3010\t0\ncat\t-0.3010\t0\nsat\t-0.3010\t0\n<EOS>\t-0.0969\t0\n\n"
         "<EOS>\t-1.0000\t0\n\n"
-        "dog\t-1.0000\t1\n<EOS>\t-0.6990\t0\n\n")
+        "dog\t-1.0000\t1\n<EOS>\t-0.6990\t0\n\n"
+    )
     rows = json_lines(scored(capsys, CAT, LINES, as_json=True, summary=False)[0])
-    assert rows[2] == {"text": "dog", "log_prob": pytest.approx(math.log10(0.02)), "tokens": ["dog", "<EOS>"],
-                       "log_probs": pytest.approx([-1, math.log10(0.2)]), "unknown": ["dog"], "base": "10"}
-    impossible, = json_lines(scored(capsys, CAT, ["the"], as_json=True, summary=False)[0])
+    assert rows[2] == {
+        "text": "dog",
+        "log_prob": pytest.approx(math.log10(0.02)),
+        "tokens": ["dog", "<EOS>"],
+        "log_probs": pytest.approx([-1, math.log10(0.2)]),
+        "unknown": ["dog"],
+        "base": "10",
+    }
+    (impossible,) = json_lines(scored(capsys, CAT, ["the"], as_json=True, summary=False)[0])
     assert (impossible["log_prob"], impossible["log_probs"][1]) == (None, None)
     assert scored(capsys, CAT, ["the"])[0] == "-inf\n"
 
@@ -174,8 +203,11 @@ def test_score_tokens_and_streams(capsys: Capture) -> None:
 
 def test_a_model_without_numbers_is_said(capsys: Capture) -> None:
     broken = model_of(["a"], np.full((3, 3), np.nan))
-    for use in (lambda: scored(capsys, broken, ["a"]), lambda: sampled(capsys, broken),
-                lambda: complete_verb.print_prompt(broken, "a", 1, as_json=False)):
+    for use in (
+        lambda: scored(capsys, broken, ["a"]),
+        lambda: sampled(capsys, broken),
+        lambda: complete_verb.print_prompt(broken, "a", 1, as_json=False),
+    ):
         with pytest.raises(UserError, match=r"the model gives no number \(NaN\) for the next token. Its training"):
             use()
 
@@ -194,11 +226,14 @@ def test_complete_a_prompt(capsys: Capture) -> None:
 def test_complete_lines(capsys: Capture) -> None:
     complete_verb.print_lines(CAT, [["the cat", "", "sat"], ["the"]], 2, as_json=False)
     assert capsys.readouterr() == (
-        "sat\t0.5000\t<EOS>\t0.2500\nthe\t0.5000\tcat\t0.2000\n"
-        "<EOS>\t0.8000\tthe\t0.0500\ncat\t0.5000\tsat\t0.2500\n", "")
+        "sat\t0.5000\t<EOS>\t0.2500\nthe\t0.5000\tcat\t0.2000\n<EOS>\t0.8000\tthe\t0.0500\ncat\t0.5000\tsat\t0.2500\n",
+        "",
+    )
     complete_verb.print_lines(CAT, [["the cat"]], 1, as_json=True)
     assert json.loads(capsys.readouterr().out) == {
-        "prompt": "the cat", "next": [{"token": "sat", "probability": pytest.approx(0.5)}]}
+        "prompt": "the cat",
+        "next": [{"token": "sat", "probability": pytest.approx(0.5)}],
+    }
 
 
 def test_complete_finds_the_best_of_many() -> None:
@@ -219,25 +254,43 @@ def test_one_argument_of_score_is_a_model_or_a_file(tmp_path: Path, monkeypatch:
     run.recipe_path.write_text("name: poems\n")
     for name in ("poems", "text"):
         (tmp_path / name).write_text("a\n")
-    assert [score_verb.model_and_file(one, None, None) for one in
-            ("poems", "poems@1", "poems@7", "runs/poems/1", "./poems", "text", "-", "nothing", None)] == [
-        ("poems", None), ("poems@1", None), ("poems@7", None), ("runs/poems/1", None), (None, "./poems"),
-        (None, "text"), (None, "-"), ("nothing", None), (None, None)]
+    assert [
+        score_verb.model_and_file(one, None, None)
+        for one in ("poems", "poems@1", "poems@7", "runs/poems/1", "./poems", "text", "-", "nothing", None)
+    ] == [
+        ("poems", None),
+        ("poems@1", None),
+        ("poems@7", None),
+        ("runs/poems/1", None),
+        (None, "./poems"),
+        (None, "text"),
+        (None, "-"),
+        ("nothing", None),
+        (None, None),
+    ]
     assert score_verb.model_and_file("text", "poems", None) == ("text", "poems")
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ("sample tiny", "tiny@1 is a model for tagging; this needs one for language-model. "
-                    "Train one: seqcli train lm-char"),
-    ("score tiny", "tiny@1 is a model for tagging; this needs one for language-model. Train one: seqcli train lm-char"),
-    ("complete", "no trained model for language-model in runs. Train one: seqcli train lm-char"),
-    ("sample nothing", "no model 'nothing' in runs. There is: tiny."),
-    ("sample --temperature -1", "temperature must be 0 (greedy) or more, not -1"),
-    ("sample --top-p 0", "top-p must be above 0 and at most 1, not 0"),
-    ("sample --stop=", "--stop: an empty text would end every sample before it begins"),
-    ("score --base 3", "--base: unknown value '3'. Known: 10, 2, e."),
-    ("score --errors x", "--errors: unknown value 'x'. Known: strict, replace."),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            "sample tiny",
+            "tiny@1 is a model for tagging; this needs one for language-model. Train one: seqcli train lm-char",
+        ),
+        (
+            "score tiny",
+            "tiny@1 is a model for tagging; this needs one for language-model. Train one: seqcli train lm-char",
+        ),
+        ("complete", "no trained model for language-model in runs. Train one: seqcli train lm-char"),
+        ("sample nothing", "no model 'nothing' in runs. There is: tiny."),
+        ("sample --temperature -1", "temperature must be 0 (greedy) or more, not -1"),
+        ("sample --top-p 0", "top-p must be above 0 and at most 1, not 0"),
+        ("sample --stop=", "--stop: an empty text would end every sample before it begins"),
+        ("score --base 3", "--base: unknown value '3'. Known: 10, 2, e."),
+        ("score --errors x", "--errors: unknown value 'x'. Known: strict, replace."),
+    ],
+)
 def test_what_is_wrong_is_said_before_a_model_is_opened(
     seqcli: Program, trained: Path, arguments: str, message: str
 ) -> None:
@@ -246,8 +299,10 @@ def test_what_is_wrong_is_said_before_a_model_is_opened(
 
 @pytest.mark.parametrize("verb", ["sample", "score", "complete"])
 def test_help_needs_no_torch(verb: str) -> None:
-    body = (f"import sys; from seqcli.cli.app import run_guarded, _run; run_guarded(lambda: _run('{verb}', "
-            f"['{verb}', '--help'])); assert not {{'torch', 'numpy', 'pydantic'}} & set(sys.modules)")
+    body = (
+        f"import sys; from seqcli.cli.app import run_guarded, _run; run_guarded(lambda: _run('{verb}', "
+        f"['{verb}', '--help'])); assert not {{'torch', 'numpy', 'pydantic'}} & set(sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", body], capture_output=True, env=environment())
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"Examples:" in done.stdout
@@ -319,8 +374,9 @@ def test_shell_score_of_a_sample_is_what_the_sample_said(seqcli: Program, poem: 
             again = json_lines(seqcli("score", model, "--json", "--base", "e", "-q", stdin=row["text"].encode()).out)
             assert row["finished"]
         else:
-            again = json_lines(seqcli("score", model, "--json", "--base", "e", "-q", "--stream",
-                                      stdin=row["text"].encode()).out)
+            again = json_lines(
+                seqcli("score", model, "--json", "--base", "e", "-q", "--stream", stdin=row["text"].encode()).out
+            )
         log_probs = [value for line in again for value in line["log_probs"]]
         tokens = [token for line in again for token in line["tokens"]]
         count = len(row["tokens"])
@@ -368,8 +424,12 @@ def test_shell_head_is_quiet(poem: Path) -> None:
 
 
 def test_shell_score_answers_each_line_before_the_next(poem: Path) -> None:
-    with subprocess.Popen([sys.executable, "-m", "seqcli", "score", "words", "-q"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, env=environment()) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqcli", "score", "words", "-q"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for line in (b"the cat", b"", b"a dog"):
@@ -385,6 +445,7 @@ def test_shell_score_answers_each_line_before_the_next(poem: Path) -> None:
 @pytest.mark.parametrize("verb", ["sample words --seed 1", "score words poem.txt -q", "complete words --prompt the"])
 def test_shell_stdout_on_a_full_device(poem: Path, verb: str) -> None:
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([sys.executable, "-m", "seqcli", *verb.split()], stdout=full, stderr=subprocess.PIPE,
-                              env=environment())
+        done = subprocess.run(
+            [sys.executable, "-m", "seqcli", *verb.split()], stdout=full, stderr=subprocess.PIPE, env=environment()
+        )
     assert (done.returncode, done.stderr) == (74, b"error: cannot write to stdout: No space left on device\n")

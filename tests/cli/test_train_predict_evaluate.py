@@ -23,8 +23,19 @@ def test_train_says_results_on_stdout_and_the_rest_on_stderr(seqcli: Program, pl
     lines = err.splitlines()
     assert lines[0] == "tiny@1: tagging, tokens > lstm > crf, 1,664 parameters, cpu fp32"
     assert lines[1] == ("data: train 80 (636 tokens), dev 20 (157 tokens), test 20 (158 tokens); 12 words, 13 labels")
-    assert lines[2].split() == ["epoch", "step", "loss", "dev", "loss", "f1", "precision", "recall", "accuracy",
-                                "tokens/s", "minutes"]
+    assert lines[2].split() == [
+        "epoch",
+        "step",
+        "loss",
+        "dev",
+        "loss",
+        "f1",
+        "precision",
+        "recall",
+        "accuracy",
+        "tokens/s",
+        "minutes",
+    ]
     assert [line.split()[:2] for line in lines[3:6]] == [["1", "6"], ["2", "12"], ["3", "18"]]
     assert all(line.endswith("*best") for line in lines[3:6])
     assert lines[6:] == ["Use it:  echo 'some text' | seqcli predict tiny@1"]
@@ -53,8 +64,9 @@ def test_dry_run(seqcli: Program, place: Path) -> None:
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "train          80 examples          636 tokens"
     memory = out.splitlines()[-1]
-    assert re.match(r"memory: about [\d,]+ MB, measured with the largest batch \(\d+ sequences of up to \d+ tokens\); ",
-                    memory)
+    assert re.match(
+        r"memory: about [\d,]+ MB, measured with the largest batch \(\d+ sequences of up to \d+ tokens\); ", memory
+    )
 
 
 def test_two_trainings_are_two_versions(seqcli: Program, place: Path) -> None:
@@ -67,17 +79,21 @@ TEXT = b"Ravi met Anna in Paris .\n\nTata\n"
 
 
 def test_the_formats_of_predict_agree(seqcli: Program, trained: Path) -> None:
-    told = {name: seqcli("predict", "tiny", "--format", name, "--scores", stdin=TEXT)
-            for name in ("inline", "conll", "tsv", "jsonl")}
+    told = {
+        name: seqcli("predict", "tiny", "--format", name, "--scores", stdin=TEXT)
+        for name in ("inline", "conll", "tsv", "jsonl")
+    }
     assert all((result.code, result.err) == (0, "") for result in told.values())
     rows = [json.loads(line) for line in told["jsonl"].out.splitlines()]
     assert [row["tokens"] for row in rows] == [["Ravi", "met", "Anna", "in", "Paris", "."], [], ["Tata"]]
-    triples = [list(zip(row["tokens"], row["tags"], [f"{score:.4f}" for score in row["scores"]], strict=True))
-               for row in rows]
+    triples = [
+        list(zip(row["tokens"], row["tags"], [f"{score:.4f}" for score in row["scores"]], strict=True)) for row in rows
+    ]
     assert told["inline"].out == "".join(" ".join(map("/".join, line)) + "\n" for line in triples)
     assert told["conll"].out == "".join("".join("\t".join(row) + "\n" for row in line) + "\n" for line in triples)
     assert told["tsv"].out == "".join(
-        ("\t".join(" ".join(column) for column in zip(*line, strict=True)) if line else "") + "\n" for line in triples)
+        ("\t".join(" ".join(column) for column in zip(*line, strict=True)) if line else "") + "\n" for line in triples
+    )
     assert all(0 < score <= 1 for row in rows for score in row["scores"])
     assert all(row["tags"][span["start"]] == "B-" + span["label"] for row in rows for span in row["spans"])
 
@@ -88,11 +104,14 @@ def test_tokens_or_text(seqcli: Program, trained: Path) -> None:
         assert (code, json.loads(out)["tokens"]) == (0, tokens)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--format", "json"], "--format: unknown value 'json'. Did you mean 'jsonl'?"),
-    (["--errors", "ignore"], "--errors: unknown value 'ignore'. Known: strict, replace."),
-    (["--device", "tpu"], "unknown device 'tpu'. Known: auto, cpu, cuda, mps."),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "json"], "--format: unknown value 'json'. Did you mean 'jsonl'?"),
+        (["--errors", "ignore"], "--errors: unknown value 'ignore'. Known: strict, replace."),
+        (["--device", "tpu"], "unknown device 'tpu'. Known: auto, cpu, cuda, mps."),
+    ],
+)
 def test_wrong_options_of_predict(seqcli: Program, trained: Path, arguments: list[str], message: str) -> None:
     assert seqcli("predict", "tiny", *arguments) == (2, "", f"error: {message}\n")
 
@@ -113,8 +132,11 @@ def test_evaluate_agrees_with_predict_and_spans(seqcli: Program, trained: Path) 
     pairs = [[line.split("\t") for line in sentence.split("\n")] for sentence in gold]
     tokens = "".join(" ".join(token for token, _ in sentence) + "\n" for sentence in pairs)
     out = seqcli("predict", "tiny", "--tokens", "--format", "tsv", stdin=tokens.encode()).out
-    right = sum(tag == found for sentence, line in zip(pairs, out.splitlines(), strict=True)
-                for (_, tag), found in zip(sentence, line.split("\t")[1].split(" "), strict=True))
+    right = sum(
+        tag == found
+        for sentence, line in zip(pairs, out.splitlines(), strict=True)
+        for (_, tag), found in zip(sentence, line.split("\t")[1].split(" "), strict=True)
+    )
     counts = json.loads(seqcli("evaluate", "tiny", "--json").out)["score"]["counts"]
     assert (counts["correct_tokens"], counts["tokens"]) == (right, 158)
 
@@ -134,8 +156,12 @@ def test_on_a_terminal_there_is_a_bar_and_no_colour_where_none_is_wanted(place: 
     import pty
 
     main, side = pty.openpty()
-    with subprocess.Popen([sys.executable, "-m", "seqcli", "train", "tiny.yaml"], stdout=subprocess.PIPE, stderr=side,
-                          env=environment(NO_COLOR="1", TERM="xterm", COLUMNS="140")) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqcli", "train", "tiny.yaml"],
+        stdout=subprocess.PIPE,
+        stderr=side,
+        env=environment(NO_COLOR="1", TERM="xterm", COLUMNS="140"),
+    ) as process:
         os.close(side)
         shown = b""
         try:

@@ -65,9 +65,13 @@ def test_neighbors(seqcli: Program, store: Path) -> None:
     assert seqcli("neighbors", "king", "-k", "2") == (0, NEAR_KING, "word vectors of vec@1\n")
     assert seqcli("neighbors", "runs/vec/1", "King", "-k", "1") == (0, "King\tqueen\t0.9216\n", "")
     assert seqcli("neighbors", "--vectors", "v.txt", "king", "man", "-k", "1", "--measure", "euclidean") == (
-        0, "king\tqueen\t2.0000\nman\twoman\t2.0000\n", "")
+        0,
+        "king\tqueen\t2.0000\nman\twoman\t2.0000\n",
+        "",
+    )
     assert seqcli("neighbors", "-m", "vec@1", "apple", "-k", "1", "--measure", "manhattan").out == (
-        "apple\tman\t4.0000\n")
+        "apple\tman\t4.0000\n"
+    )
 
 
 def test_a_word_that_is_also_the_name_of_a_model(seqcli: Program, store: Path) -> None:
@@ -80,8 +84,12 @@ def test_neighbors_as_json(seqcli: Program, store: Path) -> None:
     code, out, _ = seqcli("neighbors", "vec", "king", "man", "-k", "1", "--json")
     assert code == 0
     first, second = map(json.loads, out.splitlines())
-    assert first == {"model": "vec@1", "word": "king", "measure": "cosine",
-                     "neighbors": [{"word": "queen", "similarity": pytest.approx(0.9216, abs=1e-4)}]}
+    assert first == {
+        "model": "vec@1",
+        "word": "king",
+        "measure": "cosine",
+        "neighbors": [{"word": "queen", "similarity": pytest.approx(0.9216, abs=1e-4)}],
+    }
     assert second["neighbors"][0]["word"] == "queen"
     out = seqcli("neighbors", "vec", "man", "-k", "1", "--json", "--measure", "manhattan").out
     assert json.loads(out)["neighbors"] == [{"word": "woman", "distance": 2}]
@@ -94,7 +102,10 @@ def test_words_from_a_pipe(shell: Program, store: Path) -> None:
     assert shell("neighbors", "vec", "-", "-k", "2", stdin=text) == (0, expected, "")
     code, out, err = shell("neighbors", "--vectors", "v.txt", "-k", "2", stdin=b"king\nqueeen\nman\n")
     assert (code, out, err) == (
-        65, NEAR_KING, "error: <stdin>:2: there is no vector of 'queeen'. Did you mean 'queen'?\n")
+        65,
+        NEAR_KING,
+        "error: <stdin>:2: there is no vector of 'queeen'. Did you mean 'queen'?\n",
+    )
 
 
 ANSWER = "man woman king\tqueen\t"
@@ -102,58 +113,105 @@ ANSWER = "man woman king\tqueen\t"
 
 def test_analogy(seqcli: Program, store: Path) -> None:
     assert seqcli("analogy", "vec", "man", "woman", "king", "-k", "1", "--measure", "euclidean") == (
-        0, ANSWER + "0.0000\n", "")
+        0,
+        ANSWER + "0.0000\n",
+        "",
+    )
     code, out, err = seqcli("analogy", "man", "woman", "king")
     assert (code, out.splitlines()[0], len(out.splitlines()), err) == (
-        0, ANSWER + "0.9986", 2, "word vectors of vec@1\n")
+        0,
+        ANSWER + "0.9986",
+        2,
+        "word vectors of vec@1\n",
+    )
     assert seqcli("analogy", "--vectors", "v.txt", "man", "woman", "king", "-k", "1", "--method", "3cosmul").out == (
-        ANSWER + "0.8789\n")
-    one = json.loads(seqcli("analogy", "-m", "vec", "man", "woman", "king", "-k", "1", "--method", "3cosmul",
-                            "--json").out)
-    assert one == {"model": "vec@1", "words": ["man", "woman", "king"], "method": "3cosmul", "measure": "cosine",
-                   "answers": [{"word": "queen", "product": pytest.approx(0.8789, abs=1e-4)}]}
+        ANSWER + "0.8789\n"
+    )
+    one = json.loads(
+        seqcli("analogy", "-m", "vec", "man", "woman", "king", "-k", "1", "--method", "3cosmul", "--json").out
+    )
+    assert one == {
+        "model": "vec@1",
+        "words": ["man", "woman", "king"],
+        "method": "3cosmul",
+        "measure": "cosine",
+        "answers": [{"word": "queen", "product": pytest.approx(0.8789, abs=1e-4)}],
+    }
 
 
 def test_analogies_from_a_pipe(shell: Program, store: Path) -> None:
     arguments = ["analogy", "vec", "-", "-k", "1", "--measure", "manhattan"]
     assert shell(*arguments, stdin=b"man woman king\n\nking queen man\n") == (
-        0, ANSWER + "0.0000\n\nking queen man\twoman\t0.0000\n", "")
+        0,
+        ANSWER + "0.0000\n\nking queen man\twoman\t0.0000\n",
+        "",
+    )
     assert shell(*arguments, stdin=b"man woman king\nman woman\n") == (
-        65, ANSWER + "0.0000\n",
-        "error: <stdin>:2: an analogy is asked with three words, here are 2. Such as: man woman king.\n")
+        65,
+        ANSWER + "0.0000\n",
+        "error: <stdin>:2: an analogy is asked with three words, here are 2. Such as: man woman king.\n",
+    )
 
 
-@pytest.mark.parametrize(("arguments", "code", "message"), [
-    (["neighbors", "vec", "queeen"], 2, "there is no vector of 'queeen'. Did you mean 'queen'?"),
-    (["neighbors", "vec", "man", "queeen"], 2, "there is no vector of 'queeen'. Did you mean 'queen'?"),
-    (["neighbors", "vec@7", "man"], 2, "no version '7' of 'vec' in runs. There is: vec@1."),
-    (["neighbors", "counts", "man"], 2, "counts@1 has no word vectors. These models have some: vec."),
-    (["neighbors", "vec", "man", "-k", "0"], 2, "k is the number of words wanted, at least 1, not 0"),
-    (["neighbors", "vec", "man", "--measure", "cosin"], 2,
-     "--measure: unknown value 'cosin'. Did you mean 'cosine'?"),
-    (["neighbors", "-m", "vec", "--vectors", "v.txt", "man"], 2,
-     "word vectors of the model 'vec' or of the file v.txt, not of both"),
-    (["neighbors", "--vectors", "none.txt", "man"], 74, "none.txt: cannot read: No such file or directory"),
-    (["neighbors", "--vectors", "q.txt", "man"], 65, "q.txt:1: a value is not a number"),
-    (["analogy", "man", "woman"], 2,
-     "an analogy is asked with three words, here are 2. Such as: man woman king."),
-    (["analogy", "man"], 2, "an analogy is asked with three words, here is 1. Such as: man woman king."),
-    (["analogy", "vec", "man", "woman", "king", "queen"], 2,
-     "an analogy is asked with three words, here are 5. Such as: man woman king."),
-    (["analogy", "vac", "man", "woman", "king"], 2, "no model 'vac' in runs. Did you mean 'vec'?"),
-    (["analogy", "vec", "man", "woman", "kong"], 2, "there is no vector of 'kong'. Did you mean 'king'?"),
-    (["analogy", "vec", "man", "woman", "king", "--method", "3cosdiv"], 2,
-     "--method: unknown value '3cosdiv'. Did you mean '3cosadd'?"),
-    (["analogy", "vec", "man", "woman", "king", "--method", "3cosmul", "--measure", "euclidean"], 2,
-     "3cosmul multiplies cosines; it has no euclidean form. Use 3cosadd."),
-    (["vectors", "export", "counts"], 2, "counts@1 has no word vectors. These models have some: vec."),
-    (["vectors", "export", "vec", "--format", "word3vec"], 2,
-     "--format: unknown value 'word3vec'. Did you mean 'word2vec'?"),
-    (["vectors", "export", "vec", "-o", "no/such/v.txt"], 74, "no/such/v.txt: cannot write: No such file or directory"),
-    (["evaluate", "vec"], 2, "word vectors are measured with analogy questions, and no file of them is given. "
-     "Sections ': name', then four words a line, as in questions-words.txt."),
-    (["evaluate", "counts", "q.txt"], 2, "counts@1 has no word vectors. These models have some: vec."),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["neighbors", "vec", "queeen"], 2, "there is no vector of 'queeen'. Did you mean 'queen'?"),
+        (["neighbors", "vec", "man", "queeen"], 2, "there is no vector of 'queeen'. Did you mean 'queen'?"),
+        (["neighbors", "vec@7", "man"], 2, "no version '7' of 'vec' in runs. There is: vec@1."),
+        (["neighbors", "counts", "man"], 2, "counts@1 has no word vectors. These models have some: vec."),
+        (["neighbors", "vec", "man", "-k", "0"], 2, "k is the number of words wanted, at least 1, not 0"),
+        (
+            ["neighbors", "vec", "man", "--measure", "cosin"],
+            2,
+            "--measure: unknown value 'cosin'. Did you mean 'cosine'?",
+        ),
+        (
+            ["neighbors", "-m", "vec", "--vectors", "v.txt", "man"],
+            2,
+            "word vectors of the model 'vec' or of the file v.txt, not of both",
+        ),
+        (["neighbors", "--vectors", "none.txt", "man"], 74, "none.txt: cannot read: No such file or directory"),
+        (["neighbors", "--vectors", "q.txt", "man"], 65, "q.txt:1: a value is not a number"),
+        (["analogy", "man", "woman"], 2, "an analogy is asked with three words, here are 2. Such as: man woman king."),
+        (["analogy", "man"], 2, "an analogy is asked with three words, here is 1. Such as: man woman king."),
+        (
+            ["analogy", "vec", "man", "woman", "king", "queen"],
+            2,
+            "an analogy is asked with three words, here are 5. Such as: man woman king.",
+        ),
+        (["analogy", "vac", "man", "woman", "king"], 2, "no model 'vac' in runs. Did you mean 'vec'?"),
+        (["analogy", "vec", "man", "woman", "kong"], 2, "there is no vector of 'kong'. Did you mean 'king'?"),
+        (
+            ["analogy", "vec", "man", "woman", "king", "--method", "3cosdiv"],
+            2,
+            "--method: unknown value '3cosdiv'. Did you mean '3cosadd'?",
+        ),
+        (
+            ["analogy", "vec", "man", "woman", "king", "--method", "3cosmul", "--measure", "euclidean"],
+            2,
+            "3cosmul multiplies cosines; it has no euclidean form. Use 3cosadd.",
+        ),
+        (["vectors", "export", "counts"], 2, "counts@1 has no word vectors. These models have some: vec."),
+        (
+            ["vectors", "export", "vec", "--format", "word3vec"],
+            2,
+            "--format: unknown value 'word3vec'. Did you mean 'word2vec'?",
+        ),
+        (
+            ["vectors", "export", "vec", "-o", "no/such/v.txt"],
+            74,
+            "no/such/v.txt: cannot write: No such file or directory",
+        ),
+        (
+            ["evaluate", "vec"],
+            2,
+            "word vectors are measured with analogy questions, and no file of them is given. "
+            "Sections ': name', then four words a line, as in questions-words.txt.",
+        ),
+        (["evaluate", "counts", "q.txt"], 2, "counts@1 has no word vectors. These models have some: vec."),
+    ],
+)
 def test_faults(seqcli: Program, store: Path, arguments: list[str], code: int, message: str) -> None:
     assert seqcli(*arguments) == (code, "", f"error: {message}\n")
 
@@ -166,18 +224,23 @@ def test_no_model_with_word_vectors(seqcli: Program, tmp_path: Path, monkeypatch
     assert seqcli("analogy", "man", "woman", "king") == expected
     assert seqcli("vectors", "export") == expected
     assert seqcli("vectors", "export", "counts").err == (
-        "error: counts@1 has no word vectors. Train one: seqcli train embedding\n")
+        "error: counts@1 has no word vectors. Train one: seqcli train embedding\n"
+    )
 
 
 def test_damaged_models(seqcli: Program, store: Path) -> None:
     make_run("short", POINTS, rows=5)
     assert seqcli("neighbors", "short", "man") == (
-        65, "", "error: runs/short/1/model.safetensors: embedder.words.weight is 5 x 2, but vocabulary.txt has 7 rows\n"
+        65,
+        "",
+        "error: runs/short/1/model.safetensors: embedder.words.weight is 5 x 2, but vocabulary.txt has 7 rows\n",
     )
     make_run("hollow", {**POINTS, "void": (float("nan"), 0)})
     assert seqcli("neighbors", "hollow", "man") == (
-        65, "", "error: runs/hollow/1/model.safetensors: embedder.words.weight holds values that are infinite or no "
-        "numbers\n")
+        65,
+        "",
+        "error: runs/hollow/1/model.safetensors: embedder.words.weight holds values that are infinite or no numbers\n",
+    )
     weights = store / "runs/vec/1/model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
@@ -196,12 +259,14 @@ def test_damaged_models(seqcli: Program, store: Path) -> None:
 WORD2VEC = "5 2\n" + FILE
 
 
-@pytest.mark.parametrize(("form", "text"), [
-    ("word2vec", WORD2VEC), ("glove", FILE), ("tsv", FILE.replace(" ", "\t"))])
+@pytest.mark.parametrize(("form", "text"), [("word2vec", WORD2VEC), ("glove", FILE), ("tsv", FILE.replace(" ", "\t"))])
 def test_export(seqcli: Program, store: Path, form: str, text: str) -> None:
     assert seqcli("vectors", "export", "vec", "--format", form) == (0, text, "")
     assert seqcli("vectors", "export", "--format", form, "-o", "out.txt") == (
-        0, "", "word vectors of vec@1\n5 vectors of 2 values in out.txt\n")
+        0,
+        "",
+        "word vectors of vec@1\n5 vectors of 2 values in out.txt\n",
+    )
     assert (store / "out.txt").read_text() == text
     assert seqcli("neighbors", "--vectors", "out.txt", "king", "-k", "2").out == NEAR_KING
 
@@ -237,10 +302,19 @@ def test_neither_torch_nor_pydantic_is_loaded(shell: Program, store: Path) -> No
 
     from tiny import environment
 
-    for arguments in (["neighbors", "king"], ["analogy", "vec", "man", "woman", "king"], ["vectors", "export"],
-                      ["evaluate", "vec", "q.txt"]):
-        done = subprocess.run([sys.executable, "-X", "importtime", "-m", "seqcli", *arguments], capture_output=True,
-                              text=True, env=environment(), cwd=store)
+    for arguments in (
+        ["neighbors", "king"],
+        ["analogy", "vec", "man", "woman", "king"],
+        ["vectors", "export"],
+        ["evaluate", "vec", "q.txt"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "seqcli", *arguments],
+            capture_output=True,
+            text=True,
+            env=environment(),
+            cwd=store,
+        )
         assert done.returncode == 0
         loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
         assert "numpy" in loaded

@@ -52,14 +52,19 @@ def folder(tmp_path, monkeypatch):
 # The labelled format
 
 
-@pytest.mark.parametrize(("line", "expected"), [
-    ("1 a fine film .", ("1", "a fine film .")),
-    ("good\ta\tfilm", ("good", "a\tfilm")),
-    ("DESC:manner How  did ? ", ("DESC:manner", "How  did ? ")),
-    ("0", ("0", "")), ("0 ", ("0", "")),
-    ('1 "quoted" text', ("1", '"quoted" text')), ('"1 x" y', ('"1', 'x" y')),
-    ("1 a\u2028b\x85c", ("1", "a\u2028b\x85c")),
-])
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("1 a fine film .", ("1", "a fine film .")),
+        ("good\ta\tfilm", ("good", "a\tfilm")),
+        ("DESC:manner How  did ? ", ("DESC:manner", "How  did ? ")),
+        ("0", ("0", "")),
+        ("0 ", ("0", "")),
+        ('1 "quoted" text', ("1", '"quoted" text')),
+        ('"1 x" y', ('"1', 'x" y')),
+        ("1 a\u2028b\x85c", ("1", "a\u2028b\x85c")),
+    ],
+)
 def test_a_label_stands_before_the_first_space_or_tab(tmp_path, line, expected):
     assert read(write(tmp_path, f"\n{line}\r\n \t\n")) == [expected]
 
@@ -72,16 +77,24 @@ def test_fasttexts_mark_is_taken_off_and_its_files_are_known(tmp_path):
     assert guess_from_lines(["1 a fine film .", "0 a bad one ."]) != "labelled"
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("1 a\n b c\n", "{path}:2: no label: the line does not begin with one, but with white space"),
-    ("__label__x a\nb c\n", "{path}:2: no label: the line does not begin with '__label__', as the first one does"),
-    ("__label__x a\n__label__ c\n",
-     "{path}:2: no label: the line does not begin with '__label__', as the first one does"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 a\n b c\n", "{path}:2: no label: the line does not begin with one, but with white space"),
+        ("__label__x a\nb c\n", "{path}:2: no label: the line does not begin with '__label__', as the first one does"),
+        (
+            "__label__x a\n__label__ c\n",
+            "{path}:2: no label: the line does not begin with '__label__', as the first one does",
+        ),
+    ],
+)
 def test_a_line_without_a_label(folder, text, message):
     path = write(folder, text)
     assert run("data", "stats", "--format", "labelled", "train.txt", cwd=folder) == (
-        "", "error: " + message.format(path="train.txt") + "\n", 65)
+        "",
+        "error: " + message.format(path="train.txt") + "\n",
+        65,
+    )
     out, err, code = run("data", "lint", "--format", "labelled", "train.txt", cwd=folder)
     assert (out, code) == (message.format(path="train.txt") + "\n", 65)
     assert err.startswith("1 fault: 1 format")
@@ -92,15 +105,16 @@ def read_all_but_errors(path):
     return list(read_examples(path, LABELLED, on_error=lambda error: None))
 
 
-@given(st.lists(st.tuples(st.sampled_from(["1", "good", "b:x"]), st.text("ab \u2028é", max_size=8)), min_size=1),
-       st.booleans())
+@given(
+    st.lists(st.tuples(st.sampled_from(["1", "good", "b:x"]), st.text("ab \u2028é", max_size=8)), min_size=1),
+    st.booleans(),
+)
 def test_what_is_written_is_read_and_parts_are_the_whole(tmp_path_factory, pairs, marked):
     path = tmp_path_factory.mktemp("labelled") / "a.txt"
     prefix = "__label__" if marked else ""
     path.write_text("".join(f"{prefix}{label} {text.strip()}\n" for label, text in pairs), newline="")
     whole = list(read_examples(path, LABELLED))
-    assert [(one.target, one.source) for one in whole] == [
-        (label, text.strip().lstrip(" \t")) for label, text in pairs]
+    assert [(one.target, one.source) for one in whole] == [(label, text.strip().lstrip(" \t")) for label, text in pairs]
     parts = chunks(path, "labelled", 16)
     assert [one for part in parts for one in read_examples(part, LABELLED)] == whole
 
@@ -132,7 +146,9 @@ def test_one_label_only_and_empty_texts(folder):
     write(folder, "1 a\n1 b\n1\n1\n")
     assert run("data", "lint", "--format", "labelled", "train.txt", cwd=folder) == (
         "train.txt: every example has one and the same label, '1': there is nothing to tell apart\n",
-        "note: train.txt:3: labelled examples whose text is empty: 2, this one first\n1 fault: 1 one label only\n", 65)
+        "note: train.txt:3: labelled examples whose text is empty: 2, this one first\n1 fault: 1 one label only\n",
+        65,
+    )
     write(folder, "1 a\n0\n", "test.txt")
     out, err, _ = run("data", "lint", "--format", "labelled", "train.txt", "test.txt", cwd=folder)
     assert "test.txt:2: label '0' does not occur in the training data (times here: 1; this sentence" in out
@@ -150,8 +166,18 @@ def test_labels_get_their_readable_names_and_a_recipes_own_file_too(tmp_path, mo
     embedded.mkdir(parents=True)
     (embedded / "train.txt").write_text("0 a\n1 b\n")
     splits = {"train": ("train.txt",)}
-    entry = Entry("toy", "d", "classification", "l", "c", "s", "labelled", splits, ({"kind": "embedded"},),
-                  labels={"0": "bad", "1": "good"})
+    entry = Entry(
+        "toy",
+        "d",
+        "classification",
+        "l",
+        "c",
+        "s",
+        "labelled",
+        splits,
+        ({"kind": "embedded"},),
+        labels={"0": "bad", "1": "good"},
+    )
     monkeypatch.setattr("seqcli.corpora.obtain.EMBEDDED", embedded.parent)
     monkeypatch.setattr(catalogue, "entry", lambda name: entry)
     own = write(tmp_path, "1 x\ngood y\nodd z\n", "own.txt")
@@ -167,9 +193,21 @@ def test_labels_get_their_readable_names_and_a_recipes_own_file_too(tmp_path, mo
 # Graded ratings
 
 
-@pytest.mark.parametrize(("rating", "label"), [
-    ("-4", "1"), ("-2.01", "1"), ("-2", "2"), ("-0.51", "2"), ("-0.5", "3"), ("0", "3"), ("0.5", "4"), ("1.99", "4"),
-    ("2", "5"), ("4", "5")])
+@pytest.mark.parametrize(
+    ("rating", "label"),
+    [
+        ("-4", "1"),
+        ("-2.01", "1"),
+        ("-2", "2"),
+        ("-0.51", "2"),
+        ("-0.5", "3"),
+        ("0", "3"),
+        ("0.5", "4"),
+        ("1.99", "4"),
+        ("2", "5"),
+        ("4", "5"),
+    ],
+)
 def test_a_rating_on_a_cut_belongs_to_the_grade_above(rating, label):
     grade = Grade(1, 2, (-2, -0.5, 0.5, 2), ("1", "2", "3", "4", "5"))
     assert graded(grade, f"7_1\t{rating}\ta text\tfile") == f"a text\t{label}"
@@ -177,10 +215,21 @@ def test_a_rating_on_a_cut_belongs_to_the_grade_above(rating, label):
 
 def test_groups_count_before_ratings_are_left_out():
     grade = Grade(1, 2, (0,), ("bad", "good"), (0,))
-    rule = Rule(("x/A.txt", "B.txt"), label="file", together=(r"^(\d+)_\d+\t.*\t(\w+)$", r"^\S+\t\S+\t(.*)\t"), every=3,
-                take={"train": None, "test": (2,)}, grade=grade)
-    made = divide(rule, {"x/A.txt": "1_1\t1.5\tFine .\r\n1_2\t0.0\tSo so.\r\n2_1\t-1\tPoor.\r\n",
-                         "B.txt": "1_1\t-0.1\tHm.\n9\t1\tfine  .\n10\t2\tGood.\n"})
+    rule = Rule(
+        ("x/A.txt", "B.txt"),
+        label="file",
+        together=(r"^(\d+)_\d+\t.*\t(\w+)$", r"^\S+\t\S+\t(.*)\t"),
+        every=3,
+        take={"train": None, "test": (2,)},
+        grade=grade,
+    )
+    made = divide(
+        rule,
+        {
+            "x/A.txt": "1_1\t1.5\tFine .\r\n1_2\t0.0\tSo so.\r\n2_1\t-1\tPoor.\r\n",
+            "B.txt": "1_1\t-0.1\tHm.\n9\t1\tfine  .\n10\t2\tGood.\n",
+        },
+    )
     # Groups: review 1 of A with the equal text of 9; review 2 of A; review 1 of B; 10.
     assert made == {"train": "Fine .\tgood\nPoor.\tbad\nfine  .\tgood\nGood.\tgood\n", "test": "Hm.\tbad\n"}
 
@@ -191,10 +240,24 @@ def test_groups_count_before_ratings_are_left_out():
 def test_a_source_in_latin_1_is_checked_and_written_as_utf_8(server):
     raw, text = "1 caf\xe9\n".encode("latin-1"), "1 café\n".encode()
     server.put("/data/a.all", raw)
-    source = {"kind": "https", "url": server.url + "/data/", "paths": {"a.txt": "a.all"}, "recoded": {
-        "a.txt": {"encoding": "latin-1", "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}}}
-    entry = Entry("toy", "d", "classification", "l", "c", "s", "labelled", {"train": ("a.txt",)}, (source,),
-                  files={"a.txt": DataFile("a.txt", hashlib.sha256(text).hexdigest(), len(text))})
+    source = {
+        "kind": "https",
+        "url": server.url + "/data/",
+        "paths": {"a.txt": "a.all"},
+        "recoded": {"a.txt": {"encoding": "latin-1", "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}},
+    }
+    entry = Entry(
+        "toy",
+        "d",
+        "classification",
+        "l",
+        "c",
+        "s",
+        "labelled",
+        {"train": ("a.txt",)},
+        (source,),
+        files={"a.txt": DataFile("a.txt", hashlib.sha256(text).hexdigest(), len(text))},
+    )
     path = obtain(entry, "a.txt")
     assert path == cached_path(entry, "a.txt")
     assert path.read_bytes() == text
@@ -217,15 +280,41 @@ def test_trec_is_what_latin_1_makes_of_the_published_file(mirror):
 # The sets
 
 
-@pytest.mark.parametrize(("name", "labels"), [
-    ("sst-2", [{"positive": 3610, "negative": 3310}, {"positive": 444, "negative": 428},
-               {"negative": 912, "positive": 909}]),
-    ("sst-5", [{"1": 1092, "2": 2218, "3": 1624, "4": 2322, "5": 1288},
-               {"1": 139, "2": 289, "3": 229, "4": 279, "5": 165},
-               {"1": 279, "2": 633, "3": 389, "4": 510, "5": 399}]),
-    ("trec", [{"description": 1162, "entity": 1250, "abbreviation": 86, "human": 1223, "location": 835, "number": 896},
-              {"description": 138, "entity": 94, "abbreviation": 9, "human": 65, "location": 81, "number": 113}]),
-])
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        (
+            "sst-2",
+            [
+                {"positive": 3610, "negative": 3310},
+                {"positive": 444, "negative": 428},
+                {"negative": 912, "positive": 909},
+            ],
+        ),
+        (
+            "sst-5",
+            [
+                {"1": 1092, "2": 2218, "3": 1624, "4": 2322, "5": 1288},
+                {"1": 139, "2": 289, "3": 229, "4": 279, "5": 165},
+                {"1": 279, "2": 633, "3": 389, "4": 510, "5": 399},
+            ],
+        ),
+        (
+            "trec",
+            [
+                {
+                    "description": 1162,
+                    "entity": 1250,
+                    "abbreviation": 86,
+                    "human": 1223,
+                    "location": 835,
+                    "number": 896,
+                },
+                {"description": 138, "entity": 94, "abbreviation": 9, "human": 65, "location": 81, "number": 113},
+            ],
+        ),
+    ],
+)
 @pytest.mark.mirror
 def test_the_published_sets_have_their_labels(name, labels, mirror):
     corpus = open_corpus(DataConfig(corpus=name))
@@ -240,7 +329,8 @@ def test_rated_sentences_in_two_and_five_grades_share_rule_and_files():
     assert five.made.grade.cuts == (-2, -0.5, 0.5, 2)
     found = two.made.together[0]
     assert re.findall(found, "12_3\t-0.5\ta text\tamazonReviewSnippets_GroundTruth") == [
-        ("12", "amazonReviewSnippets_GroundTruth")]
+        ("12", "amazonReviewSnippets_GroundTruth")
+    ]
     assert re.findall(found, "12\t-0.5\ta 1_2 text\ttweets_GroundTruth") == []
 
 

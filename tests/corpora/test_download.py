@@ -22,8 +22,17 @@ def no_waiting(monkeypatch):
 
 def an_entry(*urls):
     return Entry(
-        "toy", "d", "tagging", "l", "c", "s", "conll", {"train": ("x.bin",)},
-        tuple({"kind": "https", "url": url} for url in urls), files={"x.bin": DataFile("x.bin", SHA, len(BODY))})
+        "toy",
+        "d",
+        "tagging",
+        "l",
+        "c",
+        "s",
+        "conll",
+        {"train": ("x.bin",)},
+        tuple({"kind": "https", "url": url} for url in urls),
+        files={"x.bin": DataFile("x.bin", SHA, len(BODY))},
+    )
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -90,8 +99,10 @@ def test_a_body_without_end_is_not_followed(server, tmp_path):
 
 def test_two_at_once_fetch_it_once(server, tmp_path):
     url = server.put("/x", BODY)
-    threads = [threading.Thread(target=download.download, args=(url, tmp_path / "x.bin"), kwargs={"sha256": SHA})
-               for _ in range(4)]
+    threads = [
+        threading.Thread(target=download.download, args=(url, tmp_path / "x.bin"), kwargs={"sha256": SHA})
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -126,7 +137,8 @@ def test_sources_are_tried_in_order_and_all_are_named(server):
     assert caught.value.code == 74
     assert str(caught.value) == (
         f"cannot fetch toy/x.bin. Tried {server.url}/none/x.bin (HTTP 404 Not Found); http://127.0.0.1:9/x.bin "
-        "(Connection refused). Without a network, put the file in a folder as toy/x.bin and set SEQCLI_MIRROR to it.")
+        "(Connection refused). Without a network, put the file in a folder as toy/x.bin and set SEQCLI_MIRROR to it."
+    )
 
 
 def test_the_cache_is_used_and_a_damaged_file_in_it_is_fetched_again(server):

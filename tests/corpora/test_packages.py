@@ -47,8 +47,15 @@ ARCHIVE = tarball({"toy-1.0/setup.py": SETUP, "toy-1.0/data/2.txt": b"b/Y\n", "t
 
 
 def an_entry(kind, archive=ARCHIVE):
-    source = {"kind": kind, "package": "Toy.Data", "version": "1.0", "file": "toy-1.0.tar.gz", "bytes": len(archive),
-              "sha256": hashlib.sha256(archive).hexdigest(), "members": {"all.txt": ["toy-1.0/data/*.txt"]}}
+    source = {
+        "kind": kind,
+        "package": "Toy.Data",
+        "version": "1.0",
+        "file": "toy-1.0.tar.gz",
+        "bytes": len(archive),
+        "sha256": hashlib.sha256(archive).hexdigest(),
+        "members": {"all.txt": ["toy-1.0/data/*.txt"]},
+    }
     file = DataFile("all.txt", hashlib.sha256(JOINED).hexdigest(), len(JOINED))
     splits = {"train": ("all.txt",)}
     return Entry("toy", "d", "tagging", "l", "c", "s", "inline", splits, (source,), files={"all.txt": file})
@@ -85,8 +92,12 @@ def test_a_source_archive_is_read_from_an_html_index_and_no_code_runs(server, mo
 
 def test_a_json_index_after_an_index_without_the_package(server, monkeypatch):
     server.put("/files/toy-1.0.tar.gz", ARCHIVE)
-    page = {"files": [{"filename": "toy-0.9.tar.gz", "url": "/x"}, {"filename": "toy-1.0.tar.gz",
-                                                                    "url": server.url + "/files/toy-1.0.tar.gz"}]}
+    page = {
+        "files": [
+            {"filename": "toy-0.9.tar.gz", "url": "/x"},
+            {"filename": "toy-1.0.tar.gz", "url": server.url + "/files/toy-1.0.tar.gz"},
+        ]
+    }
     server.put("/json/toy-data/", json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
     monkeypatch.setenv("PIP_INDEX_URL", server.url + "/empty")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", server.url + "/json")
@@ -108,8 +119,10 @@ def test_an_index_on_disk_and_find_links(tmp_path, monkeypatch):
 
 def test_pip_settings_come_from_its_files_and_variables_win(tmp_path, monkeypatch):
     config = tmp_path / "pip.conf"
-    config.write_text("[global]\nindex-url = http://one/simple\ntrusted-host = one\nextra-index-url =\n  http://two/\n"
-                      "  http://three/\n[download]\nproxy = http://p:1\n")
+    config.write_text(
+        "[global]\nindex-url = http://one/simple\ntrusted-host = one\nextra-index-url =\n  http://two/\n"
+        "  http://three/\n[download]\nproxy = http://p:1\n"
+    )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     monkeypatch.setattr(pypi, "_config_files", lambda: [config])
     settings = pypi.pip_settings()
@@ -130,7 +143,8 @@ def test_a_package_that_is_nowhere_names_each_place(server, monkeypatch, tmp_pat
         obtain(an_entry("pypi"), "all.txt")
     assert caught.value.message == (
         f"cannot fetch toy/all.txt. Tried {server.url}/none/toy-data/ (HTTP 404 Not Found); {server.url}/odd/toy-data/ "
-        f"(not an index page); {server.url}/old/toy-data/ (has no toy-1.0.tar.gz)")
+        f"(not an index page); {server.url}/old/toy-data/ (has no toy-1.0.tar.gz)"
+    )
 
 
 # npm
@@ -138,8 +152,9 @@ def test_a_package_that_is_nowhere_names_each_place(server, monkeypatch, tmp_pat
 
 def registry(server, archive=ARCHIVE, name="Toy.Data"):
     url = server.put("/tarballs/toy.tgz", archive)
-    server.put(f"/registry/{name}", json.dumps({"versions": {"1.0": {"dist": {"tarball": url}}}}).encode(),
-               "application/json")
+    server.put(
+        f"/registry/{name}", json.dumps({"versions": {"1.0": {"dist": {"tarball": url}}}}).encode(), "application/json"
+    )
     return server.url + "/registry/"
 
 
@@ -150,7 +165,9 @@ def test_an_archive_from_the_registry_of_npmrc_with_its_token(server, tmp_path, 
     (tmp_path / "npmrc").write_text(f"; mine\nregistry={address}\n{host}:_authToken=${{TOKEN}}\nstrict-ssl=false\n")
     assert obtain(an_entry("npm"), "all.txt").read_bytes() == JOINED
     assert [(path, authorization) for path, _, authorization in server.seen] == [
-        ("/registry/Toy.Data", "Bearer abc"), ("/tarballs/toy.tgz", None)]  # the token is for /registry/ alone
+        ("/registry/Toy.Data", "Bearer abc"),
+        ("/tarballs/toy.tgz", None),
+    ]  # the token is for /registry/ alone
 
 
 def test_the_environment_wins_and_a_scope_has_its_own_registry(tmp_path, monkeypatch):
@@ -190,15 +207,18 @@ def test_a_changed_archive_is_refused(server, monkeypatch):
 # archives
 
 
-@pytest.mark.parametrize(("archive", "message"), [
-    (tarball({"d/1.txt": "/etc/passwd"}), "member 'd/1.txt' is no plain file: refused"),
-    (tarball({"d/1.txt": b"x" * 100}), "member 'd/1.txt' is larger than the catalogue says: refused"),
-    (zipped({"d/1.txt": b"x" * 100}), "member 'd/1.txt' is larger than the catalogue says: refused"),
-    (tarball({"d/1.txt": b"b/Y\n"}), "all.txt made of a has sha256"),
-    (tarball({"e/1.txt": b"b/Y\n"}), "all.txt made of a has sha256"),
-    (b"no archive", "cannot read the archive"),
-    (ARCHIVE[:60], "cannot read the archive"),
-])
+@pytest.mark.parametrize(
+    ("archive", "message"),
+    [
+        (tarball({"d/1.txt": "/etc/passwd"}), "member 'd/1.txt' is no plain file: refused"),
+        (tarball({"d/1.txt": b"x" * 100}), "member 'd/1.txt' is larger than the catalogue says: refused"),
+        (zipped({"d/1.txt": b"x" * 100}), "member 'd/1.txt' is larger than the catalogue says: refused"),
+        (tarball({"d/1.txt": b"b/Y\n"}), "all.txt made of a has sha256"),
+        (tarball({"e/1.txt": b"b/Y\n"}), "all.txt made of a has sha256"),
+        (b"no archive", "cannot read the archive"),
+        (ARCHIVE[:60], "cannot read the archive"),
+    ],
+)
 def test_bad_archives_are_refused(tmp_path, archive, message):
     path = tmp_path / "a"
     path.write_bytes(archive)
@@ -222,14 +242,20 @@ def test_an_archive_within_an_archive(tmp_path, outer, inner):
     assert (tmp_path / "out" / "all.txt").read_bytes() == JOINED
 
 
-@pytest.mark.parametrize(("inner", "message"), [
-    (tarball({"in/1.txt": "/etc/passwd"}), "member 'toy/data.tar.gz!in/1.txt' is no plain file: refused"),
-    (tarball({"in/1.txt": b"x" * 100}), "member 'toy/data.tar.gz!in/1.txt' is larger than the catalogue says: refused"),
-    (tarball({"../in/1.txt": b"a/X\nb/Y\n"}), "all.txt made of a has sha256"),
-    (tarball({"in/data.tar.gz": INNER}), "all.txt made of a has sha256"),  # one level deep and no more
-    (b"no archive", "cannot read the archive"),
-    (INNER[:80], "cannot read the archive"),
-])
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        (tarball({"in/1.txt": "/etc/passwd"}), "member 'toy/data.tar.gz!in/1.txt' is no plain file: refused"),
+        (
+            tarball({"in/1.txt": b"x" * 100}),
+            "member 'toy/data.tar.gz!in/1.txt' is larger than the catalogue says: refused",
+        ),
+        (tarball({"../in/1.txt": b"a/X\nb/Y\n"}), "all.txt made of a has sha256"),
+        (tarball({"in/data.tar.gz": INNER}), "all.txt made of a has sha256"),  # one level deep and no more
+        (b"no archive", "cannot read the archive"),
+        (INNER[:80], "cannot read the archive"),
+    ],
+)
 def test_bad_archives_within_archives_are_refused(tmp_path, inner, message):
     path = tmp_path / "a"
     path.write_bytes(tarball({"toy/data.tar.gz": inner}))

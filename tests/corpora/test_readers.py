@@ -32,7 +32,9 @@ def failure(reader, path, **options):
 def test_conll_yields_tokens_tags_and_the_first_line(tmp_path):
     path = write(tmp_path, "\n\nAngela\tB-PER\nvisited\tO\n\n \t \nParis\tB-LOC")
     assert list(conll.read(path)) == [
-        Example(["Angela", "visited"], ["B-PER", "O"], f"{path}:3"), Example(["Paris"], ["B-LOC"], f"{path}:7")]
+        Example(["Angela", "visited"], ["B-PER", "O"], f"{path}:3"),
+        Example(["Paris"], ["B-LOC"], f"{path}:7"),
+    ]
 
 
 def test_conll_columns_by_number_and_without_tags(tmp_path):
@@ -42,37 +44,43 @@ def test_conll_columns_by_number_and_without_tags(tmp_path):
     assert pairs(conll.read(path, tag=None)) == [(["EU", "rejects"], None)]
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("#\tO\nParis\tB-LOC\n", [(["#", "Paris"], ["O", "B-LOC"])]),  # a tweet
-    ("# O\nParis B-LOC\n", [(["#", "Paris"], ["O", "B-LOC"])]),  # the same with spaces: as many columns as the file
-    ("# id = 7\nParis B-LOC\n", [(["Paris"], ["B-LOC"])]),
-    ("# id\nParis\tB-LOC\n\n# O\nRome\tO\n", [(["Paris"], ["B-LOC"]), (["Rome"], ["O"])]),  # a file of tabs
-    ("#\nParis\tB-LOC\n", [(["Paris"], ["B-LOC"])]),
-    ("# one\n# two words more\n\nParis O\n", [(["Paris"], ["O"])]),
-    ("Paris O\n# O\n#fun O\n", [(["Paris", "#", "#fun"], ["O", "O", "O"])]),
-    ("#fun\tO\n# x\tO\n", [(["#fun", "# x"], ["O", "O"])]),
-    ("# O\n# x\n\nParis O\n", [(["#", "#"], ["O", "x"]), (["Paris"], ["O"])]),  # later lines tell the columns
-    ("-DOCSTART- -X- O\n\nParis O\n", [(["Paris"], ["O"])]),
-    ("-DOCSTART- O\nParis O\n", [(["Paris"], ["O"])]),
-    ("New York\tB-LOC\nParis \tO\n", [(["New York", "Paris "], ["B-LOC", "O"])]),
-    ("a\u00a0b O\nc\u2028d O\ne\x85f O\ng\x0ch O\n", [(["a\u00a0b", "c\u2028d", "e\x85f", "g\x0ch"], ["O"] * 4)]),
-    ("a\x00b O\nc\rd O\n", [(["a\x00b", "c\rd"], ["O", "O"])]),
-    ("\ufeffParis O\r\nis O\r\n\r\nRome O\r\n", [(["Paris", "is"], ["O", "O"]), (["Rome"], ["O"])]),
-    ("Paris   O\n is  O \n", [(["Paris", "is"], ["O", "O"])]),
-    ("Paris\tO\nRome O\n", [(["Paris", "Rome"], ["O", "O"])]),  # mixed separators are for lint to say
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("#\tO\nParis\tB-LOC\n", [(["#", "Paris"], ["O", "B-LOC"])]),  # a tweet
+        ("# O\nParis B-LOC\n", [(["#", "Paris"], ["O", "B-LOC"])]),  # the same with spaces: as many columns as the file
+        ("# id = 7\nParis B-LOC\n", [(["Paris"], ["B-LOC"])]),
+        ("# id\nParis\tB-LOC\n\n# O\nRome\tO\n", [(["Paris"], ["B-LOC"]), (["Rome"], ["O"])]),  # a file of tabs
+        ("#\nParis\tB-LOC\n", [(["Paris"], ["B-LOC"])]),
+        ("# one\n# two words more\n\nParis O\n", [(["Paris"], ["O"])]),
+        ("Paris O\n# O\n#fun O\n", [(["Paris", "#", "#fun"], ["O", "O", "O"])]),
+        ("#fun\tO\n# x\tO\n", [(["#fun", "# x"], ["O", "O"])]),
+        ("# O\n# x\n\nParis O\n", [(["#", "#"], ["O", "x"]), (["Paris"], ["O"])]),  # later lines tell the columns
+        ("-DOCSTART- -X- O\n\nParis O\n", [(["Paris"], ["O"])]),
+        ("-DOCSTART- O\nParis O\n", [(["Paris"], ["O"])]),
+        ("New York\tB-LOC\nParis \tO\n", [(["New York", "Paris "], ["B-LOC", "O"])]),
+        ("a\u00a0b O\nc\u2028d O\ne\x85f O\ng\x0ch O\n", [(["a\u00a0b", "c\u2028d", "e\x85f", "g\x0ch"], ["O"] * 4)]),
+        ("a\x00b O\nc\rd O\n", [(["a\x00b", "c\rd"], ["O", "O"])]),
+        ("\ufeffParis O\r\nis O\r\n\r\nRome O\r\n", [(["Paris", "is"], ["O", "O"]), (["Rome"], ["O"])]),
+        ("Paris   O\n is  O \n", [(["Paris", "is"], ["O", "O"])]),
+        ("Paris\tO\nRome O\n", [(["Paris", "Rome"], ["O", "O"])]),  # mixed separators are for lint to say
+    ],
+)
 def test_conll_tokens_comments_and_blank_lines(tmp_path, text, expected):
     assert pairs(conll.read(write(tmp_path, text))) == expected
 
 
-@pytest.mark.parametrize(("text", "line", "message"), [
-    ("Paris\tO\nRome\n", 2, "1 column where the file's first line has 2"),
-    ("Paris\tO\n\n\nRome\tO\tO\n", 4, "3 columns where the file's first line has 2"),
-    ("Paris O\n#fun\n", 2, "1 column where"),
-    ("\tO\n", 1, "empty token"),
-    ("Paris\t\n", 1, "empty tag"),
-    ("Paris\n", 1, "token and tag are the same column"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("Paris\tO\nRome\n", 2, "1 column where the file's first line has 2"),
+        ("Paris\tO\n\n\nRome\tO\tO\n", 4, "3 columns where the file's first line has 2"),
+        ("Paris O\n#fun\n", 2, "1 column where"),
+        ("\tO\n", 1, "empty token"),
+        ("Paris\t\n", 1, "empty tag"),
+        ("Paris\n", 1, "token and tag are the same column"),
+    ],
+)
 def test_conll_names_the_bad_line(tmp_path, text, line, message):
     error = failure(conll, write(tmp_path, text))
     assert (error.line, error.code) == (line, 65)
@@ -141,20 +149,32 @@ def word(number, form, upos):
 
 
 def test_conllu_skips_ranges_and_empty_nodes(tmp_path):
-    text = "# text = don't\n" + word("1-2", "don't", "_") + word(1, "do", "AUX") + word(2, "n't", "PART") + word(
-        "2.1", "go", "VERB") + "\n" + word(1, "#", "SYM")
+    text = (
+        "# text = don't\n"
+        + word("1-2", "don't", "_")
+        + word(1, "do", "AUX")
+        + word(2, "n't", "PART")
+        + word("2.1", "go", "VERB")
+        + "\n"
+        + word(1, "#", "SYM")
+    )
     path = write(tmp_path, text)
     assert list(conllu.read(path)) == [
-        Example(["do", "n't"], ["AUX", "PART"], f"{path}:1"), Example(["#"], ["SYM"], f"{path}:7")]
+        Example(["do", "n't"], ["AUX", "PART"], f"{path}:1"),
+        Example(["#"], ["SYM"], f"{path}:7"),
+    ]
     assert pairs(conllu.read(path, token="lemma", tag="xpos"))[1] == (["lemma"], ["X"])
     assert pairs(conllu.read(path, tag=None))[1] == (["#"], None)
 
 
-@pytest.mark.parametrize(("text", "line", "message"), [
-    ("1\ta\tb\n", 1, "3 tab-separated columns where CoNLL-U has 10"),
-    (word(1, "a", "X") + word("x", "a", "X"), 2, "'x' is no word number"),
-    (word(1, "", "X"), 1, "empty cell"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("1\ta\tb\n", 1, "3 tab-separated columns where CoNLL-U has 10"),
+        (word(1, "a", "X") + word("x", "a", "X"), 2, "'x' is no word number"),
+        (word(1, "", "X"), 1, "empty cell"),
+    ],
+)
 def test_conllu_names_the_bad_line(tmp_path, text, line, message):
     error = failure(conllu, write(tmp_path, text))
     assert (error.line, error.code) == (line, 65)
@@ -172,12 +192,16 @@ def test_conllu_suggests_a_column(tmp_path):
 def test_inline_cuts_at_the_last_separator(tmp_path):
     path = write(tmp_path, "1/2/CD  //SYM\tdog/NN\n\n \nand/or/CC")
     assert list(inline.read(path)) == [
-        Example(["1/2", "/", "dog"], ["CD", "SYM", "NN"], f"{path}:1"), Example(["and/or"], ["CC"], f"{path}:4")]
+        Example(["1/2", "/", "dog"], ["CD", "SYM", "NN"], f"{path}:1"),
+        Example(["and/or"], ["CC"], f"{path}:4"),
+    ]
     assert pairs(inline.read(write(tmp_path, "a_b_X"), separator="_")) == [(["a_b"], ["X"])]
 
 
-@pytest.mark.parametrize(("item", "message"), [
-    ("dog", "'dog' has no '/' before a tag"), ("dog/", "'dog/' has no tag"), ("/NN", "'/NN' has no token")])
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [("dog", "'dog' has no '/' before a tag"), ("dog/", "'dog/' has no tag"), ("/NN", "'/NN' has no token")],
+)
 def test_inline_names_line_and_column(tmp_path, item, message):
     path = write(tmp_path, f"the/DT\nthe/DT {item} x/Y")
     assert str(failure(inline, path)) == f"{path}:2:8: {message}"
@@ -191,12 +215,15 @@ def test_tsv_by_number_header_and_lists(tmp_path):
     assert pairs(tsv.read(path, columns={"source": "words"})) == [("a dog", None)]
 
 
-@pytest.mark.parametrize(("text", "columns", "line", "message"), [
-    ("a\tb\na\tb\tc\n", None, 2, "3 tab-separated columns where the file's first line has 2"),
-    ("a b\tX\n", {"token": 0, "tag": 1}, 1, "2 tokens but 1 tags"),
-    ("text\tlabel\n", {"source": "txt"}, 1, "the header has no column 'txt'"),
-    ("a\tb\n", {"source": 5}, 1, "there is no column 5 for the source; the line has 2 (tabs between them)"),
-])
+@pytest.mark.parametrize(
+    ("text", "columns", "line", "message"),
+    [
+        ("a\tb\na\tb\tc\n", None, 2, "3 tab-separated columns where the file's first line has 2"),
+        ("a b\tX\n", {"token": 0, "tag": 1}, 1, "2 tokens but 1 tags"),
+        ("text\tlabel\n", {"source": "txt"}, 1, "the header has no column 'txt'"),
+        ("a\tb\n", {"source": 5}, 1, "there is no column 5 for the source; the line has 2 (tabs between them)"),
+    ],
+)
 def test_tsv_names_the_bad_line(tmp_path, text, columns, line, message):
     error = failure(tsv, write(tmp_path, text), columns=columns)
     assert (error.line, error.message, error.code) == (line, message, 65)
@@ -212,16 +239,19 @@ def test_jsonl_keys_are_found_or_named(tmp_path):
     assert read({"w": ["a"], "p": ["X"]}, columns={"token": "w", "tag": "p"}) == [(["a"], ["X"])]
 
 
-@pytest.mark.parametrize(("text", "line", "message"), [
-    ('{"text": "a"}\n{"text"', 2, "no JSON"),
-    ("[1]\n", 1, "not a JSON object"),
-    ('{"x": 1}\n', 1, "none of the keys tokens, text, source; found x"),
-    ('{"text": "a", "label": "b"}\n{"text": "a"}\n', 2, "no key 'label'"),
-    ('{"tokens": ["a", "b"], "tags": ["X"]}\n', 1, "2 tokens but 1 tags"),
-    ('{"text": {}}\n', 1, "'text' is neither text, a whole number nor a list of them"),
-    ('{"text": "\\ud800"}\n', 1, "half a surrogate pair"),
-    ("[" * 100_000 + "\n", 1, "JSON"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('{"text": "a"}\n{"text"', 2, "no JSON"),
+        ("[1]\n", 1, "not a JSON object"),
+        ('{"x": 1}\n', 1, "none of the keys tokens, text, source; found x"),
+        ('{"text": "a", "label": "b"}\n{"text": "a"}\n', 2, "no key 'label'"),
+        ('{"tokens": ["a", "b"], "tags": ["X"]}\n', 1, "2 tokens but 1 tags"),
+        ('{"text": {}}\n', 1, "'text' is neither text, a whole number nor a list of them"),
+        ('{"text": "\\ud800"}\n', 1, "half a surrogate pair"),
+        ("[" * 100_000 + "\n", 1, "JSON"),
+    ],
+)
 def test_jsonl_names_the_bad_line(tmp_path, text, line, message):
     error = failure(jsonl, write(tmp_path, text))
     assert (error.line, error.code) == (line, 65)

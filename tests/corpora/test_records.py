@@ -26,29 +26,40 @@ def write(tmp_path, content, name="data.txt"):
 def test_records_stand_between_blank_lines_and_keep_their_line_breaks(tmp_path):
     path = write(tmp_path, "\n\nRoses are red\n  violets blue\n \t\n\nOne line")
     assert list(records.read(path)) == [
-        Example("Roses are red\n  violets blue", None, f"{path}:3"), Example("One line", None, f"{path}:7")]
+        Example("Roses are red\n  violets blue", None, f"{path}:3"),
+        Example("One line", None, f"{path}:7"),
+    ]
 
 
 def test_a_record_begins_where_its_first_line_says_so(tmp_path):
     path = write(tmp_path, TUNES)
     assert list(records.read(path, record_start="X:")) == [
-        Example("X:1\nT:One\nK:C\nabc|", None, f"{path}:3"), Example("X:2\nK:D\ndef|", None, f"{path}:7"),
-        Example("X:3\nK:E", None, f"{path}:12")]
+        Example("X:1\nT:One\nK:C\nabc|", None, f"{path}:3"),
+        Example("X:2\nK:D\ndef|", None, f"{path}:7"),
+        Example("X:3\nK:E", None, f"{path}:12"),
+    ]
 
 
-@pytest.mark.parametrize("content", [
-    b"\xef\xbb\xbf" + TUNES.encode(), TUNES.replace("\n", "\r\n").encode(), gzip.compress(TUNES.encode(), mtime=0)])
+@pytest.mark.parametrize(
+    "content",
+    [b"\xef\xbb\xbf" + TUNES.encode(), TUNES.replace("\n", "\r\n").encode(), gzip.compress(TUNES.encode(), mtime=0)],
+)
 def test_a_byte_order_mark_crlf_and_gzip_change_nothing(tmp_path, content):
     path = write(tmp_path, content, "data.txt.gz" if content[:1] == b"\x1f" else "data.txt")
     plain = write(tmp_path, TUNES, "plain.txt")
     for start in (None, "X:"):
-        found, expected = ([(one.source, one.at.rpartition(":")[2]) for one in records.read(file, record_start=start)]
-                           for file in (path, plain))
+        found, expected = (
+            [(one.source, one.at.rpartition(":")[2]) for one in records.read(file, record_start=start)]
+            for file in (path, plain)
+        )
         assert found == expected
 
 
-@given(st.lists(st.sampled_from(["", " ", "a", "X:1", "X:2\r", "b c"]), max_size=30), st.integers(1, 40),
-       st.sampled_from([None, "X:"]))
+@given(
+    st.lists(st.sampled_from(["", " ", "a", "X:1", "X:2\r", "b c"]), max_size=30),
+    st.integers(1, 40),
+    st.sampled_from([None, "X:"]),
+)
 def test_parts_give_the_records_of_the_whole_file(tmp_path_factory, lines, size, start):
     path = write(tmp_path_factory.mktemp("parts"), "\n".join(lines))
     reading = Reading("records", record_start=start)
@@ -76,7 +87,11 @@ def test_blank_lines_are_kept_where_the_recipe_says_so(tmp_path):
     kept = Reading("lines", blank_lines="keep")
     parts = [example for part in chunks(path, "lines", 4) for example in read_examples(part, kept)]
     assert [(one.source, one.at.rpartition(":")[2]) for one in parts] == [
-        ("To be,", "1"), ("", "2"), (" or not", "3"), ("", "4")]
+        ("To be,", "1"),
+        ("", "2"),
+        (" or not", "3"),
+        ("", "4"),
+    ]
 
 
 def test_only_blank_lines_are_no_text_even_if_kept(tmp_path):

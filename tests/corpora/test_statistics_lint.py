@@ -49,15 +49,18 @@ def test_statistics_without_tags_or_with_one_label(tmp_path):
     assert (tsv.tokens, tsv.labels) == (4, {"pos": 2, "neg": 1})
 
 
-@pytest.mark.parametrize(("text", "scheme"), [
-    (TRAIN, "bio"),
-    ("a I-X\nb O\n\n", "io"),
-    ("a S-X\nb O\n\n", "bioes"),
-    ("a NN\nb DT\n\n", None),
-    ("a O\nb O\n\n", None),
-    ("a B-X\nb Q-X\n\n" + "a B-X\nb I-X\n\n" * 30, "bio"),  # one slip of the pen
-    ("a B-X\nb\n\nc B-X\nd I-X\n\n", "bio"),  # what cannot be read is not asked
-])
+@pytest.mark.parametrize(
+    ("text", "scheme"),
+    [
+        (TRAIN, "bio"),
+        ("a I-X\nb O\n\n", "io"),
+        ("a S-X\nb O\n\n", "bioes"),
+        ("a NN\nb DT\n\n", None),
+        ("a O\nb O\n\n", None),
+        ("a B-X\nb Q-X\n\n" + "a B-X\nb I-X\n\n" * 30, "bio"),  # one slip of the pen
+        ("a B-X\nb\n\nc B-X\nd I-X\n\n", "bio"),  # what cannot be read is not asked
+    ],
+)
 def test_the_scheme_of_a_file(tmp_path, text, scheme):
     assert scheme_of(splits_of(tmp_path, text)[0]) == scheme
 
@@ -66,21 +69,24 @@ def test_a_clean_set_has_no_fault(tmp_path):
     assert findings(tmp_path, TRAIN, "Asha B-PER\n\n", scheme="bio") == []
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("a O\nb I-X\n\nc B-X\nd I-Y\n", [(2, "tags"), (5, "tags")]),
-    ("a O\nb\n\nc O O\nd\n\ne O\n", [(2, "format"), (4, "format"), (5, "format")]),
-    ("a\tO\nb O\n\nc \tO\n", [(2, "separators"), (4, "separators")]),
-    ("a O\nb\tO\n", [(2, "separators")]),
-    ("a\tO\nb\n", [(2, "format")]),
-    ("a\tO\n\tO\n", [(2, "format")]),
-    ("a O", [(1, "newline")]),
-    (b"a O\nK\xf6ln O\n\n\xff O\n", [(2, "encoding"), (4, "encoding")]),
-    ("a\x00 O\nb\x85 O\nc\u2028 O\nd\re O\nf\x0c O\n", [(number, "control") for number in range(1, 6)]),
-    ("\n \n", [(None, "empty")]),
-    ("x" * 50 + " O\n", [(1, "long"), (1, "format")]),
-    ("# O\n# O\n", [(None, "empty")]),
-    ("# note of several words\na O\n", []),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a O\nb I-X\n\nc B-X\nd I-Y\n", [(2, "tags"), (5, "tags")]),
+        ("a O\nb\n\nc O O\nd\n\ne O\n", [(2, "format"), (4, "format"), (5, "format")]),
+        ("a\tO\nb O\n\nc \tO\n", [(2, "separators"), (4, "separators")]),
+        ("a O\nb\tO\n", [(2, "separators")]),
+        ("a\tO\nb\n", [(2, "format")]),
+        ("a\tO\n\tO\n", [(2, "format")]),
+        ("a O", [(1, "newline")]),
+        (b"a O\nK\xf6ln O\n\n\xff O\n", [(2, "encoding"), (4, "encoding")]),
+        ("a\x00 O\nb\x85 O\nc\u2028 O\nd\re O\nf\x0c O\n", [(number, "control") for number in range(1, 6)]),
+        ("\n \n", [(None, "empty")]),
+        ("x" * 50 + " O\n", [(1, "long"), (1, "format")]),
+        ("# O\n# O\n", [(None, "empty")]),
+        ("# note of several words\na O\n", []),
+    ],
+)
 def test_each_fault_with_its_line(tmp_path, text, expected):
     assert [one[1:] for one in findings(tmp_path, text, scheme="bio", max_line=40)] == expected
 
@@ -102,11 +108,14 @@ def test_sentences_and_labels_across_splits(tmp_path):
     messages = [one.message for one in lint(splits_of(tmp_path, TRAIN, TEST), None)]
     assert messages == [
         f"the same sentence stands in another split, at {tmp_path}/0.conll:5",
-        "label 'B-ORG' does not occur in the training data (times here: 1; this sentence is the first)"]
+        "label 'B-ORG' does not occur in the training data (times here: 1; this sentence is the first)",
+    ]
 
 
-@pytest.mark.parametrize(("suffix", "text", "line"), [
-    (".jsonl", '{"text": "a"}\n{"text"\n', 2), (".tsv", "a\tb\nc\n", 2), (".conllu", "1\ta\n", 1)])
+@pytest.mark.parametrize(
+    ("suffix", "text", "line"),
+    [(".jsonl", '{"text": "a"}\n{"text"\n', 2), (".tsv", "a\tb\nc\n", 2), (".conllu", "1\ta\n", 1)],
+)
 def test_other_formats(tmp_path, suffix, text, line):
     reading = {"format": "tsv"} if suffix == ".tsv" else {}
     assert findings(tmp_path, text, suffix=suffix, **reading) == [(f"0{suffix}", line, "format")]
@@ -129,7 +138,8 @@ def converted(tmp_path, text, source, target, **options):
 def test_conversion_keeps_all_but_the_tags(tmp_path):
     text = "-DOCSTART- X O\n\n# id 1 of all\nMohan  NNP  I-PER\nSharma NNP I-PER \n \nEU\tNNP\tI-ORG\n\n\n"
     assert converted(tmp_path, text, "iob1", "bioes") == (
-        "-DOCSTART- X O\n\n# id 1 of all\nMohan  NNP  B-PER\nSharma NNP E-PER \n \nEU\tNNP\tS-ORG\n\n\n")
+        "-DOCSTART- X O\n\n# id 1 of all\nMohan  NNP  B-PER\nSharma NNP E-PER \n \nEU\tNNP\tS-ORG\n\n\n"
+    )
     assert converted(tmp_path, "I-X a\n", "io", "bio", tag=0) == "B-X a\n"
 
 

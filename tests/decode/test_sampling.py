@@ -35,36 +35,39 @@ def left(probabilities: list[float], **options: float) -> list[float]:
 KNOWN = [0.1, 0.4, 0.2, 0.3]
 
 
-@pytest.mark.parametrize(("options", "expected"), [
-    ({}, KNOWN),
-    ({"temperature": 0.5}, [0.01 / 0.3, 0.16 / 0.3, 0.04 / 0.3, 0.09 / 0.3]),
-    ({"temperature": 1e9}, [0.25] * 4),
-    ({"temperature": 1e-300}, [0, 1, 0, 0]),
-    ({"temperature": 0}, [0, 1, 0, 0]),
-    ({"greedy": True}, [0, 1, 0, 0]),
-    ({"top_k": 1}, [0, 1, 0, 0]),
-    ({"top_k": 2}, [0, 4 / 7, 0, 3 / 7]),
-    ({"top_k": 9}, KNOWN),
-    ({"top_p": 0.39}, [0, 1, 0, 0]),
-    ({"top_p": 0.4}, [0, 1, 0, 0]),
-    ({"top_p": 0.41}, [0, 4 / 7, 0, 3 / 7]),
-    ({"top_p": 0.7}, [0, 4 / 7, 0, 3 / 7]),
-    ({"top_p": 0.71}, [0, 4 / 9, 2 / 9, 3 / 9]),
-    ({"top_p": 1}, KNOWN),
-    ({"min_p": 0.5}, [0, 4 / 9, 2 / 9, 3 / 9]),
-    ({"min_p": 0.51}, [0, 4 / 7, 0, 3 / 7]),
-    ({"min_p": 1}, [0, 1, 0, 0]),
-    ({"typical": 0.3}, [0, 0, 0, 1]),
-    ({"typical": 0.31}, [0, 0, 0.4, 0.6]),
-    ({"typical": 0.6}, [0, 4 / 9, 2 / 9, 3 / 9]),
-    # top-k leaves 4/7 and 3/7, of which the first alone is enough for 0.57; top-p of the whole would take two
-    ({"top_k": 2, "top_p": 0.57}, [0, 1, 0, 0]),
-    # temperature comes first: squared and normalised, 16/30 and 9/30 are needed for 0.8, not three of them
-    ({"temperature": 0.5, "top_p": 0.8}, [0, 0.64, 0, 0.36]),
-    # typical before min-p: of 0.3 and 0.2 the second has 2/3 of the first
-    ({"typical": 0.5, "min_p": 0.6}, [0, 0, 0.4, 0.6]),
-    ({"typical": 0.5, "min_p": 0.7}, [0, 0, 0, 1]),
-])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, KNOWN),
+        ({"temperature": 0.5}, [0.01 / 0.3, 0.16 / 0.3, 0.04 / 0.3, 0.09 / 0.3]),
+        ({"temperature": 1e9}, [0.25] * 4),
+        ({"temperature": 1e-300}, [0, 1, 0, 0]),
+        ({"temperature": 0}, [0, 1, 0, 0]),
+        ({"greedy": True}, [0, 1, 0, 0]),
+        ({"top_k": 1}, [0, 1, 0, 0]),
+        ({"top_k": 2}, [0, 4 / 7, 0, 3 / 7]),
+        ({"top_k": 9}, KNOWN),
+        ({"top_p": 0.39}, [0, 1, 0, 0]),
+        ({"top_p": 0.4}, [0, 1, 0, 0]),
+        ({"top_p": 0.41}, [0, 4 / 7, 0, 3 / 7]),
+        ({"top_p": 0.7}, [0, 4 / 7, 0, 3 / 7]),
+        ({"top_p": 0.71}, [0, 4 / 9, 2 / 9, 3 / 9]),
+        ({"top_p": 1}, KNOWN),
+        ({"min_p": 0.5}, [0, 4 / 9, 2 / 9, 3 / 9]),
+        ({"min_p": 0.51}, [0, 4 / 7, 0, 3 / 7]),
+        ({"min_p": 1}, [0, 1, 0, 0]),
+        ({"typical": 0.3}, [0, 0, 0, 1]),
+        ({"typical": 0.31}, [0, 0, 0.4, 0.6]),
+        ({"typical": 0.6}, [0, 4 / 9, 2 / 9, 3 / 9]),
+        # top-k leaves 4/7 and 3/7, of which the first alone is enough for 0.57; top-p of the whole would take two
+        ({"top_k": 2, "top_p": 0.57}, [0, 1, 0, 0]),
+        # temperature comes first: squared and normalised, 16/30 and 9/30 are needed for 0.8, not three of them
+        ({"temperature": 0.5, "top_p": 0.8}, [0, 0.64, 0, 0.36]),
+        # typical before min-p: of 0.3 and 0.2 the second has 2/3 of the first
+        ({"typical": 0.5, "min_p": 0.6}, [0, 0, 0.4, 0.6]),
+        ({"typical": 0.5, "min_p": 0.7}, [0, 0, 0, 1]),
+    ],
+)
 def test_filters_by_hand(options: dict[str, float], expected: list[float]) -> None:
     assert left(KNOWN, **options) == pytest.approx(expected, abs=1e-4)
 
@@ -99,12 +102,17 @@ def test_a_large_vocabulary_is_filtered_as_by_definition() -> None:
         assert kept.tolist() == sorted(best.tolist())
 
 
-DISTRIBUTIONS = arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 12)),
-                       elements=st.floats(-20, 0, width=32))
+DISTRIBUTIONS = arrays(
+    np.float32, st.tuples(st.integers(1, 3), st.integers(1, 12)), elements=st.floats(-20, 0, width=32)
+)
 OPTIONS = st.builds(
-    SamplingOptions, temperature=st.one_of(st.just(1.0), st.floats(0, 5)),
-    top_k=st.one_of(st.none(), st.integers(1, 14)), typical=st.floats(0, 1, exclude_min=True),
-    top_p=st.floats(0, 1, exclude_min=True), min_p=st.floats(0, 1))
+    SamplingOptions,
+    temperature=st.one_of(st.just(1.0), st.floats(0, 5)),
+    top_k=st.one_of(st.none(), st.integers(1, 14)),
+    typical=st.floats(0, 1, exclude_min=True),
+    top_p=st.floats(0, 1, exclude_min=True),
+    min_p=st.floats(0, 1),
+)
 
 
 @given(DISTRIBUTIONS, OPTIONS, st.floats(0, 1, exclude_max=True))
@@ -215,19 +223,22 @@ def test_a_vocabulary_of_one() -> None:
     assert [one.token for one in drawn] == [2, 2, 2, 2]
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"temperature": -0.1}, "temperature must be 0 (greedy) or more, not -0.1"),
-    ({"temperature": INF}, "temperature must be 0 (greedy) or more, not inf"),
-    ({"temperature": math.nan}, "temperature must be 0 (greedy) or more, not nan"),
-    ({"top_k": 0}, "top-k must be 1 or more, not 0"),
-    ({"top_p": 0}, "top-p must be above 0 and at most 1, not 0"),
-    ({"top_p": 1.01}, "top-p must be above 0 and at most 1, not 1.01"),
-    ({"top_p": math.nan}, "top-p must be above 0 and at most 1, not nan"),
-    ({"typical": 0}, "typical must be above 0 and at most 1, not 0"),
-    ({"typical": 2}, "typical must be above 0 and at most 1, not 2"),
-    ({"min_p": -0.5}, "min-p must be from 0 to 1, not -0.5"),
-    ({"min_p": 1.5}, "min-p must be from 0 to 1, not 1.5"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -0.1}, "temperature must be 0 (greedy) or more, not -0.1"),
+        ({"temperature": INF}, "temperature must be 0 (greedy) or more, not inf"),
+        ({"temperature": math.nan}, "temperature must be 0 (greedy) or more, not nan"),
+        ({"top_k": 0}, "top-k must be 1 or more, not 0"),
+        ({"top_p": 0}, "top-p must be above 0 and at most 1, not 0"),
+        ({"top_p": 1.01}, "top-p must be above 0 and at most 1, not 1.01"),
+        ({"top_p": math.nan}, "top-p must be above 0 and at most 1, not nan"),
+        ({"typical": 0}, "typical must be above 0 and at most 1, not 0"),
+        ({"typical": 2}, "typical must be above 0 and at most 1, not 2"),
+        ({"min_p": -0.5}, "min-p must be from 0 to 1, not -0.5"),
+        ({"min_p": 1.5}, "min-p must be from 0 to 1, not 1.5"),
+    ],
+)
 def test_values_out_of_range(options: dict[str, float], message: str) -> None:
     with pytest.raises(UserError) as caught:
         SamplingOptions(**options)  # type: ignore[arg-type]

@@ -11,8 +11,12 @@ from seqcli.models.crf import path_score
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 10**6), length=st.integers(1, 6), labels=st.integers(2, 5),
-       forbidden=st.sampled_from([0.0, 0.4]))
+@given(
+    seed=st.integers(0, 10**6),
+    length=st.integers(1, 6),
+    labels=st.integers(2, 5),
+    forbidden=st.sampled_from([0.0, 0.4]),
+)
 def test_the_best_of_all_paths(seed, length, labels, forbidden):
     if labels**length > 1100:
         length = 4

@@ -13,7 +13,10 @@ from seqcli.errors import ExitCode, UserError
 
 WORDS = [text.split() for text, _ in TEXTS]
 ENCODERS = [
-    "{kind: lstm, dim: 6}", "{kind: transformer, dim: 8, heads: 2}", "{kind: cnn, filters: 4}", "{kind: bag, dim: 8}",
+    "{kind: lstm, dim: 6}",
+    "{kind: transformer, dim: 8, heads: 2}",
+    "{kind: cnn, filters: 4}",
+    "{kind: bag, dim: 8}",
 ]
 
 
@@ -35,8 +38,13 @@ def made(tmp_path, cache):
 def random_texts(number, seed=0):
     random = np.random.default_rng(seed)
     known = sorted({word for words in WORDS for word in words})
-    return [[known[random.integers(len(known))] if random.random() < 0.6 else f"new{random.integers(80)}"
-             for _ in range(random.integers(0, 9))] for _ in range(number)]
+    return [
+        [
+            known[random.integers(len(known))] if random.random() < 0.6 else f"new{random.integers(80)}"
+            for _ in range(random.integers(0, 9))
+        ]
+        for _ in range(number)
+    ]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -60,16 +68,21 @@ def test_batched_is_single_in_any_order_and_with_any_memory(made, monkeypatch, e
 
 
 def test_frames_batched_and_single(made):
-    task, model = made(frame_recipe, "model.embedder={kind: frames, dim: 6, kernel: 3, stride: 2, missing: mask}",
-                       train=motions(missing=True))
+    task, model = made(
+        frame_recipe,
+        "model.embedder={kind: frames, dim: 6, kernel: 3, stride: 2, missing: mask}",
+        train=motions(missing=True),
+    )
     sequences = [frames for frames, _ in motions(20, 5, missing=True)] + [np.zeros((0, 2), np.float32)]
     engine = ClassificationEngine(task, model, CPU)
     alone = np.concatenate([engine.probabilities([frames]) for frames in sequences])
     np.testing.assert_allclose(engine.probabilities(sequences[::-1])[::-1], alone, rtol=0, atol=1e-5)
     with pytest.raises(UserError) as caught:
         engine.probabilities([np.zeros((3, 5), np.float32)])
-    assert (str(caught.value), caught.value.code) == ("frames of 5 channels, but the model was trained on 2",
-                                                      ExitCode.DATA)
+    assert (str(caught.value), caught.value.code) == (
+        "frames of 5 channels, but the model was trained on 2",
+        ExitCode.DATA,
+    )
 
 
 def test_several_threads_say_the_same(made):
@@ -98,8 +111,14 @@ def logit(engine, table, index, lengths, several):
 def test_attribution_is_gradient_times_input(made, encoder, several, members):
     """By finite differences: every vector a little longer, one position at a time."""
     more = ("task.separator=','", SIGMOID) if several else ()
-    task, model = made(text_recipe, f"model.encoder={encoder}", "model.pooling={kind: mean}",
-                       f"model.members={members}", *more, train=SEVERAL if several else TEXTS)
+    task, model = made(
+        text_recipe,
+        f"model.encoder={encoder}",
+        "model.pooling={kind: mean}",
+        f"model.members={members}",
+        *more,
+        train=SEVERAL if several else TEXTS,
+    )
     model.double()
     engine = ClassificationEngine(task, model, CPU)
     for table in (engine._table, engine._vectors):
@@ -121,8 +140,12 @@ def test_attribution_is_gradient_times_input(made, encoder, several, members):
 
 
 def test_attribution_of_frames_has_a_share_a_frame(made):
-    task, model = made(frame_recipe, "model.embedder={kind: frames, dim: 6, kernel: 3, stride: 2, missing: mask}",
-                       "model.pooling={kind: mean}", train=motions(missing=True))
+    task, model = made(
+        frame_recipe,
+        "model.embedder={kind: frames, dim: 6, kernel: 3, stride: 2, missing: mask}",
+        "model.pooling={kind: mean}",
+        train=motions(missing=True),
+    )
     model.double()
     engine = ClassificationEngine(task, model, CPU)
     frames = motions(1, 7)[0][0].astype(np.float64)
@@ -162,11 +185,16 @@ def test_attribution_keeps_no_history(made):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize(("recipe_of", "kind", "data"), [
-    (text_recipe, "bag-of-words", {}), (text_recipe, "bag-of-words", {"train": TEXTS[:8]}),
-    (frame_recipe, "mean-pool", {}), (frame_recipe, "mean-pool", {"train": [
-        example for example in motions() if example[1] != "flat"]}), (frame_recipe, "majority", {}),
-])
+@pytest.mark.parametrize(
+    ("recipe_of", "kind", "data"),
+    [
+        (text_recipe, "bag-of-words", {}),
+        (text_recipe, "bag-of-words", {"train": TEXTS[:8]}),
+        (frame_recipe, "mean-pool", {}),
+        (frame_recipe, "mean-pool", {"train": [example for example in motions() if example[1] != "flat"]}),
+        (frame_recipe, "majority", {}),
+    ],
+)
 def test_shares_of_a_baseline_add_up(tmp_path, cache, recipe_of, kind, data):
     """The shares of all positions, and what it says of nothing at all, are the logits up to one number for all."""
     task, model, splits = trained(recipe_of(tmp_path, baseline(kind), **data))
@@ -177,5 +205,6 @@ def test_shares_of_a_baseline_add_up(tmp_path, cache, recipe_of, kind, data):
         assert shares_TK.shape == (end - begin, len(task.labels))
         logits_K = shares_TK.sum(0) + nothing
         found_K = logits_K - np.logaddexp.reduce(logits_K)
-        np.testing.assert_allclose(found_K, model.log_probs(values[begin:end], np.array([0, end - begin]))[0],
-                                   atol=1e-4)
+        np.testing.assert_allclose(
+            found_K, model.log_probs(values[begin:end], np.array([0, end - begin]))[0], atol=1e-4
+        )

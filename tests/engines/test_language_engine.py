@@ -65,7 +65,7 @@ def test_score_is_what_reading_token_by_token_says(engines, name, length):
     """Also far over a transformer's context of 6."""
     engine = engines[name]
     ids = ids_of(engine, length)
-    found, = engine.score([ids])
+    (found,) = engine.score([ids])
     assert found.dtype == np.float64
     assert found == pytest.approx(step_by_step(engine, ids), abs=2e-4)
 
@@ -143,22 +143,29 @@ def test_the_context_of_sentences_is_the_longest_one(tmp_path, cache):
 
 # -- by hand
 
+
 def bigram_engine(folder):
     """A window of one word over vectors that are rows of a table: ln p of the next word, by hand."""
-    recipe = text_recipe(folder, "model.encoder={kind: window, left: 0, right: 0, dim: 5}", "model.embedder.dim=5",
-                         train="the cat sat\nthe cat\nthe\n")
+    recipe = text_recipe(
+        folder,
+        "model.encoder={kind: window, left: 0, right: 0, dim: 5}",
+        "model.embedder.dim=5",
+        train="the cat sat\nthe cat\nthe\n",
+    )
     task = new_task(recipe)
     task.fit(open_splits(recipe, task, ("train",))["train"])
     assert task.vocabulary.tokens == ("<UNK>", "<EOS>", "the", "cat", "sat")
     model = task.build_model()
-    table = torch.tensor([
-        # <UNK> <EOS> the cat sat          after
-        [0.20, 0.20, 0.20, 0.20, 0.20],  # <UNK>
-        [0.10, 0.10, 0.50, 0.20, 0.10],  # <EOS>, the start
-        [0.20, 0.05, 0.00, 0.50, 0.25],  # the
-        [0.10, 0.25, 0.05, 0.10, 0.50],  # cat
-        [0.05, 0.80, 0.05, 0.05, 0.05],  # sat
-    ])
+    table = torch.tensor(
+        [
+            # <UNK> <EOS> the cat sat          after
+            [0.20, 0.20, 0.20, 0.20, 0.20],  # <UNK>
+            [0.10, 0.10, 0.50, 0.20, 0.10],  # <EOS>, the start
+            [0.20, 0.05, 0.00, 0.50, 0.25],  # the
+            [0.10, 0.25, 0.05, 0.10, 0.50],  # cat
+            [0.05, 0.80, 0.05, 0.05, 0.05],  # sat
+        ]
+    )
     with torch.no_grad():
         model.embedder.words.weight.copy_(torch.eye(5))
         model.encoder.dense.weight.copy_(torch.eye(5))
@@ -171,7 +178,7 @@ def bigram_engine(folder):
 def test_a_sentence_is_the_product_of_its_conditionals(tmp_path, cache):
     task, engine = bigram_engine(tmp_path)
     ids = np.array([*task.vocabulary.encode(["the", "cat", "sat"]), task.eos])
-    log_probs, = engine.score([ids])
+    (log_probs,) = engine.score([ids])
     assert log_probs == pytest.approx([math.log(p) for p in (0.5, 0.5, 0.5, 0.8)], abs=1e-6)
     assert math.exp(log_probs.sum()) == pytest.approx(0.1)
     assert np.exp(engine.start(2)[0]) == pytest.approx(np.array([[0.1, 0.1, 0.5, 0.2, 0.1]] * 2), abs=1e-6)
@@ -189,8 +196,13 @@ def test_loss_of_a_split_is_the_mean_of_its_tokens(tmp_path, cache):
     score = scorer.score()
     nats = -math.log(0.1 * 0.0625 * 0.025)
     assert score.counts["nats"] == pytest.approx(nats, abs=1e-5)
-    assert (score.counts["tokens"], score.counts["ends"], score.counts["words"], score.counts["characters"],
-            score.counts["sequences"]) == (9, 3, 6, 21, 3)
+    assert (
+        score.counts["tokens"],
+        score.counts["ends"],
+        score.counts["words"],
+        score.counts["characters"],
+        score.counts["sequences"],
+    ) == (9, 3, 6, 21, 3)
     assert score.value == pytest.approx(math.exp(nats / 9), rel=1e-5)
     assert score.counts["bits_per_character"] == pytest.approx(nats / math.log(2) / 24, rel=1e-5)
     # training minimises the same number
@@ -222,6 +234,6 @@ def test_what_evaluate_measures_is_what_the_engine_scores(tmp_path, cache, name)
     found = evaluate(run, split="dev", device="cpu")
     task, model = load_run(run)
     ids = task.data(open_splits(task.recipe, task, ("dev",))["dev"]).ids
-    log_probs, = NetworkEngine(task, model, CPU).score([ids[0 : len(ids)]])
+    (log_probs,) = NetworkEngine(task, model, CPU).score([ids[0 : len(ids)]])
     assert found.score.counts["tokens"] == len(log_probs)
     assert found.score.counts["nats"] == pytest.approx(-log_probs.sum(), rel=1e-5)

@@ -35,8 +35,13 @@ def made(tmp_path, cache):
 def random_sentences(number, seed=0):
     random = np.random.default_rng(seed)
     known = sorted({word for words in WORDS for word in words})
-    return [[known[random.integers(len(known))] if random.random() < 0.6 else f"new{random.integers(80)}"
-             for _ in range(random.integers(0, 9))] for _ in range(number)]
+    return [
+        [
+            known[random.integers(len(known))] if random.random() < 0.6 else f"new{random.integers(80)}"
+            for _ in range(random.integers(0, 9))
+        ]
+        for _ in range(number)
+    ]
 
 
 @pytest.mark.parametrize("head", ["crf", "softmax"])
@@ -50,7 +55,8 @@ def test_memory_that_starts_anew_changes_nothing(made, monkeypatch, head):
     engine = TaggingEngine(task, model, CPU)
     for start in range(0, 120, 10):
         for (tags, scores), (right, chances) in zip(
-                engine.tag(sentences[start : start + 10], scores=True), expected[start : start + 10], strict=True):
+            engine.tag(sentences[start : start + 10], scores=True), expected[start : start + 10], strict=True
+        ):
             assert tags == right
             assert scores == pytest.approx(chances, abs=1e-5)
         assert len(engine._table._rows) <= 20 + 30
@@ -80,7 +86,7 @@ def test_longer_than_the_limit(made):
     task, model = made("data.max_length=4")
     engine = TaggingEngine(task, model, CPU)
     sentence = [word for words in WORDS for word in words][:19]
-    (tags, scores), = engine.tag([sentence], scores=True)
+    ((tags, scores),) = engine.tag([sentence], scores=True)
     pieces = [sentence[start : start + 4] for start in range(0, 19, 4)]
     assert tags == [tag for found, _ in engine.tag(pieces) for tag in found]
     assert len(tags) == len(scores) == 19
@@ -96,7 +102,7 @@ def test_scores_are_the_probabilities_of_the_tags(made, head):
         posteriors = model.head.posteriors(model({**arrays, "index_BT": index}, lengths), lengths)[0]
     torch.testing.assert_close(posteriors.sum(-1), torch.ones(4))
     assert (posteriors >= 0).all()
-    (tags, scores), = TaggingEngine(task, model, CPU).tag([WORDS[3]], scores=True)
+    ((tags, scores),) = TaggingEngine(task, model, CPU).tag([WORDS[3]], scores=True)
     expected = [posteriors[place, task.labels.index(tag)].item() for place, tag in enumerate(tags)]
     assert scores == pytest.approx(expected, abs=1e-5)
 

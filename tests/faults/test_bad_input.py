@@ -20,12 +20,15 @@ def refused(program: Program, place: Path, code: int, message: str, *sets: str) 
     assert not (place / "runs").exists() or not list((place / "runs").iterdir())
 
 
-@pytest.mark.parametrize(("setting", "message"), [
-    ("training.epoch=3", "training.epoch: unknown key. Did you mean 'epochs'?"),
-    ("training.epochs=three", "training.epochs: expected a whole number, found the text 'three'"),
-    ("model.head.kind=crff", "model.head: unknown head 'crff'. Did you mean 'crf'?"),
-    ("modell.head=1", "modell: unknown key. Did you mean 'model'?"),
-])
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("training.epoch=3", "training.epoch: unknown key. Did you mean 'epochs'?"),
+        ("training.epochs=three", "training.epochs: expected a whole number, found the text 'three'"),
+        ("model.head.kind=crff", "model.head: unknown head 'crff'. Did you mean 'crf'?"),
+        ("modell.head=1", "modell: unknown key. Did you mean 'model'?"),
+    ],
+)
 def test_set(seqcli: Program, place: Path, setting: str, message: str) -> None:
     refused(seqcli, place, 2, f"--set {setting}: {message}", setting)
 
@@ -44,13 +47,23 @@ def test_every_error_of_a_recipe_with_its_place(seqcli: Program, place: Path) ->
 
 
 def test_a_score_that_does_not_exist_is_refused_before_training(seqcli: Program, place: Path) -> None:
-    refused(seqcli, place, 2, "training.select_by: there is no dev score 'f9'. "
-            "Scores: f1, precision, recall, accuracy, loss.", "training.select_by=f9")
+    refused(
+        seqcli,
+        place,
+        2,
+        "training.select_by: there is no dev score 'f9'. Scores: f1, precision, recall, accuracy, loss.",
+        "training.select_by=f9",
+    )
 
 
 def test_missing_file(seqcli: Program, place: Path) -> None:
-    refused(seqcli, place, 74, f"trian.conll: there is no such train file (looked in {place}). "
-            "Did you mean 'train.conll'?", "data.train=trian.conll")
+    refused(
+        seqcli,
+        place,
+        74,
+        f"trian.conll: there is no such train file (looked in {place}). Did you mean 'train.conll'?",
+        "data.train=trian.conll",
+    )
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
@@ -62,18 +75,34 @@ def test_empty_file(seqcli: Program, place: Path, split: str) -> None:
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_only_blank_lines(seqcli: Program, place: Path, split: str) -> None:
     (place / "bad.conll").write_text("\n \n\t\n")
-    refused(seqcli, place, 65, "bad.conll: no examples: the file is empty or holds only blank lines",
-            f"data.{split}=bad.conll")
+    refused(
+        seqcli,
+        place,
+        65,
+        "bad.conll: no examples: the file is empty or holds only blank lines",
+        f"data.{split}=bad.conll",
+    )
 
 
-@pytest.mark.parametrize(("added", "line", "message"), [
-    (b"foo\tB-PER\nbar\n", 2, "1 column where the file's first line has 2 (tabs between them): 'bar'. "
-     "Each token needs all columns; a blank line ends a sentence."),
-    (b"foo\tO\nbar\tI-PER\n", 1, "token 2 ('bar') of the sentence from this line: I-PER does not continue a span of "
-     "its label. 'seqcli data lint' lists all faults, 'seqcli data convert' changes schemes."),
-    (b"ab\xe9\tO\n", 1, f"invalid UTF-8 at byte 3 of the line (0xe9). {ICONV}."),
-    (b"x\tO\n\xff\tO\n", 2, f"invalid UTF-8 at byte 1 of the line (0xff). {ICONV}."),
-])
+@pytest.mark.parametrize(
+    ("added", "line", "message"),
+    [
+        (
+            b"foo\tB-PER\nbar\n",
+            2,
+            "1 column where the file's first line has 2 (tabs between them): 'bar'. "
+            "Each token needs all columns; a blank line ends a sentence.",
+        ),
+        (
+            b"foo\tO\nbar\tI-PER\n",
+            1,
+            "token 2 ('bar') of the sentence from this line: I-PER does not continue a span of "
+            "its label. 'seqcli data lint' lists all faults, 'seqcli data convert' changes schemes.",
+        ),
+        (b"ab\xe9\tO\n", 1, f"invalid UTF-8 at byte 3 of the line (0xe9). {ICONV}."),
+        (b"x\tO\n\xff\tO\n", 2, f"invalid UTF-8 at byte 1 of the line (0xff). {ICONV}."),
+    ],
+)
 def test_one_bad_line(seqcli: Program, place: Path, added: bytes, line: int, message: str) -> None:
     good = (place / "train.conll").read_bytes() + b"\n"
     (place / "bad.conll").write_bytes(good + added)
@@ -82,28 +111,40 @@ def test_one_bad_line(seqcli: Program, place: Path, added: bytes, line: int, mes
 
 def test_invalid_utf8_in_the_c_locale(shell: Program, trained: Path) -> None:
     (trained / "bad.txt").write_bytes(b"fine\n" + b"caf\xe9\n")
-    expected = f"error: bad.txt:2: invalid UTF-8 at byte 4 of the line (0xe9). {ICONV[:-1]}), " \
-               "or go on with --errors replace.\n"
+    expected = (
+        f"error: bad.txt:2: invalid UTF-8 at byte 4 of the line (0xe9). {ICONV[:-1]}), "
+        "or go on with --errors replace.\n"
+    )
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     assert shell("predict", "tiny", "bad.txt", env=locale) == (65, "", expected)
-    code, out, err = shell("predict", "tiny", "bad.txt", "--errors", "replace", "--tokens", "--format", "tsv",
-                           env=locale)
+    code, out, err = shell(
+        "predict", "tiny", "bad.txt", "--errors", "replace", "--tokens", "--format", "tsv", env=locale
+    )
     assert (code, err) == (0, "")
     assert [line.split("\t")[0] for line in out.split("\n")] == ["fine", "caf�", ""]
 
 
 def test_a_long_line(seqcli: Program, place: Path) -> None:
     (place / "bad.conll").write_text("a\tO\n" + "x" * 2000 + "\tO\n")
-    refused(seqcli, place, 65, "bad.conll:2: line is longer than 1,000 bytes. Raise data.max_line to accept it.",
-            "data.train=bad.conll", "data.max_line=1000")
+    refused(
+        seqcli,
+        place,
+        65,
+        "bad.conll:2: line is longer than 1,000 bytes. Raise data.max_line to accept it.",
+        "data.train=bad.conll",
+        "data.max_line=1000",
+    )
 
 
 def test_a_label_seen_only_in_dev_is_warned_of_and_counted(seqcli: Program, place: Path) -> None:
     with (place / "dev.conll").open("a") as handle:
         handle.write("\nfoo\tB-XXX\n")
     code, out, err = seqcli("train", "tiny.yaml", "--set", "training.select_by=f1", "--json", "-q")
-    assert (code, err) == (0, "warning: labels in dev that the training data lacks, so that it cannot be right on "
-                           "them (as bioes, which the model learns): S-XXX\n")
+    assert (code, err) == (
+        0,
+        "warning: labels in dev that the training data lacks, so that it cannot be right on "
+        "them (as bioes, which the model learns): S-XXX\n",
+    )
     assert '"XXX": {"precision": 0.0, "recall": 0.0, "f1": 0.0, "correct": 0, "gold": 1, "predicted": 0}' in out
 
 
@@ -122,8 +163,10 @@ def test_bom_and_crlf_train_the_same_model(seqcli: Program, place: Path, change:
         path = place / f"{split}.conll"
         path.write_bytes(change(path.read_bytes()))
     assert seqcli("train", "tiny.yaml", "-q").code == 0
-    clean, odd = (hashlib.sha256((place / f"runs/tiny/{version}/model.safetensors").read_bytes()).hexdigest()
-                  for version in (1, 2))
+    clean, odd = (
+        hashlib.sha256((place / f"runs/tiny/{version}/model.safetensors").read_bytes()).hexdigest()
+        for version in (1, 2)
+    )
     assert clean == odd
 
 
@@ -138,8 +181,16 @@ def test_odd_characters_inside_a_token_are_data(seqcli: Program, place: Path) ->
 def test_a_sentence_of_100_000_tokens_is_cut_and_that_is_said(seqcli: Program, place: Path) -> None:
     with (place / "train.conll").open("a") as handle:
         handle.write("\n" + "Ravi\tB-PER\nmet\tO\n" * 50_000)
-    code, _, err = seqcli("train", "tiny.yaml", "--set", "data.max_length=200", "--set", "training.max_steps=2",
-                          "--set", "training.batch.tokens=1000")
+    code, _, err = seqcli(
+        "train",
+        "tiny.yaml",
+        "--set",
+        "data.max_length=200",
+        "--set",
+        "training.max_steps=2",
+        "--set",
+        "training.batch.tokens=1000",
+    )
     assert code == 0
     assert err.splitlines()[0] == "warning: 1 train sequences are longer than data.max_length = 200 tokens and were cut"
 
@@ -148,14 +199,22 @@ def test_a_folder_of_runs_that_cannot_be_written_is_found_before_any_work(seqcli
     (place / "file").write_text("")
     (place / "train.conll").write_text("not\tread\tyet\n")
     assert seqcli("train", "tiny.yaml", "--runs", "file") == (
-        74, "", "error: file/tiny: cannot write: Not a directory\n")
+        74,
+        "",
+        "error: file/tiny: cannot write: Not a directory\n",
+    )
 
 
 def test_a_cache_that_cannot_be_written(seqcli: Program, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "file").write_text("")
     monkeypatch.setenv("SEQCLI_CACHE", str(place / "file"))
-    refused(seqcli, place, 74, f"{place}/file/encoded: cannot keep the encoded train data: Not a directory. "
-            "Make room, or set SEQCLI_CACHE to another folder.")
+    refused(
+        seqcli,
+        place,
+        74,
+        f"{place}/file/encoded: cannot keep the encoded train data: Not a directory. "
+        "Make room, or set SEQCLI_CACHE to another folder.",
+    )
 
 
 def test_no_network_and_no_mirror(seqcli: Program, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from seqcli.errors import ExitCode, UserError
 from seqcli.recipe.load import load_recipe
 from seqcli.store.runs import Store
 
-ODD = "a\u2028b\nc\u0085d\n\ne\ff\ng\rh\nn\0m\n \n\t\n\ufeffq\n\"quoted\"\tand\ttabs\nlast without a line end"
+ODD = 'a\u2028b\nc\u0085d\n\ne\ff\ng\rh\nn\0m\n \n\t\n\ufeffq\n"quoted"\tand\ttabs\nlast without a line end'
 EMPTY = "warning: an empty text has no tokens: it is given what the model says of nothing at all\n"
 MODELS = ("tiny", "bag", "several")
 
@@ -70,13 +70,22 @@ def test_a_line_of_10_mb(seqcli: Program, classifiers: Path, model: str) -> None
         assert bool(err) == (b" " in line)
 
 
-@pytest.mark.parametrize(("model", "lines"), [
-    ("tiny", [b"not boring", b"", b"boring"]), ("bag", [b"not boring", b"", b"boring"]),
-    ("motion", [line.encode() for line in ts(motions(3), labels=False).splitlines()[5:]]),
-])
+@pytest.mark.parametrize(
+    ("model", "lines"),
+    [
+        ("tiny", [b"not boring", b"", b"boring"]),
+        ("bag", [b"not boring", b"", b"boring"]),
+        ("motion", [line.encode() for line in ts(motions(3), labels=False).splitlines()[5:]]),
+    ],
+)
 def test_the_first_line_is_answered_before_the_second_comes(classifiers: Path, model: str, lines: list[bytes]) -> None:
-    with subprocess.Popen([sys.executable, "-m", "seqcli", "predict", model, "--scores"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqcli", "predict", model, "--scores"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for line in lines:
@@ -98,26 +107,39 @@ def test_head_ends_it_quietly(classifiers: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_stdout_on_a_full_device(classifiers: Path) -> None:
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([sys.executable, "-m", "seqcli", "predict", "bag", "test.tsv"], stdout=full,
-                              stderr=subprocess.PIPE, env=environment())
+        done = subprocess.run(
+            [sys.executable, "-m", "seqcli", "predict", "bag", "test.tsv"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+        )
     assert (done.returncode, done.stderr) == (74, b"error: cannot write to stdout: No space left on device\n")
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="this system has no /proc")
-@pytest.mark.parametrize(("model", "option", "lines"), [
-    ("bag", "--scores", 200_000), ("tiny", "--scores", 20_000), ("tiny", "--attribution", 1_000),
-])
+@pytest.mark.parametrize(
+    ("model", "option", "lines"),
+    [("bag", "--scores", 200_000), ("tiny", "--scores", 20_000), ("tiny", "--attribution", 1_000)],
+)
 def test_memory_is_flat_on_an_endless_stream(classifiers: Path, model: str, option: str, lines: int) -> None:
     """Nine tenths of the way grow the process by next to nothing, though every line has words never seen before."""
-    with subprocess.Popen([sys.executable, "-m", "seqcli", "predict", model, option], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, env=environment(MALLOC_TRIM_THRESHOLD_="100000")) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqcli", "predict", model, option],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(MALLOC_TRIM_THRESHOLD_="100000"),
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         sizes, part = [], lines // 10
         for tenth in range(10):
             for first in range(tenth * part, (tenth + 1) * part, 100):
-                process.stdin.write(b"".join(b"word%d film new%d\n" % (number % 40_000, number % 30_000)
-                                             for number in range(first, first + 100)))
+                process.stdin.write(
+                    b"".join(
+                        b"word%d film new%d\n" % (number % 40_000, number % 30_000)
+                        for number in range(first, first + 100)
+                    )
+                )
                 process.stdin.flush()
                 for _ in range(100):
                     process.stdout.readline()

@@ -21,8 +21,13 @@ LONG = ["tiny.yaml", "--set", "training.epochs=100000", "--runs", "my runs"]
 @contextlib.contextmanager
 def training(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A training in a process of its own, killed at the end if it still runs."""
-    process = subprocess.Popen([sys.executable, "-m", "seqcli", "train", *arguments], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, env=environment())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seqcli", "train", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
     try:
         yield process
     finally:
@@ -74,8 +79,11 @@ def test_a_signal_saves_and_names_the_command_to_go_on(
     lines = [line for line in err.splitlines() if not line.startswith("  ")]
     told = ["stopping after this step; press Ctrl-C again to stop at once"] if code == 130 else []
     assert lines[:-1] == told
-    last = re.fullmatch(r"error: stopped after step (\d+), saved in my runs/tiny/1\. Go on with: "
-                        r"seqcli train tiny\.yaml --set training\.epochs=100000 --runs 'my runs' --resume", lines[-1])
+    last = re.fullmatch(
+        r"error: stopped after step (\d+), saved in my runs/tiny/1\. Go on with: "
+        r"seqcli train tiny\.yaml --set training\.epochs=100000 --runs 'my runs' --resume",
+        lines[-1],
+    )
     assert last
     assert (place / f"my runs/tiny/1/checkpoints/step-{int(last[1]):08d}").is_dir()
 

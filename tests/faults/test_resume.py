@@ -25,8 +25,11 @@ def start(after: int, *, sets: tuple[str, ...] = SETS) -> Run:
     from seqcli.training.loop import StepEvent
 
     steps: list[StepEvent] = []
-    events = train(load_recipe("tiny.yaml", sets).recipe, Store(),
-                   should_stop=lambda: ExitCode.TERMINATED if len(steps) >= after else None)
+    events = train(
+        load_recipe("tiny.yaml", sets).recipe,
+        Store(),
+        should_stop=lambda: ExitCode.TERMINATED if len(steps) >= after else None,
+    )
     with pytest.raises(UserError) as stopped:
         steps.extend(event for event in events if isinstance(event, StepEvent))
     assert stopped.value.code == ExitCode.TERMINATED
@@ -104,8 +107,10 @@ def test_resume_with_another_recipe_shows_the_difference(seqcli: Program, place:
     start(2)
     code, out, err = seqcli(*command("--resume", "--set", "training.optimizer.lr=0.5"))
     assert (code, out) == (2, "")
-    assert err == ("error: cannot resume tiny@1: the recipe changed: training.optimizer.lr: 0.01 -> 0.5. "
-                   "Undo the change, or start a new training without --resume.\n")
+    assert err == (
+        "error: cannot resume tiny@1: the recipe changed: training.optimizer.lr: 0.01 -> 0.5. "
+        "Undo the change, or start a new training without --resume.\n"
+    )
 
 
 def test_resume_with_other_data_says_which(seqcli: Program, place: Path) -> None:
@@ -113,13 +118,19 @@ def test_resume_with_other_data_says_which(seqcli: Program, place: Path) -> None
     with (place / "dev.conll").open("a") as handle:
         handle.write("\nx\tO\n")
     assert seqcli(*command("--resume")) == (
-        2, "", "error: cannot resume tiny@1: the data changed since (dev). "
-        "Restore the files, or start a new training without --resume.\n")
+        2,
+        "",
+        "error: cannot resume tiny@1: the data changed since (dev). "
+        "Restore the files, or start a new training without --resume.\n",
+    )
 
 
 def test_nothing_to_resume(seqcli: Program, trained: Path) -> None:
     assert seqcli("train", "tiny.yaml", "--resume") == (
-        2, "", "error: no unfinished training of 'tiny' in runs. Leave --resume out to start one.\n")
+        2,
+        "",
+        "error: no unfinished training of 'tiny' in runs. Leave --resume out to start one.\n",
+    )
 
 
 def test_a_run_that_is_being_trained_is_locked(seqcli: Program, place: Path) -> None:
@@ -133,8 +144,16 @@ def test_a_run_that_is_being_trained_is_locked(seqcli: Program, place: Path) -> 
 
 
 def test_a_loss_that_is_no_number_stops_before_the_update(seqcli: Program, place: Path) -> None:
-    code, out, err = seqcli("train", "tiny.yaml", "--set", "training.optimizer.lr=1e30",
-                            "--set", "training.select_by=f1", "--set", "training.evaluate_every=1")
+    code, out, err = seqcli(
+        "train",
+        "tiny.yaml",
+        "--set",
+        "training.optimizer.lr=1e30",
+        "--set",
+        "training.select_by=f1",
+        "--set",
+        "training.evaluate_every=1",
+    )
     last = err.splitlines()[-1]
     assert (code, out) == (1, "")
     assert last.startswith("error: the loss is not a number at step ") or "gradient is not a number" in last
@@ -142,8 +161,17 @@ def test_a_loss_that_is_no_number_stops_before_the_update(seqcli: Program, place
     assert "is saved in runs/tiny/1. Lower training.optimizer.lr" in last
     run = Store().versions("tiny")[0]
     assert checkpoints(run)
-    code, _, err = seqcli("train", "tiny.yaml", "--set", "training.optimizer.lr=1e30",
-                          "--set", "training.select_by=f1", "--set", "training.evaluate_every=1", "--resume")
+    code, _, err = seqcli(
+        "train",
+        "tiny.yaml",
+        "--set",
+        "training.optimizer.lr=1e30",
+        "--set",
+        "training.select_by=f1",
+        "--set",
+        "training.evaluate_every=1",
+        "--resume",
+    )
     assert code == 1
     assert "resumed at step " in err
 

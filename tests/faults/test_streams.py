@@ -31,7 +31,18 @@ def test_tokens_are_kept_as_they_came(seqcli: Program, trained: Path) -> None:
     code, out, _ = seqcli("predict", "tiny", "--format", "tsv", "--tokens", stdin=ODD.encode())
     assert code == 0
     assert [line.split("\t")[0] for line in out.split("\n")] == [
-        "a\u2028b", "c\u0085d", "", "e\ff", "g\rh", "n\0m", "", "", "\ufeffq", "last without a line end", ""]
+        "a\u2028b",
+        "c\u0085d",
+        "",
+        "e\ff",
+        "g\rh",
+        "n\0m",
+        "",
+        "",
+        "\ufeffq",
+        "last without a line end",
+        "",
+    ]
 
 
 def test_bom_and_crlf_give_what_the_clean_file_gives(seqcli: Program, trained: Path) -> None:
@@ -57,10 +68,12 @@ def test_a_line_of_10_mb_in_bounded_memory(shell: Program, trained: Path) -> Non
     code, out, err = shell("predict", "tiny", "--format", "tsv", stdin=b"x" * 10_000_000 + b"\nRavi\n")
     assert (code, err, out.count("\n")) == (0, "", 2)
     assert out.startswith("xxx")
-    script = ("import resource, subprocess, sys\n"
-              "subprocess.run([sys.executable, '-m', 'seqcli', 'predict', 'tiny'], stdout=subprocess.DEVNULL, "
-              "input=b'x' * 10_000_000 + b'\\n', check=True)\n"
-              "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n")
+    script = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run([sys.executable, '-m', 'seqcli', 'predict', 'tiny'], stdout=subprocess.DEVNULL, "
+        "input=b'x' * 10_000_000 + b'\\n', check=True)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment(), check=True)
     assert int(done.stdout) < 700 * 1024
 
@@ -76,8 +89,12 @@ def test_a_line_of_100_000_tokens(seqcli: Program, trained_folder: Path, monkeyp
 
 
 def test_the_first_line_is_answered_before_the_second_comes(trained: Path) -> None:
-    with subprocess.Popen([sys.executable, "-m", "seqcli", "predict", "tiny", "--tokens", "--format", "tsv"],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqcli", "predict", "tiny", "--tokens", "--format", "tsv"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for word in (b"Ravi", b"", b"Anna"):
@@ -91,8 +108,10 @@ def test_the_first_line_is_answered_before_the_second_comes(trained: Path) -> No
 
 
 def test_head_ends_it_quietly(trained: Path) -> None:
-    script = f"set -o pipefail; yes 'Ravi met' | head -n 300000 | {sys.executable} -m seqcli predict tiny --tokens " \
-             "--format tsv | head -n 1"
+    script = (
+        f"set -o pipefail; yes 'Ravi met' | head -n 300000 | {sys.executable} -m seqcli predict tiny --tokens "
+        "--format tsv | head -n 1"
+    )
     done = subprocess.run(["bash", "-c", script], capture_output=True, env=environment())
     assert (done.returncode, done.stdout.split(b"\t")[0], done.stderr) == (141, b"Ravi met", b"")
 
@@ -101,6 +120,7 @@ def test_head_ends_it_quietly(trained: Path) -> None:
 @pytest.mark.parametrize("verb", ["predict tiny test.conll", "evaluate tiny"])
 def test_stdout_on_a_full_device(trained: Path, verb: str) -> None:
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([sys.executable, "-m", "seqcli", *verb.split()], stdout=full, stderr=subprocess.PIPE,
-                              env=environment())
+        done = subprocess.run(
+            [sys.executable, "-m", "seqcli", *verb.split()], stdout=full, stderr=subprocess.PIPE, env=environment()
+        )
     assert (done.returncode, done.stderr) == (74, b"error: cannot write to stdout: No space left on device\n")

@@ -31,8 +31,12 @@ class Shell:
 
     def run(self, *arguments, stdin=b"", module="seqcli"):
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments], cwd=self.folder, input=stdin, capture_output=True,
-            env=self.environment, timeout=60,
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.folder,
+            input=stdin,
+            capture_output=True,
+            env=self.environment,
+            timeout=60,
         )
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -49,8 +53,12 @@ class Shell:
         master, slave = pty.openpty()
         environment = {**self.environment, "TERM": "xterm"}
         with subprocess.Popen(
-            [sys.executable, "-m", "seqcli", *arguments], cwd=self.folder, stdout=slave, stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL, env=environment,
+            [sys.executable, "-m", "seqcli", *arguments],
+            cwd=self.folder,
+            stdout=slave,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env=environment,
         ) as process:
             os.close(slave)
             parts = []

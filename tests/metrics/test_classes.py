@@ -38,8 +38,7 @@ def test_equal_to_scikit_learn(seed, size):
     assert found["accuracy"] == pytest.approx(100 * metrics.accuracy_score(gold, predicted))
     assert found["macro_f1"] == pytest.approx(100 * metrics.f1_score(gold, predicted, average="macro", zero_division=0))
     assert found["loss"] == pytest.approx(metrics.log_loss(gold, probs, labels=numbers))
-    assert found["brier"] == pytest.approx(
-        metrics.brier_score_loss(gold, probs, labels=numbers, scale_by_half=False))
+    assert found["brier"] == pytest.approx(metrics.brier_score_loss(gold, probs, labels=numbers, scale_by_half=False))
     assert found["mean_absolute_error"] == pytest.approx(metrics.mean_absolute_error(gold, predicted))
     if len({*gold, *predicted}) > 1:
         kappa = metrics.cohen_kappa_score(gold, predicted, weights="quadratic", labels=numbers)
@@ -71,7 +70,9 @@ def test_calibration_by_hand():
     scorer = scored([0, 1, 1], [[0.6, 0.4], [0.6, 0.4], [1, 0]], ["a", "b"])
     assert scorer.scores()["calibration_error"] == pytest.approx(100 * (2 * 0.1 + 1) / 3)
     assert [(round(one["low"] * 15), one["count"], one["correct"]) for one in scorer.calibration()] == [
-        (8, 2, 1), (14, 1, 0)]
+        (8, 2, 1),
+        (14, 1, 0),
+    ]
 
 
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 40), max_size=5))
@@ -99,8 +100,7 @@ def test_a_label_that_the_model_does_not_know_is_wrong_and_has_a_row():
     counts = scorer.score().counts
     assert counts["confusion"] == {"a": {"a": 1}, "b": {"a": 1}, "new": {"a": 1}, "odd": {"b": 1}}
     assert counts["unknown_labels"] == {"new": 1, "odd": 1}
-    assert counts["labels"]["new"] == {
-        "precision": 0, "recall": 0, "f1": 0, "correct": 0, "gold": 1, "predicted": 0}
+    assert counts["labels"]["new"] == {"precision": 0, "recall": 0, "f1": 0, "correct": 0, "gold": 1, "predicted": 0}
     unnamed = ClassScorer(["a"])
     unnamed.add(np.array([-1]), np.array([[1.0]]))
     assert unnamed.score().counts["confusion"] == {"<unknown>": {"a": 1}}
@@ -113,7 +113,8 @@ def test_grades_are_the_labels_numbers_and_else_their_places():
     by_place = scored([0, 2, 1], half[[1, 0, 1]], ["low", "middle", "high"], ordinal=True).scores()
     assert by_place["mean_absolute_error"] == pytest.approx((1 + 2 + 0) / 3)
     assert by_place["kappa"] == pytest.approx(
-        metrics.cohen_kappa_score([0, 2, 1], [1, 0, 1], weights="quadratic", labels=[0, 1, 2]))
+        metrics.cohen_kappa_score([0, 2, 1], [1, 0, 1], weights="quadratic", labels=[0, 1, 2])
+    )
 
 
 def test_grades_of_unknown_labels():
@@ -135,7 +136,8 @@ def test_the_score_carries_everything_as_json_and_says_its_choices():
     score = scored(gold, probs, ordinal=True).score()
     assert score.name == "accuracy"
     assert score.signature.startswith(
-        "accuracy|unit:example|brier:sum-over-labels|calibration:15-bins|kappa:quadratic|v:seqcli-")
+        "accuracy|unit:example|brier:sum-over-labels|calibration:15-bins|kappa:quadratic|v:seqcli-"
+    )
     assert json.loads(json.dumps(score.as_json()))["counts"]["scores"]["macro_f1"] > 0
     assert set(score.counts["labels"]["1"]) == {"precision", "recall", "f1", "gold", "predicted", "correct"}
     assert sum(sum(row.values()) for row in score.counts["confusion"].values()) == score.counts["total"] == 300
@@ -152,8 +154,10 @@ def test_nothing_added():
     assert all(math.isnan(found[name]) for name in ("loss", "brier", "mean_absolute_error", "kappa"))
 
 
-@pytest.mark.parametrize(("gold", "probs", "names"), [
-    ([0, 1], np.ones((1, 4)), None), ([0], np.ones((1, 3)), None), ([-1], np.ones((1, 4)), ["a", "b"])])
+@pytest.mark.parametrize(
+    ("gold", "probs", "names"),
+    [([0, 1], np.ones((1, 4)), None), ([0], np.ones((1, 3)), None), ([-1], np.ones((1, 4)), ["a", "b"])],
+)
 def test_shapes_that_do_not_fit(gold, probs, names):
     with pytest.raises(ValueError):
         ClassScorer(LABELS).add(np.array(gold), probs, names)
@@ -174,7 +178,8 @@ def test_several_labels_equal_scikit_learn(seed, threshold):
     used = [label for label in range(4) if gold[:, label].any() or predicted[:, label].any()]
     assert found["f1"] == pytest.approx(100 * metrics.f1_score(gold, predicted, average="micro", zero_division=0))
     assert found["macro_f1"] == pytest.approx(
-        100 * metrics.f1_score(gold, predicted, average="macro", labels=used, zero_division=0))
+        100 * metrics.f1_score(gold, predicted, average="macro", labels=used, zero_division=0)
+    )
     assert found["exact_match"] == pytest.approx(100 * metrics.accuracy_score(gold, predicted))
     each = [metrics.log_loss(gold[:, k], probs[:, k], labels=[False, True]) for k in range(4)]
     assert found["loss"] == pytest.approx(sum(each))

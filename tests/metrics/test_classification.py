@@ -20,17 +20,20 @@ def test_equal_to_scikit_learn_item_by_item():
     report = classification_report(Counter(zip(gold, predicted, strict=True)))
     assert report.accuracy.value == pytest.approx(100 * metrics.accuracy_score(gold, predicted), rel=1e-15)
     assert report.macro_f1.value == pytest.approx(
-        100 * metrics.f1_score(gold, predicted, average="macro", zero_division=0), rel=1e-14)
+        100 * metrics.f1_score(gold, predicted, average="macro", zero_division=0), rel=1e-14
+    )
     assert report.kappa.value == pytest.approx(metrics.cohen_kappa_score(gold, predicted), rel=1e-13)
     names = sorted({*gold, *predicted})
     matrix = metrics.confusion_matrix(gold, predicted, labels=names)
     assert [[report.confusion.get((one, other), 0) for other in names] for one in names] == matrix.tolist()
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
-        gold, predicted, labels=names, zero_division=0)
+        gold, predicted, labels=names, zero_division=0
+    )
     for row, name in enumerate(names):
         counts = report.labels[name]
         assert (counts.precision, counts.recall, counts.f1) == pytest.approx(
-            (100 * precision[row], 100 * recall[row], 100 * f1[row]), rel=1e-14)
+            (100 * precision[row], 100 * recall[row], 100 * f1[row]), rel=1e-14
+        )
         assert counts.gold == support[row]
         assert counts.correct == matrix[row][row]
         assert counts.predicted == matrix[:, row].sum()

@@ -27,12 +27,25 @@ def test_three_words_by_hand() -> None:
     score = scorer.score()
     assert (score.name, score.signature) == (
         "perplexity",
-        f"perplexity|tokens:words|unit:sentences|vocabulary:6|eos:counted|unk:counted|v:seqcli-{__version__}")
+        f"perplexity|tokens:words|unit:sentences|vocabulary:6|eos:counted|unk:counted|v:seqcli-{__version__}",
+    )
     assert score.value == pytest.approx(2 ** (7 / 4))
-    assert score.counts == pytest.approx({
-        "tokens": 4, "ends": 1, "words": 3, "characters": 9, "unknown": 1, "sequences": 1, "nats": 7 * math.log(2),
-        "loss": 7 / 4 * math.log(2), "word_perplexity": 2 ** (7 / 4), "bits_per_character": 7 / 10,
-        "loss_known": 4 / 3 * math.log(2), "perplexity_known": 2 ** (4 / 3)})
+    assert score.counts == pytest.approx(
+        {
+            "tokens": 4,
+            "ends": 1,
+            "words": 3,
+            "characters": 9,
+            "unknown": 1,
+            "sequences": 1,
+            "nats": 7 * math.log(2),
+            "loss": 7 / 4 * math.log(2),
+            "word_perplexity": 2 ** (7 / 4),
+            "bits_per_character": 7 / 10,
+            "loss_known": 4 / 3 * math.log(2),
+            "perplexity_known": 2 ** (4 / 3),
+        }
+    )
 
 
 def test_characters_of_two_words() -> None:
@@ -57,8 +70,9 @@ def test_one_by_one_or_at_once(lines: list[list[float]]) -> None:
     for line in lines:
         apart.add(line, words=len(line), characters=2 * len(line), unknown=[value < -20 for value in line])
     whole = [value for line in lines for value in line]
-    together.add(whole, words=len(whole), characters=2 * len(whole), unknown=[value < -20 for value in whole],
-                 ends=len(lines))
+    together.add(
+        whole, words=len(whole), characters=2 * len(whole), unknown=[value < -20 for value in whole], ends=len(lines)
+    )
     assert apart.scores() == pytest.approx(together.scores())
 
 

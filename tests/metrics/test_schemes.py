@@ -83,7 +83,12 @@ def test_a_tag_of_another_kind_is_refused(tag):
 
 def test_scheme_names():
     assert [scheme_name(name) for name in ("IOB2", "BIO", "IOBES", "bioul", "iob")] == [
-        "bio", "bio", "bioes", "bilou", "iob1"]
+        "bio",
+        "bio",
+        "bioes",
+        "bilou",
+        "iob1",
+    ]
     with pytest.raises(UserError, match=r"unknown tag scheme 'biose'. Did you mean 'bioes'\?"):
         scheme_name("biose")
 
@@ -97,11 +102,15 @@ def test_scheme_names():
         ("iob1", "I-PER B-PER", []),
         ("iob1", "O B-PER", [(1, "B-PER does not touch a span of its label before it")]),
         ("bioes", "B-PER", [(0, "B-PER is not followed by I-PER or E-PER")]),
-        ("bioes", "B-PER S-PER I-PER", [
-            (0, "B-PER is not followed by I-PER or E-PER"),
-            (2, "I-PER does not continue a span of its label"),
-            (2, "I-PER is not followed by I-PER or E-PER"),
-        ]),
+        (
+            "bioes",
+            "B-PER S-PER I-PER",
+            [
+                (0, "B-PER is not followed by I-PER or E-PER"),
+                (2, "I-PER does not continue a span of its label"),
+                (2, "I-PER is not followed by I-PER or E-PER"),
+            ],
+        ),
         ("bilou", "B-PER L-PER U-LOC", []),
         ("io", "I-PER B-PER", [(1, "'B-PER' is not a tag of the scheme io")]),
     ],

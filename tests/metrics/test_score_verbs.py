@@ -16,8 +16,7 @@ REF_1 = "The Dog is hiding under the bed\n"
 REF_2 = "There is a dog under the bed\n"
 BLEU_SIGNATURE = f"case:mixed|eff:no|tok:13a|smooth:exp|version:{sacrebleu.__version__}"
 LECTURE = (
-    f"BLEU|nrefs:2|{BLEU_SIGNATURE} = 38.3 75.0/42.9/33.3/20.0 "
-    "(BP = 1.000 ratio = 1.143 hyp_len = 8 ref_len = 7)\n"
+    f"BLEU|nrefs:2|{BLEU_SIGNATURE} = 38.3 75.0/42.9/33.3/20.0 (BP = 1.000 ratio = 1.143 hyp_len = 8 ref_len = 7)\n"
 )
 
 
@@ -34,13 +33,17 @@ def test_the_example_of_the_lecture(lecture):
     assert lecture.out("bleu", *files) == LECTURE
     assert lecture.out("bleu", *files, "-lc", "-b") == "41.1\n"
     assert lecture.out("chrf", *files) == (
-        f"chrF2|nrefs:2|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{sacrebleu.__version__} = 68.0\n")
+        f"chrF2|nrefs:2|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{sacrebleu.__version__} = 68.0\n"
+    )
     assert lecture.out("ter", *files) == (
-        f"TER|nrefs:2|case:lc|tok:tercom|norm:no|punct:yes|asian:no|version:{sacrebleu.__version__} = 28.6\n")
+        f"TER|nrefs:2|case:lc|tok:tercom|norm:no|punct:yes|asian:no|version:{sacrebleu.__version__} = 28.6\n"
+    )
 
 
 def test_on_a_terminal_a_table(lecture):
-    assert lecture.terminal("bleu", "hyp", "ref1", "ref2") == f"""\
+    assert (
+        lecture.terminal("bleu", "hyp", "ref1", "ref2")
+        == f"""\
 BLEU               38.3
 1-gram precision   75.0  6/8
 2-gram precision   42.9  3/7
@@ -51,14 +54,17 @@ length ratio      1.143  8 against 7
 lines                 1
 signature  nrefs:2|{BLEU_SIGNATURE}
 """
+    )
 
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
         (["bleu", "-w", "3"], ["-w", "3"]),
-        (["bleu", "--tokenize", "intl", "--smooth-method", "floor", "--smooth-value", "0.2", "--lowercase", "-b"],
-         ["--tokenize", "intl", "--smooth-method", "floor", "--smooth-value", "0.2", "--lowercase", "-b"]),
+        (
+            ["bleu", "--tokenize", "intl", "--smooth-method", "floor", "--smooth-value", "0.2", "--lowercase", "-b"],
+            ["--tokenize", "intl", "--smooth-method", "floor", "--smooth-value", "0.2", "--lowercase", "-b"],
+        ),
         (["bleu", "--confidence", "--confidence-n", "50"], ["--confidence", "--confidence-n", "50"]),
         (["chrf", "--chrf-word-order", "2", "-w", "4"], ["-m", "chrf", "--chrf-word-order", "2", "-w", "4"]),
         (["ter", "--ter-case-sensitive"], ["-m", "ter", "--ter-case-sensitive"]),
@@ -92,17 +98,26 @@ def test_a_variable_number_of_references(lecture):
     assert (code, out.count("\n")) == (0, 2)
     assert err == (
         f"chrF2|nrefs:var|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{sacrebleu.__version__}, "
-        "one score for each of 2 lines\n")
+        "one score for each of 2 lines\n"
+    )
 
 
 def test_json_is_exact(lecture):
     score = json.loads(lecture.out("bleu", "hyp", "ref1", "ref2", "--json"))
     expected = sacrebleu.corpus_bleu([HYP], [[REF_1], [REF_2]])
     assert score == {
-        "name": "BLEU", "value": expected.score, "signature": f"nrefs:2|{BLEU_SIGNATURE}",
+        "name": "BLEU",
+        "value": expected.score,
+        "signature": f"nrefs:2|{BLEU_SIGNATURE}",
         "counts": {
-            "precisions": expected.precisions, "matches": [6, 3, 2, 1], "totals": [8, 7, 6, 5], "bp": 1.0,
-            "ratio": 8 / 7, "hyp_len": 8, "ref_len": 7, "lines": 1,
+            "precisions": expected.precisions,
+            "matches": [6, 3, 2, 1],
+            "totals": [8, 7, 6, 5],
+            "bp": 1.0,
+            "ratio": 8 / 7,
+            "hyp_len": 8,
+            "ref_len": 7,
+            "lines": 1,
         },
     }
 
@@ -136,45 +151,75 @@ def test_a_nul_is_a_character_of_its_line(lecture):
         (["bleu", "hyp", "missing"], 74, "missing: cannot read: No such file or directory"),
         (["bleu", "folder", "ref1"], 74, "folder: cannot read: Is a directory"),
         (["bleu", "empty", "empty"], 65, "empty: is empty, so there is nothing to score"),
-        (["ter", "hyp", "three"], 65,
-         "hyp: the hypothesis has 1 line, but the reference three has 3 lines. "
-         "Line N is scored against line N: look for a line that was lost, added or cut in two."),
-        (["bleu", "three", "hyp"], 65,
-         "three: the hypothesis has 3 lines, but the reference hyp has 1 line. "
-         "Line N is scored against line N: look for a line that was lost, added or cut in two."),
-        (["bleu", "three", "hyp", "ref1", "ref2"], 65,
-         "three: 3 references of one line each against a hypothesis of 3 lines: the references look transposed "
-         "(read so, only the first line would be scored, and it would match anything). "
-         "Give each reference as many lines as the hypothesis has."),
-        (["bleu", "three", "tsv", "--num-refs", "3"], 65,
-         "three: 3 references of one line each against a hypothesis of 3 lines: the references look transposed "
-         "(read so, only the first line would be scored, and it would match anything). "
-         "Put the references of line N into line N."),
-        (["bleu", "hyp", "tsv", "--num-refs", "2"], 65,
-         "tsv:1: 3 tab-separated references, but --num-refs says 2. --variable-refs takes as many as each line has."),
+        (
+            ["ter", "hyp", "three"],
+            65,
+            "hyp: the hypothesis has 1 line, but the reference three has 3 lines. "
+            "Line N is scored against line N: look for a line that was lost, added or cut in two.",
+        ),
+        (
+            ["bleu", "three", "hyp"],
+            65,
+            "three: the hypothesis has 3 lines, but the reference hyp has 1 line. "
+            "Line N is scored against line N: look for a line that was lost, added or cut in two.",
+        ),
+        (
+            ["bleu", "three", "hyp", "ref1", "ref2"],
+            65,
+            "three: 3 references of one line each against a hypothesis of 3 lines: the references look transposed "
+            "(read so, only the first line would be scored, and it would match anything). "
+            "Give each reference as many lines as the hypothesis has.",
+        ),
+        (
+            ["bleu", "three", "tsv", "--num-refs", "3"],
+            65,
+            "three: 3 references of one line each against a hypothesis of 3 lines: the references look transposed "
+            "(read so, only the first line would be scored, and it would match anything). "
+            "Put the references of line N into line N.",
+        ),
+        (
+            ["bleu", "hyp", "tsv", "--num-refs", "2"],
+            65,
+            "tsv:1: 3 tab-separated references, but --num-refs says 2. --variable-refs takes as many as each line has.",
+        ),
         (["bleu", "hyp", "blank", "--variable-refs"], 65, "blank:1: the line has no reference"),
-        (["chrf", "latin", "ref1"], 65,
-         "latin:1: invalid UTF-8 at byte 4 of the line (0xe9). "
-         "Convert the file (iconv -f LATIN1 -t UTF-8), or go on with --errors replace."),
+        (
+            ["chrf", "latin", "ref1"],
+            65,
+            "latin:1: invalid UTF-8 at byte 4 of the line (0xe9). "
+            "Convert the file (iconv -f LATIN1 -t UTF-8), or go on with --errors replace.",
+        ),
         (["bleu", "hyp"], 2, "no references. seqcli bleu HYP REF [REF...]; '-' as HYP reads it from standard input."),
         (["bleu", "-", "-"], 2, "'-' given twice. Standard input can be read once; put the other text into a file."),
         (["bleu", "hyp", "ref1", "--tokenize", "12a"], 2, "unknown tokenizer '12a'. Did you mean '13a'?"),
         (["bleu", "hyp", "ref1", "--smooth", "flor"], 2, "unknown smoothing method 'flor'. Did you mean 'floor'?"),
         (["bleu", "hyp", "ref1", "--errors", "replce"], 2, "unknown --errors 'replce'. Did you mean 'replace'?"),
-        (["bleu", "hyp", "ref1", "--sentence", "--confidence"], 2,
-         "--sentence goes with neither --confidence nor --compare"),
+        (
+            ["bleu", "hyp", "ref1", "--sentence", "--confidence"],
+            2,
+            "--sentence goes with neither --confidence nor --compare",
+        ),
         (["bleu", "hyp", "ref1", "--compare", "hyp"], 2, "'hyp' is given twice as a system"),
-        (["bleu", "hyp", "ref1", "--compare", "three"], 65,
-         "three: the hypothesis has 3 lines, but the reference ref1 has 1 line. "
-         "Line N is scored against line N: look for a line that was lost, added or cut in two."),
+        (
+            ["bleu", "hyp", "ref1", "--compare", "three"],
+            65,
+            "three: the hypothesis has 3 lines, but the reference ref1 has 1 line. "
+            "Line N is scored against line N: look for a line that was lost, added or cut in two.",
+        ),
         (["wer", "hyp", "blank"], 65, None),
-        (["wer", "hyp", "three"], 65,
-         "hyp: the hypothesis has 1 line, but the reference three has 3 lines. "
-         "Line N is scored against line N: look for a line that was lost, added or cut in two."),
+        (
+            ["wer", "hyp", "three"],
+            65,
+            "hyp: the hypothesis has 1 line, but the reference three has 3 lines. "
+            "Line N is scored against line N: look for a line that was lost, added or cut in two.",
+        ),
         (["accuracy", "blank", "hyp"], 65, "blank:1: the gold label is empty"),
         (["spans", "empty"], 65, "empty: has no sentence, so there is nothing to score"),
-        (["spans", "latin"], 65,
-         "latin:1: invalid UTF-8 at byte 4 of the line (0xe9). Convert the file (iconv -f LATIN1 -t UTF-8)."),
+        (
+            ["spans", "latin"],
+            65,
+            "latin:1: invalid UTF-8 at byte 4 of the line (0xe9). Convert the file (iconv -f LATIN1 -t UTF-8).",
+        ),
         (["spans", "hyp", "--scheme", "bioe"], 2, "unknown tag scheme 'bioe'. Did you mean 'bioes'?"),
     ],
 )
@@ -197,22 +242,48 @@ def test_one_line_for_each_mistake(lecture, arguments, code, message):
 @pytest.mark.parametrize(
     ("verb", "hypothesis", "reference", "warnings"),
     [
-        ("bleu", "so be it\n", "so be it\n", [
-            "BLEU is 0.0 although the hypothesis equals the reference: no line of the hypothesis has 4 words, so there "
-            "is no 4-gram to match. Use --effective-order, a lower --max-ngram-order, or seqcli chrf"]),
-        ("bleu", "It rained , so we stayed .\n", "It rained, so we stayed.\n", [
-            "hyp: looks tokenised: 1 of 1 line with a full stop or a comma have it apart from the word. BLEU tokenises "
-            "by itself and expects plain text: detokenise it, or say --tokenize none (tokenised on purpose) or "
-            "--force"]),
-        ("ter", "It rained , so we stayed .\n", "It rained, so we stayed.\n", [
-            "hyp: looks tokenised: 1 of 1 line with a full stop or a comma have it apart from the word. The reference "
-            "is not: detokenise the hypothesis, or words will not match"]),
+        (
+            "bleu",
+            "so be it\n",
+            "so be it\n",
+            [
+                "BLEU is 0.0 although the hypothesis equals the reference: no line of the hypothesis has 4 words, so there "
+                "is no 4-gram to match. Use --effective-order, a lower --max-ngram-order, or seqcli chrf"
+            ],
+        ),
+        (
+            "bleu",
+            "It rained , so we stayed .\n",
+            "It rained, so we stayed.\n",
+            [
+                "hyp: looks tokenised: 1 of 1 line with a full stop or a comma have it apart from the word. BLEU tokenises "
+                "by itself and expects plain text: detokenise it, or say --tokenize none (tokenised on purpose) or "
+                "--force"
+            ],
+        ),
+        (
+            "ter",
+            "It rained , so we stayed .\n",
+            "It rained, so we stayed.\n",
+            [
+                "hyp: looks tokenised: 1 of 1 line with a full stop or a comma have it apart from the word. The reference "
+                "is not: detokenise the hypothesis, or words will not match"
+            ],
+        ),
         ("ter", "It rained , so we stayed .\n", "It rained , so we left .\n", []),
         ("chrf", "It rained , so we stayed .\n", "It rained, so we stayed.\n", []),
-        ("chrf", "\none two\n\n", "zero\none two\nthree\n",
-         ["hyp:1: the hypothesis is empty (and 1 more): it matches nothing and counts against the whole"]),
-        ("chrf", "zero\none two\n", "\none two\n",
-         ["ref:1: the reference is empty: it stays a reference without words"]),
+        (
+            "chrf",
+            "\none two\n\n",
+            "zero\none two\nthree\n",
+            ["hyp:1: the hypothesis is empty (and 1 more): it matches nothing and counts against the whole"],
+        ),
+        (
+            "chrf",
+            "zero\none two\n",
+            "\none two\n",
+            ["ref:1: the reference is empty: it stays a reference without words"],
+        ),
     ],
 )
 def test_traps_are_pointed_out(shell, verb, hypothesis, reference, warnings):
@@ -232,7 +303,8 @@ def test_one_score_a_line(lecture):
     assert (code, out) == (0, "".join(f"{score:.2f}\n" for score in expected))
     assert err == (
         "warning: <stdin>:2: the hypothesis is empty: it matches nothing and counts against the whole\n"
-        f"BLEU|nrefs:1|{BLEU_SIGNATURE.replace('eff:no', 'eff:yes')}, one score for each of 3 lines\n")
+        f"BLEU|nrefs:1|{BLEU_SIGNATURE.replace('eff:no', 'eff:yes')}, one score for each of 3 lines\n"
+    )
     code, _, err = lecture.run("bleu", "-", "ref1", "--sentence", "-q", stdin=HYP.encode() * 3)
     assert (code, err) == (0, "")
     code, out, err = lecture.run("bleu", "-", "ref1", "--sentence", stdin=HYP.encode() * 2)
@@ -243,8 +315,12 @@ def test_one_score_a_line(lecture):
 def test_sentences_are_answered_as_they_come(lecture):
     lecture.write("ref1", REF_1 * 2)
     with subprocess.Popen(
-        [sys.executable, "-m", "seqcli", "chrf", "-", "ref1", "--sentence"], cwd=lecture.folder,
-        env=lecture.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        [sys.executable, "-m", "seqcli", "chrf", "-", "ref1", "--sentence"],
+        cwd=lecture.folder,
+        env=lecture.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as process:
         for line in (HYP, REF_1):
             process.stdin.write(line.encode())
@@ -274,8 +350,9 @@ def test_comparison(shell):
     assert [result["system"] for result in results] == ["bad", "good"]
     assert results[0]["p_bootstrap"] is None
     assert 0 < results[1]["p_randomisation"] < 0.05
-    code, theirs, _ = shell.run("ref", "-i", "bad", "good", "--paired-bs", "--paired-bs-n", "200", "-f", "json",
-                                module="sacrebleu")
+    code, theirs, _ = shell.run(
+        "ref", "-i", "bad", "good", "--paired-bs", "--paired-bs-n", "200", "-f", "json", module="sacrebleu"
+    )
     assert code == 0
     scores = [entry["BLEU"]["score"] for entry in json.loads(theirs)]
     assert scores == [pytest.approx(result["value"], rel=1e-15) for result in results]
@@ -285,15 +362,21 @@ def test_pipes_and_full_devices(lecture):
     lecture.write("ref1", REF_1 * 20000)
     lecture.write("hyp", HYP * 20000)
     command = [sys.executable, "-m", "seqcli", "chrf", "hyp", "ref1", "--sentence"]
-    with subprocess.Popen(command, cwd=lecture.folder, env=lecture.environment, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=lecture.folder, env=lecture.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout.readline() == b"68.0\n"
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == -13  # SIGPIPE, which a shell shows as 141
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([*command[:3], "wer", "ref2", "ref2"], cwd=lecture.folder, env=lecture.environment,
-                              stdout=full, stderr=subprocess.PIPE)
+        done = subprocess.run(
+            [*command[:3], "wer", "ref2", "ref2"],
+            cwd=lecture.folder,
+            env=lecture.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
     assert done.returncode == 74
     assert done.stderr.startswith(b"error: ")
     assert done.stderr.endswith(b"No space left on device\n")
@@ -313,15 +396,17 @@ def test_help_ends_with_examples_and_torch_is_never_imported(lecture, verb):
         f"heavy = {{'torch', *{['numpy', 'rich', 'sklearn'] if verb != 'accuracy' else []}}}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=lecture.folder, env=lecture.environment,
-                          capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=lecture.folder, env=lecture.environment, capture_output=True
+    )
     assert done.returncode == 0, done.stderr.decode()
 
 
 def test_wer(lecture):
     head = f"wer|case:mixed|punct:yes|norm:none|jiwer:{jiwer_version()}|v:seqcli-{__version__}"
     assert lecture.out("wer", "hyp", "ref1") == (
-        f"{head} = 42.86 (substitutions = 2 deletions = 0 insertions = 1 ref_len = 7 hyp_len = 8)\n")
+        f"{head} = 42.86 (substitutions = 2 deletions = 0 insertions = 1 ref_len = 7 hyp_len = 8)\n"
+    )
     assert lecture.out("wer", "hyp", "ref1", "--lowercase", "-b") == "28.57\n"
     assert lecture.out("wer", "hyp", "ref1", "--characters", "-b") == f"{100 * jiwer.cer(REF_1, HYP):.2f}\n"
     lecture.write("hyp", HYP + "one more\n")
@@ -330,8 +415,11 @@ def test_wer(lecture):
     assert (code, out) == (0, "42.86\nnan\n")
     assert err == (
         "warning: ref1:2: the reference is empty: it stays a reference without words\n"
-        f"{head}, one score for each of 2 lines\n")
-    assert lecture.terminal("wer", "ref2", "ref2") == f"""\
+        f"{head}, one score for each of 2 lines\n"
+    )
+    assert (
+        lecture.terminal("wer", "ref2", "ref2")
+        == f"""\
 WER               0.00
 substitutions        0
 deletions            0
@@ -342,6 +430,7 @@ hypothesis words     7
 lines                1  1 without an error
 signature  {head}
 """
+    )
 
 
 def test_accuracy(shell):
@@ -353,9 +442,12 @@ def test_accuracy(shell):
     assert out == f"accuracy|unit:line|v:seqcli-{__version__} = 66.67 (4/6) macro_F1 = 40.00 kappa = 0.5000\n"
     code, out, _ = shell.run("accuracy", "gold", "predicted", "--confusion")
     assert out == (
-        "gold \\ predicted\t\tneg\tneu\tpos\n\t0\t0\t0\t0\nneg\t0\t2\t0\t0\nneu\t1\t0\t0\t0\npos\t0\t1\t0\t2\n")
+        "gold \\ predicted\t\tneg\tneu\tpos\n\t0\t0\t0\t0\nneg\t0\t2\t0\t0\nneu\t1\t0\t0\t0\npos\t0\t1\t0\t2\n"
+    )
     assert shell.run("accuracy", "gold", "predicted", "-b", "-w", "1")[1] == "66.7\n"
-    assert shell.terminal("accuracy", "gold", "gold") == f"""\
+    assert (
+        shell.terminal("accuracy", "gold", "gold")
+        == f"""\
 accuracy  100.00  6/6
 macro F1  100.00  over 3 labels
 kappa     1.0000
@@ -372,6 +464,7 @@ pos                 0    0    3
 
 signature  accuracy|unit:line|v:seqcli-{__version__}
 """
+    )
 
 
 GOLD = """\
@@ -412,7 +505,10 @@ def test_spans(shell):
     shell.write("gold", GOLD)
     shell.write("predicted", PREDICTED)
     assert shell.run("spans", "gold", "predicted") == (
-        0, SPANS_OUT, "scheme bio, recognised from the gold tags (--scheme says it)\n")
+        0,
+        SPANS_OUT,
+        "scheme bio, recognised from the gold tags (--scheme says it)\n",
+    )
     assert shell.out("spans", "gold", "predicted", "--scheme", "IOB2") == SPANS_OUT
     assert shell.out("spans", "gold", "predicted", "--scheme", "bio", "-b", "-w", "1") == "33.3\n"
     both = "".join(
@@ -421,7 +517,9 @@ def test_spans(shell):
     )
     assert shell.out("spans", "-", "--scheme", "bio", stdin=both.encode()) == SPANS_OUT
     assert json.loads(shell.out("spans", "gold", "predicted", "--scheme", "bio", "--json"))["counts"]["correct"] == 1
-    assert shell.terminal("spans", "gold", "predicted", "--scheme", "bio") == f"""\
+    assert (
+        shell.terminal("spans", "gold", "predicted", "--scheme", "bio")
+        == f"""\
 type  precision  recall      F1  correct  gold  predicted
 LOC        0.00    0.00    0.00        0     1          0
 ORG        0.00    0.00    0.00        0     0          1
@@ -431,6 +529,7 @@ all       33.33   33.33   33.33        1     3          3
 accuracy   50.00  4/8 tokens
 signature  {SPANS_HEAD[3:]}
 """
+    )
 
 
 def test_span_errors_are_listed(shell):
@@ -463,8 +562,12 @@ def test_spans_of_invalid_tags(shell):
         ("a B-X\nb O\n", "a B-X\n", "predicted:1: the sentence has 1 tokens, but 2 in gold:1"),
         ("a B-X\n\nb O\n", "a B-X\n", "gold:3: predicted has no sentence left to match the one that begins here"),
         ("a B-X\n", "a B-X\n\nb O\n", "predicted:3: gold has no sentence left to match the one that begins here"),
-        ("a NN\n", "a NN\n", "gold:1: the last column holds no span tags ('NN'). "
-                             "Span tags look like B-PER; seqcli accuracy scores other labels."),
+        (
+            "a NN\n",
+            "a NN\n",
+            "gold:1: the last column holds no span tags ('NN'). "
+            "Span tags look like B-PER; seqcli accuracy scores other labels.",
+        ),
         ("a B-X\n", "a S-X\n", "predicted:1: 'S-X' is not a tag of the scheme bio. --scheme names another one."),
     ],
 )

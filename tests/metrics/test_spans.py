@@ -69,10 +69,16 @@ def test_equal_to_conlleval_on_10000_sequences():
         alone.add(gold, predicted)
         total = alone.total
         assert (total.correct, total.gold, total.predicted) == (
-            one.correct.total(), one.gold.total(), one.predicted.total())
+            one.correct.total(),
+            one.gold.total(),
+            one.predicted.total(),
+        )
     for label, counts in scorer.types.items():
         assert (counts.correct, counts.gold, counts.predicted) == (
-            expected.correct[label], expected.gold[label], expected.predicted[label])
+            expected.correct[label],
+            expected.gold[label],
+            expected.predicted[label],
+        )
     assert scorer.total.correct > 1000
     assert (scorer.tokens, scorer.correct_tokens) == (expected.tokens, expected.correct_tokens)
     precision = 100 * expected.correct.total() / expected.predicted.total()
@@ -108,11 +114,17 @@ def test_f1_equals_seqeval(matching):
         ("O O", "O B-LOC", [("spurious", None, Span(1, 2, "LOC"))]),
         ("B-PER O", "B-PER O", []),
         # one gold span cut in two: the longer part is its partner, the other is spurious
-        ("B-PER I-PER I-PER", "B-PER B-PER I-PER",
-         [("boundary", Span(0, 3, "PER"), Span(1, 3, "PER")), ("spurious", None, Span(0, 1, "PER"))]),
+        (
+            "B-PER I-PER I-PER",
+            "B-PER B-PER I-PER",
+            [("boundary", Span(0, 3, "PER"), Span(1, 3, "PER")), ("spurious", None, Span(0, 1, "PER"))],
+        ),
         # equal overlaps: the one with the right label is the partner
-        ("B-PER B-LOC", "B-LOC I-LOC",
-         [("missed", Span(0, 1, "PER"), None), ("boundary", Span(1, 2, "LOC"), Span(0, 2, "LOC"))]),
+        (
+            "B-PER B-LOC",
+            "B-LOC I-LOC",
+            [("missed", Span(0, 1, "PER"), None), ("boundary", Span(1, 2, "LOC"), Span(0, 2, "LOC"))],
+        ),
         # a correct span is no partner for a wrong one
         ("B-PER O", "B-PER B-PER", [("spurious", None, Span(1, 2, "PER"))]),
     ],

@@ -16,7 +16,7 @@ CLASSES = {"bleu": BLEU, "chrf": CHRF, "ter": TER}
 # Written for this test: punctuation, numbers, case, XML escapes, other scripts, an empty line, a repeated word.
 HYPOTHESES = [
     "The train to Chennai leaves at 7:45 from platform 3.",
-    "she said: \"I don't know\", and went home",
+    'she said: "I don\'t know", and went home',
     "Prices rose by 3.5% in the last quarter, the bank said.",
     "the the the the the",
     "Tom &amp; Ann bought 2,000 apples...",
@@ -31,7 +31,7 @@ HYPOTHESES = [
 REFERENCES = [
     [
         "The train for Chennai departs at 7:45 from platform 3.",
-        "She said: \"I do not know\" and went home.",
+        'She said: "I do not know" and went home.',
         "Prices rose by 3.5% last quarter, the bank said.",
         "the cat is on the mat",
         "Tom & Ann bought 2,000 apples.",
@@ -45,7 +45,7 @@ REFERENCES = [
     ],
     [
         "At 7:45 the train to Chennai leaves from platform three.",
-        "\"I don't know,\" she said, and she went home",
+        '"I don\'t know," she said, and she went home',
         "The bank said prices were up 3.5% in the last quarter.",
         "there is a cat on the mat",
         "Tom and Ann have bought two thousand apples...",
@@ -61,16 +61,24 @@ REFERENCES = [
 
 GRID = {
     "bleu": {
-        "lowercase": [False, True], "tokenize": ["13a", "intl", "char", "zh", "none"],
+        "lowercase": [False, True],
+        "tokenize": ["13a", "intl", "char", "zh", "none"],
         "smooth": [("exp", None), ("floor", None), ("floor", 0.3), ("add-k", None), ("add-k", 2.0), ("none", None)],
-        "max_ngram_order": [1, 2, 4, 6], "effective_order": [False, True],
+        "max_ngram_order": [1, 2, 4, 6],
+        "effective_order": [False, True],
     },
     "chrf": {
-        "char_order": [1, 6], "word_order": [0, 2], "beta": [1, 2, 3], "lowercase": [False, True],
-        "whitespace": [False, True], "eps_smoothing": [False, True],
+        "char_order": [1, 6],
+        "word_order": [0, 2],
+        "beta": [1, 2, 3],
+        "lowercase": [False, True],
+        "whitespace": [False, True],
+        "eps_smoothing": [False, True],
     },
     "ter": {
-        "case_sensitive": [False, True], "normalized": [False, True], "no_punct": [False, True],
+        "case_sensitive": [False, True],
+        "normalized": [False, True],
+        "no_punct": [False, True],
         "asian_support": [False, True],
     },
 }
@@ -190,8 +198,10 @@ def test_an_unknown_option_is_refused_with_a_suggestion():
     for options, message in [
         ({"tokenize": "12a"}, "unknown tokenizer '12a'. Did you mean '13a'?"),
         ({"smooth_method": "expo"}, "unknown smoothing method 'expo'. Did you mean 'exp'?"),
-        ({"smooth_value": 0.1}, "--smooth-value has no effect with the smoothing method 'exp'. "
-                                "It belongs to 'floor' and 'add-k'."),
+        (
+            {"smooth_value": 0.1},
+            "--smooth-value has no effect with the smoothing method 'exp'. It belongs to 'floor' and 'add-k'.",
+        ),
     ]:
         with pytest.raises(UserError) as caught:
             TranslationMetric("bleu", **options)
@@ -204,7 +214,8 @@ def test_why_bleu_is_zero():
     score = TranslationMetric("bleu").score(short, [short])
     assert score.value == 0.0
     assert "although the hypothesis equals the reference: no line of the hypothesis has 4 words" in zero_bleu_warning(
-        score, short, [short])
+        score, short, [short]
+    )
     effective = TranslationMetric("bleu", effective_order=True).score(short, [short])
     assert effective.value == pytest.approx(100.0)
     assert zero_bleu_warning(effective, short, [short]) is None

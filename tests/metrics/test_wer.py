@@ -15,7 +15,8 @@ def random_texts(seed, count):
         reference = [generator.choice(words) for _ in range(generator.randint(1, 9))]
         hypothesis = [
             generator.choice(words) if generator.random() < 0.2 else word
-            for word in reference if generator.random() > 0.1
+            for word in reference
+            if generator.random() > 0.1
         ] + [generator.choice(words) for _ in range(generator.randint(0, 2))]
         yield " ".join(hypothesis), " ".join(reference)
 
@@ -26,20 +27,28 @@ def test_words_and_characters_equal_jiwer():
     score = error_rate(hypotheses, references)
     assert score.value == pytest.approx(100 * words.wer, rel=1e-15)
     assert {name: score.counts[name] for name in ("substitutions", "deletions", "insertions", "hits")} == {
-        "substitutions": words.substitutions, "deletions": words.deletions, "insertions": words.insertions,
+        "substitutions": words.substitutions,
+        "deletions": words.deletions,
+        "insertions": words.insertions,
         "hits": words.hits,
     }
     assert score.value == pytest.approx(100 * jiwer.wer(references, hypotheses), rel=1e-15)
     assert error_rate(hypotheses, references, characters=True).value == pytest.approx(
-        100 * jiwer.cer(references, hypotheses), rel=1e-15)
+        100 * jiwer.cer(references, hypotheses), rel=1e-15
+    )
 
 
 def test_normalisation_equals_jiwers_transforms():
     hypotheses, references = map(list, zip(*random_texts(2, 100), strict=True))
-    transform = jiwer.Compose([
-        jiwer.ToLowerCase(), jiwer.RemovePunctuation(), jiwer.RemoveMultipleSpaces(), jiwer.Strip(),
-        jiwer.ReduceToListOfListOfWords(),
-    ])
+    transform = jiwer.Compose(
+        [
+            jiwer.ToLowerCase(),
+            jiwer.RemovePunctuation(),
+            jiwer.RemoveMultipleSpaces(),
+            jiwer.Strip(),
+            jiwer.ReduceToListOfListOfWords(),
+        ]
+    )
     expected = jiwer.wer(references, hypotheses, reference_transform=transform, hypothesis_transform=transform)
     score = error_rate(hypotheses, references, normalisation=Normalisation(lowercase=True, remove_punctuation=True))
     assert score.value == pytest.approx(100 * expected, rel=1e-15)

@@ -32,8 +32,9 @@ def packed(sequences):
 
 def random_text(seed, count=80, words=WORDS, longest=12):
     numbers = np.random.default_rng(seed)
-    sequences = [(1 + (words - 1) * numbers.random(numbers.integers(longest)) ** 2).astype(int).tolist()
-                 for _ in range(count)]
+    sequences = [
+        (1 + (words - 1) * numbers.random(numbers.integers(longest)) ** 2).astype(int).tolist() for _ in range(count)
+    ]
     return sequences, numbers
 
 
@@ -50,8 +51,12 @@ def sentences(sequences):
 
 def slow_ngrams(sequence, order):
     """The n-grams of a text in which every word is known."""
-    return [tuple(sequence[at : at + length]) for length in range(1, order + 1)
-            for at in range(len(sequence) - length + 1) if min(sequence[at : at + length]) > 1]
+    return [
+        tuple(sequence[at : at + length])
+        for length in range(1, order + 1)
+        for at in range(len(sequence) - length + 1)
+        if min(sequence[at : at + length]) > 1
+    ]
 
 
 def test_the_lectures_bag_by_hand():
@@ -80,8 +85,11 @@ def test_rows_against_counting_by_hand(sequences, order, min_count, block):
         blocks = list(rows.blocks(ids, offsets))
     finally:
         ngram_rows._BLOCK = before
-    found = [sorted(found.counts[begin:end].tolist()) for found in blocks
-             for begin, end in zip(found.ends, found.ends[1:], strict=False)]
+    found = [
+        sorted(found.counts[begin:end].tolist())
+        for found in blocks
+        for begin, end in zip(found.ends, found.ends[1:], strict=False)
+    ]
     assert found == [sorted(grams.count(gram) for gram in set(grams) & kept) for grams in of_each]
     names = {}  # each row is one n-gram, always the same one
     for length, at, numbers in rows.occurrences(ids.astype(np.int64), offsets):
@@ -97,8 +105,11 @@ def test_hashed_rows_count_every_ngram(sequences, order, buckets):
     rows = NGramRows.fit(ids, offsets, words=10, order=order, buckets=buckets, min_count=1)
     found = list(rows.blocks(ids, offsets))
     of_each = [len(slow_ngrams(sequence, order)) for sequence in sequences]
-    assert [int(part.counts[begin:end].sum()) for part in found
-            for begin, end in zip(part.ends, part.ends[1:], strict=False)] == of_each
+    assert [
+        int(part.counts[begin:end].sum())
+        for part in found
+        for begin, end in zip(part.ends, part.ends[1:], strict=False)
+    ] == of_each
     words = len({token for sequence in sequences for token in sequence if token > 1})
     longer = {gram for sequence in sequences for gram in slow_ngrams(sequence, order) if len(gram) > 1}
     assert rows.size <= words + buckets
@@ -122,8 +133,11 @@ def test_the_table_of_integers(held, asked):
     assert numbers.tolist() == [number_of[key] for key in asked.tolist() if key in number_of]
 
 
-VECTORIZERS = {"binary": (CountVectorizer, {"binary": True}), "counts": (CountVectorizer, {}),
-               "tfidf": (TfidfVectorizer, {"norm": None})}
+VECTORIZERS = {
+    "binary": (CountVectorizer, {"binary": True}),
+    "counts": (CountVectorizer, {}),
+    "tfidf": (TfidfVectorizer, {"norm": None}),
+}
 
 
 @pytest.mark.parametrize("weighting", ["binary", "counts", "tfidf"])
@@ -152,8 +166,12 @@ def test_the_naive_bayes_ratio_by_the_papers_equation(norm):
     sequences = [[token for token in sequence if token > 1] for sequence in sequences]
     labels = numbers.integers(0, 2, len(sequences))
     ours = fit(sequences, labels, naive_bayes=True, normalize=norm)
-    features = CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), binary=True).fit_transform(
-        sentences(sequences)).toarray().astype(float)
+    features = (
+        CountVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), binary=True)
+        .fit_transform(sentences(sequences))
+        .toarray()
+        .astype(float)
+    )
     p, q = 1 + features[labels == 1].sum(0), 1 + features[labels == 0].sum(0)
     ratio = np.log((p / p.sum()) / (q / q.sum()))
     scaled = (normalize(features) if norm else features) * ratio
@@ -167,15 +185,21 @@ def test_naive_bayes_of_three_classes_is_one_against_the_rest():
     several = fit(sequences, truth, 3, naive_bayes=True, several=True)
     for label in range(3):
         alone = fit(sequences, truth[:, label].astype(int), 2, naive_bayes=True)
-        assert np.allclose(several.log_probs(*packed(sequences))[:, label],
-                           alone.log_probs(*packed(sequences))[:, 1], atol=1e-4)
+        assert np.allclose(
+            several.log_probs(*packed(sequences))[:, label], alone.log_probs(*packed(sequences))[:, 1], atol=1e-4
+        )
 
 
-OPTIONS = st.fixed_dictionaries({
-    "ngrams": st.integers(1, 3), "weighting": st.sampled_from(["binary", "counts", "tfidf"]),
-    "naive_bayes": st.booleans(), "normalize": st.booleans(), "buckets": st.sampled_from([None, 5, 1000]),
-    "min_count": st.sampled_from([1, 2]),
-})
+OPTIONS = st.fixed_dictionaries(
+    {
+        "ngrams": st.integers(1, 3),
+        "weighting": st.sampled_from(["binary", "counts", "tfidf"]),
+        "naive_bayes": st.booleans(),
+        "normalize": st.booleans(),
+        "buckets": st.sampled_from([None, 5, 1000]),
+        "min_count": st.sampled_from([1, 2]),
+    }
+)
 
 
 @few
@@ -221,8 +245,10 @@ def test_an_empty_text_has_the_bias_alone():
     for text in ([], [0], [1, 1], [7]):
         assert np.allclose(model.log_probs(*packed([text])), expected, atol=1e-6)
     assert model.log_probs(*packed([])).shape == (0, 2)
-    assert np.array_equal(model.log_probs(*packed([[], [2], []])),
-                          np.concatenate([model.log_probs(*packed([text])) for text in ([], [2], [])]))
+    assert np.array_equal(
+        model.log_probs(*packed([[], [2], []])),
+        np.concatenate([model.log_probs(*packed([text])) for text in ([], [2], [])]),
+    )
     assert model.contributions(np.zeros(0, np.int64)).shape == (0, 2)
 
 
@@ -242,16 +268,24 @@ def test_nothing_to_learn_from():
     assert model.log_probs(*packed([[5, 6]])).argmax() == 1
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"ngrams": 1}, {"ngrams": 3, "weighting": "tfidf", "normalize": True}, {"buckets": 50, "weighting": "counts"},
-    {"ngrams": 1, "buckets": 5}, {"weighting": "tfidf", "normalize": False},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"ngrams": 1},
+        {"ngrams": 3, "weighting": "tfidf", "normalize": True},
+        {"buckets": 50, "weighting": "counts"},
+        {"ngrams": 1, "buckets": 5},
+        {"weighting": "tfidf", "normalize": False},
+    ],
+)
 def test_a_file_gives_the_same_model(tmp_path, options):
     sequences, numbers = random_text(7)
     model = fit(sequences, numbers.integers(0, 3, len(sequences)), 3, **options)
     save_file(model.arrays(), tmp_path / "model.safetensors")
-    again = BagOfWords.from_arrays(load_file(tmp_path / "model.safetensors"), BagOfWordsConfig(**options),
-                                   words=WORDS, classes=3)
+    again = BagOfWords.from_arrays(
+        load_file(tmp_path / "model.safetensors"), BagOfWordsConfig(**options), words=WORDS, classes=3
+    )
     assert np.array_equal(model.log_probs(*packed(sequences)), again.log_probs(*packed(sequences)))
     assert np.array_equal(model.bias, again.bias)
 
@@ -260,24 +294,32 @@ def changed(arrays, name, change):
     return {**arrays, name: change(arrays[name])}
 
 
-@pytest.mark.parametrize(("name", "change", "message"), [
-    ("weights", lambda array: array[:-1], r"'weights' is float32\[\d+, 1\], not float32\[\d+, 1\]"),
-    ("weights", lambda array: array.astype(np.float64), "'weights' is float64"),
-    ("weights", lambda array: array * np.nan, "'weights' has values that cannot be"),
-    ("bias", lambda array: np.zeros(3, np.float32), r"'bias' is float32\[3\], not float32\[1\]"),
-    ("words", lambda array: array[::-1].copy(), "'words' is not sorted, or is not within 2 and 13"),
-    ("words", lambda array: array - 1, "'words' is not sorted, or is not within 2 and 13"),
-    ("words", lambda array: array + 1, "'words' is not sorted, or is not within 2 and 13"),
-    ("2.keys", lambda array: array + 10**6, "'2.keys' is not sorted, or is not within 0 and"),
-    ("2.keys", lambda array: array[None], r"'2.keys' is int64\[1, \d+\], not int64\[any\]"),
-    ("idf", lambda array: array * 0, "'idf' has values that cannot be"),
-])
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("weights", lambda array: array[:-1], r"'weights' is float32\[\d+, 1\], not float32\[\d+, 1\]"),
+        ("weights", lambda array: array.astype(np.float64), "'weights' is float64"),
+        ("weights", lambda array: array * np.nan, "'weights' has values that cannot be"),
+        ("bias", lambda array: np.zeros(3, np.float32), r"'bias' is float32\[3\], not float32\[1\]"),
+        ("words", lambda array: array[::-1].copy(), "'words' is not sorted, or is not within 2 and 13"),
+        ("words", lambda array: array - 1, "'words' is not sorted, or is not within 2 and 13"),
+        ("words", lambda array: array + 1, "'words' is not sorted, or is not within 2 and 13"),
+        ("2.keys", lambda array: array + 10**6, "'2.keys' is not sorted, or is not within 0 and"),
+        ("2.keys", lambda array: array[None], r"'2.keys' is int64\[1, \d+\], not int64\[any\]"),
+        ("idf", lambda array: array * 0, "'idf' has values that cannot be"),
+    ],
+)
 def test_damaged_arrays_are_refused(name, change, message):
     sequences, numbers = random_text(8)
     arrays = fit(sequences, numbers.integers(0, 2, len(sequences)), weighting="tfidf", normalize=True).arrays()
     with pytest.raises(UserError, match=message) as caught:
-        BagOfWords.from_arrays(changed(arrays, name, change), BagOfWordsConfig(weighting="tfidf", normalize=True),
-                               words=WORDS, classes=2, file="model.safetensors")
+        BagOfWords.from_arrays(
+            changed(arrays, name, change),
+            BagOfWordsConfig(weighting="tfidf", normalize=True),
+            words=WORDS,
+            classes=2,
+            file="model.safetensors",
+        )
     assert caught.value.code == 65
     assert str(caught.value).startswith("model.safetensors: no bag of words: ")
 
@@ -288,20 +330,26 @@ def test_foreign_arrays_are_refused():
     with pytest.raises(UserError, match=r"'3\.keys' is missing"):
         BagOfWords.from_arrays(arrays, BagOfWordsConfig(ngrams=3), words=WORDS, classes=2)
     with pytest.raises(UserError, match=r"'2\.keys' does not belong to it"):
-        BagOfWords.from_arrays(changed(arrays, "weights", lambda array: array[: len(arrays["words"])]),
-                               BagOfWordsConfig(ngrams=1), words=WORDS, classes=2)
+        BagOfWords.from_arrays(
+            changed(arrays, "weights", lambda array: array[: len(arrays["words"])]),
+            BagOfWordsConfig(ngrams=1),
+            words=WORDS,
+            classes=2,
+        )
 
 
 def test_the_model_never_imports_torch():
-    code = ("import sys, numpy as np\n"
-            "from seqcli.models.bag_of_words import BagOfWords\n"
-            "from seqcli.models.baselines import Majority, MeanPool\n"
-            "from seqcli.recipe.encoders import BagOfWordsConfig\n"
-            "assert 'scipy' not in sys.modules\n"
-            "BagOfWords.fit(BagOfWordsConfig(), np.array([2, 3]), np.array([0, 1, 2]), np.array([0, 1]), words=4,\n"
-            "               classes=2)\n"
-            "assert 'torch' not in sys.modules\n"
-            "assert 'sklearn' not in sys.modules\n")
+    code = (
+        "import sys, numpy as np\n"
+        "from seqcli.models.bag_of_words import BagOfWords\n"
+        "from seqcli.models.baselines import Majority, MeanPool\n"
+        "from seqcli.recipe.encoders import BagOfWordsConfig\n"
+        "assert 'scipy' not in sys.modules\n"
+        "BagOfWords.fit(BagOfWordsConfig(), np.array([2, 3]), np.array([0, 1, 2]), np.array([0, 1]), words=4,\n"
+        "               classes=2)\n"
+        "assert 'torch' not in sys.modules\n"
+        "assert 'sklearn' not in sys.modules\n"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
 
 

@@ -16,8 +16,12 @@ NOTHING = np.zeros(0, np.int32), np.zeros(1, np.int64)
 def sequences(seed, count=60, channels=4, longest=9):
     numbers = np.random.default_rng(seed)
     labels = numbers.integers(0, 3, count)
-    parts = [(numbers.normal(size=(numbers.integers(1, longest), channels)) + label * numbers.normal(size=channels))
-             * [1, 10, 0.1, 1000] + [0, 5, 0, 1e4] for label in labels]
+    parts = [
+        (numbers.normal(size=(numbers.integers(1, longest), channels)) + label * numbers.normal(size=channels))
+        * [1, 10, 0.1, 1000]
+        + [0, 5, 0, 1e4]
+        for label in labels
+    ]
     return parts, labels
 
 
@@ -54,12 +58,15 @@ def test_a_class_that_training_lacks_stays_a_number(tmp_path):
     assert np.exp(log_p)[0] == pytest.approx([1, 0, 0])
 
 
-@pytest.mark.parametrize(("arrays", "message"), [
-    ({}, "no majority baseline: 'log_probs' is missing"),
-    ({"log_probs": np.zeros(3, np.float32)}, r"'log_probs' is float32\[3\], not float32\[2\]"),
-    ({"log_probs": np.ones(2, np.float32)}, "'log_probs' has values that cannot be"),
-    ({"log_probs": np.zeros(2, np.float32), "more": np.zeros(2)}, "'more' does not belong to it"),
-])
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({}, "no majority baseline: 'log_probs' is missing"),
+        ({"log_probs": np.zeros(3, np.float32)}, r"'log_probs' is float32\[3\], not float32\[2\]"),
+        ({"log_probs": np.ones(2, np.float32)}, "'log_probs' has values that cannot be"),
+        ({"log_probs": np.zeros(2, np.float32), "more": np.zeros(2)}, "'more' does not belong to it"),
+    ],
+)
 def test_foreign_arrays_are_no_majority(arrays, message):
     with pytest.raises(UserError, match=message) as caught:
         Majority.from_arrays(arrays, MajorityConfig(), classes=2)
@@ -167,8 +174,12 @@ def test_a_file_gives_the_same_mean_pool_and_a_foreign_one_none(tmp_path):
     arrays = load_file(tmp_path / "m.safetensors")
     again = MeanPool.from_arrays(arrays, MeanPoolConfig(), classes=3)
     assert np.array_equal(again.log_probs(*packed(parts)), model.log_probs(*packed(parts)))
-    for name, array in (("deviation", arrays["deviation"] * 0), ("weights", arrays["weights"][:2]),
-                        ("mean", arrays["mean"][:, None]), ("bias", arrays["bias"] * np.nan)):
+    for name, array in (
+        ("deviation", arrays["deviation"] * 0),
+        ("weights", arrays["weights"][:2]),
+        ("mean", arrays["mean"][:, None]),
+        ("bias", arrays["bias"] * np.nan),
+    ):
         with pytest.raises(UserError, match=f"f.safetensors: no mean-pool baseline: '{name}'") as caught:
             MeanPool.from_arrays({**arrays, name: array}, MeanPoolConfig(), classes=3, file="f.safetensors")
         assert caught.value.code == 65

@@ -12,10 +12,12 @@ from seqcli.recipe import registry
 from seqcli.recipe.load import recipe_from_text
 
 ENCODERS = {
-    "rnn": "{kind: rnn, dim: 4, activation: relu}", "lstm": "{kind: lstm, dim: 4, layers: 2, residual: true}",
+    "rnn": "{kind: rnn, dim: 4, activation: relu}",
+    "lstm": "{kind: lstm, dim: 4, layers: 2, residual: true}",
     "gru": "{kind: gru, dim: 4, bidirectional: false}",
     "transformer": "{kind: transformer, dim: 8, heads: 2, feedforward: 8, layers: 2}",
-    "window": "{kind: window, dim: 5, left: 1, right: 2}", "bag": "{kind: bag, dim: 5}",
+    "window": "{kind: window, dim: 5, left: 1, right: 2}",
+    "bag": "{kind: bag, dim: 5}",
     "cnn": "{kind: cnn, widths: [2, 3], filters: 3}",
 }
 CASES = [(encoder, pooling) for encoder in ENCODERS for pooling in registry.kinds("pooling")]
@@ -28,9 +30,11 @@ def test_every_network_is_here():
 
 def classifier(encoder, pooling, embedder="{kind: tokens, dim: 6}"):
     text = "text: {tokenizer: {kind: words}}" if "tokens" in embedder else ""
-    recipe = recipe_from_text(f"name: a\ntask: {{kind: classification}}\ndata: {{train: a}}\n{text}\nmodel:\n"
-                              f"  embedder: {embedder}\n  encoder: {ENCODERS[encoder]}\n"
-                              f"  pooling: {{kind: {pooling}}}\n  head: {{kind: softmax}}").recipe
+    recipe = recipe_from_text(
+        f"name: a\ntask: {{kind: classification}}\ndata: {{train: a}}\n{text}\nmodel:\n"
+        f"  embedder: {embedder}\n  encoder: {ENCODERS[encoder]}\n"
+        f"  pooling: {{kind: {pooling}}}\n  head: {{kind: softmax}}"
+    ).recipe
     torch.manual_seed(0)
     model = SequenceClassifier(recipe.model, InputSizes(words=9, word_counts=(0,) * 9, frame_dim=2), 3)
     for name, weight in model.named_parameters():
@@ -52,7 +56,7 @@ def frame_batch(sequences):
     """The same numbers as frames of two channels, every fourth value missing; NaN in the padding."""
     frames = torch.full((len(sequences), max([1, *map(len, sequences)]), 2), 50.0)
     for row, sequence in enumerate(sequences):
-        values = torch.tensor([[value, -value**2 / 7] for value in sequence], dtype=torch.float32).reshape(-1, 2)
+        values = torch.tensor([[value, -(value**2) / 7] for value in sequence], dtype=torch.float32).reshape(-1, 2)
         values[torch.tensor([value % 4 == 0 for value in sequence], dtype=torch.bool), 1] = float("nan")
         frames[row, : len(sequence)] = values
     return {"frames_BTD": frames}, torch.tensor([len(sequence) for sequence in sequences])
@@ -106,8 +110,11 @@ def test_empty_sequences_have_finite_gradients(encoder, pooling, embedder):
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (4, 2), (5, 3), (2, 4)])
 @pytest.mark.parametrize("masked", [False, True])
 def test_frame_embedder_equals_torch(kernel, stride, masked):
-    embedder = classifier("bag", "mean", f"{{kind: frames, dim: 5, kernel: {kernel}, stride: {stride}, missing: "
-                                         f"{'mask' if masked else 'refuse'}}}").embedder
+    embedder = classifier(
+        "bag",
+        "mean",
+        f"{{kind: frames, dim: 5, kernel: {kernel}, stride: {stride}, missing: {'mask' if masked else 'refuse'}}}",
+    ).embedder
     embedder.scale_by(torch.tensor([1.0, -2.0]), torch.tensor([0.5, 4.0]))
     channels = 4 if masked else 2
     conv = nn.Conv1d(channels, 5, kernel, stride)

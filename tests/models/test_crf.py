@@ -13,8 +13,12 @@ from seqcli.models.crf import forward_backward, log_partition, path_score
 from seqcli.models.heads import CRFHead, LabelSpace, SoftmaxHead
 from seqcli.recipe.heads import CRFConfig, SoftmaxConfig
 
-chains = given(seed=st.integers(0, 10**6), length=st.integers(1, 6), labels=st.integers(2, 5),
-               forbidden=st.sampled_from([0.0, 0.4]))
+chains = given(
+    seed=st.integers(0, 10**6),
+    length=st.integers(1, 6),
+    labels=st.integers(2, 5),
+    forbidden=st.sampled_from([0.0, 0.4]),
+)
 few = settings(max_examples=12, deadline=None, derandomize=True)
 
 
@@ -116,7 +120,8 @@ TAGS = ["O", "B-X", "I-X", "E-X", "S-X"]
 def bioes_head(dim=6, constrained=True):
     torch.manual_seed(0)
     space = LabelSpace(
-        5, torch.tensor([[legal_step(a, b, "bioes") for b in TAGS] for a in TAGS]),
+        5,
+        torch.tensor([[legal_step(a, b, "bioes") for b in TAGS] for a in TAGS]),
         torch.tensor([legal_step(None, tag, "bioes") for tag in TAGS]),
         torch.tensor([legal_step(tag, None, "bioes") for tag in TAGS]),
     )
@@ -164,8 +169,12 @@ def test_softmax_head_ignores_padding(smoothing):
     hidden, lengths = torch.randn(3, 5, 6), torch.tensor([5, 2, 1])
     labels = torch.randint(0, 4, (3, 5))
     loss, targets = head.loss(hidden, labels, lengths)
-    parts = [torch.nn.functional.cross_entropy(head.output(hidden[row, :size]), labels[row, :size], reduction="sum",
-                                               label_smoothing=smoothing) for row, size in enumerate([5, 2, 1])]
+    parts = [
+        torch.nn.functional.cross_entropy(
+            head.output(hidden[row, :size]), labels[row, :size], reduction="sum", label_smoothing=smoothing
+        )
+        for row, size in enumerate([5, 2, 1])
+    ]
     assert targets == 8
     assert loss.item() == pytest.approx(sum(part.item() for part in parts), abs=1e-5)
     hidden[1, 2:] = 1e6

@@ -72,8 +72,12 @@ def test_character_lstm_equals_packing():
     torch.manual_seed(2)
     module = CharacterLSTM(CharacterLSTMConfig(dim=5, hidden=3, dropout=0.5), 7).eval()
     both = nn.LSTM(5, 3, batch_first=True, bidirectional=True)
-    both.load_state_dict({**module.forward_lstm.state_dict(),
-                          **{f"{name}_reverse": value for name, value in module.backward_lstm.state_dict().items()}})
+    both.load_state_dict(
+        {
+            **module.forward_lstm.state_dict(),
+            **{f"{name}_reverse": value for name, value in module.backward_lstm.state_dict().items()},
+        }
+    )
     characters = character_batch()[1:]
     lengths = (characters != 0).sum(1)
     packed = pack_padded_sequence(module.embedding(characters), lengths, batch_first=True, enforce_sorted=False)
@@ -87,8 +91,10 @@ def test_character_lstm_equals_packing():
 def token_inputs():
     """Two sequences over three different tokens, every spelling feature there."""
     return {
-        "index_BT": torch.tensor([[1, 2, 3], [3, 0, 0]]), "words_U": torch.tensor([0, 1, 4, 2]),
-        "characters_UC": character_batch()[:4], "affixes_UA": torch.tensor([[0, 0], [1, 2], [2, 1], [1, 1]]),
+        "index_BT": torch.tensor([[1, 2, 3], [3, 0, 0]]),
+        "words_U": torch.tensor([0, 1, 4, 2]),
+        "characters_UC": character_batch()[:4],
+        "affixes_UA": torch.tensor([[0, 0], [1, 2], [2, 1], [1, 1]]),
     }, torch.tensor([3, 1])
 
 
@@ -132,8 +138,13 @@ def test_rare_words_are_forgotten_as_often_as_the_recipe_says():
     assert torch.equal(embedder.eval().embed_types({"words_U": words}).view(20_000, 6)[7], torch.arange(6.0))
 
 
-FRAME_ENCODERS = [LSTMConfig(dim=4), GRUConfig(dim=4, bidirectional=False), BagConfig(dim=4), WindowConfig(dim=4),
-                  TransformerConfig(dim=4, heads=2, feedforward=8)]
+FRAME_ENCODERS = [
+    LSTMConfig(dim=4),
+    GRUConfig(dim=4, bidirectional=False),
+    BagConfig(dim=4),
+    WindowConfig(dim=4),
+    TransformerConfig(dim=4, heads=2, feedforward=8),
+]
 
 
 @pytest.mark.parametrize("encoder", FRAME_ENCODERS, ids=lambda config: config.kind)

@@ -107,14 +107,21 @@ def test_bag_knows_no_order():
 
 def copied(block, dim=8, heads=2, feedforward=16):
     """torch's own layer with a block's weights."""
-    layer = nn.TransformerEncoderLayer(dim, heads, feedforward, dropout=0.0, activation="gelu", batch_first=True,
-                                       norm_first=True)
+    layer = nn.TransformerEncoderLayer(
+        dim, heads, feedforward, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
     own = block.state_dict()
-    names = {"self_attn.in_proj_": "queries_keys_values.", "self_attn.out_proj.": "attention_output.",
-             "norm1.": "attention_norm.", "norm2.": "feedforward_norm.", "linear1.": "feedforward.0.",
-             "linear2.": "feedforward.2."}
-    layer.load_state_dict({theirs + part: own[mine + part] for theirs, mine in names.items()
-                           for part in ("weight", "bias")})
+    names = {
+        "self_attn.in_proj_": "queries_keys_values.",
+        "self_attn.out_proj.": "attention_output.",
+        "norm1.": "attention_norm.",
+        "norm2.": "feedforward_norm.",
+        "linear1.": "feedforward.0.",
+        "linear2.": "feedforward.2.",
+    }
+    layer.load_state_dict(
+        {theirs + part: own[mine + part] for theirs, mine in names.items() for part in ("weight", "bias")}
+    )
     return layer
 
 

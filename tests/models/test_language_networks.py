@@ -34,8 +34,10 @@ ENCODERS = {
     "window-of-one": ("window", {"left": 0, "right": 0, "dim": 6}),
     "sinusoidal": ("transformer", {"dim": 8, "heads": 2, "layers": 2, "feedforward": 16}),
     "rotary": ("transformer", {"dim": 8, "heads": 2, "layers": 2, "feedforward": 16, "positions": "rotary"}),
-    "learned": ("transformer", {"dim": 8, "heads": 2, "layers": 2, "feedforward": 16, "positions": "learned",
-                                "max_positions": 64}),
+    "learned": (
+        "transformer",
+        {"dim": 8, "heads": 2, "layers": 2, "feedforward": 16, "positions": "learned", "max_positions": 64},
+    ),
 }
 each_encoder = pytest.mark.parametrize("name", ENCODERS)
 VOCABULARY = 11
@@ -57,8 +59,9 @@ def encoder_of(name, input_dim=5, seed=1):
 
 def model_of(name, head=None, *, dim=5, seed=1, **embedder):
     torch.manual_seed(seed)
-    config = ModelConfig(embedder=TokensConfig(dim=dim, **embedder), encoder=config_of(name),
-                         head=head or SoftmaxConfig())
+    config = ModelConfig(
+        embedder=TokensConfig(dim=dim, **embedder), encoder=config_of(name), head=head or SoftmaxConfig()
+    )
     return LanguageModel(config, [3, 5, *range(9, 0, -1)])
 
 
@@ -123,6 +126,7 @@ def test_a_stream_from_nothing_is_the_encoder_over_whole_sequences(name):
 
 # -- truncated backpropagation
 
+
 @each_encoder
 def test_windows_whose_state_is_not_cut_give_the_gradients_of_one_long_unroll(name):
     model = model_of(name).double().eval()
@@ -146,19 +150,23 @@ def test_windows_whose_state_is_not_cut_give_the_gradients_of_one_long_unroll(na
             torch.testing.assert_close(one, wanted, rtol=1e-4, atol=1e-5)
     if name != "window-of-one":
         _, cut = gradients(4, detach=True)
-        assert any(not torch.allclose(one, wanted, rtol=1e-3) for one, wanted in zip(cut, expected, strict=True)
-                   if wanted is not None), "a state that is cut loses part of the gradient"
+        assert any(
+            not torch.allclose(one, wanted, rtol=1e-3)
+            for one, wanted in zip(cut, expected, strict=True)
+            if wanted is not None
+        ), "a state that is cut loses part of the gradient"
 
 
 def test_a_recurrence_without_input_runs_on_by_itself():
     """h_t = U^t h_0 whatever is read, also over the edges of windows; U stays orthogonal."""
     torch.manual_seed(3)
-    config = registry.config_class("encoder", "rnn")(dim=4, bidirectional=False, activation="linear", inputs=False,
-                                                     orthogonal=True)
+    config = registry.config_class("encoder", "rnn")(
+        dim=4, bidirectional=False, activation="linear", inputs=False, orthogonal=True
+    )
     encoder = registry.implementation("encoder", "rnn")(config, 5).eval()
     with torch.no_grad():
         found, _ = in_pieces(encoder, torch.randn(2, 7, 5), [3, 4])
-        layer, = encoder.ahead
+        (layer,) = encoder.ahead
         turn, state = layer.recurrent.weight, layer.start
         torch.testing.assert_close(turn @ turn.t(), torch.eye(4))
         for position in range(7):
@@ -168,22 +176,29 @@ def test_a_recurrence_without_input_runs_on_by_itself():
 
 # -- the Transformer
 
+
 def test_the_causal_transformer_equals_torch():
     encoder = encoder_of("sinusoidal")
     x_BTD = torch.randn(3, 10, 5)
     layers = []
     for block in encoder.blocks:
         layer = nn.TransformerEncoderLayer(8, 2, 16, activation="gelu", batch_first=True, norm_first=True).eval()
-        layer.load_state_dict({
-            "self_attn.in_proj_weight": block.queries_keys_values.weight,
-            "self_attn.in_proj_bias": block.queries_keys_values.bias,
-            "self_attn.out_proj.weight": block.attention_output.weight,
-            "self_attn.out_proj.bias": block.attention_output.bias,
-            "linear1.weight": block.feedforward[0].weight, "linear1.bias": block.feedforward[0].bias,
-            "linear2.weight": block.feedforward[2].weight, "linear2.bias": block.feedforward[2].bias,
-            "norm1.weight": block.attention_norm.weight, "norm1.bias": block.attention_norm.bias,
-            "norm2.weight": block.feedforward_norm.weight, "norm2.bias": block.feedforward_norm.bias,
-        })
+        layer.load_state_dict(
+            {
+                "self_attn.in_proj_weight": block.queries_keys_values.weight,
+                "self_attn.in_proj_bias": block.queries_keys_values.bias,
+                "self_attn.out_proj.weight": block.attention_output.weight,
+                "self_attn.out_proj.bias": block.attention_output.bias,
+                "linear1.weight": block.feedforward[0].weight,
+                "linear1.bias": block.feedforward[0].bias,
+                "linear2.weight": block.feedforward[2].weight,
+                "linear2.bias": block.feedforward[2].bias,
+                "norm1.weight": block.attention_norm.weight,
+                "norm1.bias": block.attention_norm.bias,
+                "norm2.weight": block.feedforward_norm.weight,
+                "norm2.bias": block.feedforward_norm.bias,
+            }
+        )
         layers.append(layer)
     mask = nn.Transformer.generate_square_subsequent_mask(10)
     expected = encoder._placed(encoder.project(x_BTD), 0)
@@ -231,6 +246,7 @@ def test_learned_positions():
 
 # -- the whole model
 
+
 @pytest.mark.parametrize("name", ["lstm", "rotary", "window"])
 def test_tied_weights_are_one_tensor_saved_and_loaded(name, tmp_path):
     """The state (6 or 8 values) is brought to the size of a word's vector (5)."""
@@ -259,10 +275,12 @@ def test_a_tied_model_trains_both_ends_of_its_weights():
     assert isinstance(model.project, nn.Identity)
     ids, targets = torch.tensor([[2, 3]]), torch.tensor([[3, 4]])
     hidden, _ = model(ids, [])
-    gradient, = torch.autograd.grad(model.loss(hidden, targets), [model.embedder.words.weight])
+    (gradient,) = torch.autograd.grad(model.loss(hidden, targets), [model.embedder.words.weight])
     logits = nn.functional.linear(model(ids, [])[0], model.embedder.words.weight, model.head.output.bias)
-    expected, = torch.autograd.grad(nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(),
-                                                                 reduction="sum"), [model.embedder.words.weight])
+    (expected,) = torch.autograd.grad(
+        nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum"),
+        [model.embedder.words.weight],
+    )
     torch.testing.assert_close(gradient, expected)
 
 

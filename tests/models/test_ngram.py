@@ -29,8 +29,14 @@ def packed(sequences):
 
 
 def fit(sequences, *, order=3, prune=(), size=8, stream=False):
-    return NGramModel.fit(packed(sequences), config=NGramConfig(order=order, prune=list(prune)), vocabulary_size=size,
-                          bos=EOS, unk=UNK, stream=stream)
+    return NGramModel.fit(
+        packed(sequences),
+        config=NGramConfig(order=order, prune=list(prune)),
+        vocabulary_size=size,
+        bos=EOS,
+        unk=UNK,
+        stream=stream,
+    )
 
 
 def random_text(seed, count, size=8, *, of=3):
@@ -56,8 +62,13 @@ few = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 @few
-@given(seed=seeds, order=orders, count=st.sampled_from([1, 3, 40, 150]), stream=st.booleans(),
-       prune=st.sampled_from([[], [0, 1], [0, 0, 1, 2], [1], [3, 4]]))
+@given(
+    seed=seeds,
+    order=orders,
+    count=st.sampled_from([1, 3, 40, 150]),
+    stream=st.booleans(),
+    prune=st.sampled_from([[], [0, 1], [0, 0, 1, 2], [1], [3, 4]]),
+)
 def test_equals_the_reference(seed, order, count, stream, prune):
     text = random_text(seed, count)
     prune = prune[:order]
@@ -143,8 +154,10 @@ def test_a_running_text_by_hand():
 
 def test_discounts_as_kenlm_prints_them():
     """Counts of counts of 1.9 million words of English, and the discounts lmplz printed for the same text."""
-    for n, expected in (([219986, 50336, 22695, 12940], [0.686046, 1.07205, 1.43535]),
-                        ([1339126, 85141, 22796, 10033], [0.887186, 1.28738, 1.43812])):
+    for n, expected in (
+        ([219986, 50336, 22695, 12940], [0.686046, 1.07205, 1.43535]),
+        ([1339126, 85141, 22796, 10033], [0.887186, 1.28738, 1.43812]),
+    ):
         counts = np.repeat(np.arange(1, 5), n)
         assert discounts(counts)[1:] == pytest.approx(expected, rel=1e-5)
 
@@ -167,10 +180,13 @@ def kenlm_text(seed, count):
     return text
 
 
-@pytest.mark.parametrize(("prune", "perplexity", "lines"), [
-    ([], 15.571008851397139, [-4.3231277, -7.6278515, -3.8158317]),
-    ([0, 0, 1], 15.30610233318506, [-4.3777814, -7.8120522, -3.9909732]),
-])
+@pytest.mark.parametrize(
+    ("prune", "perplexity", "lines"),
+    [
+        ([], 15.571008851397139, [-4.3231277, -7.6278515, -3.8158317]),
+        ([0, 0, 1], 15.30610233318506, [-4.3777814, -7.8120522, -3.9909732]),
+    ],
+)
 def test_equals_kenlm(prune, perplexity, lines):
     """``lmplz -o 3 [--prune 0 0 1]`` on 400 lines, ``query`` on 50: perplexity, log10 p of the first three lines."""
     train, test = kenlm_text(7, 400), kenlm_text(8, 50)
@@ -238,8 +254,15 @@ def test_ids_outside_the_vocabulary():
 
 def test_progress_is_told():
     told = []
-    NGramModel.fit(packed([[2, EOS]]), config=NGramConfig(order=3), vocabulary_size=3, bos=EOS, unk=UNK, stream=False,
-                   told=lambda done, total: told.append((done, total)))
+    NGramModel.fit(
+        packed([[2, EOS]]),
+        config=NGramConfig(order=3),
+        vocabulary_size=3,
+        bos=EOS,
+        unk=UNK,
+        stream=False,
+        told=lambda done, total: told.append((done, total)),
+    )
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -259,8 +282,10 @@ def test_arrays_on_disk(tmp_path):
     offsets.tofile(tmp_path / "o")
     config = NGramConfig(order=3)
     on_disk = (DiskArray(tmp_path / "v", values.dtype), DiskArray(tmp_path / "o", offsets.dtype))
-    models = [NGramModel.fit(one, config=config, vocabulary_size=8, bos=EOS, unk=UNK, stream=False).arrays()
-              for one in (on_disk, (values, offsets))]
+    models = [
+        NGramModel.fit(one, config=config, vocabulary_size=8, bos=EOS, unk=UNK, stream=False).arrays()
+        for one in (on_disk, (values, offsets))
+    ]
     assert all(np.array_equal(models[0][name], models[1][name]) for name in models[1])
 
 
@@ -287,24 +312,27 @@ def put(place, value):
     return change
 
 
-@pytest.mark.parametrize(("damage", "says"), [
-    (lambda arrays: {name: array for name, array in arrays.items() if name != "2.keys"}, "'2.keys' is missing"),
-    (lambda arrays: {**arrays, "4.keys": arrays["3.keys"]}, "'4.keys' does not belong to a model of this order"),
-    (changed("1.log_p", lambda array: array[:-1]), "'1.log_p' has 7 values instead of 8"),
-    (changed("2.keys", lambda array: array[:-1]), "'2.keys' has "),
-    (changed("2.backoff", lambda array: np.append(array, 0.0)), "'2.backoff' has "),
-    (changed("2.keys", lambda array: array[::-1]), "'2.keys' is not sorted"),
-    (changed("2.keys", put(0, -1)), "'2.keys' is not sorted"),
-    (changed("2.keys", put(-1, 64)), "'2.keys' is not sorted, or points outside"),
-    (changed("3.keys", put(-1, 2**62)), "'3.keys' is not sorted, or points outside"),
-    (changed("3.keys", put(1, 0)), "'3.keys' is not sorted"),
-    (changed("3.keys", lambda array: array.astype(np.uint64)), "'3.keys' is uint64"),
-    (changed("3.log_p", lambda array: array.astype(np.float32)), "'3.log_p' is float32"),
-    (changed("3.log_p", lambda array: array[None]), "'3.log_p' is float64[1, "),
-    (changed("3.log_p", put(0, 0.1)), "'3.log_p' has values that are no logarithms of probabilities"),
-    (changed("1.backoff", put(0, np.nan)), "'1.backoff' has values that"),
-    (changed("1.log_p", put(0, -np.inf)), "'1.log_p' has values that"),
-])
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda arrays: {name: array for name, array in arrays.items() if name != "2.keys"}, "'2.keys' is missing"),
+        (lambda arrays: {**arrays, "4.keys": arrays["3.keys"]}, "'4.keys' does not belong to a model of this order"),
+        (changed("1.log_p", lambda array: array[:-1]), "'1.log_p' has 7 values instead of 8"),
+        (changed("2.keys", lambda array: array[:-1]), "'2.keys' has "),
+        (changed("2.backoff", lambda array: np.append(array, 0.0)), "'2.backoff' has "),
+        (changed("2.keys", lambda array: array[::-1]), "'2.keys' is not sorted"),
+        (changed("2.keys", put(0, -1)), "'2.keys' is not sorted"),
+        (changed("2.keys", put(-1, 64)), "'2.keys' is not sorted, or points outside"),
+        (changed("3.keys", put(-1, 2**62)), "'3.keys' is not sorted, or points outside"),
+        (changed("3.keys", put(1, 0)), "'3.keys' is not sorted"),
+        (changed("3.keys", lambda array: array.astype(np.uint64)), "'3.keys' is uint64"),
+        (changed("3.log_p", lambda array: array.astype(np.float32)), "'3.log_p' is float32"),
+        (changed("3.log_p", lambda array: array[None]), "'3.log_p' is float64[1, "),
+        (changed("3.log_p", put(0, 0.1)), "'3.log_p' has values that are no logarithms of probabilities"),
+        (changed("1.backoff", put(0, np.nan)), "'1.backoff' has values that"),
+        (changed("1.log_p", put(0, -np.inf)), "'1.log_p' has values that"),
+    ],
+)
 def test_foreign_arrays_are_refused(damage, says):
     arrays = damage(fit(random_text(11, 50)).arrays())
     with pytest.raises(UserError) as caught:

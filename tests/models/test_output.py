@@ -33,8 +33,9 @@ def tensors(positions, rows, dim, *, bias=True, ignored=0, seed=0, dtype=torch.f
 
 def assert_equals_torch(hidden, weight, offset, targets, **tolerance):
     wanted = [one for one in (hidden, weight, offset) if one is not None]
-    plain = nn.functional.cross_entropy(nn.functional.linear(hidden, weight, offset), targets, reduction="sum",
-                                        ignore_index=IGNORE)
+    plain = nn.functional.cross_entropy(
+        nn.functional.linear(hidden, weight, offset), targets, reduction="sum", ignore_index=IGNORE
+    )
     loss = linear_cross_entropy(hidden, weight, offset, targets)
     torch.testing.assert_close(loss, plain, **tolerance)
     scale = 0.37
@@ -47,8 +48,14 @@ def assert_equals_torch(hidden, weight, offset, targets, **tolerance):
 
 
 @settings(max_examples=40, deadline=None)
-@given(positions=st.integers(1, 70), rows=st.integers(1, 40), dim=st.integers(1, 5), bias=st.booleans(),
-       ignored=st.integers(0, 70), seed=st.integers(0, 99))
+@given(
+    positions=st.integers(1, 70),
+    rows=st.integers(1, 40),
+    dim=st.integers(1, 5),
+    bias=st.booleans(),
+    ignored=st.integers(0, 70),
+    seed=st.integers(0, 99),
+)
 def test_equals_torch(positions, rows, dim, bias, ignored, seed):
     assert_equals_torch(*tensors(positions, rows, dim, bias=bias, ignored=min(ignored, positions), seed=seed))
 
@@ -96,8 +103,9 @@ def test_under_bf16_the_loss_is_the_same_within_its_digits():
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=0.02)
 
 
-@pytest.mark.parametrize(("rows", "cutoffs"), [(60, [10, 30]), (60, [2000]), (60, [10, 2000]), (3, [1]), (2, [1]),
-                                                 (2, [2000])])
+@pytest.mark.parametrize(
+    ("rows", "cutoffs"), [(60, [10, 30]), (60, [2000]), (60, [10, 2000]), (3, [1]), (2, [1]), (2, [2000])]
+)
 def test_adaptive_probabilities_sum_to_one_and_are_its_loss(rows, cutoffs):
     torch.manual_seed(3)
     head = AdaptiveHead(AdaptiveConfig(cutoffs=cutoffs, shrink=2.0), 8, LabelSpace(rows)).eval()

@@ -43,9 +43,10 @@ def test_by_hand():
     assert one(hidden[:, :1], torch.tensor([1])).tolist() == [[1, 2, 3, 4]]
 
 
-@pytest.mark.parametrize(("kind", "expected"), [
-    ("last", lambda x_TD: x_TD[-1]), ("mean", lambda x_TD: x_TD.mean(0)), ("max", lambda x_TD: x_TD.max(0).values),
-])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("last", lambda x_TD: x_TD[-1]), ("mean", lambda x_TD: x_TD.mean(0)), ("max", lambda x_TD: x_TD.max(0).values)],
+)
 def test_against_torch_on_each_sequence(sequences, kind, expected):
     found = pooling(kind)(*padded(sequences))
     torch.testing.assert_close(found, torch.stack([expected(x_TD) for x_TD in sequences]), rtol=0, atol=1e-6)

@@ -13,7 +13,9 @@ from seqcli.models.recurrent import RecurrentEncoder
 from seqcli.recipe.encoders import GRUConfig, LSTMConfig, RNNConfig
 
 CONFIGS = {
-    "rnn-tanh": RNNConfig(dim=5), "rnn-relu": RNNConfig(dim=5, activation="relu"), "lstm": LSTMConfig(dim=5),
+    "rnn-tanh": RNNConfig(dim=5),
+    "rnn-relu": RNNConfig(dim=5, activation="relu"),
+    "lstm": LSTMConfig(dim=5),
     "gru": GRUConfig(dim=5),
 }
 TORCH = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -90,8 +92,10 @@ def test_peepholes_step_by_step():
     h = c = torch.zeros(size)
     expected = []
     for x_t in x[:, 0]:
-        gate = [w[k * size : (k + 1) * size] @ x_t + b[k * size : (k + 1) * size] + u[k * size : (k + 1) * size] @ h
-                for k in range(4)]
+        gate = [
+            w[k * size : (k + 1) * size] @ x_t + b[k * size : (k + 1) * size] + u[k * size : (k + 1) * size] @ h
+            for k in range(4)
+        ]
         i, f = torch.sigmoid(gate[0] + p_i * c), torch.sigmoid(gate[1] + p_f * c)
         c = f * c + i * torch.tanh(gate[2])
         h = torch.sigmoid(gate[3] + p_o * c) * torch.tanh(c)

@@ -20,8 +20,17 @@ def whole(path):
     return dict(zip(words, matrix.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("text", [ROWS, "2 3\n" + ROWS, ROWS.replace(" ", "\t"), ROWS.replace("\n", " \n"),
-                                  "\ufeff" + ROWS.replace("\n", "\r\n"), ROWS + "king 9 9 9\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        ROWS,
+        "2 3\n" + ROWS,
+        ROWS.replace(" ", "\t"),
+        ROWS.replace("\n", " \n"),
+        "\ufeff" + ROWS.replace("\n", "\r\n"),
+        ROWS + "king 9 9 9\n",
+    ],
+)
 def test_every_form_is_read(tmp_path, text):
     (tmp_path / "v.txt").write_bytes(text.encode())
     (tmp_path / "v.txt.gz").write_bytes(gzip.compress(text.encode()))
@@ -36,18 +45,23 @@ def test_a_word_may_hold_spaces_and_odd_line_ends(tmp_path):
     assert whole(tmp_path / "v.txt") == {"a": [1, 2], "at name": [3, 4], "x\u2028y": [5, 6]}
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("", ": no vectors: the file is empty"),
-    ("0 3\n", ": no vectors: the file is empty"),
-    ("king\n", ":1: expected a word and its values, found 0 values"),
-    ("king 1 2\nqueen 1\n", ":2: expected a word and 2 values, found 1 values"),
-    ("king 1 2\n\n", ":2: expected a word and 2 values, found 0 values"),
-    ("king 1 2\nqueen 1 x\n", ":2: a value is not a number"),
-    ("king 1 2\nqueen 1 nan\n", ":2: a value is infinite or not a number"),
-    ("king 1 2\nqueen 1 1e99\n", ":2: a value is infinite or not a number"),
-    ("3 2\nking 1 2\nqueen 1 2\n", ":1: the first line says 3 vectors, 2 follow: cut off? If they are all that is "
-     "wanted, write '2 2' there."),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ": no vectors: the file is empty"),
+        ("0 3\n", ": no vectors: the file is empty"),
+        ("king\n", ":1: expected a word and its values, found 0 values"),
+        ("king 1 2\nqueen 1\n", ":2: expected a word and 2 values, found 1 values"),
+        ("king 1 2\n\n", ":2: expected a word and 2 values, found 0 values"),
+        ("king 1 2\nqueen 1 x\n", ":2: a value is not a number"),
+        ("king 1 2\nqueen 1 nan\n", ":2: a value is infinite or not a number"),
+        ("king 1 2\nqueen 1 1e99\n", ":2: a value is infinite or not a number"),
+        (
+            "3 2\nking 1 2\nqueen 1 2\n",
+            ":1: the first line says 3 vectors, 2 follow: cut off? If they are all that is wanted, write '2 2' there.",
+        ),
+    ],
+)
 def test_faults(tmp_path, text, message):
     path = tmp_path / "v.txt"
     path.write_text(text)
@@ -84,9 +98,13 @@ def test_vectors_of_another_size_than_the_recipe_says(tmp_path):
         read_vectors(tmp_path / "v.txt", 5, None)
 
 
-TABLES = st.integers(2, 4).flatmap(lambda dim: st.dictionaries(
-    st.text(st.characters(exclude_characters="\n\r\t \ufeff", exclude_categories=["Cs"]), min_size=1),
-    st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=dim, max_size=dim), min_size=1))
+TABLES = st.integers(2, 4).flatmap(
+    lambda dim: st.dictionaries(
+        st.text(st.characters(exclude_characters="\n\r\t \ufeff", exclude_categories=["Cs"]), min_size=1),
+        st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=dim, max_size=dim),
+        min_size=1,
+    )
+)
 
 
 @given(TABLES, st.sampled_from(FORMATS))
@@ -104,8 +122,11 @@ def test_what_is_written():
     matrix = np.array([[1, 0.1], [-2.5, 1e-7]], np.float32)
     lines = {form: list(vector_lines(["a", "b c"], matrix, 2, form)) for form in FORMATS}
     rows = ["a 1 0.100000001", "b c -2.5 1.00000001e-07"]
-    assert lines == {"word2vec": ["2 2", *rows], "glove": rows,
-                     "tsv": ["a\t1\t0.100000001", "b c\t-2.5\t1.00000001e-07"]}
+    assert lines == {
+        "word2vec": ["2 2", *rows],
+        "glove": rows,
+        "tsv": ["a\t1\t0.100000001", "b c\t-2.5\t1.00000001e-07"],
+    }
     for word, form in (("a\nb", "glove"), ("a\tb", "tsv")):
         with pytest.raises(UserError, match="would break its line"):
             list(vector_lines([word], matrix[:1], 2, form))

@@ -13,10 +13,15 @@ from seqcli.models import word_vectors
 from seqcli.models.word_vectors import MEASURES, METHODS, WordVectors
 
 DEGREES = {"man": 0, "woman": 30, "king": 40, "queen": 70, "princess": 50, "apple": 220}
-ROUND = WordVectors(list(DEGREES), np.array(
-    [[math.cos(math.radians(angle)), math.sin(math.radians(angle))] for angle in DEGREES.values()], np.float32))
-GRID = WordVectors(["man", "woman", "king", "queen", "apple"],
-                   np.array([[1, 1], [1, 3], [4, 1], [4, 3], [9, 9]], np.float32))
+ROUND = WordVectors(
+    list(DEGREES),
+    np.array(
+        [[math.cos(math.radians(angle)), math.sin(math.radians(angle))] for angle in DEGREES.values()], np.float32
+    ),
+)
+GRID = WordVectors(
+    ["man", "woman", "king", "queen", "apple"], np.array([[1, 1], [1, 3], [4, 1], [4, 3], [9, 9]], np.float32)
+)
 
 
 def pairs(found, digits=4):
@@ -27,10 +32,14 @@ def test_king_minus_man_plus_woman_by_hand():
     # woman - man + king = (0.6321, 1.1428), at 61.05 degrees: queen is 8.95 away, princess 11.05
     assert pairs(ROUND.analogy("man", "woman", "king", k=2), 3) == [("queen", 0.988), ("princess", 0.981)]
     # queen: 0.88302 x 0.93301 / (0.67101 + 0.001); princess: 0.96985 x 0.99240 / (0.82139 + 0.001)
-    assert pairs(ROUND.analogy("man", "woman", "king", k=2, method="3cosmul")) == [("queen", 1.2260),
-                                                                                   ("princess", 1.1703)]
+    assert pairs(ROUND.analogy("man", "woman", "king", k=2, method="3cosmul")) == [
+        ("queen", 1.2260),
+        ("princess", 1.1703),
+    ]
     assert pairs(GRID.analogy("man", "woman", "king", measure="euclidean")) == [
-        ("queen", 0), ("apple", round(math.sqrt(61), 4))]
+        ("queen", 0),
+        ("apple", round(math.sqrt(61), 4)),
+    ]
     assert pairs(GRID.analogy("man", "woman", "king", measure="manhattan")) == [("queen", 0), ("apple", 11)]
 
 
@@ -65,18 +74,28 @@ def test_words_are_looked_up_in_lower_case_where_all_are():
     assert ("Paris" in cased, "paris" in cased, cased.dim, len(cased)) == (True, False, 2, 2)
 
 
-@pytest.mark.parametrize(("ask", "message"), [
-    (lambda: ROUND.neighbors("quen"), "there is no vector of 'quen'. Did you mean 'queen'?"),
-    (lambda: ROUND.neighbors("xyzzy"), "there is no vector of 'xyzzy'"),
-    (lambda: ROUND.analogy("men", "woman", "king"), "there is no vector of 'men'"),
-    (lambda: ROUND.neighbors("man", k=0), "k is the number of words wanted, at least 1, not 0"),
-    (lambda: ROUND.analogy("man", "woman", "king", k=-1), "k is the number of words wanted, at least 1, not -1"),
-    (lambda: ROUND.neighbors("man", measure="angle"), "unknown measure 'angle'. Known: cosine, euclidean, manhattan."),
-    (lambda: ROUND.answers(np.zeros((1, 3), np.int64), "3cosadds"), "unknown method '3cosadds'. "
-     "Known: 3cosadd, 3cosmul."),
-    (lambda: ROUND.analogy("man", "woman", "king", method="3cosmul", measure="manhattan"),
-     "3cosmul multiplies cosines; it has no manhattan form. Use 3cosadd."),
-])
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: ROUND.neighbors("quen"), "there is no vector of 'quen'. Did you mean 'queen'?"),
+        (lambda: ROUND.neighbors("xyzzy"), "there is no vector of 'xyzzy'"),
+        (lambda: ROUND.analogy("men", "woman", "king"), "there is no vector of 'men'"),
+        (lambda: ROUND.neighbors("man", k=0), "k is the number of words wanted, at least 1, not 0"),
+        (lambda: ROUND.analogy("man", "woman", "king", k=-1), "k is the number of words wanted, at least 1, not -1"),
+        (
+            lambda: ROUND.neighbors("man", measure="angle"),
+            "unknown measure 'angle'. Known: cosine, euclidean, manhattan.",
+        ),
+        (
+            lambda: ROUND.answers(np.zeros((1, 3), np.int64), "3cosadds"),
+            "unknown method '3cosadds'. Known: 3cosadd, 3cosmul.",
+        ),
+        (
+            lambda: ROUND.analogy("man", "woman", "king", method="3cosmul", measure="manhattan"),
+            "3cosmul multiplies cosines; it has no manhattan form. Use 3cosadd.",
+        ),
+    ],
+)
 def test_what_cannot_be_asked(ask, message):
     with pytest.raises(UserError) as caught:
         ask()
@@ -89,8 +108,11 @@ def test_several_spellings_are_offered():
         words.row_of("queeen")
 
 
-TABLES = st.integers(1, 5).flatmap(lambda dim: st.integers(4, 40).flatmap(lambda size: arrays(
-    np.float32, (size, dim), elements=st.integers(-8, 8).map(lambda value: value / 4))))
+TABLES = st.integers(1, 5).flatmap(
+    lambda dim: st.integers(4, 40).flatmap(
+        lambda size: arrays(np.float32, (size, dim), elements=st.integers(-8, 8).map(lambda value: value / 4))
+    )
+)
 
 
 def cosine(left, right):
@@ -102,8 +124,10 @@ def brute(matrix, vector, measure):
     """Scores in double precision, one word at a time; larger is nearer."""
     if measure == "cosine":
         return [cosine(row, vector) for row in matrix]
-    return [-float(np.abs(row - vector).sum() if measure == "manhattan" else np.sqrt(((row - vector) ** 2).sum()))
-            for row in matrix]
+    return [
+        -float(np.abs(row - vector).sum() if measure == "manhattan" else np.sqrt(((row - vector) ** 2).sum()))
+        for row in matrix
+    ]
 
 
 def compare(found, scores, excluded, k, sign):

@@ -15,8 +15,12 @@ def test_the_counts_are_those_of_gensim(tmp_path):
     words = [f"{kind}{number}" for kind in ("base", "form") for number in range(30)]
     matrix = np.concatenate([stems, stems + offset + chance.normal(size=(30, 12)) * 0.4]).astype(np.float32)
     pairs = [(f"base{number}", f"Form{number}") for number in range(34)]  # the last four have no vector
-    lines = [": gram1", *(f"{a} {b} {c} {d}" for a, b in pairs[:20] for c, d in pairs if a != c),
-             ": other", *(f"{b} {a} {d} {c}" for a, b in pairs[20:] for c, d in pairs if a != c)]
+    lines = [
+        ": gram1",
+        *(f"{a} {b} {c} {d}" for a, b in pairs[:20] for c, d in pairs if a != c),
+        ": other",
+        *(f"{b} {a} {d} {c}" for a, b in pairs[20:] for c, d in pairs if a != c),
+    ]
     path = tmp_path / "q.txt"
     path.write_text("".join(f"{line}\n" for line in lines))
     keyed.add_vectors(words, matrix)

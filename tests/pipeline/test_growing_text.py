@@ -21,8 +21,9 @@ MODELS = {
     "words": model_of(ODD, kind="words"),
     "joiner": model_of(["a￭", "￭b", "￭", "c", "￭▁▁￭", "￭％000", "9￭", "％"], kind="words", joiner=True),
     "characters": model_of(["a", "▁", "％ff05", "％", "0", "f", "–", "％000a", "́", "▁a"], kind="characters"),
-    "bytes": model_of([BYTE_TOKENS[value] for value in (0x41, 0x20, 0xC3, 0xA9, 0xF0, 0x9F, 0x87, 0xAE, 0xFF)],
-                      kind="bytes"),
+    "bytes": model_of(
+        [BYTE_TOKENS[value] for value in (0x41, 0x20, 0xC3, 0xA9, 0xF0, 0x9F, 0x87, 0xAE, 0xFF)], kind="bytes"
+    ),
 }
 STREAMS = {
     name: model_of(model.vocabulary.tokens[2:], unit="stream", kind=model.tokenizer.kind, joiner=name == "joiner")
@@ -67,8 +68,9 @@ def test_most_text_is_shown_at_once(name: str, unit: str) -> None:
     """Only the very end may be held back, not more than the next token can change."""
     model = pick(name, unit)
     for one in grow(model, options=SamplingOptions(), max_tokens=40, seed=3):
-        assert len(one.text) - len(one.settled) <= 5 * sum(one.text.endswith(end) for end in "–\ufffd％0f9") \
-            + 6 * one.text.endswith("\ufffd\ufffd")
+        assert len(one.text) - len(one.settled) <= 5 * sum(
+            one.text.endswith(end) for end in "–\ufffd％0f9"
+        ) + 6 * one.text.endswith("\ufffd\ufffd")
 
 
 def sentence(model: LanguageModel, prompt: str, tokens: str, *, as_tokens: bool = False) -> str:
@@ -78,12 +80,15 @@ def sentence(model: LanguageModel, prompt: str, tokens: str, *, as_tokens: bool 
     return one.text
 
 
-@pytest.mark.parametrize(("prompt", "tokens", "text"), [
-    ("", "the cat", "the cat"),
-    ("the", "cat sat", "the cat sat"),
-    ("the  fat ", "cat <EOS>", "the  fat cat"),  # as typed, though <UNK> to the model; one space before the word
-    ("a b c", "the", "a b c the"),
-])
+@pytest.mark.parametrize(
+    ("prompt", "tokens", "text"),
+    [
+        ("", "the cat", "the cat"),
+        ("the", "cat sat", "the cat sat"),
+        ("the  fat ", "cat <EOS>", "the  fat cat"),  # as typed, though <UNK> to the model; one space before the word
+        ("a b c", "the", "a b c the"),
+    ],
+)
 def test_the_prompt_is_shown_as_it_was_typed(prompt: str, tokens: str, text: str) -> None:
     assert sentence(CAT, prompt, tokens) == text
 

@@ -30,21 +30,25 @@ RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 
 
 def inline(sentences=SENTENCES, separator="/"):
-    return "".join(" ".join(f"{word}{separator}{tag}" for word, tag in zip(words.split(), tags.split(), strict=True))
-                   + "\n" for words, tags in sentences)
+    return "".join(
+        " ".join(f"{word}{separator}{tag}" for word, tag in zip(words.split(), tags.split(), strict=True)) + "\n"
+        for words, tags in sentences
+    )
 
 
 def plain_lines(count=60):
     """Enough text for a few batches, the same every time, with blank lines as in a running text."""
     words = [word for words, _ in SENTENCES for word in words.split()]
     chance = random.Random(3)
-    return "".join(" ".join(chance.choices(words, k=chance.randint(1, 9))) + "\n" * chance.choice((1, 1, 2))
-                   for _ in range(count))
+    return "".join(
+        " ".join(chance.choices(words, k=chance.randint(1, 9))) + "\n" * chance.choice((1, 1, 2)) for _ in range(count)
+    )
 
 
 def records():
-    return "written by hand\n\n" + "".join(f"X:{number}\nK:C\n{line}|\n\n"
-                                            for number, line in enumerate(plain_lines(30).split("\n"), 1) if line)
+    return "written by hand\n\n" + "".join(
+        f"X:{number}\nK:C\n{line}|\n\n" for number, line in enumerate(plain_lines(30).split("\n"), 1) if line
+    )
 
 
 def jsonl():
@@ -58,8 +62,14 @@ def graded(write):
 
 
 WRITE = {
-    "conll": conll, "conllu": conllu, "inline": inline, "lines": plain_lines, "records": records, "jsonl": jsonl,
-    "tsv": lambda: graded(tiny_classes.tsv), "labelled": lambda: graded(tiny_classes.labelled),
+    "conll": conll,
+    "conllu": conllu,
+    "inline": inline,
+    "lines": plain_lines,
+    "records": records,
+    "jsonl": jsonl,
+    "tsv": lambda: graded(tiny_classes.tsv),
+    "labelled": lambda: graded(tiny_classes.labelled),
     "ts": lambda: tiny_classes.ts(tiny_classes.motions(30)),
 }
 
@@ -167,9 +177,11 @@ def test_where_it_was_trained_does_not_stop_a_model_but_what_it_opens_does(tmp_p
     text = run.recipe_path.read_text(encoding="utf-8")
     files = [path.name for path in run.path.iterdir() if path.suffix in (".txt", ".safetensors")]
     assert "kind: words" in text
-    run.recipe_path.write_text(text.replace("kind: words", "{kind: sentencepiece, model: /etc/passwd}", 1)
-                               if "{kind: words" in text else
-                               text.replace("kind: words", "kind: sentencepiece\n    model: /etc/passwd", 1))
+    run.recipe_path.write_text(
+        text.replace("kind: words", "{kind: sentencepiece, model: /etc/passwd}", 1)
+        if "{kind: words" in text
+        else text.replace("kind: words", "kind: sentencepiece\n    model: /etc/passwd", 1)
+    )
     run.seal(["recipe.yaml", "report.json", "environment.json", *files])
     with pytest.raises(UserError, match=r"text\.tokenizer\.model: a path out of the model's folder") as caught:
         load_run(run)

@@ -34,7 +34,8 @@ def _object(part: dict[str, Any]) -> st.SearchStrategy:
     required = set(part.get("required", ()))
     return st.fixed_dictionaries(
         {name: field for name, field in fields.items() if name in required},
-        optional={name: field for name, field in fields.items() if name not in required})
+        optional={name: field for name, field in fields.items() if name not in required},
+    )
 
 
 def _array(part: dict[str, Any]) -> st.SearchStrategy:
@@ -45,8 +46,14 @@ def _array(part: dict[str, Any]) -> st.SearchStrategy:
 
 def _number(part: dict[str, Any]) -> st.SearchStrategy:
     low, high = part.get("minimum", part.get("exclusiveMinimum")), part.get("maximum", part.get("exclusiveMaximum"))
-    return st.floats(low, high, exclude_min="exclusiveMinimum" in part, exclude_max="exclusiveMaximum" in part,
-                     allow_nan=False, allow_infinity=False)
+    return st.floats(
+        low,
+        high,
+        exclude_min="exclusiveMinimum" in part,
+        exclude_max="exclusiveMaximum" in part,
+        allow_nan=False,
+        allow_infinity=False,
+    )
 
 
 _NAMES = st.from_regex("[a-z0-9][a-z0-9._-]{0,8}", fullmatch=True)

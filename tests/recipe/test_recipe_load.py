@@ -37,55 +37,110 @@ def errors(text=GOOD, *overrides):
     return str(caught.value).split("\n")
 
 
-@pytest.mark.parametrize(("old", "new", "expected"), [
-    ("    dim: 20", "    dimm: 20", "bad.yaml:9:5: model.encoder.dimm: unknown key. Did you mean 'dim'?"),
-    ("training:", "trainig:", "bad.yaml:11:1: trainig: unknown key. Did you mean 'training'?"),
-    ("  epochs: 3", "  zzz: 3", "bad.yaml:12:3: training.zzz: unknown key. Known here: seed, epochs, max_steps, "
-     "max_minutes, batch, accumulate, optimizer, schedule, clip_norm, ema, precision, evaluate_every, patience, "
-     "select_by, keep_checkpoints."),
-    ("kind: lstm", "kind: lsmt", "bad.yaml:8:11: model.encoder: unknown encoder 'lsmt'. Did you mean 'lstm'?"),
-    ("{kind: softmax}", "{kind: 3}",
-     "bad.yaml:10:16: model.head: unknown head '3'. Known: softmax, crf, sigmoid, adaptive"),
-    ("{kind: softmax}", "{}", "bad.yaml:10:3: model.head: 'kind' is missing; one of softmax, crf, sigmoid, adaptive"),
-    ("{kind: softmax}", "softmax", "bad.yaml:10:9: model.head: expected a section with a 'kind', "
-     "found the text 'softmax'"),
-    ("  head: {kind: softmax}\n", "  head: {kind: adaptive, cutoffs: [20, 10]}\n",
-     "bad.yaml:10:3: model.head: cutoffs must rise from one to the next, the first at least 1"),
-    ("data: {corpus: mini-ner}\n", "", "bad.yaml:1:1: data: missing (the examples)"),
-    ("epochs: 3", "epochs: ten", "bad.yaml:12:11: training.epochs: expected a whole number, found the text 'ten'"),
-    ("epochs: 3", "epochs: '3'", "bad.yaml:12:11: training.epochs: expected a whole number, found the text '3'. "
-     "Take the quotes off."),
-    ("epochs: 3", "epochs: 3.0", "bad.yaml:12:11: training.epochs: expected a whole number, found 3.0. Write 3."),
-    ("epochs: 3", "epochs: 1.5", "bad.yaml:12:11: training.epochs: expected a whole number, found 1.5"),
-    ("epochs: 3", "epochs: true", "bad.yaml:12:11: training.epochs: expected a whole number, found true (a boolean)"),
-    ("epochs: 3", "epochs: 0", "bad.yaml:12:11: training.epochs: expected at least 1, found 0"),
-    ("epochs: 3", "epochs:", "bad.yaml:12:10: training.epochs: expected a whole number, found nothing (null)"),
-    ("epochs: 3", "epochs: [1, 2]", "bad.yaml:12:11: training.epochs: expected a whole number, found a list of 2"),
-    ("epochs: 3", "batch: 5", "bad.yaml:12:10: training.batch: expected a section (key: value), found 5"),
-    ("epochs: 3", "ema: true", "bad.yaml:12:8: training.ema: expected a number, found true (a boolean)"),
-    ("epochs: 3", "clip_norm: .inf", "bad.yaml:12:14: training.clip_norm: expected a finite number, found .inf"),
-    ("epochs: 3", "precision: fp16", "bad.yaml:12:14: training.precision: expected one of auto, fp32, bf16, "
-     "found the text 'fp16'. Did you mean 'bf16'?"),
-    ("epochs: 3", "optimizer: {kind: adam, betas: [0.9]}",
-     "bad.yaml:12:34: training.optimizer.betas: the list has too few items"),
-    ("epochs: 3", "optimizer: {kind: adam, betas: [0.9, x]}",
-     "bad.yaml:12:40: training.optimizer.betas.1: expected a number, found the text 'x'"),
-    ("name: r", "name: no", "bad.yaml:1:7: name: expected text, found no (a boolean). "
-     'For the text, write "no".'),
-    ("name: r", "name: 12", 'bad.yaml:1:7: name: expected text, found 12. For the text, write "12".'),
-    ("name: r", "name: My Model", "bad.yaml:1:7: name: expected lower-case letters, digits, '.', '_' and '-', "
-     "a letter or digit first, found the text 'My Model'"),
-    ("corpus: mini-ner", "train: 5", 'bad.yaml:3:15: data.train: expected text or a list, found 5. '
-     'For the text, write "5".'),
-    ("corpus: mini-ner", "train: [a, 5]", "bad.yaml:3:19: data.train.1: expected text, found 5. "
-     'For the text, write "5".'),
-    ("corpus: mini-ner", "columns: {token: 0.5}", "bad.yaml:3:25: data.columns.token: expected a whole number or "
-     'text, found 0.5. For the text, write "0.5".'),
-    ("text: {tokenizer: {kind: words}}\n", "",
-     "bad.yaml:1:1: the recipe: the embedder 'tokens' needs a 'text' section"),
-    ("kind: lstm\n    dim: 20", "kind: transformer\n    dim: 10",
-     "bad.yaml:7:3: model.encoder: dim (10) is not a multiple of heads (4)"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("    dim: 20", "    dimm: 20", "bad.yaml:9:5: model.encoder.dimm: unknown key. Did you mean 'dim'?"),
+        ("training:", "trainig:", "bad.yaml:11:1: trainig: unknown key. Did you mean 'training'?"),
+        (
+            "  epochs: 3",
+            "  zzz: 3",
+            "bad.yaml:12:3: training.zzz: unknown key. Known here: seed, epochs, max_steps, "
+            "max_minutes, batch, accumulate, optimizer, schedule, clip_norm, ema, precision, evaluate_every, patience, "
+            "select_by, keep_checkpoints.",
+        ),
+        ("kind: lstm", "kind: lsmt", "bad.yaml:8:11: model.encoder: unknown encoder 'lsmt'. Did you mean 'lstm'?"),
+        (
+            "{kind: softmax}",
+            "{kind: 3}",
+            "bad.yaml:10:16: model.head: unknown head '3'. Known: softmax, crf, sigmoid, adaptive",
+        ),
+        (
+            "{kind: softmax}",
+            "{}",
+            "bad.yaml:10:3: model.head: 'kind' is missing; one of softmax, crf, sigmoid, adaptive",
+        ),
+        (
+            "{kind: softmax}",
+            "softmax",
+            "bad.yaml:10:9: model.head: expected a section with a 'kind', found the text 'softmax'",
+        ),
+        (
+            "  head: {kind: softmax}\n",
+            "  head: {kind: adaptive, cutoffs: [20, 10]}\n",
+            "bad.yaml:10:3: model.head: cutoffs must rise from one to the next, the first at least 1",
+        ),
+        ("data: {corpus: mini-ner}\n", "", "bad.yaml:1:1: data: missing (the examples)"),
+        ("epochs: 3", "epochs: ten", "bad.yaml:12:11: training.epochs: expected a whole number, found the text 'ten'"),
+        (
+            "epochs: 3",
+            "epochs: '3'",
+            "bad.yaml:12:11: training.epochs: expected a whole number, found the text '3'. Take the quotes off.",
+        ),
+        ("epochs: 3", "epochs: 3.0", "bad.yaml:12:11: training.epochs: expected a whole number, found 3.0. Write 3."),
+        ("epochs: 3", "epochs: 1.5", "bad.yaml:12:11: training.epochs: expected a whole number, found 1.5"),
+        (
+            "epochs: 3",
+            "epochs: true",
+            "bad.yaml:12:11: training.epochs: expected a whole number, found true (a boolean)",
+        ),
+        ("epochs: 3", "epochs: 0", "bad.yaml:12:11: training.epochs: expected at least 1, found 0"),
+        ("epochs: 3", "epochs:", "bad.yaml:12:10: training.epochs: expected a whole number, found nothing (null)"),
+        ("epochs: 3", "epochs: [1, 2]", "bad.yaml:12:11: training.epochs: expected a whole number, found a list of 2"),
+        ("epochs: 3", "batch: 5", "bad.yaml:12:10: training.batch: expected a section (key: value), found 5"),
+        ("epochs: 3", "ema: true", "bad.yaml:12:8: training.ema: expected a number, found true (a boolean)"),
+        ("epochs: 3", "clip_norm: .inf", "bad.yaml:12:14: training.clip_norm: expected a finite number, found .inf"),
+        (
+            "epochs: 3",
+            "precision: fp16",
+            "bad.yaml:12:14: training.precision: expected one of auto, fp32, bf16, "
+            "found the text 'fp16'. Did you mean 'bf16'?",
+        ),
+        (
+            "epochs: 3",
+            "optimizer: {kind: adam, betas: [0.9]}",
+            "bad.yaml:12:34: training.optimizer.betas: the list has too few items",
+        ),
+        (
+            "epochs: 3",
+            "optimizer: {kind: adam, betas: [0.9, x]}",
+            "bad.yaml:12:40: training.optimizer.betas.1: expected a number, found the text 'x'",
+        ),
+        ("name: r", "name: no", 'bad.yaml:1:7: name: expected text, found no (a boolean). For the text, write "no".'),
+        ("name: r", "name: 12", 'bad.yaml:1:7: name: expected text, found 12. For the text, write "12".'),
+        (
+            "name: r",
+            "name: My Model",
+            "bad.yaml:1:7: name: expected lower-case letters, digits, '.', '_' and '-', "
+            "a letter or digit first, found the text 'My Model'",
+        ),
+        (
+            "corpus: mini-ner",
+            "train: 5",
+            'bad.yaml:3:15: data.train: expected text or a list, found 5. For the text, write "5".',
+        ),
+        (
+            "corpus: mini-ner",
+            "train: [a, 5]",
+            'bad.yaml:3:19: data.train.1: expected text, found 5. For the text, write "5".',
+        ),
+        (
+            "corpus: mini-ner",
+            "columns: {token: 0.5}",
+            'bad.yaml:3:25: data.columns.token: expected a whole number or text, found 0.5. For the text, write "0.5".',
+        ),
+        (
+            "text: {tokenizer: {kind: words}}\n",
+            "",
+            "bad.yaml:1:1: the recipe: the embedder 'tokens' needs a 'text' section",
+        ),
+        (
+            "kind: lstm\n    dim: 20",
+            "kind: transformer\n    dim: 10",
+            "bad.yaml:7:3: model.encoder: dim (10) is not a multiple of heads (4)",
+        ),
+    ],
+)
 def test_one_error(old, new, expected):
     assert old in GOOD
     assert errors(GOOD.replace(old, new)) == [expected]
@@ -105,20 +160,27 @@ def test_every_error_at_once_in_the_order_of_the_file():
     ]
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("", "bad.yaml: the recipe is empty. 'seqcli recipes cp ner my.yaml' gives one to start from."),
-    ("# only a remark\n\n", "bad.yaml: the recipe is empty. 'seqcli recipes cp ner my.yaml' gives one to start from."),
-    ("- a\n- b\n", "bad.yaml:1:1: expected a mapping (name: ..., task: ...), found a list"),
-    ("\nhello\n", "bad.yaml:2:1: expected a mapping (name: ..., task: ...), found a single value"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "bad.yaml: the recipe is empty. 'seqcli recipes cp ner my.yaml' gives one to start from."),
+        (
+            "# only a remark\n\n",
+            "bad.yaml: the recipe is empty. 'seqcli recipes cp ner my.yaml' gives one to start from.",
+        ),
+        ("- a\n- b\n", "bad.yaml:1:1: expected a mapping (name: ..., task: ...), found a list"),
+        ("\nhello\n", "bad.yaml:2:1: expected a mapping (name: ..., task: ...), found a single value"),
+    ],
+)
 def test_a_file_that_is_no_recipe(text, expected):
     assert errors(text) == [expected]
 
 
 def test_values_that_are_fine():
     text = GOOD.replace(
-        "epochs: 3", "optimizer: {kind: adamw, lr: 1e-3, betas: [0, 0.5]}\n  clip_norm: 1\n  seed: 1_000")
-    training = load(text.replace("name: r", "name: \"12\"\ndescription: 12:30")).recipe.training
+        "epochs: 3", "optimizer: {kind: adamw, lr: 1e-3, betas: [0, 0.5]}\n  clip_norm: 1\n  seed: 1_000"
+    )
+    training = load(text.replace("name: r", 'name: "12"\ndescription: 12:30')).recipe.training
     assert training.optimizer.lr == 0.001
     assert training.optimizer.betas == (0.0, 0.5)
     assert (training.clip_norm, type(training.clip_norm)) == (1.0, float)
@@ -126,31 +188,44 @@ def test_values_that_are_fine():
     assert load(GOOD.replace("name: r", "name: r\ndescription: 12:30")).recipe.description == "12:30"
 
 
-@pytest.mark.parametrize(("override", "expected"), [
-    ("model.encoder.dimm=5", "model.encoder.dimm: unknown key. Did you mean 'dim'?"),
-    ("training.lr=1", "training.lr: unknown key. Did you mean 'training.optimizer.lr'?"),
-    ("clip_norm=1", "clip_norm: unknown key. Did you mean 'training.clip_norm'?"),
-    ("modle.encoder.dim=5", "modle: unknown key. Did you mean 'model'?"),
-    ("training.epochs=x", "training.epochs: expected a whole number, found the text 'x'"),
-    ("training.epochs", "expected a.b=value, such as training.optimizer.lr=1e-3"),
-    ("training..epochs=3", "expected a.b=value, such as training.optimizer.lr=1e-3"),
-    ("training.epochs=", "nothing stands after the '='. For no value at all, write training.epochs=null."),
-    ("training.epochs=# x", "nothing stands after the '='"),
-    ("training.epochs=[1", "not valid YAML: did not find expected ',' or ']'. "
-     "Is the bracket of line 1, column 1 closed?"),
-    ("name.x=1", "name is a value, not a section. Set it as a whole."),
-    ("data.train=\udcff", "invalid UTF-8"),
-    ("model.encoder={kind: gru, peepholes: true}",
-     "model.encoder.peepholes: unknown key. Known here: kind, dim, layers, bidirectional, residual, layer_norm, "
-     "dropout, locked_dropout."),
-])
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("model.encoder.dimm=5", "model.encoder.dimm: unknown key. Did you mean 'dim'?"),
+        ("training.lr=1", "training.lr: unknown key. Did you mean 'training.optimizer.lr'?"),
+        ("clip_norm=1", "clip_norm: unknown key. Did you mean 'training.clip_norm'?"),
+        ("modle.encoder.dim=5", "modle: unknown key. Did you mean 'model'?"),
+        ("training.epochs=x", "training.epochs: expected a whole number, found the text 'x'"),
+        ("training.epochs", "expected a.b=value, such as training.optimizer.lr=1e-3"),
+        ("training..epochs=3", "expected a.b=value, such as training.optimizer.lr=1e-3"),
+        ("training.epochs=", "nothing stands after the '='. For no value at all, write training.epochs=null."),
+        ("training.epochs=# x", "nothing stands after the '='"),
+        (
+            "training.epochs=[1",
+            "not valid YAML: did not find expected ',' or ']'. Is the bracket of line 1, column 1 closed?",
+        ),
+        ("name.x=1", "name is a value, not a section. Set it as a whole."),
+        ("data.train=\udcff", "invalid UTF-8"),
+        (
+            "model.encoder={kind: gru, peepholes: true}",
+            "model.encoder.peepholes: unknown key. Known here: kind, dim, layers, bidirectional, residual, layer_norm, "
+            "dropout, locked_dropout.",
+        ),
+    ],
+)
 def test_set_that_is_wrong(override, expected):
     assert errors(GOOD, override) == [f"--set {override}: {expected}"]
 
 
 def test_set_goes_through_the_same_rules():
-    loaded = load(GOOD, "training.optimizer={kind: sgd, lr: 1e-1}", "training.schedule.warmup=7",
-                  "text.vocabulary.max_size=50", "data.train=[a.conll, b.conll]", "model.encoder.dim=64")
+    loaded = load(
+        GOOD,
+        "training.optimizer={kind: sgd, lr: 1e-1}",
+        "training.schedule.warmup=7",
+        "text.vocabulary.max_size=50",
+        "data.train=[a.conll, b.conll]",
+        "model.encoder.dim=64",
+    )
     recipe = loaded.recipe
     assert (recipe.training.optimizer.kind, recipe.training.optimizer.lr) == ("sgd", 0.1)
     assert (recipe.training.schedule.kind, recipe.training.schedule.warmup) == ("constant", 7)
@@ -163,7 +238,8 @@ def test_another_kind_drops_nothing_in_silence():
     text = GOOD.replace("    dim: 20", "    dim: 20\n    peepholes: true")
     assert errors(text, "model.encoder.kind=gru") == [
         "bad.yaml:10:5: model.encoder.peepholes: unknown key for the kind 'gru' that --set model.encoder.kind=gru "
-        "asks for. Set the whole section: --set 'model.encoder={kind: gru, ...}'."]
+        "asks for. Set the whole section: --set 'model.encoder={kind: gru, ...}'."
+    ]
     assert load(text, "model.encoder={kind: gru, dim: 9}").recipe.model.encoder.dim == 9
 
 
@@ -246,8 +322,10 @@ def test_bytes_of_a_file(tmp_path):
         load_recipe(path)
 
 
-@pytest.mark.parametrize("value", [
-    "../train.conll", "a/../../b", "/etc/passwd", "~/x", "'C:\\x'", "'..\\x'", "'\\\\server\\x'", "link/x.conll"])
+@pytest.mark.parametrize(
+    "value",
+    ["../train.conll", "a/../../b", "/etc/passwd", "~/x", "'C:\\x'", "'..\\x'", "'\\\\server\\x'", "link/x.conll"],
+)
 def test_a_downloaded_recipe_stays_in_its_folder(tmp_path, value):
     (tmp_path / "model").mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -260,7 +338,8 @@ def test_a_downloaded_recipe_stays_in_its_folder(tmp_path, value):
     assert caught.value.code == ExitCode.DATA
     assert str(caught.value) == (
         f"bad.yaml:3:30: data.train.1: a path out of the model's folder ('{shown}'). "
-        "The recipe of a model may name only files inside it.")
+        "The recipe of a model may name only files inside it."
+    )
     assert load(text).recipe.data.train == ["inside.conll", shown]
 
 

@@ -18,11 +18,21 @@ from seqcli.recipe.quick import conforms
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tree import Source, parse
 
-relaxed = settings(max_examples=60, deadline=None, derandomize=True,
-                   suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=5),
-                    st.lists(st.integers(), max_size=2),
-                    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2))
+relaxed = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
 
 
 @relaxed
@@ -89,7 +99,13 @@ def test_no_text_breaks_the_reader(text):
 
 def test_floats_are_readable():
     assert [format_value(value) for value in (0.001, 1e-5, 2.5e-07, 5.0, 1e22, -0.0)] == [
-        "0.001", "1.0e-05", "2.5e-07", "5.0", "1.0e+22", "-0.0"]
+        "0.001",
+        "1.0e-05",
+        "2.5e-07",
+        "5.0",
+        "1.0e+22",
+        "-0.0",
+    ]
 
 
 def test_texts_are_quoted_where_yaml_would_read_something_else():
@@ -97,8 +113,20 @@ def test_texts_are_quoted_where_yaml_would_read_something_else():
     quoted = ["no", "y", "null", "12:30", "1e-3", "12", "", " x", "a: b", "a #b", "a,b", "-", "é\u2028"]
     assert [format_value(text) for text in plain] == plain
     assert [format_value(text) for text in quoted] == [
-        '"no"', '"y"', '"null"', '"12:30"', '"1e-3"', '"12"', '""', '" x"', '"a: b"', '"a #b"', '"a,b"', '"-"',
-        '"é\\u2028"']
+        '"no"',
+        '"y"',
+        '"null"',
+        '"12:30"',
+        '"1e-3"',
+        '"12"',
+        '""',
+        '" x"',
+        '"a: b"',
+        '"a #b"',
+        '"a,b"',
+        '"-"',
+        '"é\\u2028"',
+    ]
 
 
 def test_difference():
@@ -118,5 +146,6 @@ def test_difference():
 def test_dump_is_in_the_order_of_the_schema():
     recipe = load_recipe("ner").recipe
     assert [line.strip().split(":")[0] for line in dump_recipe(recipe).splitlines() if line[0] != " "] == list(
-        Recipe.model_fields)
+        Recipe.model_fields
+    )
     assert len(list(walk(recipe))) == sum(1 for line in dump_recipe(recipe).splitlines() if not line.endswith(":"))

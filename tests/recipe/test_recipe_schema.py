@@ -38,12 +38,21 @@ def test_the_schema_names_every_kind_and_describes_every_field():
         assert nothing == {"type": "null"}
         assert [choice["properties"]["kind"]["const"] for choice in section["oneOf"]] == registry.kinds(slot)
         assert all("kind" in choice["required"] for choice in section["oneOf"])
-    fields = {name: field for part in _parts(schema()) if isinstance(part.get("properties"), dict) and "title" in part
-              for name, field in part["properties"].items() if name != "kind"}
+    fields = {
+        name: field
+        for part in _parts(schema())
+        if isinstance(part.get("properties"), dict) and "title" in part
+        for name, field in part["properties"].items()
+        if name != "kind"
+    }
     assert len(fields) > 50
     assert [name for name, field in fields.items() if not field.get("description")] == []
     assert schema()["$defs"]["TrainingConfig"]["properties"]["epochs"] == {
-        "default": 30, "description": "most passes over the training data", "minimum": 1, "type": "integer"}
+        "default": 30,
+        "description": "most passes over the training data",
+        "minimum": 1,
+        "type": "integer",
+    }
 
 
 def test_a_rule_beyond_json_schema_is_marked():
@@ -55,31 +64,50 @@ def test_describe():
     found = describe("encoder", "lstm")
     assert found["summary"].startswith("Long short-term memory")
     assert found["options"][0] == {
-        "name": "dim", "type": "whole number >= 1", "default": 200,
-        "description": "state size in each direction (a bidirectional output is twice that)"}
+        "name": "dim",
+        "type": "whole number >= 1",
+        "default": 200,
+        "description": "state size in each direction (a bidirectional output is twice that)",
+    }
     types = {option["name"]: option["type"] for option in describe("embedder", "tokens")["options"]}
     assert types["characters"] == "section of kind cnn, lstm | null"
     assert types["vectors"] == "section of file, freeze, extend | null"
     assert describe("optimizer", "adam")["options"][1]["type"] == "list of 2 numbers"
     assert [(one["slot"], one["kind"]) for one in describe_all()] == [
-        (slot, kind) for slot in registry.REGISTRY for kind in registry.kinds(slot)]
+        (slot, kind) for slot in registry.REGISTRY for kind in registry.kinds(slot)
+    ]
     assert [one["kind"] for one in describe_all("head", "crf")] == ["crf"]
 
 
-@pytest.mark.parametrize(("value", "part", "answer"), [
-    (1, {"type": "integer"}, True), (True, {"type": "integer"}, False), (1.0, {"type": "integer"}, False),
-    (1, {"type": "number"}, True), (float("nan"), {"type": "number"}, False), ("a", {"type": "null"}, False),
-    ("ner\n", {"type": "string", "pattern": "^[a-z]*$"}, False), ("ner", {"pattern": "^[a-z]*$"}, True),
-    ([1, "a"], {"type": "array", "items": {"type": "integer"}}, False),
-    ([1], {"type": "array", "prefixItems": [{"type": "integer"}] * 2, "minItems": 2}, False),
-    ("x", {"const": "x", "default": 1}, True), (1, {"const": True}, False), (True, {"enum": [1]}, False),
-    ({"a": 1}, {"type": "object", "additionalProperties": False}, False),
-    ({"a": 1}, {"type": "object", "additionalProperties": {"type": "string"}}, False),
-    ({}, {"required": ["a"]}, False), (None, {"required": ["a"]}, True), ("", {"minLength": 1}, False),
-    (5, {"exclusiveMaximum": 5}, False), (5, {"maximum": 5}, True),
-    ("a", {"format": "path"}, False), ("a", {"$comment": "more rules"}, False), ("a", {"not": {"const": "b"}}, False),
-    ("embedder", {"properties": {"embedder": {"type": "string"}}}, True),
-])
+@pytest.mark.parametrize(
+    ("value", "part", "answer"),
+    [
+        (1, {"type": "integer"}, True),
+        (True, {"type": "integer"}, False),
+        (1.0, {"type": "integer"}, False),
+        (1, {"type": "number"}, True),
+        (float("nan"), {"type": "number"}, False),
+        ("a", {"type": "null"}, False),
+        ("ner\n", {"type": "string", "pattern": "^[a-z]*$"}, False),
+        ("ner", {"pattern": "^[a-z]*$"}, True),
+        ([1, "a"], {"type": "array", "items": {"type": "integer"}}, False),
+        ([1], {"type": "array", "prefixItems": [{"type": "integer"}] * 2, "minItems": 2}, False),
+        ("x", {"const": "x", "default": 1}, True),
+        (1, {"const": True}, False),
+        (True, {"enum": [1]}, False),
+        ({"a": 1}, {"type": "object", "additionalProperties": False}, False),
+        ({"a": 1}, {"type": "object", "additionalProperties": {"type": "string"}}, False),
+        ({}, {"required": ["a"]}, False),
+        (None, {"required": ["a"]}, True),
+        ("", {"minLength": 1}, False),
+        (5, {"exclusiveMaximum": 5}, False),
+        (5, {"maximum": 5}, True),
+        ("a", {"format": "path"}, False),
+        ("a", {"$comment": "more rules"}, False),
+        ("a", {"not": {"const": "b"}}, False),
+        ("embedder", {"properties": {"embedder": {"type": "string"}}}, True),
+    ],
+)
 def test_quick_check(value, part, answer):
     assert quick.conforms(value, part) is answer
 

@@ -23,8 +23,15 @@ def seqcli(tmp_path):
 
     def run(*arguments, code="from seqcli.cli.app import main; main()"):
         environment = {**os.environ, "SEQCLI_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
-        done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, env=environment,
-                              capture_output=True, text=True, encoding="utf-8", timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=60,
+        )
         return done.stdout, done.stderr, done.returncode
 
     return run
@@ -33,14 +40,18 @@ def seqcli(tmp_path):
 BAD_ERRORS = (
     "error: bad.yaml:1:1: data: missing (the examples)\n"
     "error: bad.yaml:2:14: task: unknown task 'taging'. Did you mean 'tagging'?\n"
-    "error: bad.yaml:4:19: model.encoder: unknown encoder 'lsmt'. Did you mean 'lstm'?\n")
+    "error: bad.yaml:4:19: model.encoder: unknown encoder 'lsmt'. Did you mean 'lstm'?\n"
+)
 
 
 def test_validate(seqcli):
     assert seqcli("recipes", "validate", "ner") == ("ner: ok\n", "", 0)
     assert seqcli("recipes", "validate", "ner") == ("ner: ok\n", "", 0)  # by the quick check now
     assert seqcli("recipes", "validate", "bad.yaml", "ner", "nre") == (
-        "ner: ok\n", BAD_ERRORS + "error: no recipe is called 'nre'. Did you mean 'ner'?\n", 2)
+        "ner: ok\n",
+        BAD_ERRORS + "error: no recipe is called 'nre'. Did you mean 'ner'?\n",
+        2,
+    )
 
 
 def test_validate_json(seqcli):
@@ -49,13 +60,20 @@ def test_validate_json(seqcli):
     first, second = json.loads(out)
     assert first == {"file": "ner", "ok": True, "errors": []}
     assert second["errors"][1] == {
-        "file": "bad.yaml", "line": 2, "column": 14, "message": "task: unknown task 'taging'. Did you mean 'tagging'?",
-        "hint": None}
+        "file": "bad.yaml",
+        "line": 2,
+        "column": 14,
+        "message": "task: unknown task 'taging'. Did you mean 'tagging'?",
+        "hint": None,
+    }
 
 
 def test_validate_with_set(seqcli):
     assert seqcli("recipes", "validate", "ner", "--set", "training.epoch=3") == (
-        "", "error: --set training.epoch=3: training.epoch: unknown key. Did you mean 'epochs'?\n", 2)
+        "",
+        "error: --set training.epoch=3: training.epoch: unknown key. Did you mean 'epochs'?\n",
+        2,
+    )
 
 
 def test_ls(seqcli):
@@ -65,8 +83,12 @@ def test_ls(seqcli):
     assert header.split() == ["name", "task", "data", "description"]
     assert [row.split()[0] for row in rows] == recipe_names()
     out, _, _ = seqcli("recipes", "ls", "--json")
-    assert {"name": "ner", "task": "tagging", "data": "mini-ner",
-            "description": load_recipe("ner").recipe.description} in json.loads(out)
+    assert {
+        "name": "ner",
+        "task": "tagging",
+        "data": "mini-ner",
+        "description": load_recipe("ner").recipe.description,
+    } in json.loads(out)
 
 
 def test_show(seqcli):
@@ -86,14 +108,20 @@ def test_cp(seqcli, tmp_path):
     assert (tmp_path / "my.yaml").read_bytes() == ours
     (tmp_path / "my.yaml").write_text("mine")
     assert seqcli("recipes", "cp", "ner", "my.yaml") == (
-        "", "error: my.yaml: exists already. Name another file, or overwrite it with --force.\n", 2)
+        "",
+        "error: my.yaml: exists already. Name another file, or overwrite it with --force.\n",
+        2,
+    )
     assert (tmp_path / "my.yaml").read_text() == "mine"
     assert seqcli("recipes", "cp", "ner", "my.yaml", "--force") == ("my.yaml\n", "", 0)
     assert (tmp_path / "my.yaml").read_bytes() == ours
     (tmp_path / "folder").mkdir()
     assert seqcli("recipes", "cp", "ner", "folder") == (f"{os.path.join('folder', 'ner.yaml')}\n", "", 0)
     assert seqcli("recipes", "cp", "ner", "none/my.yaml") == (
-        "", "error: none/my.yaml: cannot write: No such file or directory\n", 74)
+        "",
+        "error: none/my.yaml: cannot write: No such file or directory\n",
+        74,
+    )
 
 
 def test_schema(seqcli):
@@ -108,13 +136,22 @@ def test_components(seqcli):
         "ruled out.\n"
         "  option       type        default  meaning\n"
         "  constrained  true/false  true     rule out tag steps that the scheme forbids, in training and decoding\n",
-        "", 0)
+        "",
+        0,
+    )
     assert seqcli("components", "tokenizer", "bytes") == (
-        "tokenizer bytes: One token a byte of UTF-8.\n  no options\n", "", 0)
+        "tokenizer bytes: One token a byte of UTF-8.\n  no options\n",
+        "",
+        0,
+    )
     assert seqcli("components", "encoder", "lsmt") == ("", "error: unknown encoder 'lsmt'. Did you mean 'lstm'?\n", 2)
     assert seqcli("components", "encodr") == ("", "error: unknown slot 'encodr'. Did you mean 'encoder'?\n", 2)
     assert [one["kind"] for one in json.loads(seqcli("components", "head", "--json")[0])] == [
-        "softmax", "crf", "sigmoid", "adaptive"]
+        "softmax",
+        "crf",
+        "sigmoid",
+        "adaptive",
+    ]
     headings = [line.split(":")[0] for line in seqcli("components")[0].splitlines() if line and line[0] != " "]
     assert "encoder transformer" in headings
     assert "schedule plateau" in headings
@@ -130,9 +167,18 @@ finally:
 """
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--help"], ["recipes", "--help"], ["recipes", "ls"], ["recipes", "validate", "ner"], ["recipes", "show", "ner"],
-    ["recipes", "schema"], ["components", "head"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["recipes", "--help"],
+        ["recipes", "ls"],
+        ["recipes", "validate", "ner"],
+        ["recipes", "show", "ner"],
+        ["recipes", "schema"],
+        ["components", "head"],
+    ],
+)
 def test_no_torch(seqcli, arguments):
     code = WITHOUT.replace("{names}", "{'torch', 'numpy', 'rich', 'sentencepiece', 'sacrebleu', 'sklearn'}")
     _, err, status = seqcli(*arguments, code=code)
@@ -141,7 +187,9 @@ def test_no_torch(seqcli, arguments):
 
 def test_the_list_and_the_quick_check_need_no_pydantic(seqcli):
     assert seqcli("recipes", "validate", "ner")[2] == 0  # fills the cache
-    code = ("import sys; from seqcli.recipe.folder import summaries; from seqcli.recipe.quick import surely_valid; "
-            "import seqcli.cli.recipes, seqcli.cli.components; "
-            "print(len(summaries()) > 0, surely_valid('ner'), [m for m in sys.modules if 'pydantic' in m])")
+    code = (
+        "import sys; from seqcli.recipe.folder import summaries; from seqcli.recipe.quick import surely_valid; "
+        "import seqcli.cli.recipes, seqcli.cli.components; "
+        "print(len(summaries()) > 0, surely_valid('ner'), [m for m in sys.modules if 'pydantic' in m])"
+    )
     assert seqcli(code=code) == ("True True []\n", "", 0)

@@ -46,9 +46,19 @@ def fill(run: Run, *, task: str = "tagging", f1: float = 81.25) -> Run:
     run.weights_path.write_bytes(safetensors_bytes())
     run.metrics_path.write_text('{"step": 10, "loss": 1.5}\n')
     run.environment_path.write_text(json.dumps({"python": "3.11", "seed": 1}))
-    run.report_path.write_text(json.dumps({
-        "name": run.name, "version": run.version, "task": task, "select_by": "f1", "minutes": 1.5,
-        "dev": score(85.0), "test": score(f1)}))
+    run.report_path.write_text(
+        json.dumps(
+            {
+                "name": run.name,
+                "version": run.version,
+                "task": task,
+                "select_by": "f1",
+                "minutes": 1.5,
+                "dev": score(85.0),
+                "test": score(f1),
+            }
+        )
+    )
     run.seal(["recipe.yaml", "vocabulary.txt", "labels.txt", "model.safetensors"])
     return run
 

@@ -96,28 +96,54 @@ def test_a_damaged_run_is_not_packed(ner, tmp_path):
 
 def test_tar_itself_reads_the_archive(packed):
     assert [member.name for member, _ in members(packed)] == [
-        "ner/archive.json", "ner/environment.json", "ner/labels.txt", "ner/manifest.json", "ner/metrics.jsonl",
-        "ner/model.safetensors", "ner/recipe.yaml", "ner/report.json", "ner/vocabulary.txt"]
+        "ner/archive.json",
+        "ner/environment.json",
+        "ner/labels.txt",
+        "ner/manifest.json",
+        "ner/metrics.jsonl",
+        "ner/model.safetensors",
+        "ner/recipe.yaml",
+        "ner/report.json",
+        "ner/vocabulary.txt",
+    ]
 
 
-@pytest.mark.parametrize(("name", "why"), [
-    ("../x.txt", "leads out"), ("ner/../../x.txt", "leads out"), ("/etc/x.txt", "leads out"),
-    ("ner/sub/x.txt", "no file of a model"), ("pos/x.txt", "no file of a model"), ("ner/x.pkl", "no file of a model"),
-    ("ner/model.pt", "no file of a model"), ("ner/model.pth", "no file of a model"),
-    ("ner/pytorch_model.bin", "no file of a model"), ("ner/run.py", "no file of a model"),
-    ("ner/.lock", "no file of a model"), ("ner/x.txt", "not listed"), ("ner/recipe.yaml", "twice"),
-    ("ner/archive.json", "twice"),
-])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("../x.txt", "leads out"),
+        ("ner/../../x.txt", "leads out"),
+        ("/etc/x.txt", "leads out"),
+        ("ner/sub/x.txt", "no file of a model"),
+        ("pos/x.txt", "no file of a model"),
+        ("ner/x.pkl", "no file of a model"),
+        ("ner/model.pt", "no file of a model"),
+        ("ner/model.pth", "no file of a model"),
+        ("ner/pytorch_model.bin", "no file of a model"),
+        ("ner/run.py", "no file of a model"),
+        ("ner/.lock", "no file of a model"),
+        ("ner/x.txt", "not listed"),
+        ("ner/recipe.yaml", "twice"),
+        ("ner/archive.json", "twice"),
+    ],
+)
 def test_a_member_too_many_is_refused_by_name(packed, other, tmp_path, name, why):
     write(packed, [*members(packed), plain(name, b"data")])
     refused(packed, other, name, why)
     assert not (tmp_path / "x.txt").exists()
 
 
-@pytest.mark.parametrize(("kind", "why"), [
-    (tarfile.SYMTYPE, "a symbolic link"), (tarfile.LNKTYPE, "a hard link"), (tarfile.CHRTYPE, "a device"),
-    (tarfile.BLKTYPE, "a device"), (tarfile.FIFOTYPE, "a pipe"), (tarfile.DIRTYPE, "a folder"),
-])
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (tarfile.SYMTYPE, "a symbolic link"),
+        (tarfile.LNKTYPE, "a hard link"),
+        (tarfile.CHRTYPE, "a device"),
+        (tarfile.BLKTYPE, "a device"),
+        (tarfile.FIFOTYPE, "a pipe"),
+        (tarfile.DIRTYPE, "a folder"),
+    ],
+)
 def test_only_plain_files_are_let_in(packed, other, kind, why):
     parts = members(packed)
     bad = tarfile.TarInfo("ner/vocabulary.txt")

@@ -18,8 +18,14 @@ ROOT = Path(__file__).parents[2]
 def models(store, tmp_path):
     def run(*arguments: object, code: int = 0) -> tuple[str, str]:
         environment = os.environ | {"SEQCLI_RUNS": "runs", "PYTHONPATH": str(ROOT)}
-        done = subprocess.run([sys.executable, "-m", "seqcli", "models", *map(str, arguments)], capture_output=True,
-                              text=True, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [sys.executable, "-m", "seqcli", "models", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
         assert done.returncode == code, done.stderr
         return done.stdout, done.stderr
 
@@ -72,8 +78,7 @@ def test_show_refuses_a_recipe_that_blows_up(models, store):
     run = store.create("bomb")
     run.recipe_path.write_text("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n")
     out, err = models("show", "bomb", "--json", code=65)
-    assert (out, err) == (
-        "", "error: runs/bomb/1/recipe.yaml: an alias, which a filled-in recipe has no use for\n")
+    assert (out, err) == ("", "error: runs/bomb/1/recipe.yaml: an alias, which a filled-in recipe has no use for\n")
     run.recipe_path.write_text("a: !!python/object/apply:os.system [echo run]\n")
     out, err = models("show", "bomb", code=65)
     assert "not a recipe" in err
@@ -83,7 +88,9 @@ def test_show_refuses_a_recipe_that_blows_up(models, store):
 def test_show_names_the_damaged_file(models, ner):
     ner.weights_path.write_bytes(bytes(ner.weights_path.stat().st_size))
     assert models("show", "ner", code=65) == (
-        "", "error: runs/ner/1/model.safetensors: damaged: its checksum is not the one in the manifest\n")
+        "",
+        "error: runs/ner/1/model.safetensors: damaged: its checksum is not the one in the manifest\n",
+    )
 
 
 def test_rm_asks_and_refuses(models, ner, tmp_path):
@@ -116,6 +123,8 @@ def test_cp_pack_and_unpack(models, ner, tmp_path):
 
 
 def test_the_store_and_its_verb_need_no_torch():
-    code = ("import sys, seqcli.cli.models, seqcli.store.runs, seqcli.store.archive, seqcli.store.manifest\n"
-            "assert not {'torch', 'numpy', 'rich', 'yaml'} & set(sys.modules), 'heavy'")
+    code = (
+        "import sys, seqcli.cli.models, seqcli.store.runs, seqcli.store.archive, seqcli.store.manifest\n"
+        "assert not {'torch', 'numpy', 'rich', 'yaml'} & set(sys.modules), 'heavy'"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -65,20 +65,28 @@ def test_resolve_none_takes_the_newest_that_can_do_the_verb(store, ner, finish):
     os.utime(ner.report_path, (1000, 1000))
     assert store.resolve(None) == lm
     assert store.resolve(None, task_kinds={"tagging"}) == ner
-    assert fails(2, lambda: store.resolve(None, task_kinds={"translation"})) \
+    assert (
+        fails(2, lambda: store.resolve(None, task_kinds={"translation"}))
         == f"no trained model for translation in {store.root}. Train one: seqcli train ner"
-    assert fails(2, lambda: store.resolve("ner", task_kinds={"language-model", "translation"})) \
+    )
+    assert (
+        fails(2, lambda: store.resolve("ner", task_kinds={"language-model", "translation"}))
         == "ner@1 is a model for tagging; this needs one for language-model or translation. There is: shakespeare@1."
-    assert fails(2, lambda: store.resolve("shakespeare", task_kinds={"translation"})) == \
-        "shakespeare@1 is a model for language-model; this needs one for translation. Train one: seqcli train ner"
+    )
+    assert (
+        fails(2, lambda: store.resolve("shakespeare", task_kinds={"translation"}))
+        == "shakespeare@1 is a model for language-model; this needs one for translation. Train one: seqcli train ner"
+    )
 
 
 def test_a_model_for_another_task_names_the_newest_of_those_that_can(store, ner, finish):
     for name in ("hello", "poems", "hello"):
         finish(store.create(name), task="language-model")
     store.create("hello")
-    assert fails(2, lambda: store.resolve("ner", task_kinds={"language-model"})) \
+    assert (
+        fails(2, lambda: store.resolve("ner", task_kinds={"language-model"}))
         == "ner@1 is a model for tagging; this needs one for language-model. There is: hello@2, poems@1."
+    )
     message = fails(2, lambda: store.resolve("poems", task_kinds={"embedding"}))
     assert message.endswith("Train one: seqcli train embedding")
 

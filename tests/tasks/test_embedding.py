@@ -91,8 +91,10 @@ def test_a_seed_gives_the_same_vectors_and_another_one_others(text, monkeypatch)
 
 def test_the_hash_of_strings_does_not_matter(text):
     """This process has another PYTHONHASHSEED than the one it starts, and gets the same vectors."""
-    script = ("import hashlib, test_embedding as t\n"
-              "print(hashlib.sha256(t.fit('training.epochs=2')[2]['embedder.words.weight'].numpy()).hexdigest())")
+    script = (
+        "import hashlib, test_embedding as t\n"
+        "print(hashlib.sha256(t.fit('training.epochs=2')[2]['embedder.words.weight'].numpy()).hexdigest())"
+    )
     here = Path(__file__).parent
     env = environment(PYTHONHASHSEED="4711")
     env["PYTHONPATH"] = os.pathsep.join([env["PYTHONPATH"], str(here), str(here.parent)])
@@ -154,16 +156,22 @@ def test_lines_and_tokens_become_pieces():
     assert caught.value.code == ExitCode.DATA
 
 
-@pytest.mark.parametrize(("overrides", "message"), [
-    (["model.embedder={kind: tokens, dim: 0}"], "model.embedder: the task embedding learns the vectors of words"),
-    (["model.embedder={kind: tokens, dim: 8, characters: {kind: cnn}}"], "model.embedder: the task embedding learns"),
-    (["model.embedder={kind: frames, dim: 8}"], "model.embedder: the task embedding learns"),
-    (["model.encoder={kind: lstm}"], "model.encoder: the task embedding has none. Leave it out."),
-    (["model.head={kind: softmax}"], "model.head: the task embedding has none"),
-    (["training.patience=3"], "training.patience has no effect in the task embedding. It uses training.seed"),
-    (["training.optimizer={kind: sgd}"], "training.optimizer has no effect"),
-    (["model.embedder=null"], "model.embedder is missing; the task embedding needs it"),
-])
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model.embedder={kind: tokens, dim: 0}"], "model.embedder: the task embedding learns the vectors of words"),
+        (
+            ["model.embedder={kind: tokens, dim: 8, characters: {kind: cnn}}"],
+            "model.embedder: the task embedding learns",
+        ),
+        (["model.embedder={kind: frames, dim: 8}"], "model.embedder: the task embedding learns"),
+        (["model.encoder={kind: lstm}"], "model.encoder: the task embedding has none. Leave it out."),
+        (["model.head={kind: softmax}"], "model.head: the task embedding has none"),
+        (["training.patience=3"], "training.patience has no effect in the task embedding. It uses training.seed"),
+        (["training.optimizer={kind: sgd}"], "training.optimizer has no effect"),
+        (["model.embedder=null"], "model.embedder is missing; the task embedding needs it"),
+    ],
+)
 def test_what_the_trainer_does_not_do_is_refused(text, overrides, message):
     with pytest.raises(UserError) as caught:
         fit(*overrides)

@@ -46,25 +46,34 @@ def sampled(model, **options):
 
 # -- from a recipe to hello
 
+
 def test_hello_is_learned_saved_loaded_sampled_and_scored(tmp_path, cache):
     run = trained_run(tmp_path, load_recipe("hello", ["training.evaluate_every=60"]).recipe)
     model = load_language_model(run, "cpu")
     one = sampled(model)
     assert (one.text, one.finished) == ("hello", True)
     assert model.vocabulary.decode(one.ids) == [*"hello", "<EOS>"]
-    scored, = LineScorer(model).score(["hello"])
+    (scored,) = LineScorer(model).score(["hello"])
     assert scored.log_probs.tolist() == pytest.approx(one.log_probs, abs=1e-5)
     assert math.exp(scored.log_prob) > 0.5
     assert sampled(model, prompt="he").text == "hello"
-    other, = LineScorer(model).score(["olleh"])
+    (other,) = LineScorer(model).score(["olleh"])
     assert other.log_prob < scored.log_prob - 5
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_a_handful_is_learned_by_heart_and_said_again_after_loading(tmp_path, cache, name):
     text = "the cat sat on a log\n"
-    run = trained(tmp_path, ENCODERS[name], "training.epochs=120", "training.evaluate_every=120",
-                  "training.optimizer.lr=0.03", "model.encoder.dropout=0", train=text, dev=text)
+    run = trained(
+        tmp_path,
+        ENCODERS[name],
+        "training.epochs=120",
+        "training.evaluate_every=120",
+        "training.optimizer.lr=0.03",
+        "model.encoder.dropout=0",
+        train=text,
+        dev=text,
+    )
     model = load_language_model(run, "cpu")
     one = sampled(model)
     assert one.text == text.strip()
@@ -72,7 +81,7 @@ def test_a_handful_is_learned_by_heart_and_said_again_after_loading(tmp_path, ca
     batch = task.data(open_splits(task.recipe, task, ("dev",))["dev"]).batch(np.array([0]))
     with torch.no_grad():
         loss, targets = task.loss(network, batch)
-    scored, = LineScorer(model).score([text.strip()])
+    (scored,) = LineScorer(model).score([text.strip()])
     assert targets == len(scored.tokens) == 7
     assert float(loss) == pytest.approx(-scored.log_prob, abs=1e-4)
     assert float(loss) / targets < 0.2
@@ -82,7 +91,7 @@ def test_a_handful_is_learned_by_heart_and_said_again_after_loading(tmp_path, ca
 def test_counts_are_fitted_and_give_the_floor_of_a_network(tmp_path, cache):
     """The floor of a network's report is what a model of counts of the same order reports."""
     recipe = text_recipe(tmp_path, "task.floor=3", "training.max_steps=2")
-    floor, = trained_run(tmp_path, recipe).report()["baselines"]
+    (floor,) = trained_run(tmp_path, recipe).report()["baselines"]
     report = trained(tmp_path, *COUNTS, "name=counts").report()
     assert floor["dev"]["value"] == pytest.approx(report["dev"]["value"])
     assert floor["dev"]["counts"] == report["dev"]["counts"]
@@ -92,15 +101,16 @@ def test_counts_are_fitted_and_give_the_floor_of_a_network(tmp_path, cache):
 def test_a_run_compared_with_another(tmp_path, cache):
     one = trained(tmp_path, "task.floor=3", "training.max_steps=2")
     other = trained(tmp_path, *COUNTS, "name=counts")
-    stored, = evaluate(one, split="dev", device="cpu").compared
+    (stored,) = evaluate(one, split="dev", device="cpu").compared
     found = evaluate(one, split="dev", device="cpu", against=other)
-    counts, = found.compared
+    (counts,) = found.compared
     assert (stored["model"], counts["model"]) == ("3-gram, interpolated modified Kneser-Ney", "counts@1")
     assert counts["score"]["value"] == pytest.approx(stored["score"]["value"])
     assert found.notices == []
     small = trained(tmp_path, *COUNTS, "name=small", "text.vocabulary.max_size=3")
     assert evaluate(one, split="dev", device="cpu", against=small).notices == [
-        "small@1 has another vocabulary: its figures compare only as far as <UNK> means the same"]
+        "small@1 has another vocabulary: its figures compare only as far as <UNK> means the same"
+    ]
     letters = trained(tmp_path, *COUNTS, "name=letters", "text.tokenizer={kind: characters}")
     with pytest.raises(UserError, match="letters@1 cuts text into other tokens, so the two cannot be compared"):
         evaluate(one, split="dev", device="cpu", against=letters)
@@ -108,44 +118,75 @@ def test_a_run_compared_with_another(tmp_path, cache):
 
 # -- what is refused
 
-@pytest.mark.parametrize(("overrides", "message"), [
-    (["model.encoder.bidirectional=true"], "model.encoder.bidirectional: a language model reads forwards only, or it "
-     "would see the token it should predict. Set bidirectional: false."),
-    (["model.encoder={kind: lstm, dim: 4}"], "model.encoder.bidirectional: a language model reads forwards only"),
-    (["model.encoder={kind: window, dim: 4}"], "model.encoder.right: a language model sees nothing to the right. "
-     "Set right: 0."),
-    (["model.encoder={kind: bag}"], "model.encoder: a bag sees the token it should predict. For a language model: "
-     "rnn, lstm, gru, transformer, window, ngram."),
-    (["model.encoder={kind: cnn}"], "model.encoder: a cnn sees the token it should predict."),
-    (["model.encoder={kind: majority}"], "model.encoder: majority cannot do the task language-model."),
-    (["model.pooling={kind: max}"], "model.pooling: the task language-model has none. Leave it out."),
-    (["model.head={kind: sigmoid}"], "model.head: sigmoid is for the task classification."),
-    (["model.head={kind: crf}"], "model.head: crf is for tagging. For a language model: softmax or adaptive."),
-    (["model.head={kind: adaptive, cutoffs: [4, 8]}"], "model.head.shrink: nothing is left of a vector in the last "
-     "cluster. Lower it, or take fewer cutoffs."),
-    (["model.embedder.characters={kind: cnn}"], "model.embedder: a language model takes plain token vectors"),
-    (["model.embedder.affixes={dim: 4}"], "model.embedder: a language model takes plain token vectors"),
-    (["model.embedder.vectors={file: v.txt}"], "model.embedder: a language model takes plain token vectors"),
-    (["model.embedder={kind: frames}"], "model.embedder: a language model takes plain token vectors"),
-    (["model.embedder.dim=0"], "model.embedder.dim: a language model needs token vectors. Set 1 or more."),
-    (["model.encoder={kind: transformer, positions: learned, max_positions: 5}", "task.unit=stream"],
-     "model.encoder.max_positions: 5 positions are learned, but a sequence may have 6. Set max_positions: 6."),
-    (["model.encoder={kind: transformer, positions: learned}", "data.max_length=1025"],
-     "model.encoder.max_positions: 1024 positions are learned, but a sequence may have 1025. Set max_positions: 1025."),
-    (["training.select_by=perplexty"], "training.select_by: there is no dev score 'perplexty'. "
-     "Did you mean 'perplexity'?"),
-    (["training.select_by=f1"], "training.select_by: there is no dev score 'f1'. Scores: loss, perplexity, "
-     "word_perplexity, bits_per_character."),
-    (["text=null", "model.embedder={kind: frames}"], "the task language-model needs a 'text' section. text: "
-     "{tokenizer: {kind: words}} is one."),
-    (["model.encoder=null"], "model.encoder is missing; the task language-model needs it. 'seqcli components' lists "
-     "the kinds of encoder."),
-    (["model.head=null"], "model.head is missing; the task language-model needs it."),
-    (["model.embedder=null"], "model.embedder is missing; the task language-model needs it."),
-    (["model.encoder={kind: ngram}"], "model.embedder: an n-gram has none. Take model.embedder out."),
-    (["model.encoder={kind: ngram}", "model.embedder=null"], "model.head: an n-gram has none. Take model.head out."),
-    (["model.head={kind: softmax, label_smoothing: 0.1}"], "model.head.label_smoothing: a language model has none"),
-])
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["model.encoder.bidirectional=true"],
+            "model.encoder.bidirectional: a language model reads forwards only, or it "
+            "would see the token it should predict. Set bidirectional: false.",
+        ),
+        (["model.encoder={kind: lstm, dim: 4}"], "model.encoder.bidirectional: a language model reads forwards only"),
+        (
+            ["model.encoder={kind: window, dim: 4}"],
+            "model.encoder.right: a language model sees nothing to the right. Set right: 0.",
+        ),
+        (
+            ["model.encoder={kind: bag}"],
+            "model.encoder: a bag sees the token it should predict. For a language model: "
+            "rnn, lstm, gru, transformer, window, ngram.",
+        ),
+        (["model.encoder={kind: cnn}"], "model.encoder: a cnn sees the token it should predict."),
+        (["model.encoder={kind: majority}"], "model.encoder: majority cannot do the task language-model."),
+        (["model.pooling={kind: max}"], "model.pooling: the task language-model has none. Leave it out."),
+        (["model.head={kind: sigmoid}"], "model.head: sigmoid is for the task classification."),
+        (["model.head={kind: crf}"], "model.head: crf is for tagging. For a language model: softmax or adaptive."),
+        (
+            ["model.head={kind: adaptive, cutoffs: [4, 8]}"],
+            "model.head.shrink: nothing is left of a vector in the last cluster. Lower it, or take fewer cutoffs.",
+        ),
+        (["model.embedder.characters={kind: cnn}"], "model.embedder: a language model takes plain token vectors"),
+        (["model.embedder.affixes={dim: 4}"], "model.embedder: a language model takes plain token vectors"),
+        (["model.embedder.vectors={file: v.txt}"], "model.embedder: a language model takes plain token vectors"),
+        (["model.embedder={kind: frames}"], "model.embedder: a language model takes plain token vectors"),
+        (["model.embedder.dim=0"], "model.embedder.dim: a language model needs token vectors. Set 1 or more."),
+        (
+            ["model.encoder={kind: transformer, positions: learned, max_positions: 5}", "task.unit=stream"],
+            "model.encoder.max_positions: 5 positions are learned, but a sequence may have 6. Set max_positions: 6.",
+        ),
+        (
+            ["model.encoder={kind: transformer, positions: learned}", "data.max_length=1025"],
+            "model.encoder.max_positions: 1024 positions are learned, but a sequence may have 1025. Set max_positions: 1025.",
+        ),
+        (
+            ["training.select_by=perplexty"],
+            "training.select_by: there is no dev score 'perplexty'. Did you mean 'perplexity'?",
+        ),
+        (
+            ["training.select_by=f1"],
+            "training.select_by: there is no dev score 'f1'. Scores: loss, perplexity, "
+            "word_perplexity, bits_per_character.",
+        ),
+        (
+            ["text=null", "model.embedder={kind: frames}"],
+            "the task language-model needs a 'text' section. text: {tokenizer: {kind: words}} is one.",
+        ),
+        (
+            ["model.encoder=null"],
+            "model.encoder is missing; the task language-model needs it. 'seqcli components' lists "
+            "the kinds of encoder.",
+        ),
+        (["model.head=null"], "model.head is missing; the task language-model needs it."),
+        (["model.embedder=null"], "model.embedder is missing; the task language-model needs it."),
+        (["model.encoder={kind: ngram}"], "model.embedder: an n-gram has none. Take model.embedder out."),
+        (
+            ["model.encoder={kind: ngram}", "model.embedder=null"],
+            "model.head: an n-gram has none. Take model.head out.",
+        ),
+        (["model.head={kind: softmax, label_smoothing: 0.1}"], "model.head.label_smoothing: a language model has none"),
+    ],
+)
 def test_a_recipe_that_cannot_be_a_language_model(tmp_path, cache, overrides, message):
     with pytest.raises(UserError) as refused:
         new_task(text_recipe(tmp_path, *overrides))
@@ -162,6 +203,7 @@ def test_data_that_is_no_text_names_its_line(tmp_path, cache):
 
 
 # -- small and odd texts
+
 
 @pytest.mark.parametrize("name", ["lstm", "window", "rotary"])
 @pytest.mark.parametrize("text", ["a b c\n", "a\n"])
@@ -193,15 +235,24 @@ def test_nothing_but_unknown_words(tmp_path, cache, overrides):
 @pytest.mark.parametrize("unit", ["sentences", "stream"])
 def test_a_lower_perplexity_is_better(tmp_path, cache, unit):
     """Chosen by perplexity or by loss, the best step is the same one."""
-    best = [trained(tmp_path, f"training.select_by={score}", f"task.unit={unit}", "training.evaluate_every=2",
-                    "training.optimizer.lr=0.5", f"name=by-{score.replace('_', '-')}").report()["best_step"]
-            for score in ("loss", "perplexity", "word_perplexity", "bits_per_character")]
+    best = [
+        trained(
+            tmp_path,
+            f"training.select_by={score}",
+            f"task.unit={unit}",
+            "training.evaluate_every=2",
+            "training.optimizer.lr=0.5",
+            f"name=by-{score.replace('_', '-')}",
+        ).report()["best_step"]
+        for score in ("loss", "perplexity", "word_perplexity", "bits_per_character")
+    ]
     assert len(set(best)) == 1
 
 
 def test_blank_lines_of_a_stream_are_line_ends(tmp_path, cache):
-    run = trained(tmp_path, "task.unit=stream", "data.blank_lines=keep", "training.max_steps=1",
-                  dev="the cat\n\n\na dog\n")
+    run = trained(
+        tmp_path, "task.unit=stream", "data.blank_lines=keep", "training.max_steps=1", dev="the cat\n\n\na dog\n"
+    )
     counts = run.report()["dev"]["counts"]
     assert (counts["tokens"], counts["ends"], counts["words"], counts["characters"]) == (8, 4, 4, 12)
 
@@ -240,8 +291,14 @@ TOKENIZERS = {
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_a_run_alone_samples_and_scores(tmp_path, cache, tokenizer, kind, lower):
     """`evaluate` of the dev lines and `score` of the same lines are one figure, also in lower case."""
-    run = trained(tmp_path, *TOKENIZERS[tokenizer], f"text.vocabulary.lowercase={str(lower).lower()}",
-                  *(COUNTS if kind == "ngram" else ["training.max_steps=3"]), train=TEXT, dev=TEXT)
+    run = trained(
+        tmp_path,
+        *TOKENIZERS[tokenizer],
+        f"text.vocabulary.lowercase={str(lower).lower()}",
+        *(COUNTS if kind == "ngram" else ["training.max_steps=3"]),
+        train=TEXT,
+        dev=TEXT,
+    )
     report = run.report()["dev"]["counts"]
     alone = moved(run, tmp_path / "elsewhere", cache)
     for name in ("train.txt", "dev.txt"):
@@ -252,7 +309,10 @@ def test_a_run_alone_samples_and_scores(tmp_path, cache, tokenizer, kind, lower)
     assert scorer.totals.tokens == report["tokens"]
     assert scorer.totals.nats == pytest.approx(report["nats"], rel=1e-5)
     assert (scorer.totals.words, scorer.totals.characters, scorer.totals.unknown) == (
-        report["words"], report["characters"], 0)
+        report["words"],
+        report["characters"],
+        0,
+    )
     assert len(scored) == 60
     *_, one = grow(model, options=SamplingOptions(), max_tokens=20, seed=2)
     assert model.engine.score([np.array(one.ids)])[0].tolist() == pytest.approx(one.log_probs, abs=1e-4)
@@ -264,15 +324,23 @@ def test_a_run_alone_samples_and_scores(tmp_path, cache, tokenizer, kind, lower)
 def test_pieces_are_trained_on_the_training_text_alone(tmp_path, cache):
     """Not on the JSON around it, and not on the share that is kept for development."""
     rows = "".join(json.dumps({"qqq": "ZZ", "text": line}) + "\n" for line in TEXT.split("\n") if line)
-    recipe = text_recipe(tmp_path, "data.format=jsonl", "data.columns={source: text}", PIECES, *COUNTS, train=rows,
-                         dev=rows)
+    recipe = text_recipe(
+        tmp_path, "data.format=jsonl", "data.columns={source: text}", PIECES, *COUNTS, train=rows, dev=rows
+    )
     run = trained_run(tmp_path, recipe)
     symbols = "".join(load_language_model(run, "cpu").tokenizer.pieces())
     assert not set('q{"Z}') & set(symbols)
 
     text = "".join(f"{chr(0x4E00 + number)} the cat\n" for number in range(60))
-    recipe = text_recipe(tmp_path, "data.dev=null", "data.dev_share=0.5", "text.tokenizer={kind: sentencepiece, "
-                         "size: 39}", *COUNTS, "name=shared", train=text)
+    recipe = text_recipe(
+        tmp_path,
+        "data.dev=null",
+        "data.dev_share=0.5",
+        "text.tokenizer={kind: sentencepiece, size: 39}",
+        *COUNTS,
+        "name=shared",
+        train=text,
+    )
     task = new_task(recipe)
     splits = open_splits(recipe, task, ("train", "dev"))
     pieces = set("".join(task.pieces()._tokenizer.pieces()))
@@ -284,8 +352,13 @@ def test_a_model_file_of_pieces_comes_along(tmp_path, cache):
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
     model = tmp_path / "mine.model"
     train_sentencepiece([tmp_path / "text.txt"], 30, model)
-    run = trained(tmp_path, f"text.tokenizer={{kind: sentencepiece, model: {model}}}", "training.max_steps=1",
-                  train=TEXT, dev=TEXT)
+    run = trained(
+        tmp_path,
+        f"text.tokenizer={{kind: sentencepiece, model: {model}}}",
+        "training.max_steps=1",
+        train=TEXT,
+        dev=TEXT,
+    )
     model.unlink()
     assert (run.path / "tokenizer.model").exists()
     assert load_recipe(run.recipe_path).recipe.text.tokenizer.model == "tokenizer.model"
@@ -293,12 +366,15 @@ def test_a_model_file_of_pieces_comes_along(tmp_path, cache):
     assert evaluate(run, split="dev", device="cpu").score.value == pytest.approx(run.report()["dev"]["value"])
 
 
-@pytest.mark.parametrize(("options", "content", "message", "code"), [
-    ("model: MODEL", None, "MODEL: cannot read: No such file or directory", ExitCode.IO),
-    ("model: MODEL", b"no model", "MODEL: not a sentencepiece model", ExitCode.DATA),
-    ("size: 10", None, "10 pieces are too few: the characters of the corpus alone need ", ExitCode.USAGE),
-    ("size: 9000", None, "the corpus is too small for 9,000 pieces: it gives ", ExitCode.USAGE),
-])
+@pytest.mark.parametrize(
+    ("options", "content", "message", "code"),
+    [
+        ("model: MODEL", None, "MODEL: cannot read: No such file or directory", ExitCode.IO),
+        ("model: MODEL", b"no model", "MODEL: not a sentencepiece model", ExitCode.DATA),
+        ("size: 10", None, "10 pieces are too few: the characters of the corpus alone need ", ExitCode.USAGE),
+        ("size: 9000", None, "the corpus is too small for 9,000 pieces: it gives ", ExitCode.USAGE),
+    ],
+)
 def test_pieces_that_cannot_be_had(tmp_path, cache, options, content, message, code):
     model = tmp_path / "bad.model"
     if content is not None:
@@ -314,8 +390,7 @@ def test_pieces_that_cannot_be_had(tmp_path, cache, options, content, message, c
 
 
 def test_vocabulary_in_the_order_of_frequency(tmp_path, cache):
-    recipe = text_recipe(tmp_path, "text.vocabulary={max_size: 2, lowercase: true}",
-                         train="The the cat\nTHE Cat dog\n")
+    recipe = text_recipe(tmp_path, "text.vocabulary={max_size: 2, lowercase: true}", train="The the cat\nTHE Cat dog\n")
     task = new_task(recipe)
     task.fit(open_splits(recipe, task, ("train",))["train"])
     assert task.vocabulary.tokens == ("<UNK>", "<EOS>", "the", "cat")

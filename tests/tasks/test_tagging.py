@@ -50,14 +50,22 @@ def decoded(task, model, data, batches):
     return [tags[row] for row in range(len(data.split))]
 
 
-@pytest.mark.parametrize(("head", "scheme", "encoder"), [
-    ("crf", "bioes", "{kind: lstm, dim: 12}"), ("softmax", "bio", "{kind: transformer, dim: 16, heads: 2}"),
-    ("crf", "bilou", "{kind: window, dim: 24}"),
-])
+@pytest.mark.parametrize(
+    ("head", "scheme", "encoder"),
+    [
+        ("crf", "bioes", "{kind: lstm, dim: 12}"),
+        ("softmax", "bio", "{kind: transformer, dim: 16, heads: 2}"),
+        ("crf", "bilou", "{kind: window, dim: 24}"),
+    ],
+)
 def test_overfit_save_load_same_output(tmp_path, cache, head, scheme, encoder):
     task, model, splits = trained(
-        tmp_path / "data", f"model.head={{kind: {head}}}", f"task.model_scheme={scheme}", f"model.encoder={encoder}",
-        "training.epochs=25")
+        tmp_path / "data",
+        f"model.head={{kind: {head}}}",
+        f"task.model_scheme={scheme}",
+        f"model.encoder={encoder}",
+        "training.epochs=25",
+    )
     assert task.model_scheme == scheme
     data = task.data(splits["train"])
     scorer = measure(task, model, data, CPU)
@@ -123,7 +131,12 @@ def test_what_a_softmax_head_may_say_is_read_as_conlleval_reads_it(tmp_path, cac
     task, _ = prepared(tmp_path)
     ids = {label: number for number, label in enumerate(task.labels)}
     assert task.written([ids[label] for label in ("O", "E-LOC", "O", "B-PER", "B-LOC")]) == [
-        "O", "B-LOC", "O", "B-PER", "B-LOC"]
+        "O",
+        "B-LOC",
+        "O",
+        "B-PER",
+        "B-LOC",
+    ]
 
 
 def test_binary_labels(tmp_path, cache):
@@ -131,7 +144,8 @@ def test_binary_labels(tmp_path, cache):
     assert sorted(task.labels) == ["B-ENTITY", "E-ENTITY", "I-ENTITY", "O", "S-ENTITY"]
     data = task.data(splits["dev"])
     assert [data.gold_tags(row) for row in range(len(TAGS))] == [
-        [tag if tag == "O" else f"{tag[0]}-ENTITY" for tag in tags] for tags in TAGS]
+        [tag if tag == "O" else f"{tag[0]}-ENTITY" for tag in tags] for tags in TAGS
+    ]
 
 
 def test_tags_without_a_scheme(tmp_path, cache):
@@ -200,18 +214,21 @@ def test_pretrained_vectors(tmp_path, cache):
     assert engine.tag(WORDS) == TaggingEngine(task, model, CPU).tag(WORDS)
 
 
-@pytest.mark.parametrize(("override", "message"), [
-    ("task={kind: tagging, model_scheme: bioes}", "task.model_scheme needs task.scheme"),
-    ("task={kind: tagging, labels: binary}", "task.labels: binary needs task.scheme"),
-    ("model.embedder={kind: tokens, dim: 0}", "neither characters nor affixes"),
-    ("model.head={kind: adaptive}", "model.head: adaptive is for language models"),
-    ("model.head={kind: sigmoid}", "model.head: sigmoid is for the task classification"),
-    ("model.embedder={kind: frames}", "model.embedder: a tag belongs to a token"),
-    ("model.encoder={kind: bag-of-words}", "model.encoder: bag-of-words cannot do the task tagging"),
-    ("model.pooling={kind: max}", "model.pooling: the task tagging has none"),
-    ("model.head={kind: softmax, tied: true}", "model.head.tied: tags are no words"),
-    ("training.select_by=acuracy", "there is no dev score 'acuracy'. Did you mean 'accuracy'?"),
-])
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("task={kind: tagging, model_scheme: bioes}", "task.model_scheme needs task.scheme"),
+        ("task={kind: tagging, labels: binary}", "task.labels: binary needs task.scheme"),
+        ("model.embedder={kind: tokens, dim: 0}", "neither characters nor affixes"),
+        ("model.head={kind: adaptive}", "model.head: adaptive is for language models"),
+        ("model.head={kind: sigmoid}", "model.head: sigmoid is for the task classification"),
+        ("model.embedder={kind: frames}", "model.embedder: a tag belongs to a token"),
+        ("model.encoder={kind: bag-of-words}", "model.encoder: bag-of-words cannot do the task tagging"),
+        ("model.pooling={kind: max}", "model.pooling: the task tagging has none"),
+        ("model.head={kind: softmax, tied: true}", "model.head.tied: tags are no words"),
+        ("training.select_by=acuracy", "there is no dev score 'acuracy'. Did you mean 'accuracy'?"),
+    ],
+)
 def test_what_cannot_be_meant_together(tmp_path, override, message):
     with pytest.raises(UserError, match=message.replace("?", "[?]")) as caught:
         new_task(tiny_recipe(tmp_path, override))
@@ -225,8 +242,9 @@ def test_every_encoder_and_character_net_trains(tmp_path, cache):
         size = "filters" if encoder == "cnn" else "dim"
         characters = "lstm" if encoder in ("gru", "window") else "cnn"
         task, _, _ = trained(
-            tmp_path / encoder, f"model.encoder={{kind: {encoder}, {size}: 8}}", "training.max_steps=2",
-            f"model.embedder.characters={{kind: {characters}, dim: 4}}")
+            tmp_path / encoder,
+            f"model.encoder={{kind: {encoder}, {size}: 8}}",
+            "training.max_steps=2",
+            f"model.embedder.characters={{kind: {characters}, dim: 4}}",
+        )
         assert task.summary()["labels"] == len(task.labels)
-
-

@@ -15,19 +15,65 @@ from seqcli.text.tokenizers import build_tokenizer
 from seqcli.text.vocabulary import Vocabulary
 
 PIECES = [
-    "the", "The", "Mr.", "No.", "no.", "5", "J.", "I.", "Smith", "U.S.", "A.B.", "É.", "éa", "don't", "Angela's",
-    "well-known", "p.", "12", "Fig.", "such.", "film,", "(J.", "...", ".", ",", "x\0", "\0", "x", "a@b.org", "#tag",
-    "http://a.b/c.", "Straße", "ΣΑΣ", "हिन्दी", "👍🏽", "🇮🇳🇮🇳", "\u0301", "\ud800", "<UNK>", "<EOS>", "İ", "ʼN.", "ǅ.",
-    "sixteen-bytes-ok", "seventeen-bytes-x", "a-very-long-word-of-more-than-sixteen-bytes", "ñandú-ñandú-ñandú",
+    "the",
+    "The",
+    "Mr.",
+    "No.",
+    "no.",
+    "5",
+    "J.",
+    "I.",
+    "Smith",
+    "U.S.",
+    "A.B.",
+    "É.",
+    "éa",
+    "don't",
+    "Angela's",
+    "well-known",
+    "p.",
+    "12",
+    "Fig.",
+    "such.",
+    "film,",
+    "(J.",
+    "...",
+    ".",
+    ",",
+    "x\0",
+    "\0",
+    "x",
+    "a@b.org",
+    "#tag",
+    "http://a.b/c.",
+    "Straße",
+    "ΣΑΣ",
+    "हिन्दी",
+    "👍🏽",
+    "🇮🇳🇮🇳",
+    "\u0301",
+    "\ud800",
+    "<UNK>",
+    "<EOS>",
+    "İ",
+    "ʼN.",
+    "ǅ.",
+    "sixteen-bytes-ok",
+    "seventeen-bytes-x",
+    "a-very-long-word-of-more-than-sixteen-bytes",
+    "ñandú-ñandú-ñandú",
 ]
 SPACES = [" ", "  ", "\t", "\u2028", "\u0085", "\xa0", "\x1c", "\x0b", "\r", "\n", "\u3000", "", "\x07"]
 lines = st.lists(
     st.one_of(
         st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from(SPACES)), max_size=8).map(
-            lambda pairs: "".join(piece + space for piece, space in pairs)),
+            lambda pairs: "".join(piece + space for piece, space in pairs)
+        ),
         st.text(max_size=20),
         st.text(alphabet="aAtT.5 \t\u2028\0'’-É\n", max_size=12),
-    ), max_size=12)
+    ),
+    max_size=12,
+)
 VOCABULARY = Vocabulary.build({piece: 1 for piece in PIECES if piece.strip()} | {"n't": 1, "'s": 1, "no": 1, "No": 1})
 
 
@@ -97,8 +143,10 @@ def test_a_vocabulary_without_unk_refuses_a_word_without_a_row():
 
 
 @settings(deadline=None)
-@given(st.sets(st.binary(min_size=1, max_size=16).filter(lambda value: b"\xff" not in value), max_size=300),
-       st.lists(st.binary(min_size=1, max_size=20).filter(lambda value: b"\xff" not in value)))
+@given(
+    st.sets(st.binary(min_size=1, max_size=16).filter(lambda value: b"\xff" not in value), max_size=300),
+    st.lists(st.binary(min_size=1, max_size=20).filter(lambda value: b"\xff" not in value)),
+)
 def test_the_table_against_a_dictionary(held, asked):
     strings = sorted(held)
     table = ChunkTable(strings, range(10, 10 + len(strings)))

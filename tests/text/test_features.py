@@ -8,11 +8,24 @@ KINDS = [AffixKind("prefix", 2), AffixKind("suffix", 3), AffixKind("shape")]
 COUNTS = {"Paris": 3, "paris": 2, "dog": 1, "<PAD>": 1, "3,000": 1}
 
 
-@pytest.mark.parametrize(("token", "shape"), [
-    ("Chennai", "Xx"), ("U.S.", "X.X."), ("3,000", "d,d"), ("McDonald", "XxXx"), ("iPhone14Pro", "xXxdXx"),
-    ("dog", "x"), ("...", "."), ("日本", "x"), ("Éa", "Xx"), ("", ""), ("a\tb", "x\tx"), ("x" * 40 + "X", "x"),
-    ("٣٤", "d"),
-])
+@pytest.mark.parametrize(
+    ("token", "shape"),
+    [
+        ("Chennai", "Xx"),
+        ("U.S.", "X.X."),
+        ("3,000", "d,d"),
+        ("McDonald", "XxXx"),
+        ("iPhone14Pro", "xXxdXx"),
+        ("dog", "x"),
+        ("...", "."),
+        ("日本", "x"),
+        ("Éa", "Xx"),
+        ("", ""),
+        ("a\tb", "x\tx"),
+        ("x" * 40 + "X", "x"),
+        ("٣٤", "d"),
+    ],
+)
 def test_shapes(token, shape):
     assert word_shape(token) == shape
 

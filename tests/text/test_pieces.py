@@ -14,8 +14,14 @@ ENDINGS = ("walks to the river", "is reading a newspaper", "waited for the train
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.txt"
-    path.write_text("".join(f"{who} {does} every {day}.\n" for who in SUBJECTS for does in ENDINGS
-                            for day in ("morning", "Sunday", "winter")))
+    path.write_text(
+        "".join(
+            f"{who} {does} every {day}.\n"
+            for who in SUBJECTS
+            for does in ENDINGS
+            for day in ("morning", "Sunday", "winter")
+        )
+    )
     return path
 
 
@@ -41,11 +47,22 @@ def test_trained_twice_gives_the_same_bytes(corpus: Path, tmp_path: Path, model_
         tokenizer.offsets(text)
 
 
-@pytest.mark.parametrize(("size", "code", "message"), [
-    (5000, ExitCode.USAGE, r"the corpus is too small for 5,000 pieces: it gives \d+ at most\. Use --size \d+ or less"),
-    (4, ExitCode.USAGE, r"4 pieces are too few: the characters of the corpus alone need \d+\. Use --size \d+ or more"),
-    (0, ExitCode.USAGE, "too small"),
-])
+@pytest.mark.parametrize(
+    ("size", "code", "message"),
+    [
+        (
+            5000,
+            ExitCode.USAGE,
+            r"the corpus is too small for 5,000 pieces: it gives \d+ at most\. Use --size \d+ or less",
+        ),
+        (
+            4,
+            ExitCode.USAGE,
+            r"4 pieces are too few: the characters of the corpus alone need \d+\. Use --size \d+ or more",
+        ),
+        (0, ExitCode.USAGE, "too small"),
+    ],
+)
 def test_sizes_that_do_not_fit(corpus: Path, tmp_path: Path, size: int, code: ExitCode, message: str) -> None:
     out = tmp_path / "sp.model"
     with pytest.raises(UserError, match=message) as caught:

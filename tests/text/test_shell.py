@@ -11,11 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments: str, given: bytes | str = b"", cwd: Path | None = None, **environment: str
-        ) -> tuple[int, str, str]:
+def run(*arguments: str, given: bytes | str = b"", cwd: Path | None = None, **environment: str) -> tuple[int, str, str]:
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
-        [sys.executable, "-m", "seqcli", *arguments], capture_output=True, cwd=cwd,
+        [sys.executable, "-m", "seqcli", *arguments],
+        capture_output=True,
+        cwd=cwd,
         input=given.encode() if isinstance(given, str) else given,
         env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
     )
@@ -32,11 +33,14 @@ def test_tokenize_and_detokenize() -> None:
     assert run("detokenize", "--joiner", given=tokens) == (0, text, "")
 
 
-@pytest.mark.parametrize(("kind", "expected"), [
-    ("characters", "H é ▁ 🇮🇳\n\n"),
-    ("bytes", "<0x48> <0xC3> <0xA9> <0x20> <0xF0> <0x9F> <0x87> <0xAE> <0xF0> <0x9F> <0x87> <0xB3>\n\n"),
-    ("whitespace", "Hé 🇮🇳\n\n"),
-])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("characters", "H é ▁ 🇮🇳\n\n"),
+        ("bytes", "<0x48> <0xC3> <0xA9> <0x20> <0xF0> <0x9F> <0x87> <0xAE> <0xF0> <0x9F> <0x87> <0xB3>\n\n"),
+        ("whitespace", "Hé 🇮🇳\n\n"),
+    ],
+)
 def test_kinds(kind: str, expected: str) -> None:
     assert run("tokenize", "-k", kind, given="Hé 🇮🇳\n\n", LC_ALL="C") == (0, expected, "")
     assert run("detokenize", "-k", kind, given=expected, LC_ALL="C") == (0, "Hé 🇮🇳\n\n", "")
@@ -85,8 +89,9 @@ def test_detokenize_names_the_line_of_a_wrong_token() -> None:
     assert errors == "error: <stdin>:2: 'hey' is not a byte token (<0x00> to <0xFF>)\n"
     code, out, errors = run("detokenize", "-k", "bytes", given="<0x41> <0x0A> <0x42>\n")
     assert (code, out) == (65, "")
-    assert errors == ("error: <stdin>:1: the tokens spell a line end. "
-                      "Go on with --errors replace: it becomes a space.\n")
+    assert errors == (
+        "error: <stdin>:1: the tokens spell a line end. Go on with --errors replace: it becomes a space.\n"
+    )
     assert run("detokenize", "-k", "bytes", "--errors", "replace", given="<0x41> <0x0A> <0x42>\n")[1] == "A B\n"
 
 
@@ -98,15 +103,17 @@ def test_closed_pipe_is_quiet_and_a_full_disk_is_not() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([sys.executable, "-m", "seqcli", "tokenize"], input=b"a\n", stdout=full,
-                              stderr=subprocess.PIPE, cwd=ROOT)
+        done = subprocess.run(
+            [sys.executable, "-m", "seqcli", "tokenize"], input=b"a\n", stdout=full, stderr=subprocess.PIPE, cwd=ROOT
+        )
     assert (done.returncode, done.stderr) == (74, b"error: cannot write to stdout: No space left on device\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes")
 def test_answers_each_line_as_it_comes() -> None:
-    with subprocess.Popen([sys.executable, "-m", "seqcli", "tokenize"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          cwd=ROOT) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqcli", "tokenize"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for line in (b"one", b"two"):
@@ -120,8 +127,9 @@ def test_answers_each_line_as_it_comes() -> None:
 def test_vocab_from_build_to_decode(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("the cat sat\nthe dog sat\n\nthe end\n")
     (tmp_path / "test.txt").write_text("the bird sat\nthe bird flew\n")
-    code, out, errors = run("vocab", "build", "train.txt", "--max-size", "3", "--specials", "<UNK>,<EOS>",
-                            "-o", "v.txt", cwd=tmp_path)
+    code, out, errors = run(
+        "vocab", "build", "train.txt", "--max-size", "3", "--specials", "<UNK>,<EOS>", "-o", "v.txt", cwd=tmp_path
+    )
     assert (code, errors) == (0, "")
     assert out == (
         "rows            5\nspecials        2\ntokens          8\ntypes           5\nunknown tokens  2\n"
@@ -131,50 +139,86 @@ def test_vocab_from_build_to_decode(tmp_path: Path) -> None:
         "#seqcli-vocabulary 1\t<UNK>\t<EOS>\n<UNK>\t2\n<EOS>\t0\nthe\t3\nsat\t2\ncat\t1\n"
     )
     assert run("vocab", "show", "v.txt", "-n", "3", cwd=tmp_path) == (
-        0, "id  count  token\n 0      2  <UNK>\n 1      0  <EOS>\n 2      3  the\n", "2 more rows; -n shows more\n")
+        0,
+        "id  count  token\n 0      2  <UNK>\n 1      0  <EOS>\n 2      3  the\n",
+        "2 more rows; -n shows more\n",
+    )
     shown = json.loads(run("vocab", "show", "v.txt", "-n", "1", "--json", cwd=tmp_path)[1])
     assert (shown["rows"], shown["specials"], len(shown["sha256"])) == (5, ["<UNK>", "<EOS>"], 64)
     assert shown["tokens"] == [{"id": 0, "token": "<UNK>", "count": 2}]
     assert json.loads(run("vocab", "stats", "v.txt", "test.txt", "--json", cwd=tmp_path)[1]) == {
-        "rows": 5, "tokens": 6, "types": 4, "unknown_tokens": 3, "unknown_types": 2, "token_coverage": 0.5,
-        "type_coverage": 0.5, "most_frequent_unknown": {"bird": 2, "flew": 1},
+        "rows": 5,
+        "tokens": 6,
+        "types": 4,
+        "unknown_tokens": 3,
+        "unknown_types": 2,
+        "token_coverage": 0.5,
+        "type_coverage": 0.5,
+        "most_frequent_unknown": {"bird": 2, "flew": 1},
     }
     code, out, _ = run("vocab", "stats", "v.txt", "test.txt", cwd=tmp_path)
     assert out.endswith("type coverage   50.00%\nmost frequent unknown: bird (2), flew (1)\n")
     assert run("vocab", "encode", "v.txt", given="the bird\n\nsat", cwd=tmp_path) == (0, "2 0\n\n3\n", "")
     assert run("vocab", "decode", "v.txt", given="2 0\n\n3\n", cwd=tmp_path) == (0, "the <UNK>\n\nsat\n", "")
     assert run("vocab", "encode", "v.txt", "--one-hot", given="the bird\n", cwd=tmp_path)[1] == (
-        "the            2  0 0 1 0 0\nbird as <UNK>  0  1 0 0 0 0\n\n")
+        "the            2  0 0 1 0 0\nbird as <UNK>  0  1 0 0 0 0\n\n"
+    )
 
 
 def test_vocab_faults(tmp_path: Path) -> None:
     (tmp_path / "blank.txt").write_text("\n\n")
     assert run("vocab", "build", "blank.txt", "-o", "v.txt", cwd=tmp_path) == (
-        65, "", "error: blank.txt: no tokens: every line is blank\n")
+        65,
+        "",
+        "error: blank.txt: no tokens: every line is blank\n",
+    )
     assert run("vocab", "build", "-o", "no/v.txt", given="a\n", cwd=tmp_path) == (
-        74, "", "error: no/v.txt: cannot write: No such file or directory\n")
+        74,
+        "",
+        "error: no/v.txt: cannot write: No such file or directory\n",
+    )
     assert run("vocab", "show", "blank.txt", cwd=tmp_path)[0] == 65
     assert run("vocab", "build", "--specials", "none", "-o", "v.txt", given="a\n", cwd=tmp_path)[0] == 0
     assert run("vocab", "encode", "v.txt", given="a\na b\n", cwd=tmp_path) == (
-        65, "0\n", "error: <stdin>:2: 'b' is not in the vocabulary, which has no <UNK>. "
-                   "Build it with <UNK> among its special tokens.\n")
+        65,
+        "0\n",
+        "error: <stdin>:2: 'b' is not in the vocabulary, which has no <UNK>. "
+        "Build it with <UNK> among its special tokens.\n",
+    )
     assert run("vocab", "decode", "v.txt", given="0\n7\n", cwd=tmp_path) == (
-        65, "a\n", "error: <stdin>:2: id 7 has no row: the vocabulary has ids 0 to 0\n")
+        65,
+        "a\n",
+        "error: <stdin>:2: id 7 has no row: the vocabulary has ids 0 to 0\n",
+    )
     assert run("vocab", "decode", "v.txt", given="x\n", cwd=tmp_path) == (
-        65, "", "error: <stdin>:1: 'x' is not an id. An id is a number from 0.\n")
+        65,
+        "",
+        "error: <stdin>:1: 'x' is not an id. An id is a number from 0.\n",
+    )
 
 
 def test_train_pieces_and_use_them(tmp_path: Path) -> None:
-    lines = [f"{who} {what} the {thing}." for who in ("Anna", "Ravi", "Mei") for what in ("sees", "paints", "cleans")
-             for thing in ("table", "garden", "window", "boat")]
+    lines = [
+        f"{who} {what} the {thing}."
+        for who in ("Anna", "Ravi", "Mei")
+        for what in ("sees", "paints", "cleans")
+        for thing in ("table", "garden", "window", "boat")
+    ]
     (tmp_path / "c.txt").write_text("\n".join(lines) + "\n")
     assert run("vocab", "train-pieces", "c.txt", "--type", "bpe", "--size", "45", "-o", "sp.model", cwd=tmp_path) == (
-        0, "pieces          45\nlines           36\nfile            sp.model\n", "")
-    code, pieces, errors = run("tokenize", "-k", "sentencepiece", "--model", "sp.model", given="Ravi sees\n\n",
-                               cwd=tmp_path)
+        0,
+        "pieces          45\nlines           36\nfile            sp.model\n",
+        "",
+    )
+    code, pieces, errors = run(
+        "tokenize", "-k", "sentencepiece", "--model", "sp.model", given="Ravi sees\n\n", cwd=tmp_path
+    )
     assert (code, pieces.replace(" ", ""), errors) == (0, "▁Ravi▁sees\n\n", "")
     assert run("detokenize", "-k", "sentencepiece", "--model", "sp.model", given=pieces, cwd=tmp_path) == (
-        0, "Ravi sees\n\n", "")
+        0,
+        "Ravi sees\n\n",
+        "",
+    )
     code, out, errors = run("vocab", "train-pieces", "c.txt", "--size", "9000", "-o", "no.model", cwd=tmp_path)
     assert (code, out) == (2, "")
     assert errors.startswith("error: the corpus is too small for 9,000 pieces: it gives ")
@@ -187,7 +231,7 @@ def test_help_ends_with_examples_and_loads_nothing_heavy(verb: list[str]) -> Non
         import sys
         from seqcli.cli.app import main
         try:
-            main({[*verb, '--help']!r})
+            main({[*verb, "--help"]!r})
         except SystemExit as end:
             assert end.code == 0
         heavy = {{"torch", "sentencepiece", "regex", "numpy", "rich"}} & set(sys.modules)

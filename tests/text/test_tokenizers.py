@@ -19,25 +19,33 @@ def test_white_space_is_what_str_isspace_says() -> None:
     assert re.findall(f"[{marks.WHITE_SPACE}]", every) == [character for character in every if character.isspace()]
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("Angela's friend didn't pay Rs. 5,000.50, OK?", "Angela 's friend did n't pay Rs. 5,000.50 , OK ?"),
-    ("The U.S. and AT&T's well-known plan B.", "The U.S. and AT&T 's well-known plan B ."),
-    ("Mail a.b+c@example.co.in, see https://example.org/a?b=c#d.",
-     "Mail a.b+c@example.co.in , see https://example.org/a?b=c#d ."),
-    ("(www.example.com/y).", "( www.example.com/y ) ."),
-    ("@mohan's #NLP rocks!!! :-)", "@mohan 's #NLP rocks !!! :-)"),
-    ("Mr. O'Brien can't've won; the boys' '90s -5 .5 ...", "Mr. O'Brien ca n't 've won ; the boys ' '90s -5 .5 ..."),
-    ("So do I. Then J. R. Smith--Jr. left", "So do I . Then J. R. Smith -- Jr. left"),
-    ("At 12:30 p.m. on 2024-11-21, No. 5 said no.", "At 12:30 p.m. on 2024-11-21 , No. 5 said no ."),
-    ("The end.Start report.pdf and/or 1/2", "The end . Start report.pdf and / or 1/2"),
-    ("mid-1990s, 3.5% of $5.00 or Rs.500", "mid-1990s , 3.5 % of $ 5.00 or Rs. 500"),
-    ("U.S.-based e.g. cats, dogs, etc.", "U.S.-based e.g. cats , dogs , etc."),
-    ("हिन्दी में नमस्ते।", "हिन्दी में नमस्ते ।"),
-    ("“Naïve” didn’t: l’été, Größe.", "“ Naïve ” did n’t : l’été , Größe ."),
-    ("👩\u200d👩\u200d👧🇮🇳🇩🇪👍🏽e\u0301a", "👩\u200d👩\u200d👧 🇮🇳 🇩🇪 👍🏽 e\u0301a"),
-    ("tokens 's did n't U.S. stay", "tokens 's did n't U.S. stay"),
-    (" \t ", ""),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Angela's friend didn't pay Rs. 5,000.50, OK?", "Angela 's friend did n't pay Rs. 5,000.50 , OK ?"),
+        ("The U.S. and AT&T's well-known plan B.", "The U.S. and AT&T 's well-known plan B ."),
+        (
+            "Mail a.b+c@example.co.in, see https://example.org/a?b=c#d.",
+            "Mail a.b+c@example.co.in , see https://example.org/a?b=c#d .",
+        ),
+        ("(www.example.com/y).", "( www.example.com/y ) ."),
+        ("@mohan's #NLP rocks!!! :-)", "@mohan 's #NLP rocks !!! :-)"),
+        (
+            "Mr. O'Brien can't've won; the boys' '90s -5 .5 ...",
+            "Mr. O'Brien ca n't 've won ; the boys ' '90s -5 .5 ...",
+        ),
+        ("So do I. Then J. R. Smith--Jr. left", "So do I . Then J. R. Smith -- Jr. left"),
+        ("At 12:30 p.m. on 2024-11-21, No. 5 said no.", "At 12:30 p.m. on 2024-11-21 , No. 5 said no ."),
+        ("The end.Start report.pdf and/or 1/2", "The end . Start report.pdf and / or 1/2"),
+        ("mid-1990s, 3.5% of $5.00 or Rs.500", "mid-1990s , 3.5 % of $ 5.00 or Rs. 500"),
+        ("U.S.-based e.g. cats, dogs, etc.", "U.S.-based e.g. cats , dogs , etc."),
+        ("हिन्दी में नमस्ते।", "हिन्दी में नमस्ते ।"),
+        ("“Naïve” didn’t: l’été, Größe.", "“ Naïve ” did n’t : l’été , Größe ."),
+        ("👩\u200d👩\u200d👧🇮🇳🇩🇪👍🏽e\u0301a", "👩\u200d👩\u200d👧 🇮🇳 🇩🇪 👍🏽 e\u0301a"),
+        ("tokens 's did n't U.S. stay", "tokens 's did n't U.S. stay"),
+        (" \t ", ""),
+    ],
+)
 def test_words(text: str, expected: str) -> None:
     assert Words().tokenize(text) == expected.split()
 
@@ -114,23 +122,29 @@ def test_bytes() -> None:
         Bytes().detokenize(["é"])
 
 
-@pytest.mark.parametrize("text", [
-    "Angela's friend didn't pay $5.00 (3.5%), OK?",
-    'She said "well, yes" and "no" -- twice.',
-    "It's 'quoted'; the boys' ball, and/or 1/2.",
-    "“Nice,” he’ll say… pages 5–6!!!",
-    "Wait... what?!",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Angela's friend didn't pay $5.00 (3.5%), OK?",
+        'She said "well, yes" and "no" -- twice.',
+        "It's 'quoted'; the boys' ball, and/or 1/2.",
+        "“Nice,” he’ll say… pages 5–6!!!",
+        "Wait... what?!",
+    ],
+)
 def test_words_without_joiner_get_english_spacing(text: str) -> None:
     assert Words().detokenize(Words().tokenize(text)) == text
 
 
-@pytest.mark.parametrize(("arguments", "code", "message"), [
-    ({"kind": "wrods"}, ExitCode.USAGE, "Did you mean 'words'?"),
-    ({"kind": "zzz"}, ExitCode.USAGE, "Choose one of whitespace, words, characters, bytes, sentencepiece."),
-    ({"kind": "bytes", "joiner": True}, ExitCode.USAGE, "takes no joiner"),
-    ({"kind": "sentencepiece"}, ExitCode.USAGE, "needs a model file"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ({"kind": "wrods"}, ExitCode.USAGE, "Did you mean 'words'?"),
+        ({"kind": "zzz"}, ExitCode.USAGE, "Choose one of whitespace, words, characters, bytes, sentencepiece."),
+        ({"kind": "bytes", "joiner": True}, ExitCode.USAGE, "takes no joiner"),
+        ({"kind": "sentencepiece"}, ExitCode.USAGE, "needs a model file"),
+    ],
+)
 def test_wrong_requests(arguments: dict, code: ExitCode, message: str) -> None:
     with pytest.raises(UserError) as caught:
         build_tokenizer(**arguments)

@@ -85,22 +85,25 @@ def test_the_file_is_readable_text() -> None:
     )
 
 
-@pytest.mark.parametrize(("content", "line", "message"), [
-    ("", 1, "empty file, not a vocabulary"),
-    ("the\t3\n", 1, "not a vocabulary: the first line must start with '#seqcli-vocabulary 1'"),
-    ("#seqcli-vocabulary 2\n", 1, "not a vocabulary"),
-    ("#seqcli-vocabulary 1\t<A>\t<A>\n", 1, "special token '<A>' is named twice"),
-    ("#seqcli-vocabulary 1\na\t1\nb\t1\na\t2\n", 4, "'a' has a row already"),
-    ("#seqcli-vocabulary 1\na 1\n", 2, "a row is a token, a tab and a count"),
-    ("#seqcli-vocabulary 1\na\t-1\n", 2, "a row is a token, a tab and a count"),
-    ("#seqcli-vocabulary 1\na\t" + "9" * 5000 + "\n", 2, "a row is a token, a tab and a count"),
-    ("#seqcli-vocabulary 1\n\t1\n", 2, "a row is a token, a tab and a count"),
-    ("#seqcli-vocabulary 1\n\n", 2, "a row is a token, a tab and a count"),
-    ("#seqcli-vocabulary 1\na\\x\t1\n", 2, "'\\x' is not an escape"),
-    ("#seqcli-vocabulary 1\t<UNK>\na\t1\n", 2, "row of special token '<UNK>' expected, 'a' found"),
-    ("#seqcli-vocabulary 1\t<UNK>\t<EOS>\n<UNK>\t1\n", 3, "row of special token '<EOS>' is missing"),
-    (b"#seqcli-vocabulary 1\na\xff\t1\n", 2, "invalid UTF-8 at byte 2"),
-])
+@pytest.mark.parametrize(
+    ("content", "line", "message"),
+    [
+        ("", 1, "empty file, not a vocabulary"),
+        ("the\t3\n", 1, "not a vocabulary: the first line must start with '#seqcli-vocabulary 1'"),
+        ("#seqcli-vocabulary 2\n", 1, "not a vocabulary"),
+        ("#seqcli-vocabulary 1\t<A>\t<A>\n", 1, "special token '<A>' is named twice"),
+        ("#seqcli-vocabulary 1\na\t1\nb\t1\na\t2\n", 4, "'a' has a row already"),
+        ("#seqcli-vocabulary 1\na 1\n", 2, "a row is a token, a tab and a count"),
+        ("#seqcli-vocabulary 1\na\t-1\n", 2, "a row is a token, a tab and a count"),
+        ("#seqcli-vocabulary 1\na\t" + "9" * 5000 + "\n", 2, "a row is a token, a tab and a count"),
+        ("#seqcli-vocabulary 1\n\t1\n", 2, "a row is a token, a tab and a count"),
+        ("#seqcli-vocabulary 1\n\n", 2, "a row is a token, a tab and a count"),
+        ("#seqcli-vocabulary 1\na\\x\t1\n", 2, "'\\x' is not an escape"),
+        ("#seqcli-vocabulary 1\t<UNK>\na\t1\n", 2, "row of special token '<UNK>' expected, 'a' found"),
+        ("#seqcli-vocabulary 1\t<UNK>\t<EOS>\n<UNK>\t1\n", 3, "row of special token '<EOS>' is missing"),
+        (b"#seqcli-vocabulary 1\na\xff\t1\n", 2, "invalid UTF-8 at byte 2"),
+    ],
+)
 def test_broken_files_name_their_line(tmp_path: Path, content: str | bytes, line: int, message: str) -> None:
     path = tmp_path / "v.txt"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -38,8 +38,10 @@ from seqcli.training.checkpoint import (
 
 
 def tensors_of(step: int, size: int = 2000) -> dict:
-    return {"model": {"w": torch.full((size,), float(step)), "n": torch.tensor(step)},
-            "optimizer": {"0.m": torch.arange(size) * step}}
+    return {
+        "model": {"w": torch.full((size,), float(step)), "n": torch.tensor(step)},
+        "optimizer": {"0.m": torch.arange(size) * step},
+    }
 
 
 def put(folder: Path, step: int, keep: int = 3, **options) -> Path:
@@ -59,10 +61,16 @@ def newest(folder: Path) -> tuple[int | None, list[str]]:
 
 def test_saved_is_loaded_bit_for_bit(tmp_path):
     odd = {
-        "float": torch.randn(3, 4), "half": torch.randn(5).to(torch.bfloat16), "double": torch.randn(2).double(),
-        "whole": torch.tensor(2**62), "bytes": torch.arange(7, dtype=torch.uint8), "truth": torch.tensor([True, False]),
-        "nothing": torch.empty(0, 3), "special": torch.tensor([float("nan"), float("inf"), -0.0, 1e-45]),
-        "strided": torch.randn(4, 6).T, "part": torch.randn(10)[3:5],
+        "float": torch.randn(3, 4),
+        "half": torch.randn(5).to(torch.bfloat16),
+        "double": torch.randn(2).double(),
+        "whole": torch.tensor(2**62),
+        "bytes": torch.arange(7, dtype=torch.uint8),
+        "truth": torch.tensor([True, False]),
+        "nothing": torch.empty(0, 3),
+        "special": torch.tensor([float("nan"), float("inf"), -0.0, 1e-45]),
+        "strided": torch.randn(4, 6).T,
+        "part": torch.randn(10)[3:5],
     }
     odd["tied"] = odd["float"]
     state = {"loss": 0.1 + 0.2, "best": float("-inf"), "name": "Göteborg \u2028", "seen": [1, 2], "deep": {"a": None}}
@@ -75,8 +83,10 @@ def test_saved_is_loaded_bit_for_bit(tmp_path):
     for name, tensor in odd.items():
         back = loaded.tensors["model"][name]
         assert (back.dtype, back.shape) == (tensor.dtype, tensor.shape)
-        assert back.contiguous().view(-1).view(torch.uint8).tolist() == \
-            tensor.contiguous().view(-1).view(torch.uint8).tolist()
+        assert (
+            back.contiguous().view(-1).view(torch.uint8).tolist()
+            == tensor.contiguous().view(-1).view(torch.uint8).tolist()
+        )
 
 
 def test_older_ones_go_and_the_protected_stay(tmp_path):
@@ -243,8 +253,9 @@ def test_damaged_files_are_named_and_passed_over(tmp_path, file, damage):
     if damage == "folder":
         path.mkdir()
     elif damage != "gone":
-        path.write_bytes({"empty": b"", "zeros": bytes(len(good)), "half": good[:len(good) // 2],
-                          "longer": good + b"\0"}[damage])
+        path.write_bytes(
+            {"empty": b"", "zeros": bytes(len(good)), "half": good[: len(good) // 2], "longer": good + b"\0"}[damage]
+        )
     step, errors = newest(tmp_path)
     assert step == 1
     assert len(errors) == 1
@@ -264,12 +275,18 @@ def test_a_checkpoint_moved_elsewhere_loads_by_path(tmp_path):
     assert caught.value.code == 65
 
 
-@pytest.mark.parametrize("make", [
-    lambda p: torch.optim.AdamW(p, lr=0.01), lambda p: torch.optim.AdamW(p, amsgrad=True, fused=True),
-    lambda p: torch.optim.SGD(p, lr=1e-4, momentum=0.9, nesterov=True), lambda p: torch.optim.SGD(p, lr=1e-4),
-    lambda p: torch.optim.Adam([{"params": p[:1], "lr": 0.1}, {"params": p[1:]}], weight_decay=0.1),
-    lambda p: torch.optim.Adam(p, lr=torch.tensor(0.01), foreach=False),
-], ids=["adamw", "amsgrad-fused", "nesterov", "sgd", "two-groups", "tensor-lr"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: torch.optim.AdamW(p, lr=0.01),
+        lambda p: torch.optim.AdamW(p, amsgrad=True, fused=True),
+        lambda p: torch.optim.SGD(p, lr=1e-4, momentum=0.9, nesterov=True),
+        lambda p: torch.optim.SGD(p, lr=1e-4),
+        lambda p: torch.optim.Adam([{"params": p[:1], "lr": 0.1}, {"params": p[1:]}], weight_decay=0.1),
+        lambda p: torch.optim.Adam(p, lr=torch.tensor(0.01), foreach=False),
+    ],
+    ids=["adamw", "amsgrad-fused", "nesterov", "sgd", "two-groups", "tensor-lr"],
+)
 def test_training_goes_on_bit_for_bit(tmp_path, make):
     def begin():
         torch.manual_seed(5)
@@ -298,8 +315,13 @@ def test_training_goes_on_bit_for_bit(tmp_path, make):
     steps(half, optimizer, 4)
     packed, settings = pack_optimizer(optimizer)
     rng, generators = rng_state()
-    path = save_checkpoint(tmp_path, {"model": half.state_dict(), "optimizer": packed, "rng": rng},
-                           {"optimizer": settings, "rng": generators}, step=4, keep=1)
+    path = save_checkpoint(
+        tmp_path,
+        {"model": half.state_dict(), "optimizer": packed, "rng": rng},
+        {"optimizer": settings, "rng": generators},
+        step=4,
+        keep=1,
+    )
     steps(half, optimizer, 2)  # what was saved must not move any more
     saved = load_checkpoint(path)
     again, optimizer = begin()
@@ -357,15 +379,33 @@ def header(**tensor) -> bytes:
     return struct.pack("<Q", len(text)) + text
 
 
-@pytest.mark.parametrize("data", [
-    header(data_offsets=[0, 2**62]) + bytes(8), header(data_offsets=[8, 0]) + bytes(8),
-    header(shape=[2**61]) + bytes(8), header(shape=[2**32, 2**32]) + bytes(8),
-    header(data_offsets=[4, 12]) + bytes(12), header() + bytes(7),
-    header() + bytes(9), header(dtype="X9") + bytes(8), header(shape=[-2]) + bytes(8), header(shape="x") + bytes(8),
-    struct.pack("<Q", 2**63) + header()[8:] + bytes(8), struct.pack("<Q", 10**9) + header()[8:] + bytes(8),
-    struct.pack("<Q", 5) + header()[8:] + bytes(8), struct.pack("<Q", 2) + b"{}x", struct.pack("<Q", 20) + b"{" * 20,
-    b"", b"\0", bytes(100), b"hello", b"x" * 5000, header()[:-3], struct.pack("<Q", 100_000) + b'{"a":' * 20_000,
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        header(data_offsets=[0, 2**62]) + bytes(8),
+        header(data_offsets=[8, 0]) + bytes(8),
+        header(shape=[2**61]) + bytes(8),
+        header(shape=[2**32, 2**32]) + bytes(8),
+        header(data_offsets=[4, 12]) + bytes(12),
+        header() + bytes(7),
+        header() + bytes(9),
+        header(dtype="X9") + bytes(8),
+        header(shape=[-2]) + bytes(8),
+        header(shape="x") + bytes(8),
+        struct.pack("<Q", 2**63) + header()[8:] + bytes(8),
+        struct.pack("<Q", 10**9) + header()[8:] + bytes(8),
+        struct.pack("<Q", 5) + header()[8:] + bytes(8),
+        struct.pack("<Q", 2) + b"{}x",
+        struct.pack("<Q", 20) + b"{" * 20,
+        b"",
+        b"\0",
+        bytes(100),
+        b"hello",
+        b"x" * 5000,
+        header()[:-3],
+        struct.pack("<Q", 100_000) + b'{"a":' * 20_000,
+    ],
+)
 def test_headers_that_lie_and_files_that_are_none(tmp_path, data):
     tracemalloc.start()
     message = bad_weights(tmp_path / "w.safetensors", data)
@@ -414,7 +454,8 @@ def test_shapes_that_differ_are_named_with_both():
         return str(caught.value)
 
     assert message(nn.Linear(3, 4).state_dict()).startswith(
-        "m.safetensors: tensor 'weight' is 4 x 3 in the file and 2 x 3 in the model.")
+        "m.safetensors: tensor 'weight' is 4 x 3 in the file and 2 x 3 in the model."
+    )
     assert message({"weight": torch.ones(2, 3)}) == "m.safetensors: no tensor 'bias', which the model has as 2"
     assert message(model | {"x": torch.tensor(1)}) == "m.safetensors: tensor 'x' (a scalar) is not in the model"
 

@@ -36,8 +36,9 @@ def trainer_of(folder, *overrides, **files):
     torch.manual_seed(recipe.training.seed)
     trainer = Trainer(task, task.build_model(), task.data(split), recipe.training, CPU)
     if trainer.gradients.parts == 1:  # gradients by two threads, also where torch itself has one
-        trainer.gradients = Gradients(task, trainer.model, trainer.data, CPU, precision="fp32",
-                                      seed=recipe.training.seed, threads=2)
+        trainer.gradients = Gradients(
+            task, trainer.model, trainer.data, CPU, precision="fp32", seed=recipe.training.seed, threads=2
+        )
     assert trainer.gradients.parts == 2
     return trainer
 
@@ -130,9 +131,17 @@ def test_the_same_seed_gives_the_same_bits(tmp_path, cache, unit):
     assert [event.loss for event in other.steps()] != runs[0][0]
 
 
-@pytest.mark.parametrize("options", [
-    (STREAM, *DROPOUT), (STREAM, ENCODERS["gru"], "training.accumulate=2"), (STREAM, "training.ema=0.9"),
-    (STREAM, ENCODERS["rotary"]), DROPOUT], ids=["stream", "accumulate", "ema", "transformer", "sentences"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (STREAM, *DROPOUT),
+        (STREAM, ENCODERS["gru"], "training.accumulate=2"),
+        (STREAM, "training.ema=0.9"),
+        (STREAM, ENCODERS["rotary"]),
+        DROPOUT,
+    ],
+    ids=["stream", "accumulate", "ema", "transformer", "sentences"],
+)
 @pytest.mark.parametrize("place", ["middle", "end", "after"])
 def test_a_resumed_training_ends_in_the_same_bits(tmp_path, cache, options, place):
     """Stopped in mid-epoch, at an epoch's end, and one step into the next one."""

@@ -129,7 +129,9 @@ def test_not_a_number_stops_before_the_update(tmp_path, cache, where):
 
 
 SCHEDULES = {
-    "constant": "{kind: constant}", "cosine": "{kind: cosine, warmup: 3}", "plateau": "{kind: plateau, patience: 0}",
+    "constant": "{kind: constant}",
+    "cosine": "{kind: cosine, warmup: 3}",
+    "plateau": "{kind: plateau, patience: 0}",
 }
 
 
@@ -143,11 +145,16 @@ def run(trainer, until):
     return trainer
 
 
-@pytest.mark.parametrize(("schedule", "more"), [
-    ("constant", ()), ("cosine", ("training.ema=0.9",)), ("plateau", ("training.accumulate=2",)),
-    ("constant", ("training.optimizer={kind: sgd, lr: 0.1, momentum: 0.9}",)),
-    ("cosine", ("model.encoder={kind: transformer, dim: 12, heads: 2, feedforward: 16, dropout: 0.2}",)),
-])
+@pytest.mark.parametrize(
+    ("schedule", "more"),
+    [
+        ("constant", ()),
+        ("cosine", ("training.ema=0.9",)),
+        ("plateau", ("training.accumulate=2",)),
+        ("constant", ("training.optimizer={kind: sgd, lr: 0.1, momentum: 0.9}",)),
+        ("cosine", ("model.encoder={kind: transformer, dim: 12, heads: 2, feedforward: 16, dropout: 0.2}",)),
+    ],
+)
 def test_resuming_is_bit_for_bit(tmp_path, cache, schedule, more):
     """k steps, a checkpoint on disk, a new trainer with other random numbers, the rest: the same weights and state."""
     options = (*DROPOUT, f"training.schedule={SCHEDULES[schedule]}", *more)

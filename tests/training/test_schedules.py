@@ -12,17 +12,24 @@ from seqcli.training.optim import build_optimizer
 from seqcli.training.schedules import build_schedule
 
 
-@pytest.mark.parametrize(("kind", "options", "total", "factors"), [
-    ("constant", {}, 10, {0: 1, 9: 1}),
-    ("constant", {"warmup": 4}, 10, {0: 0.25, 1: 0.5, 3: 1, 9: 1}),
-    ("inverse-sqrt", {"warmup": 4}, 100, {0: 0.25, 3: 1, 15: 0.5, 99: 0.2}),
-    ("cosine", {}, 10, {0: 1, 5: 0.5, 10: 0, 99: 0}),
-    ("cosine", {"warmup": 2, "floor": 0.1}, 10, {0: 0.5, 1: 1, 2: 1, 4: 0.1 + 0.9 * (2 + math.sqrt(2)) / 4, 6: 0.55,
-                                                 10: 0.1}),
-    ("linear", {"warmup": 2}, 10, {0: 0.5, 2: 1, 6: 0.5, 8: 0.25, 10: 0}),
-    ("linear", {"floor": 0.2}, 10, {0: 1, 5: 0.6, 10: 0.2}),
-    ("linear", {"warmup": 50}, 10, {0: 0.02, 9: 0.2}),
-])
+@pytest.mark.parametrize(
+    ("kind", "options", "total", "factors"),
+    [
+        ("constant", {}, 10, {0: 1, 9: 1}),
+        ("constant", {"warmup": 4}, 10, {0: 0.25, 1: 0.5, 3: 1, 9: 1}),
+        ("inverse-sqrt", {"warmup": 4}, 100, {0: 0.25, 3: 1, 15: 0.5, 99: 0.2}),
+        ("cosine", {}, 10, {0: 1, 5: 0.5, 10: 0, 99: 0}),
+        (
+            "cosine",
+            {"warmup": 2, "floor": 0.1},
+            10,
+            {0: 0.5, 1: 1, 2: 1, 4: 0.1 + 0.9 * (2 + math.sqrt(2)) / 4, 6: 0.55, 10: 0.1},
+        ),
+        ("linear", {"warmup": 2}, 10, {0: 0.5, 2: 1, 6: 0.5, 8: 0.25, 10: 0}),
+        ("linear", {"floor": 0.2}, 10, {0: 1, 5: 0.6, 10: 0.2}),
+        ("linear", {"warmup": 50}, 10, {0: 0.02, 9: 0.2}),
+    ],
+)
 def test_factors(kind, options, total, factors):
     schedule = build_schedule(registry.config_class("schedule", kind)(**options), total)
     assert {step: schedule.factor(step) for step in factors} == pytest.approx(factors)
@@ -44,16 +51,29 @@ def test_plateau_cuts_after_patience_and_comes_back():
     assert again.factor(50) == 0.125
 
 
-@pytest.mark.parametrize("config", [AdamWConfig(lr=0.1, weight_decay=0.5), AdamConfig(weight_decay=0.5),
-                                    SGDConfig(weight_decay=0.5, momentum=0.9, nesterov=True)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        AdamWConfig(lr=0.1, weight_decay=0.5),
+        AdamConfig(weight_decay=0.5),
+        SGDConfig(weight_decay=0.5, momentum=0.9, nesterov=True),
+    ],
+)
 def test_vectors_are_not_decayed_and_frozen_weights_not_touched(config):
     model = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
     model[3].weight.requires_grad_(False)
     optimizer = build_optimizer(config, model)
     of = {id(parameter): group["weight_decay"] for group in optimizer.param_groups for parameter in group["params"]}
     decays = {name: of.get(id(parameter)) for name, parameter in model.named_parameters()}
-    assert decays == {"0.weight": 0.5, "1.weight": 0.5, "1.bias": 0.0, "2.weight": 0.0, "2.bias": 0.0,
-                      "3.weight": None, "3.bias": 0.0}
+    assert decays == {
+        "0.weight": 0.5,
+        "1.weight": 0.5,
+        "1.bias": 0.0,
+        "2.weight": 0.0,
+        "2.bias": 0.0,
+        "3.weight": None,
+        "3.bias": 0.0,
+    }
     assert {group["lr"] for group in optimizer.param_groups} == {config.lr}
 
 

@@ -41,35 +41,75 @@ TEMPLATES = (
 
 LECTURE = "{one} {noun} , not {two} at all"
 
-PHRASES = (*["{same}"] * 4, "truly {same}", "really {same}", "not {opposite} at all", "anything but {opposite}",
-           "far from {opposite}")
+PHRASES = (
+    *["{same}"] * 4,
+    "truly {same}",
+    "really {same}",
+    "not {opposite} at all",
+    "anything but {opposite}",
+    "far from {opposite}",
+)
 """Ways to say that something is good (or bad), with a word of that side or of the other."""
 
-WHO = ("my sister", "my brother", "my friends", "our neighbours", "the critics", "the papers", "most people", "my boss",
-       "the whole family", "everyone at work")
-TAILS = ("from start to finish", "in every way", "all in all", "beyond doubt", "through and through", "on the whole",
-         "without question", "by any standard", "most of the time", "the whole time")
+WHO = (
+    "my sister",
+    "my brother",
+    "my friends",
+    "our neighbours",
+    "the critics",
+    "the papers",
+    "most people",
+    "my boss",
+    "the whole family",
+    "everyone at work",
+)
+TAILS = (
+    "from start to finish",
+    "in every way",
+    "all in all",
+    "beyond doubt",
+    "through and through",
+    "on the whole",
+    "without question",
+    "by any standard",
+    "most of the time",
+    "the whole time",
+)
 GOOD = ("good", "great", "excellent", "wonderful", "superb", "lovely", "pleasant", "brilliant")
 BAD = ("bad", "poor", "terrible", "awful", "dreadful", "horrible", "disappointing", "miserable")
 
 DOMAINS = (
     # nouns (the last one is kept for the test), what comes with them, words of praise, words of complaint
-    (("film", "movie", "story", "play", "comedy", "thriller", "drama", "sequel", "musical"),
-     ("trailer", "opening", "ending", "prologue"),
-     ("gripping", "funny", "moving", "clever", "charming", "original"),
-     ("dull", "slow", "tedious", "silly", "confusing", "predictable")),
-    (("meal", "soup", "curry", "pizza", "breakfast", "dessert", "salad", "lunch"),
-     ("bread", "rice", "sauce", "starter"),
-     ("tasty", "fresh", "delicious", "crisp", "tender"), ("bland", "stale", "greasy", "soggy", "tasteless")),
-    (("hotel", "room", "beach", "garden", "flat", "cabin", "museum", "hostel"),
-     ("lobby", "street", "balcony", "entrance"),
-     ("clean", "quiet", "cosy", "bright", "spacious"), ("dirty", "noisy", "cramped", "gloomy", "damp")),
-    (("phone", "camera", "printer", "laptop", "radio", "toaster", "bicycle", "kettle"),
-     ("charger", "case", "handle", "battery"),
-     ("reliable", "handy", "sturdy", "accurate", "modern"), ("flimsy", "clumsy", "fragile", "useless", "outdated")),
-    (("driver", "doctor", "teacher", "guide", "waiter", "plumber", "singer", "dentist"),
-     ("assistant", "colleague", "secretary", "nurse"),
-     ("polite", "patient", "helpful", "friendly", "careful"), ("rude", "careless", "lazy", "grumpy", "arrogant")),
+    (
+        ("film", "movie", "story", "play", "comedy", "thriller", "drama", "sequel", "musical"),
+        ("trailer", "opening", "ending", "prologue"),
+        ("gripping", "funny", "moving", "clever", "charming", "original"),
+        ("dull", "slow", "tedious", "silly", "confusing", "predictable"),
+    ),
+    (
+        ("meal", "soup", "curry", "pizza", "breakfast", "dessert", "salad", "lunch"),
+        ("bread", "rice", "sauce", "starter"),
+        ("tasty", "fresh", "delicious", "crisp", "tender"),
+        ("bland", "stale", "greasy", "soggy", "tasteless"),
+    ),
+    (
+        ("hotel", "room", "beach", "garden", "flat", "cabin", "museum", "hostel"),
+        ("lobby", "street", "balcony", "entrance"),
+        ("clean", "quiet", "cosy", "bright", "spacious"),
+        ("dirty", "noisy", "cramped", "gloomy", "damp"),
+    ),
+    (
+        ("phone", "camera", "printer", "laptop", "radio", "toaster", "bicycle", "kettle"),
+        ("charger", "case", "handle", "battery"),
+        ("reliable", "handy", "sturdy", "accurate", "modern"),
+        ("flimsy", "clumsy", "fragile", "useless", "outdated"),
+    ),
+    (
+        ("driver", "doctor", "teacher", "guide", "waiter", "plumber", "singer", "dentist"),
+        ("assistant", "colleague", "secretary", "nurse"),
+        ("polite", "patient", "helpful", "friendly", "careful"),
+        ("rude", "careless", "lazy", "grumpy", "arrogant"),
+    ),
 )
 
 PAIRS = {"train": 1140, "dev": 150, "test": 200}
@@ -85,7 +125,9 @@ def pairs(split: str, random_: random.Random, seen: set[str]) -> Iterator[tuple[
         nouns, extras, good, bad = random_.choice(DOMAINS)
         new = split == "test" and random_.random() < NEW_NOUNS
         fields = {
-            "who": random_.choice(WHO), "tail": random_.choice(TAILS), "extra": random_.choice(extras),
+            "who": random_.choice(WHO),
+            "tail": random_.choice(TAILS),
+            "extra": random_.choice(extras),
             "noun": nouns[-1] if new else random_.choice(nouns[:-1]),
         }
         praise, complaint = random_.choice((*GOOD, *good)), random_.choice((*BAD, *bad))
@@ -106,8 +148,10 @@ def lecture_pairs(random_: random.Random) -> Iterator[tuple[str, str]]:
         nouns, _, good, bad = random_.choice(DOMAINS)
         made[random_.choice((*GOOD, *good)), random_.choice(nouns[:-1]), random_.choice((*BAD, *bad))] = None
     for praise, noun, complaint in made:
-        yield (LECTURE.format(noun=noun, one=praise, two=complaint),
-               LECTURE.format(noun=noun, one=complaint, two=praise))
+        yield (
+            LECTURE.format(noun=noun, one=praise, two=complaint),
+            LECTURE.format(noun=noun, one=complaint, two=praise),
+        )
 
 
 def files() -> dict[str, str]:
