@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from seqcli.corpora.corpus import open_corpus
+from seqcli.data.corpus import open_corpus
 from seqcli.recipe.data import DataConfig
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

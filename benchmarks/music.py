@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from seqcli.corpora import records
+from seqcli.data import records
 
 RECORD_START = "X:"
 

@@ -10,7 +10,7 @@ import random
 
 import numpy as np
 
-from seqcli.corpora.corpus import open_corpus
+from seqcli.data.corpus import open_corpus
 from seqcli.pipeline.language import load_language_model
 from seqcli.recipe.load import load_recipe
 from seqcli.store.runs import Store

@@ -13,7 +13,7 @@ import typer
 
 from seqcli.cli.app import build_app
 from seqcli.cli.verbs import VERBS
-from seqcli.corpora.catalogue import entry
+from seqcli.data.catalogue import entry
 from seqcli.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]

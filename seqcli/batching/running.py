@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seqcli.batching.arrays import Field, Split
 from seqcli.batching.batch import Batch, pad_ids
-from seqcli.batching.order import ByLength, shuffled_windows, stream_windows
+from seqcli.data.arrays import Field, Split
+from seqcli.data.order import ByLength, shuffled_windows, stream_windows
 from seqcli.recipe.schema import BatchConfig
 
 IGNORE = -100

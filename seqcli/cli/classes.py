@@ -31,7 +31,7 @@ def print_classes(
     device: str,
 ) -> None:
     """Print the labels that a classifier gives, in the order of the input."""
-    from seqcli.corpora.blocks import read_blocks
+    from seqcli.data.blocks import read_blocks
     from seqcli.pipeline.classify import load_classifier
 
     model = load_classifier(run, device, tokens=tokens)

@@ -15,13 +15,13 @@ from seqcli.errors import ExitCode, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE
 
 if TYPE_CHECKING:
-    from seqcli.corpora.catalogue import Entry
-    from seqcli.corpora.corpus import Split
-    from seqcli.corpora.formats import Reading
-    from seqcli.corpora.frame_statistics import FrameStatistics
-    from seqcli.corpora.lint_text import Finding
-    from seqcli.corpora.obtain import Progress
-    from seqcli.corpora.statistics import SplitStatistics
+    from seqcli.data.catalogue import Entry
+    from seqcli.data.corpus import Split
+    from seqcli.data.formats import Reading
+    from seqcli.data.frame_statistics import FrameStatistics
+    from seqcli.data.lint_text import Finding
+    from seqcli.data.obtain import Progress
+    from seqcli.data.statistics import SplitStatistics
     from seqcli.lines import OnInvalid
 
 command = typer.Typer(
@@ -94,7 +94,7 @@ _Errors = Annotated[str, typer.Option("--errors", help="Invalid UTF-8: strict re
 @command.command("ls", epilog="\b\nExamples:\n  seqcli data ls\n  seqcli data ls --json")
 def list_data(as_json: _Json = False) -> None:
     """List the data sets of the catalogue."""
-    from seqcli.corpora.catalogue import entries
+    from seqcli.data.catalogue import entries
 
     if as_json:
         console.emit_json([{**_as_dict(entry), "here": _where(entry)} for entry in entries().values()])
@@ -110,8 +110,8 @@ def get(
     as_json: _Json = False,
 ) -> None:
     """Fetch data sets into the cache and print where their files lie."""
-    from seqcli.corpora.catalogue import entry
-    from seqcli.corpora.obtain import obtain
+    from seqcli.data.catalogue import entry
+    from seqcli.data.obtain import obtain
 
     found = []
     with _progress() as progress:
@@ -145,14 +145,14 @@ def stats(
     as_json: _Json = False,
 ) -> None:
     """Print sentences, tokens, characters, lengths, labels, spans and the overlap of the splits."""
-    from seqcli.corpora.choose import has_frames
+    from seqcli.data.choose import has_frames
 
     reading = _reading(data_format, columns, separator, max_line, errors, blank_lines, record_start)
     splits, scheme = _choose(names, reading, scheme)
     if has_frames(splits[0]):
         _frame_stats(splits, as_json)
         return
-    from seqcli.corpora.statistics import describe
+    from seqcli.data.statistics import describe
 
     described = describe(splits, scheme)
     for split in described:
@@ -166,7 +166,7 @@ def stats(
 
 
 def _frame_stats(splits: Sequence[Split], as_json: bool) -> None:
-    from seqcli.corpora.frame_statistics import describe_frames
+    from seqcli.data.frame_statistics import describe_frames
 
     described = describe_frames(splits)
     for split in described:
@@ -203,7 +203,7 @@ def lint(
     as_json: _Json = False,
 ) -> int:
     """List each fault with file and line; exits 65 when there is one."""
-    from seqcli.corpora.lint import lint as find_faults
+    from seqcli.data.lint import lint as find_faults
 
     reading = _reading(data_format, columns, separator, max_line, "replace", blank_lines, record_start)
     splits, scheme = _choose(names, reading, scheme)
@@ -256,7 +256,7 @@ def convert(
     errors: _Errors = "strict",
 ) -> None:
     """Write a CoNLL file's tags in another scheme; all else stays as it is."""
-    from seqcli.corpora.convert import convert_lines
+    from seqcli.data.convert import convert_lines
     from seqcli.lines import is_stdin
 
     reading = _reading("conll", f"token=0,tag={tag}", None, max_line, errors)
@@ -276,7 +276,7 @@ def convert(
 def _refuse_frames(file: str | None) -> None:
     from pathlib import Path
 
-    from seqcli.corpora.formats import FRAME_FORMATS, format_by_name
+    from seqcli.data.formats import FRAME_FORMATS, format_by_name
 
     if file is not None and (Path(file).is_dir() or format_by_name(file) in FRAME_FORMATS):
         raise usage_error(f"'{file}' holds frames, which have no tag scheme", hint="Name a CoNLL file.")
@@ -284,8 +284,8 @@ def _refuse_frames(file: str | None) -> None:
 
 def _choose(names: Sequence[str], reading: Reading, scheme: str | None) -> tuple[list[Split], str | None]:
     """The splits, and the scheme: given, the catalogue's, or recognised in the first split (which is said)."""
-    from seqcli.corpora.choose import choose_splits, has_frames
-    from seqcli.corpora.statistics import scheme_of
+    from seqcli.data.choose import choose_splits, has_frames
+    from seqcli.data.statistics import scheme_of
     from seqcli.metrics.schemes import scheme_name
 
     wanted = scheme_name(scheme) if scheme else None
@@ -311,7 +311,7 @@ def _reading(
     blank_lines: str | None = None,
     record_start: str | None = None,
 ) -> Reading:
-    from seqcli.corpora.formats import FORMATS, Reading
+    from seqcli.data.formats import FORMATS, Reading
     from seqcli.errors import did_you_mean
 
     if data_format is not None and data_format not in FORMATS:
@@ -353,7 +353,7 @@ def _where(entry: Entry) -> str:
     import os
     from pathlib import Path
 
-    from seqcli.corpora.catalogue import cached_path
+    from seqcli.data.catalogue import cached_path
 
     if entry.embedded:
         return "embedded"
@@ -386,7 +386,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _say_the_rest(counts: Counter[str], notes: Sequence[Finding], shown: int) -> None:
-    from seqcli.corpora.lint import KINDS
+    from seqcli.data.lint import KINDS
 
     if counts.total() > shown:
         console.note(f"... and {counts.total() - shown:,} more (--max {counts.total()} shows all)")

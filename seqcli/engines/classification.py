@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seqcli.batching.order import sorted_batches
+from seqcli.data.order import sorted_batches
 from seqcli.engines.projected import ProjectedLSTM
 from seqcli.engines.token_table import TokenTable, cpu_pool, spread
 from seqcli.models.classifier import SequenceClassifier

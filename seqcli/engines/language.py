@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqcli.batching.batch import pad_ids
-from seqcli.batching.order import sorted_batches
+from seqcli.data.order import sorted_batches
 from seqcli.decode.next_token import LogProbs
 from seqcli.engines.stepping import RecurrentStepper
 from seqcli.models.language import LanguageModel

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqcli.batching.order import sorted_batches
+from seqcli.data.order import sorted_batches
 from seqcli.engines.token_table import TokenTable, cpu_pool, spread
 from seqcli.tasks.tagging import TaggingTask
 

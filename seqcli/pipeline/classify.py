@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.corpora import catalogue
+from seqcli.data import catalogue
 from seqcli.lines import read_lines
 from seqcli.pipeline.stored import stored_recipe
 from seqcli.store.runs import Run

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from seqcli.batching.arrays import Split
+from seqcli.data.arrays import Split
 from seqcli.decode.sampling import check_numbers
 from seqcli.errors import usage_error
 from seqcli.files import sha256_file

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from seqcli.batching.arrays import Split
+from seqcli.data.arrays import Split
 from seqcli.errors import ExitCode, UserError
 from seqcli.files import atomic_write_text
 from seqcli.pipeline.environment import environment

@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from seqcli.batching.arrays import Split
-from seqcli.batching.encode import EncodeJob, encode_split
-from seqcli.corpora.chunks import chunks
-from seqcli.corpora.corpus import Corpus, open_corpus
+from seqcli.data.arrays import Split
+from seqcli.data.chunks import chunks
+from seqcli.data.corpus import Corpus, open_corpus
+from seqcli.data.encode import EncodeJob, encode_split
 from seqcli.errors import UserError, data_error, io_error
 from seqcli.files import cache_folder, sha256_file
 from seqcli.recipe.schema import Recipe

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqcli.batching.arrays import Split
+from seqcli.data.arrays import Split
 from seqcli.errors import ExitCode, UserError, did_you_mean, usage_error
 from seqcli.files import atomic_write_text, cannot_write
 from seqcli.metrics.score import for_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from seqcli.corpora.example import Example
+from seqcli.data.example import Example
 from seqcli.errors import data_error
 from seqcli.metrics.schemes import OUTSIDE, convert, spans, violations
 from seqcli.recipe.tasks import TaggingConfig

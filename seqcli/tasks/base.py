@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seqcli.batching.arrays import Split
 from seqcli.batching.batch import Batch
-from seqcli.batching.encode import Pieces
-from seqcli.batching.order import Lengths
+from seqcli.data.arrays import Split
+from seqcli.data.encode import Pieces
+from seqcli.data.order import Lengths
 from seqcli.metrics.score import Score
 from seqcli.recipe.schema import BatchConfig, Recipe
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.batching.arrays import Split
+from seqcli.data.arrays import Split
 from seqcli.errors import data_error, did_you_mean, usage_error
 from seqcli.files import atomic_write_text
 from seqcli.lines import read_lines

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seqcli.batching.arrays import Split
 from seqcli.batching.batch import Batch
-from seqcli.batching.order import ByLength
+from seqcli.data.arrays import Split
+from seqcli.data.order import ByLength
 
 if TYPE_CHECKING:
     from seqcli.tasks.class_base import ClassificationBase

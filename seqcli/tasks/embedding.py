@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seqcli.batching.arrays import Field, Split
+from seqcli.data.arrays import Field, Split
 from seqcli.errors import data_error, usage_error
 from seqcli.models.embedders import InputSizes, TokenEmbedder
 from seqcli.models.word_vectors import WORD_TABLE

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.batching.encode import Cut
-from seqcli.corpora.example import Example
+from seqcli.data.encode import Cut
+from seqcli.data.example import Example
 from seqcli.errors import data_error
 from seqcli.files import atomic_write_text
 from seqcli.tasks.tokenizing import Tokenizing

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seqcli.batching.arrays import Split
 from seqcli.batching.batch import Batch
 from seqcli.batching.running import IGNORE, SentenceData, StreamData, TokenIds
+from seqcli.data.arrays import Split
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.metrics.perplexity import PerplexityScorer
 from seqcli.metrics.score import Score

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seqcli.corpora.example import Example
+from seqcli.data.example import Example
 from seqcli.errors import data_error
 from seqcli.recipe.base import Component
 from seqcli.text.tokenizers import Lowercased, Tokenizer, tokenizer_of

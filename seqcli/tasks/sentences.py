@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seqcli.corpora.example import Example
+from seqcli.data.example import Example
 from seqcli.errors import data_error
 from seqcli.tasks.tokenizing import Tokenizing
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seqcli.batching.arrays import Field, Split
+from seqcli.data.arrays import Field, Split
 from seqcli.errors import usage_error
 from seqcli.models.embedders import InputSizes
 from seqcli.recipe.embedders import FramesConfig, TokensConfig

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seqcli.batching.arrays import Split
 from seqcli.batching.batch import Batch, pad_ids
-from seqcli.batching.order import ByLength
+from seqcli.data.arrays import Split
+from seqcli.data.order import ByLength
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.files import atomic_write_text
 from seqcli.lines import read_lines

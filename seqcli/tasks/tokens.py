@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqcli.batching.arrays import Field
 from seqcli.batching.batch import pad_ids
+from seqcli.data.arrays import Field
 from seqcli.models.embedders import InputSizes
 from seqcli.models.vectors import read_vectors
 from seqcli.recipe.embedders import TokensConfig

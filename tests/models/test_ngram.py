@@ -13,7 +13,7 @@ from kneser_ney_reference import Reference
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
-from seqcli.batching.arrays import DiskArray
+from seqcli.data.arrays import DiskArray
 from seqcli.errors import UserError
 from seqcli.models import ngram
 from seqcli.models.ngram import NGramModel

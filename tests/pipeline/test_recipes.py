@@ -10,7 +10,7 @@ import tiny_classes
 import torch
 from tiny_corpus import SENTENCES, conll, conllu
 
-from seqcli.corpora import catalogue
+from seqcli.data import catalogue
 from seqcli.decode.sampling import SamplingOptions
 from seqcli.engines.tagging import TaggingEngine
 from seqcli.errors import ExitCode, UserError

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from tiny import environment
 
-from seqcli.corpora.example import Example
+from seqcli.data.example import Example
 from seqcli.errors import ExitCode, UserError
 from seqcli.models.word_vectors import WordVectors
 from seqcli.pipeline.prepare import open_splits

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_corpus import SENTENCES, tiny_recipe
 
-from seqcli.batching.order import sorted_batches
+from seqcli.data.order import sorted_batches
 from seqcli.engines.tagging import TaggingEngine
 from seqcli.errors import ExitCode, UserError
 from seqcli.metrics.schemes import Span, convert, violations, write_tags

@@ -1,0 +1,166 @@
+"""The catalogue: data sets that have a name, read from ``catalogue.yaml`` beside this file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from seqcli.errors import did_you_mean, usage_error
+from seqcli.files import cache_folder
+
+EMBEDDED = Path(__file__).parent / "embedded"
+"""Where the data sets lie that come with the package, ``<data set>/<file>``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One file of a data set; a size and a checksum where it comes from outside the package."""
+
+    name: str
+    sha256: str | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """How a rated line becomes ``text TAB label``: the columns of its rating and its text, and where grades begin.
+
+    The label is the one of the interval: below the first of ``cuts``, from it to below the second ..., so a rating
+    equal to a cut belongs to the grade above. Lines whose rating stands in ``without`` are left out.
+    """
+
+    rating: int
+    text: int
+    cuts: tuple[float, ...]
+    labels: tuple[str, ...]
+    without: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How files of splits are made of fetched files (`seqcli.data.divide`).
+
+    The files ``of`` are cut into units: ``lines`` or ``records``, without the lines that ``drop`` matches. Groups of
+    units (those in which a pattern of ``together`` finds the same text) are numbered from 0; the remainder of the
+    number by ``every`` decides which file of ``take`` a group goes to (None: all remainders that no other file names).
+    Units become ``into`` sentences, a line each; ``label: file`` puts the file's name behind each line,
+    where ``together`` sees it; ``grade`` at last makes a labelled text of each rated line. With the unit
+    ``characters`` the text is cut by ``share`` instead: a file gets the characters int(begin n) to int(end n) of n.
+    """
+
+    of: tuple[str, ...]
+    unit: str = "lines"
+    share: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    every: int = 1
+    take: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
+    together: tuple[str, ...] = ()
+    drop: str | None = None
+    record_start: str | None = None
+    into: str | None = None
+    label: str | None = None
+    grade: Grade | None = None
+
+    def makes(self) -> list[str]:
+        """The names of the files that come of it."""
+        return [*self.share, *self.take]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files.
+
+    ``labels`` maps what the files call a label to a readable name. ``mirror`` is its folder in a mirror where that is
+    not its name.
+    """
+
+    name: str
+    description: str
+    task: str
+    licence: str
+    citation: str
+    size: str
+    format: str
+    splits: Mapping[str, tuple[str, ...]]
+    sources: tuple[Mapping[str, Any], ...]
+    columns: Mapping[str, int | str] | None = None
+    separator: str | None = None
+    scheme: str | None = None
+    tag_prefixes: tuple[str, ...] = ()
+    tag_suffixes: tuple[str, ...] = ()
+    blank_lines: Literal["skip", "keep"] | None = None
+    record_start: str | None = None
+    labels: Mapping[str, str] | None = None
+    made: Rule | None = None
+    mirror: str | None = None
+    files: Mapping[str, DataFile] = field(default_factory=dict)
+
+    @property
+    def embedded(self) -> bool:
+        """True when the data set comes with the package."""
+        return any(source["kind"] == "embedded" for source in self.sources)
+
+    def file(self, name: str) -> DataFile:
+        """The named file of this data set."""
+        return self.files.get(name) or DataFile(name)
+
+    def file_names(self) -> list[str]:
+        """Every file of the splits, each once, in their order."""
+        return list(dict.fromkeys(name for names in self.splits.values() for name in names))
+
+    def fetched_names(self) -> list[str]:
+        """Every file that comes from the sources: those of the splits, or those that the splits are made of."""
+        return list(self.made.of) if self.made else self.file_names()
+
+
+def cached_path(entry: Entry, name: str) -> Path:
+    """Where a file of a data set lies in the cache, there or not."""
+    return cache_folder() / "data" / entry.name / name
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Every data set of the catalogue by its name."""
+    import yaml
+
+    text = (Path(__file__).parent / "catalogue.yaml").read_text(encoding="utf-8")
+    loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return {name: _entry(name, fields) for name, fields in loaded.items()}
+
+
+def entry(name: str) -> Entry:
+    """The data set called ``name``.
+
+    Raises:
+        UserError: no such data set, with the nearest name (exit code 2).
+    """
+    known = entries()
+    if name in known:
+        return known[name]
+    hint = did_you_mean(name, list(known)) or f"Known: {', '.join(known)}."
+    raise usage_error(f"no data set is called '{name}'", hint=hint)
+
+
+def _entry(name: str, fields: dict[str, Any]) -> Entry:
+    splits = {split: (names,) if isinstance(names, str) else tuple(names) for split, names in fields["splits"].items()}
+    files = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
+    lists = ("tag_prefixes", "tag_suffixes", "sources")
+    listed: dict[str, Any] = {key: tuple(fields[key]) for key in lists if key in fields}
+    if labels := fields.get("labels"):
+        listed["labels"] = {str(label): str(readable) for label, readable in labels.items()}
+    if made := fields.get("made"):
+        listed["made"] = _rule(made)
+    known: dict[str, Any] = {**fields, **listed, "name": name, "splits": splits, "files": files}
+    return Entry(**known)
+
+
+def _rule(fields: dict[str, Any]) -> Rule:
+    take = {file: None if numbers == "others" else tuple(numbers) for file, numbers in fields.get("take", {}).items()}
+    listed: dict[str, Any] = {key: tuple(fields[key]) for key in ("of", "together") if key in fields}
+    if grade := fields.get("grade"):
+        lists = {key: tuple(grade[key]) for key in ("cuts", "labels", "without") if key in grade}
+        listed["grade"] = Grade(**{**grade, **lists})
+    known: dict[str, Any] = {**fields, **listed, "take": take}
+    return Rule(**known)

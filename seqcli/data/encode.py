@@ -1,0 +1,233 @@
+"""Encoding a split once: read, cut into fields, number the symbols, write the arrays. Imports no torch.
+
+Large files are read in parts by one process a core; the parts come back in order, so the result is the same for any
+number of processes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from array import array
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from seqcli.data.arrays import FORMAT_VERSION, Part, PartField, Split, SplitWriter, other_width, publish
+from seqcli.data.example import Example
+from seqcli.errors import UserError, data_error, usage_error
+
+PARALLEL_BYTES = 16 * 2**20
+"""Smaller files are encoded in this process: starting workers takes longer than the work."""
+
+MAX_FILES = 2**16
+"""Files of a split: an example keeps the number of its file in two bytes."""
+
+_EXAMPLES_A_PART = 100_000
+_VALUES_A_PART = 2**21
+
+_AHEAD = 2
+"""Parts a process may be ahead of the writer: unbounded, a slow disk would fill the memory with finished parts."""
+
+Fields = Mapping[str, Any]
+
+
+class Cut(dict[str, Any]):
+    """Fields of an example that was too long and of which only the beginning was kept: `Split.cut` counts it."""
+
+
+class Pieces(Protocol):
+    """What a task makes of an example: one mapping of fields, or several where a long sequence is cut.
+
+    A field is a list of strings, or a float array [T, width] with T > 0 and the same width in all examples. `Cut` says
+    that only the beginning of an example was kept. Must be picklable.
+    """
+
+    def __call__(self, example: Example) -> Iterable[Fields]:
+        """The fields of one example."""
+
+
+@dataclass(frozen=True)
+class EncodeJob:
+    """What `encode_split` encodes.
+
+    ``parts``: one list a file of whatever ``read`` turns into examples (a whole file, or pieces of it);
+    ``key``: hash of everything that decides the result, the name of its folder in the cache.
+    """
+
+    files: Sequence[str]
+    parts: Sequence[Sequence[Any]]
+    read: Callable[[Any], Iterator[Example]]
+    pieces: Pieces
+    key: str
+    size: int
+
+
+def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], None] | None = None) -> Split:
+    """The split of ``job`` from the cache, encoded first if it is not there.
+
+    Args:
+        progress: called with (parts done, parts in all).
+
+    Raises:
+        UserError: bad data (65), with file and line; no examples at all (65); more than `MAX_FILES` files (2).
+    """
+    folder = cache / f"{job.key[:32]}-{FORMAT_VERSION}"
+    if (folder / "meta.json").exists():
+        return Split(folder)
+    if len(job.files) > MAX_FILES:
+        raise usage_error(f"a split of {len(job.files):,} files; there may be {MAX_FILES:,}", hint="Join some of them.")
+    cache.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=cache, prefix="encoding-"))
+    try:
+        writer = SplitWriter(temporary / "split", job.files)
+        tasks = [(file, part) for file, parts in enumerate(job.parts) for part in parts]
+        for done, parts in enumerate(_encoded(job, tasks), 1):
+            for part in parts:
+                writer.add(part)
+            if progress is not None:
+                progress(done, len(tasks))
+        if writer.size == 0:
+            raise data_error("no examples: the file is empty or holds only blank lines", file=", ".join(job.files))
+        writer.close()
+        publish(temporary / "split", folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Split(folder)
+
+
+def _encoded(job: EncodeJob, tasks: list[tuple[int, Any]]) -> Iterator[Iterable[Part]]:
+    """What each task gives, in order."""
+    workers = min(len(tasks), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if workers < 2 or job.size < PARALLEL_BYTES:
+        for file, part in tasks:
+            yield encode_examples(job.read(part), job.pieces, file)
+        return
+    from multiprocessing import get_context
+
+    # spawn, not fork: a forked child of a process whose thread pools have started can hang
+    with get_context("spawn").Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        for parts in in_order(pool.apply_async, partial(_work, job.read, job.pieces), tasks, workers * _AHEAD):
+            if isinstance(parts, UserError):
+                raise parts
+            yield parts
+
+
+def in_order(submit: Callable[..., Any], work: Callable[[Any], Any], tasks: Iterable[Any], ahead: int) -> Iterator[Any]:
+    """The results of ``work`` in the order of the tasks, at most ``ahead`` of them begun and not yet taken.
+
+    ``submit(work, (task,))`` begins one and returns what has its result in ``get()``.
+    """
+    waiting: deque[Any] = deque()
+    for task in tasks:
+        if len(waiting) == ahead:
+            yield waiting.popleft().get()
+        waiting.append(submit(work, (task,)))
+    while waiting:
+        yield waiting.popleft().get()
+
+
+def _work(read: Callable[[Any], Iterator[Example]], pieces: Pieces, task: tuple[int, Any]) -> list[Part] | UserError:
+    file, part = task
+    try:
+        return list(encode_examples(read(part), pieces, file))
+    except UserError as error:
+        return error
+
+
+@dataclass
+class _Collector:
+    """Symbols are numbered by a dictionary that counts: looking a symbol up numbers it."""
+
+    table: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    ids: array[int] = field(default_factory=lambda: array("I"))
+    rows: list[Any] = field(default_factory=list)
+    lengths: array[int] = field(default_factory=lambda: array("q"))
+
+    def __post_init__(self) -> None:
+        self.table.default_factory = self.table.__len__
+
+    def add(self, values: Any, at: str) -> None:
+        if isinstance(values, np.ndarray):
+            self.rows.append(_checked(values, self.rows, at))
+        else:
+            self.ids.extend(map(self.table.__getitem__, values))
+        self.lengths.append(len(values))
+
+    def finish(self) -> PartField:
+        self.table.default_factory = None  # it holds the table; without the circle memory is freed at once
+        lengths = np.frombuffer(self.lengths, np.int64) if self.lengths else np.zeros(0, np.int64)
+        if self.rows:
+            return PartField(np.concatenate(self.rows), lengths, [])
+        values = np.frombuffer(self.ids, np.uint32) if self.ids else np.zeros(0, np.uint32)
+        return PartField(values, lengths, list(self.table))
+
+
+def _checked(values: np.ndarray[Any, Any], before: list[Any], at: str) -> np.ndarray[Any, Any]:
+    """The numbers of an example as 32-bit ones, refused (65) where they do not fit those of the examples before."""
+    if not len(values):
+        file, line = _place(at)
+        raise data_error("a sequence without a single frame", file=file, line=line)
+    if before and before[0].shape[1] != values.shape[1]:
+        raise other_width(values.shape[1], before[0].shape[1], *_place(at))
+    return np.asarray(values, np.float32)
+
+
+def _place(at: str) -> tuple[str, int]:
+    file, _, line = at.rpartition(":")
+    return file, int(line or 0)
+
+
+class _PartBuilder:
+    """Takes examples until the part is large enough; keeps their ids, not the examples."""
+
+    def __init__(self, file: int) -> None:
+        self.file = file
+        self.collectors: dict[str, _Collector] = defaultdict(_Collector)
+        self.lines = array("q")
+        self.examples = self.size = self.cut = 0
+
+    def add(self, example: Example, pieces: Pieces) -> None:
+        line = _place(example.at)[1]
+        count = 0
+        shortened = False
+        for fields in pieces(example):
+            count += 1
+            shortened |= isinstance(fields, Cut)
+            self.lines.append(line)
+            for name, values in fields.items():
+                self.collectors[name].add(values, example.at)
+                self.size += values.size if isinstance(values, np.ndarray) else len(values)
+        self.examples += 1
+        self.cut += count > 1 or shortened
+
+    @property
+    def full(self) -> bool:
+        return self.examples >= _EXAMPLES_A_PART or self.size >= _VALUES_A_PART
+
+    def finish(self) -> Part:
+        return Part(
+            self.file,
+            np.frombuffer(self.lines, np.int64) if self.lines else np.zeros(0, np.int64),
+            {name: collector.finish() for name, collector in self.collectors.items()},
+            self.cut,
+        )
+
+
+def encode_examples(examples: Iterator[Example], pieces: Pieces, file: int) -> Iterator[Part]:
+    """Number the symbols of the examples, in parts of bounded size."""
+    builder = _PartBuilder(file)
+    for example in examples:
+        builder.add(example, pieces)
+        if builder.full:
+            yield builder.finish()
+            builder = _PartBuilder(file)
+    if builder.examples:
+        yield builder.finish()

@@ -1,0 +1,198 @@
+"""Files of one sequence: ``.npy``, ``.npz`` or ``.csv`` to frames. No pickle is ever loaded."""
+
+from __future__ import annotations
+
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqcli.data.blocks import read_blocks
+from seqcli.data.numbers import BadCell, Frames, counted, infinite_at, parse_numbers, too_large
+from seqcli.errors import UserError, data_error, did_you_mean, io_error
+from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
+
+SUFFIXES = (".npy", ".npz", ".csv")
+
+MAX_UNPACKED = 2**31
+"""Most bytes that a member of an ``.npz`` may have unpacked: a small archive can hold a huge one."""
+
+_NPY, _ZIP, _PICKLES = b"\x93NUMPY", b"PK", (b"\x80", b"(", b"c", b"]", b"}")
+_BROKEN = (
+    ValueError,
+    TypeError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    SyntaxError,
+    KeyError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+def read_frames(
+    path: Path, member: str | None = None, *, max_line: int = DEFAULT_MAX_LINE, on_invalid: OnInvalid = "strict"
+) -> Frames:
+    """The frames of a file, [T, D] float32, NaN where a value is missing; an array [T] counts as [T, 1].
+
+    A large ``.npy`` is mapped, not read at once; of an ``.npz`` only the array asked for is unpacked.
+
+    Args:
+        member: the name of the array in an ``.npz`` of several.
+
+    Raises:
+        UserError: what holds no array of numbers with one or two dimensions, a pickle, an infinite value, a row of
+            another length than the first (65; of a ``.csv`` with its line); a file that cannot be read (74).
+    """
+    try:
+        if not path.is_file():
+            raise data_error("is no plain file" if path.exists() else "there is no such file", file=path)
+        suffix = path.suffix.lower()
+        if suffix == ".csv":
+            return _read_csv(path, max_line, on_invalid)
+        if suffix == ".npz":
+            return _as_frames(_unpack(path, member), path)
+        return _as_frames(_load(path), path)
+    except OSError as error:
+        raise io_error(f"cannot read: {error.strerror or error}", file=path) from error
+
+
+def _load(path: Path) -> Any:
+    with path.open("rb") as handle:
+        start = handle.read(len(_NPY))
+    if start != _NPY:
+        raise _no_array(path, start)
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except _BROKEN as error:
+        raise _broken(path, error) from error
+
+
+def _unpack(path: Path, member: str | None) -> Any:
+    with path.open("rb") as handle:
+        start = handle.read(len(_NPY))
+    if not start.startswith(_ZIP):
+        raise _no_array(path, start)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            name = _member_name(path, member, archive.files)
+            members = set(archive.zip.namelist())
+            size = archive.zip.getinfo(name if name in members else f"{name}.npy").file_size
+            if size > MAX_UNPACKED:
+                raise data_error(
+                    f"'{name}' has {size:,} bytes unpacked; there may be {MAX_UNPACKED:,}",
+                    file=path,
+                    hint="Save it as .npy: that is read in place.",
+                )
+            return archive[name]
+    except _BROKEN as error:
+        raise _broken(path, error) from error
+
+
+def _member_name(path: Path, member: str | None, names: list[str]) -> str:
+    if member is None:
+        if len(names) == 1:
+            return names[0]
+        hint = f"Say which: {path.name}#{names[0]}." if names else None
+        raise data_error(
+            f"holds {len(names)} arrays{': ' if names else ''}{', '.join(names)[:200]}", file=path, hint=hint
+        )
+    if member in names:
+        return member
+    raise data_error(
+        f"holds no array '{member}'",
+        file=path,
+        hint=did_you_mean(member, names) or f"It holds: {', '.join(names)[:200]}.",
+    )
+
+
+def _no_array(path: Path, start: bytes) -> UserError:
+    if start.startswith(_PICKLES):
+        return data_error(
+            "a pickle is not loaded: it could run any program",
+            file=path,
+            hint="Save the array with numpy.save(..., allow_pickle=False).",
+        )
+    if not start:
+        return data_error("the file is empty", file=path)
+    return data_error(f"is no {path.suffix.lower()} file", file=path)
+
+
+def _broken(path: Path, error: Exception) -> UserError:
+    text = str(error)
+    if "pickle" in text or "Python objects" in text:
+        return data_error(
+            "an array of Python objects is not loaded: it could run any program",
+            file=path,
+            hint="Save an array of numbers, numpy.save(..., allow_pickle=False).",
+        )
+    if isinstance(error, MemoryError):
+        text = "its header says that it is larger than the memory"
+    return data_error(f"is damaged: {text.splitlines()[0] if text else type(error).__name__}", file=path)
+
+
+def _as_frames(array: Any, path: Path) -> Frames:
+    if not isinstance(array, np.ndarray):
+        raise data_error("holds something that is no array", file=path)
+    if array.dtype.kind not in "biuf":
+        raise data_error(f"holds values of type {array.dtype}, no numbers", file=path)
+    if array.ndim not in (1, 2):
+        shape = " x ".join(map(str, array.shape))
+        raise data_error(f"an array of {array.ndim} dimensions ({shape}); expected frames x channels", file=path)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.shape[1] == 0:
+        raise data_error("frames without a channel (0 columns)", file=path)
+    with np.errstate(over="ignore"):
+        frames = np.array(array, np.float32, order="C")  # a copy: it does not hold the file's map open
+    if place := infinite_at(frames):
+        raise data_error(
+            f"frame {place[0] + 1}, channel {place[1] + 1}: {too_large(array[place], array[place])}", file=path
+        )
+    return frames
+
+
+def _read_csv(path: Path, max_line: int, on_invalid: OnInvalid) -> Frames:
+    """A frame a line, values between commas; a first line in which a cell is no number holds the channels' names."""
+    width = 0
+    blocks: list[Frames] = []
+    for first, lines in read_blocks(path, on_invalid=on_invalid, max_line=max_line):
+        rows = [(number, line) for number, line in enumerate(lines, first) if line.strip(" \t")]
+        if not rows:
+            continue
+        if not width:
+            cells = rows[0][1].split(",")
+            width = len(cells)
+            rows = rows[1:] if _is_header(cells) else rows
+        blocks.append(_parse_rows(rows, width, path))
+    if not width:
+        raise data_error("the file is empty or has only blank lines", file=path)
+    return np.concatenate(blocks)
+
+
+def _is_header(cells: list[str]) -> bool:
+    try:
+        parse_numbers(cells, "")
+    except BadCell as error:
+        return str(error).endswith("is no number")
+    return False
+
+
+def _parse_rows(rows: list[tuple[int, str]], width: int, path: Path) -> Frames:
+    for number, line in rows:
+        if line.count(",") != width - 1:
+            cells = counted(line.count(",") + 1, "cell")
+            raise data_error(f"{cells} where the first line has {width} (commas between them)", file=path, line=number)
+    values = ",".join(line for _, line in rows).split(",") if rows else []
+    try:
+        return parse_numbers(values, "").reshape(-1, width)
+    except BadCell as error:
+        row, column = divmod(error.index, width)
+        raise data_error(f"column {column + 1}: {error}", file=path, line=rows[row][0]) from None

@@ -1,0 +1,97 @@
+"""What is in a data set of frames: sequences, channels, lengths, labels, missing values, and the splits' overlap."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from seqcli.data.corpus import Split
+from seqcli.data.example import source_bytes
+from seqcli.data.numbers import Frames, counted
+from seqcli.data.statistics import percentiles, share, split_examples, tags_of
+from seqcli.errors import data_error
+
+
+@dataclass(slots=True)
+class FrameStatistics:
+    """Counts of one split. ``lengths`` are in frames; ``missing_values`` counts single values of a frame.
+
+    ``seen_sequences`` is the share of sequences that the first split has too, value by value; None in the first.
+    """
+
+    name: str
+    files: list[str]
+    format: str
+    sequences: int = 0
+    frames: int = 0
+    channels: int = 0
+    mean_length: float = 0.0
+    lengths: dict[str, int] = field(default_factory=dict)
+    missing_values: int = 0
+    incomplete_sequences: int = 0
+    repeated_sequences: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+    seen_sequences: float | None = None
+    unseen_labels: list[str] = field(default_factory=list)
+
+
+def describe_frames(splits: Sequence[Split]) -> list[FrameStatistics]:
+    """Count each split, and compare each but the first with the first.
+
+    Raises:
+        UserError: bad data, sequences of one split with different numbers of channels (65); an unreadable file (74).
+    """
+    first: set[bytes] | None = None
+    result: list[FrameStatistics] = []
+    for split in splits:
+        counted, seen = _count(split, first)
+        if first is None:
+            first = seen
+        else:
+            counted.unseen_labels = sorted(set(counted.labels) - set(result[0].labels))
+        result.append(counted)
+    return result
+
+
+def digest(frames: Frames) -> bytes:
+    """A hash that is equal where two sequences are."""
+    return hashlib.blake2b(source_bytes(frames), digest_size=16).digest()
+
+
+def _count(split: Split, first: set[bytes] | None) -> tuple[FrameStatistics, set[bytes]]:
+    result = FrameStatistics(split.name, [str(path) for path in split.files], str(split.reading.format))
+    lengths: Counter[int] = Counter()
+    labels: Counter[str] = Counter()
+    seen: set[bytes] = set()
+    known = 0
+    for example in split_examples(split):
+        frames: Frames = example.source
+        if not result.channels:
+            result.channels = frames.shape[1]
+        elif frames.shape[1] != result.channels:
+            file, _, line = example.at.rpartition(":")
+            raise data_error(
+                f"{counted(frames.shape[1], 'channel')} where the first sequence has {result.channels}",
+                file=file,
+                line=int(line),
+            )
+        lengths[len(frames)] += 1
+        labels.update(tags_of(example))
+        missing = int(np.isnan(frames).sum())
+        result.missing_values += missing
+        result.incomplete_sequences += missing > 0
+        key = digest(frames)
+        result.repeated_sequences += key in seen
+        seen.add(key)
+        known += first is not None and key in first
+    result.sequences = lengths.total()
+    result.frames = sum(length * count for length, count in lengths.items())
+    result.mean_length = round(result.frames / result.sequences, 2) if result.sequences else 0.0
+    result.lengths = percentiles(lengths)
+    result.labels = dict(labels.most_common())
+    result.seen_sequences = None if first is None else share(known, result.sequences)
+    return result, seen

@@ -1,0 +1,161 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqcli.data.blocks import Part, read_blocks
+from seqcli.data.chunks import chunks
+from seqcli.data.formats import Reading, check_columns, clean_tag, guess_format, guess_from_lines, read_examples
+from seqcli.errors import UserError
+from seqcli.lines import read_lines
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["Paris\tB-LOC", "is\tO", "", "Rome\tO"], "conll"),
+        (["# id 1", "EU NNP O", "", "-DOCSTART-", "", "it PRP O"], "conll"),
+        (["# text = a", "1\ta\ta\tX\tX\t_\t0\troot\t_\t_", ""], "conllu"),
+        (['{"text": "a"}', '{"text": "b"}'], "jsonl"),
+        (["good film\tpos", "bad film\tneg"], "tsv"),
+        (["The/DT dog/NN", "", "It/PRP barks/VBZ ./."], "inline"),
+        (["It was late.", "", "Nobody answered the phone and/or the door."], "lines"),
+        (["Paris\tB-LOC", "is\tO", "x", "", "Rome\tO"], "conll"),  # one ragged line does not make prose of it
+        ([], "lines"),
+    ],
+)
+def test_a_format_is_guessed_from_the_lines(lines, expected):
+    assert guess_from_lines(lines) == expected
+
+
+def test_a_format_is_guessed_from_the_name_first(tmp_path):
+    path = tmp_path / "x.conllu.gz"
+    assert guess_format(path) == "conllu"  # never opened
+    with pytest.raises(UserError) as caught:
+        guess_format("-")
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("format_name", "columns", "message"),
+    [
+        ("conll", {"tok": 0}, "data.columns: unknown column 'tok'. Did you mean 'token'?"),
+        ("conll", {"tag": "ner"}, "data.columns.tag: CoNLL columns have numbers, not names: 'ner'"),
+        ("inline", {"tag": 1}, "data.columns: the inline format has no columns"),
+        ("tsv", {"tag": 1}, "data.columns: name the column of the source or of the tokens"),
+    ],
+)
+def test_columns_are_checked(format_name, columns, message):
+    with pytest.raises(UserError) as caught:
+        check_columns(format_name, columns)
+    assert (str(caught.value), caught.value.code) == (message, 2)
+
+
+def test_column_names_have_synonyms():
+    assert check_columns("tsv", {"tokens": 0, "tags": 1}) == {"token": 0, "tag": 1}
+    assert check_columns("jsonl", {"text": "t", "label": "l"}) == {"source": "t", "target": "l"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "clean"),
+    [
+        ("np-tl", "np"),
+        ("fw-in+nn-tl-hl", "in+nn"),
+        ("--", "--"),
+        ("---hl", "--"),
+        ("(-hl", "("),
+        ("-hl", "-hl"),
+        ("fw-", "fw-"),
+        ("fw-*-tl", "*"),
+    ],
+)
+def test_brown_tags_lose_prefixes_and_suffixes(tag, clean):
+    assert clean_tag(tag, ("fw-",), ("-tl", "-hl", "-nc")) == clean
+
+
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\n\t\r "), min_size=1, max_size=3).filter(
+    lambda text: text[0] not in "#-\ufeff"
+)
+SENTENCE = st.lists(st.tuples(CELL, CELL), min_size=1, max_size=4)
+BLANK = st.sampled_from(["\n", " \n", "\t\n", "\n\n", "\r\n"])
+
+
+@given(
+    st.lists(st.tuples(SENTENCE, BLANK), max_size=8),
+    st.sampled_from("\t "),
+    st.sampled_from(["\n", "\r\n"]),
+    st.integers(1, 40),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_parts_of_a_conll_file_are_the_file(tmp_path_factory, content, separator, end, size):
+    path = tmp_path_factory.mktemp("parts") / "x.conll"
+    text = "".join("".join(f"{a}{separator}{b}{end}" for a, b in rows) + blank for rows, blank in content)
+    path.write_bytes(text.encode())
+    reading = Reading("conll")
+    whole = list(read_examples(path, reading))
+    assert [(example.source, example.target) for example in whole] == [
+        ([a for a, _ in rows], [b for _, b in rows]) for rows, _ in content
+    ]
+    parts = chunks(path, "conll", size)
+    assert [example for part in parts for example in read_examples(part, reading)] == whole
+    assert [part.start for part in parts[1:]] == [part.end for part in parts[:-1]]
+
+
+@given(st.binary(max_size=200), st.integers(1, 50))
+@settings(max_examples=200, deadline=None)
+def test_blocks_read_what_read_lines_reads(tmp_path_factory, data, size):
+    path = tmp_path_factory.mktemp("blocks") / "x.txt"
+    path.write_bytes(data)
+    expected = list(read_lines(path, on_invalid="replace"))
+    assert [
+        (number, line)
+        for first, lines in read_blocks(path, on_invalid="replace")
+        for number, line in enumerate(lines, first)
+    ] == expected
+    parts = chunks(path, "lines", size)
+    assert [
+        (number, line)
+        for part in parts
+        for first, lines in read_blocks(part, on_invalid="replace")
+        for number, line in enumerate(lines, first)
+    ] == expected
+    assert outcome(lambda: [line for _, lines in read_blocks(path) for line in lines]) == outcome(
+        lambda: [line for _, line in read_lines(path)]
+    )
+
+
+def outcome(read):
+    """What was read, or the text of the error."""
+    try:
+        return read()
+    except UserError as error:
+        return str(error)
+
+
+def test_an_error_in_a_part_names_the_line_of_the_file(tmp_path):
+    path = tmp_path / "x.conll"
+    path.write_text("a O\n\n" * 50 + "b O\nbad\n")
+    parts = chunks(path, "conll", 40)
+    assert len(parts) > 5
+    with pytest.raises(UserError) as caught:
+        list(read_examples(parts[-1], Reading("conll")))
+    assert caught.value.line == 102
+
+
+def test_a_part_has_the_layout_and_the_header_of_its_file(tmp_path):
+    path = tmp_path / "x.conll"
+    path.write_text("a\tO\n\n# O\nb\tO\n")
+    assert [example.source for example in read_examples(Part(path, 5, None, 3), Reading("conll"))] == [["b"]]
+    path = tmp_path / "x.tsv"
+    path.write_text("text\tlabel\na b\tX\nc\tY\n")
+    reading = Reading("tsv", {"source": "text", "target": "label"})
+    parts = chunks(path, "tsv", 5)
+    assert [(e.source, e.target, e.at[-2:]) for part in parts for e in read_examples(part, reading)] == [
+        ("a b", "X", ":2"),
+        ("c", "Y", ":3"),
+    ]
+
+
+def test_parts_of_a_missing_file(tmp_path):
+    with pytest.raises(UserError) as caught:
+        chunks(tmp_path / "no.conll", "conll")
+    assert caught.value.code == 74
