@@ -19,109 +19,122 @@ class Entry(NamedTuple):
     implementation: str
 
 
-def _entries(config_module: str, module: str, kinds: dict[str, tuple[str, str]]) -> dict[str, Entry]:
-    return {
-        kind: Entry(f"seqcli.recipe.{config_module}:{config}", f"seqcli.{module}:{implementation}")
-        for kind, (config, implementation) in kinds.items()
-    }
-
+_TABLE: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
+    "task": (
+        "tasks",
+        {
+            "tagging": ("TaggingConfig", "tasks.tagging:TaggingTask"),
+            "language-model": ("LanguageModelConfig", "tasks.language_model:LanguageModelTask"),
+            "classification": ("ClassificationConfig", "tasks.classification:ClassificationTask"),
+            "word-vectors": ("WordVectorsConfig", "tasks.word_vectors:WordVectorsTask"),
+        },
+    ),
+    "source": (
+        "fields",
+        {
+            "text": ("TextFieldConfig", "fields.text:TextField"),
+            "frames": ("FrameFieldConfig", "fields.frames:FrameField"),
+        },
+    ),
+    "target": (
+        "fields",
+        {
+            "tags": ("TagFieldConfig", "fields.tags:TagField"),
+            "labels": ("LabelFieldConfig", "fields.labels:LabelField"),
+        },
+    ),
+    "tokenizer": (
+        "tokenizers",
+        {
+            "whitespace": ("WhitespaceConfig", "text.tokenizers:Whitespace"),
+            "words": ("WordsConfig", "text.words:Words"),
+            "characters": ("CharactersConfig", "text.tokenizers:Characters"),
+            "bytes": ("BytesConfig", "text.tokenizers:Bytes"),
+            "sentencepiece": ("SentencePieceConfig", "text.pieces:SentencePieces"),
+        },
+    ),
+    "model": (
+        "models",
+        {
+            "network": ("NetworkConfig", "pipeline.estimators:GradientEstimator"),
+            "ngram": ("NGramConfig", "models.counts.ngram:NGramModel"),
+            "bag-of-words": ("BagOfWordsConfig", "models.counts.bag_of_words:BagOfWords"),
+            "mean-pool": ("MeanPoolConfig", "models.counts.baselines:MeanPool"),
+            "majority": ("MajorityConfig", "models.counts.baselines:Majority"),
+            "skip-gram": ("SkipGramConfig", "models.counts.word2vec:fit_vectors"),
+            "cbow": ("CBOWConfig", "models.counts.word2vec:fit_vectors"),
+        },
+    ),
+    "embedder": (
+        "embedders",
+        {
+            "tokens": ("TokensConfig", "models.embedders:TokenEmbedder"),
+            "frames": ("FramesConfig", "models.embedders:FrameEmbedder"),
+        },
+    ),
+    "characters": (
+        "embedders",
+        {
+            "cnn": ("CharacterCNNConfig", "models.characters:CharacterCNN"),
+            "lstm": ("CharacterLSTMConfig", "models.characters:CharacterLSTM"),
+        },
+    ),
+    "encoder": (
+        "encoders",
+        {
+            "rnn": ("RNNConfig", "models.recurrent:RecurrentEncoder"),
+            "lstm": ("LSTMConfig", "models.recurrent:RecurrentEncoder"),
+            "gru": ("GRUConfig", "models.recurrent:RecurrentEncoder"),
+            "transformer": ("TransformerConfig", "models.transformer:TransformerEncoder"),
+            "window": ("WindowConfig", "models.local:WindowEncoder"),
+            "bag": ("BagConfig", "models.local:BagEncoder"),
+            "cnn": ("CNNConfig", "models.local:CNNEncoder"),
+        },
+    ),
+    "pooling": (
+        "pooling",
+        {
+            "last": ("LastConfig", "models.pooling:LastPooling"),
+            "mean": ("MeanConfig", "models.pooling:MeanPooling"),
+            "max": ("MaxConfig", "models.pooling:MaxPooling"),
+            "attention": ("AttentionConfig", "models.pooling:AttentionPooling"),
+        },
+    ),
+    "head": (
+        "heads",
+        {
+            "softmax": ("SoftmaxConfig", "models.heads:SoftmaxHead"),
+            "crf": ("CRFConfig", "models.heads:CRFHead"),
+            "sigmoid": ("SigmoidConfig", "models.heads:SigmoidHead"),
+            "adaptive": ("AdaptiveConfig", "models.language:AdaptiveHead"),
+        },
+    ),
+    "optimizer": (
+        "optimization",
+        {
+            "adamw": ("AdamWConfig", "training.optim:build_adamw"),
+            "adam": ("AdamConfig", "training.optim:build_adam"),
+            "sgd": ("SGDConfig", "training.optim:build_sgd"),
+        },
+    ),
+    "schedule": (
+        "optimization",
+        {
+            "constant": ("ConstantConfig", "training.schedules:ConstantSchedule"),
+            "inverse-sqrt": ("InverseSqrtConfig", "training.schedules:InverseSqrtSchedule"),
+            "cosine": ("CosineConfig", "training.schedules:CosineSchedule"),
+            "linear": ("LinearConfig", "training.schedules:LinearSchedule"),
+            "plateau": ("PlateauConfig", "training.schedules:PlateauSchedule"),
+        },
+    ),
+}
 
 REGISTRY: dict[str, dict[str, Entry]] = {
-    "task": {
-        "tagging": Entry("seqcli.recipe.tasks:TaggingConfig", "seqcli.tasks.tagging:TaggingTask"),
-        "language-model": Entry("seqcli.recipe.tasks:LanguageModelConfig", "seqcli.tasks.language:new_language_task"),
-        "classification": Entry(
-            "seqcli.recipe.tasks:ClassificationConfig", "seqcli.tasks.classification:new_classification_task"
-        ),
-        "embedding": Entry("seqcli.recipe.tasks:EmbeddingConfig", "seqcli.tasks.embedding:EmbeddingTask"),
-    },
-    "tokenizer": {
-        "whitespace": Entry("seqcli.recipe.text:WhitespaceConfig", "seqcli.text.tokenizers:Whitespace"),
-        "words": Entry("seqcli.recipe.text:WordsConfig", "seqcli.text.words:Words"),
-        "characters": Entry("seqcli.recipe.text:CharactersConfig", "seqcli.text.tokenizers:Characters"),
-        "bytes": Entry("seqcli.recipe.text:BytesConfig", "seqcli.text.tokenizers:Bytes"),
-        "sentencepiece": Entry("seqcli.recipe.text:SentencePieceConfig", "seqcli.text.pieces:SentencePieces"),
-    },
-    "embedder": _entries(
-        "embedders",
-        "models.embedders",
-        {"tokens": ("TokensConfig", "TokenEmbedder"), "frames": ("FramesConfig", "FrameEmbedder")},
-    ),
-    "characters": _entries(
-        "embedders",
-        "models.characters",
-        {"cnn": ("CharacterCNNConfig", "CharacterCNN"), "lstm": ("CharacterLSTMConfig", "CharacterLSTM")},
-    ),
-    "encoder": {
-        **_entries(
-            "encoders",
-            "models.recurrent",
-            {
-                "rnn": ("RNNConfig", "RecurrentEncoder"),
-                "lstm": ("LSTMConfig", "RecurrentEncoder"),
-                "gru": ("GRUConfig", "RecurrentEncoder"),
-            },
-        ),
-        **_entries("encoders", "models.transformer", {"transformer": ("TransformerConfig", "TransformerEncoder")}),
-        **_entries(
-            "encoders",
-            "models.local",
-            {
-                "window": ("WindowConfig", "WindowEncoder"),
-                "bag": ("BagConfig", "BagEncoder"),
-                "cnn": ("CNNConfig", "CNNEncoder"),
-            },
-        ),
-        **_entries("encoders", "models.ngram", {"ngram": ("NGramConfig", "NGramModel")}),
-        **_entries("encoders", "models.bag_of_words", {"bag-of-words": ("BagOfWordsConfig", "BagOfWords")}),
-        **_entries(
-            "encoders",
-            "models.baselines",
-            {"mean-pool": ("MeanPoolConfig", "MeanPool"), "majority": ("MajorityConfig", "Majority")},
-        ),
-    },
-    "pooling": _entries(
-        "pooling",
-        "models.pooling",
-        {
-            "last": ("LastConfig", "LastPooling"),
-            "mean": ("MeanConfig", "MeanPooling"),
-            "max": ("MaxConfig", "MaxPooling"),
-            "attention": ("AttentionConfig", "AttentionPooling"),
-        },
-    ),
-    "head": {
-        **_entries(
-            "heads",
-            "models.heads",
-            {
-                "softmax": ("SoftmaxConfig", "SoftmaxHead"),
-                "crf": ("CRFConfig", "CRFHead"),
-                "sigmoid": ("SigmoidConfig", "SigmoidHead"),
-            },
-        ),
-        **_entries("heads", "models.language", {"adaptive": ("AdaptiveConfig", "AdaptiveHead")}),
-    },
-    "optimizer": _entries(
-        "optimization",
-        "training.optim",
-        {
-            "adamw": ("AdamWConfig", "build_adamw"),
-            "adam": ("AdamConfig", "build_adam"),
-            "sgd": ("SGDConfig", "build_sgd"),
-        },
-    ),
-    "schedule": _entries(
-        "optimization",
-        "training.schedules",
-        {
-            "constant": ("ConstantConfig", "ConstantSchedule"),
-            "inverse-sqrt": ("InverseSqrtConfig", "InverseSqrtSchedule"),
-            "cosine": ("CosineConfig", "CosineSchedule"),
-            "linear": ("LinearConfig", "LinearSchedule"),
-            "plateau": ("PlateauConfig", "PlateauSchedule"),
-        },
-    ),
+    slot: {
+        kind: Entry(f"seqcli.recipe.{module}:{config}", f"seqcli.{implementation}")
+        for kind, (config, implementation) in kinds_of.items()
+    }
+    for slot, (module, kinds_of) in _TABLE.items()
 }
 
 
