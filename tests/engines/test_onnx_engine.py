@@ -5,25 +5,31 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny import environment
 from torch import nn
 
-from seqcli.engines.onnx_engine import OnnxEngine
-from seqcli.engines.onnx_export import export_classifier, export_labeller
+from seqcli.engines.language import NetworkEngine
+from seqcli.engines.onnx_engine import OnnxEngine, OnnxStepper
+from seqcli.engines.onnx_export import export_classifier, export_labeller, export_language_model
 from seqcli.models.classifier import SequenceClassifier
 from seqcli.models.embedders import InputSizes
 from seqcli.models.ensemble import EnsembleClassifier
 from seqcli.models.heads import LabelSpace
+from seqcli.models.language import LanguageModel
 from seqcli.models.sequence import SequenceModel
 from seqcli.recipe import registry
 from seqcli.recipe.embedders import AffixesConfig, CharacterCNNConfig, CharacterLSTMConfig, FramesConfig, TokensConfig
 from seqcli.recipe.encoders import BagConfig
-from seqcli.recipe.heads import CRFConfig, SigmoidConfig, SoftmaxConfig
+from seqcli.recipe.heads import AdaptiveConfig, CRFConfig, SigmoidConfig, SoftmaxConfig
 from seqcli.recipe.schema import ModelConfig
 
 AFFIXES = (4, 6)
@@ -210,6 +216,113 @@ def test_an_ensembles_probabilities_are_averaged(head):
     )
 
 
+# -- language models
+
+VOCABULARY = 11
+LANGUAGE_MODELS = {
+    "rnn": ("rnn", {}, {}),
+    "rnn-relu": ("rnn", {"activation": "relu", "layers": 2}, {"tied": True}),
+    "rnn-linear": ("rnn", {"activation": "linear", "orthogonal": True}, {}),
+    "rnn-alone": ("rnn", {"activation": "tanh", "inputs": False}, {}),
+    "lstm": ("lstm", {"layers": 2}, {"tied": True}),
+    "lstm-wide": ("lstm", {"dim": 7}, {"tied": True}),
+    "lstm-peepholes": ("lstm", {"peepholes": True, "layers": 2, "residual": True}, {}),
+    "lstm-deep": ("lstm", {"layers": 3, "residual": True, "layer_norm": True}, {}),
+    "gru": ("gru", {"layers": 2, "layer_norm": True}, {}),
+    "adaptive": ("gru", {}, {"cutoffs": [2, 6], "shrink": 2.0}),
+    "window": ("window", {"left": 3, "right": 0}, {}),
+    "window-of-one": ("window", {"left": 0, "right": 0}, {}),
+    "sinusoidal": ("transformer", {"dim": 8, "heads": 2, "feedforward": 12}, {"tied": True}),
+    "rotary": ("transformer", {"dim": 8, "heads": 2, "feedforward": 12, "positions": "rotary"}, {}),
+    "learned": (
+        "transformer",
+        {"dim": 8, "heads": 2, "feedforward": 12, "positions": "learned", "max_positions": 6},
+        {},
+    ),
+}
+each_model = pytest.mark.parametrize("name", LANGUAGE_MODELS)
+
+
+@cache
+def language_pair(name):
+    """``(torch's stepper, ONNX's)`` of one network; a transformer's context is 6 tokens."""
+    kind, options, head = LANGUAGE_MODELS[name]
+    if kind in ("rnn", "lstm", "gru"):
+        options = {"bidirectional": False, **options}
+    config = ModelConfig(
+        embedder=TokensConfig(dim=5),
+        encoder=encoder_config(kind, options),
+        head=AdaptiveConfig(**head) if "cutoffs" in head else SoftmaxConfig(**head),
+    )
+    network = large(LanguageModel(config, [5] * VOCABULARY))
+    model = export_language_model(network)
+    onnx.checker.check_model(model, full_check=True)
+    context = 6 if kind == "transformer" else None
+    task = SimpleNamespace(eos=1, context=context, vocabulary=range(VOCABULARY))
+    engine = OnnxEngine(model.SerializeToString())
+    return NetworkEngine(task, network, torch.device("cpu")), OnnxStepper(engine, 1, context)
+
+
+def ids_of(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, VOCABULARY, shape)
+
+
+def close(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-5)
+
+
+@each_model
+@settings(max_examples=10, deadline=None)
+@given(cuts=st.lists(st.integers(1, 9), min_size=1, max_size=4), batch=st.integers(1, 3))
+def test_read_piece_by_piece(name, cuts, batch):
+    """The states carried over, beyond a transformer's context too."""
+    network, stepper = language_pair(name)
+    expected, before = network.start(batch)
+    found, state = stepper.start(batch)
+    for number, cut in enumerate(cuts):
+        close(found, expected)
+        ids_BT = ids_of(batch, cut, seed=number)
+        expected, before = network.read(ids_BT, before)
+        found, state = stepper.read(ids_BT, state)
+    close(found, expected)
+    assert len(state.states) == len(before.states)
+    for one, other in zip(state.states, before.states, strict=True):
+        close(one, other.numpy())
+
+
+@each_model
+def test_select_and_a_state_stays_as_it_was(name):
+    network, stepper = language_pair(name)
+    rows = np.array([2, 0, 2, 1])
+    _, state = stepper.read(ids_of(3, 4), stepper.start(3)[1])
+    _, before = network.read(ids_of(3, 4), network.start(3)[1])
+    for _ in range(2):
+        found, _ = stepper.read(ids_of(4, 1), stepper.select(state, rows))
+        close(found, network.read(ids_of(4, 1), network.select(before, rows))[0])
+        stepper.read(ids_of(3, 5), state)
+
+
+@each_model
+def test_score(name, monkeypatch):
+    network, stepper = language_pair(name)
+    sequences = [ids_of(length, seed=length) for length in (3, 0, 17, 1, 6, 30, 12, 7, 2)]
+    expected = network.score(sequences)
+    for positions in (4096, 20, 3):
+        monkeypatch.setattr(stepper, "positions", positions)
+        for one, other in zip(stepper.score(sequences), expected, strict=True):
+            close(one, other)
+            assert one.dtype == np.float64
+    assert stepper.score([]) == []
+
+
+def test_several_threads_say_the_same():
+    _, stepper = language_pair("lstm")
+    sequences = [ids_of(1 + length % 40, seed=length) for length in range(300)]
+    several = OnnxStepper(stepper.engine, 1, None, threads=3)
+    for one, other in zip(several.score(sequences), stepper.score(sequences), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_prediction_does_without_torch(tmp_path):
     config = ModelConfig(embedder=EMBEDDERS["words"], encoder=encoder_config("lstm", {}), head=CRFConfig())
     network = large(SequenceModel(config, sizes_for(config.embedder), LabelSpace(LABELS)))
@@ -222,7 +335,7 @@ import numpy as np
 from seqcli.engines.onnx_engine import OnnxEngine
 engine = OnnxEngine(Path(sys.argv[1]))
 outputs = engine.outputs({"words_U": np.array([0, 3]), "index_BT": np.array([[1, 1]])}, np.array([2]))
-print(outputs["logits_BTK"].shape, [name for name in ("torch", "onnx", "pydantic") if name in sys.modules])
+print(outputs["logits_BTK"].shape, [name for name in ("torch", "onnx") if name in sys.modules])
 """
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "engine.onnx")],
