@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from seqcli.decode.next_token import LogProbs
-from seqcli.engines.stepper import Ids, Stepper
+from seqcli.decode.stepper import LogProbs
+from seqcli.engines.stepper import Ids, NetworkStepper
 
 Array = NDArray[Any]
 
@@ -43,7 +43,7 @@ class OnnxEngine:
         return self.session.run(names, feeds)  # type: ignore[no-any-return]
 
 
-class OnnxStepper(Stepper[Array]):
+class OnnxStepper(NetworkStepper[Array]):
     """A graph of `export_language_model` as a model of the next token."""
 
     def __init__(self, engine: OnnxEngine, eos: int, context: int | None, *, threads: int = 1) -> None:

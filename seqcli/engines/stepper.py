@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.order import sorted_batches
-from seqcli.decode.next_token import LogProbs
+from seqcli.decode.stepper import LogProbs
 
 POSITIONS = 4096
 """Positions scored at a time, padding counted."""
@@ -30,8 +30,8 @@ class ReadState(NamedTuple, Generic[S]):
     seen_BT: Ids | None
 
 
-class Stepper(ABC, Generic[S]):
-    """Implements `seqcli.decode.next_token.NextToken` for networks whose states are arrays or tensors (S).
+class NetworkStepper(ABC, Generic[S]):
+    """Implements `seqcli.decode.stepper.Stepper` for networks whose states are arrays or tensors (S).
 
     A model of limited context (a transformer) that has filled it starts again from the later half of what it has
     seen, so every token but the first ones is predicted from half a context at least; `score` cuts long sequences at

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from seqcli.errors import usage_error
+
+T = TypeVar("T")
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:
@@ -40,3 +42,20 @@ def choose_device(wanted: str) -> torch.device:
     if not available[wanted]():
         raise usage_error(f"no {wanted} device on this machine", hint="Use --device auto or cpu.")
     return torch.device(wanted)
+
+
+def compute_environment(device: torch.device, precision: str) -> dict[str, Any]:
+    """What a training computes with, for its record."""
+    return {
+        "threads": torch.get_num_threads(),
+        "device": device.type,
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "precision": precision,
+    }
+
+
+def seeded(seed: int, build: Callable[[], T]) -> T:
+    """What ``build`` makes with torch's generator at this seed; small numbers are taken for zero from here on."""
+    torch.set_flush_denormal(True)
+    torch.manual_seed(seed)
+    return build()
