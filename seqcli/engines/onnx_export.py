@@ -373,53 +373,51 @@ def recurrence(
     return hidden, last[0], [graph.node("Squeeze", one, [0]) for one in last] if states else []
 
 
-NEVER = -1e4
-"""What shuts a gate whatever the state adds."""
-
-
 def projected(graph: Graph, layers: Sequence[nn.LSTM], types_UD: str, index_BT: str, lengths_B: str) -> str:
     """An LSTM's first layer over tokens, hidden states [T, B, H or 2 H].
 
     What a token brings to the gates, W x + b, is made once for each different token, and its row looked up at each
-    step: a third of the work less than the operator's. A row that shuts all gates stands for padding, so that a
-    backward direction comes to a sequence's end with a state of zero.
+    step: a third of the work less than the operator's.
     """
-    places_BT = graph.node("Where", real_positions(graph, lengths_B, index_BT), index_BT, graph.size(types_UD, 0))
-    places_TB = graph.node("Transpose", places_BT, perm=[1, 0])
+    index_TB = graph.node("Transpose", index_BT, perm=[1, 0])
+    real_BT1 = graph.node("Unsqueeze", real_positions(graph, lengths_B, index_BT), [2])
+    real_TB1 = graph.node("Cast", _swap(graph, real_BT1), to=FLOAT)
     batch = graph.node("Shape", index_BT, start=0, end=1)
     parts = []
     for number, layer in enumerate(layers):
         weights = cell(layer)
-        size = layer.hidden_size
-        bias_G = weights.biases.view(2, -1).sum(0)
-        gates_UG = graph.node("Add", graph.node("MatMul", types_UD, weights.inputs_GD.t()), bias_G)
-        gates_UG = graph.node("Concat", gates_UG, torch.full((1, 4 * size), NEVER), axis=0)
-        zero_BH = graph.node("Expand", 0.0, graph.node("Concat", batch, [size], axis=0))
+        gates_UG = graph.node("MatMul", types_UD, weights.inputs_GD.t())
+        gates_UG = graph.node("Add", gates_UG, weights.biases.view(2, -1).sum(0))
+        zero_BH = graph.node("Expand", 0.0, graph.node("Concat", batch, [layer.hidden_size], axis=0))
+        steps = [index_TB, real_TB1] if number else [index_TB]  # padding comes first on the way back
         states = graph.nodes_of(
             "Scan",
-            *(zero_BH, zero_BH, places_TB),
+            *(zero_BH, zero_BH, *steps),
             outputs=3,
-            body=_lstm_step(weights.recurrent_GH, gates_UG),
-            num_scan_inputs=1,
-            scan_input_directions=[number],
+            body=_lstm_step(weights.recurrent_GH, gates_UG, masked=number > 0),
+            num_scan_inputs=len(steps),
+            scan_input_directions=[number] * len(steps),
             scan_output_directions=[number],
         )
         parts.append(states[2])
     return graph.node("Concat", *parts, axis=-1) if len(parts) > 1 else parts[0]
 
 
-def _lstm_step(recurrent_GH: Tensor, gates_UG: str) -> onnx.GraphProto:
-    """One step, the gates in the order i, o, f, c; ``gates_UG`` is a value of the graph outside."""
+def _lstm_step(recurrent_GH: Tensor, gates_UG: str, *, masked: bool) -> onnx.GraphProto:
+    """One step, the gates in the order i, o, f, c; ``gates_UG`` is a value of the graph outside.
+
+    ``masked``: padding leaves the state at zero.
+    """
     size = recurrent_GH.size(1)
     step = Graph(prefix=f"{gates_UG}_")
     hidden, before = (step.input(f"{gates_UG}_{name}", FLOAT, "B", size) for name in ("hidden", "cell"))
-    index_B = step.input(f"{gates_UG}_index", INT64, "B")
-    from_state = step.node("MatMul", hidden, recurrent_GH.t())
-    gates = step.node("Add", from_state, step.node("Gather", gates_UG, index_B))
+    row_BG = step.node("Gather", gates_UG, step.input(f"{gates_UG}_index", INT64, "B"))
+    gates = step.node("Add", step.node("MatMul", hidden, recurrent_GH.t()), row_BG)
     opens, new = step.nodes_of("Split", gates, [3 * size, size], outputs=2, axis=1)
     i, o, f = step.nodes_of("Split", step.node("Sigmoid", opens), outputs=3, axis=1, num_outputs=3)
-    kept = step.node("Mul", f, before)
-    after = step.node("Add", kept, step.node("Mul", i, step.node("Tanh", new)))
+    after = step.node("Add", step.node("Mul", f, before), step.node("Mul", i, step.node("Tanh", new)))
+    if masked:
+        after = step.node("Mul", after, step.input(f"{gates_UG}_real", FLOAT, "B", 1))
     result = step.node("Mul", o, step.node("Tanh", after))
     for value in (result, after, step.node("Identity", result)):
         step.output(value, value, "B", size)
