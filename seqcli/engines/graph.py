@@ -23,7 +23,9 @@ Operand = str | Tensor | NDArray[Any] | float | Sequence[int]
 class Graph:
     """A graph that grows: each method adds to it and gives the name of the value it made."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        """``prefix``: what the names in a graph inside another begin with."""
+        self.prefix = prefix
         self.nodes: list[onnx.NodeProto] = []
         self.inputs: dict[str, onnx.ValueInfoProto] = {}
         self.outputs: list[onnx.ValueInfoProto] = []
@@ -43,6 +45,11 @@ class Graph:
                 names[:] = [name if other == value else other for other in names]
         self.outputs.append(helper.make_tensor_value_info(name, FLOAT, shape))
 
+    def inner(self) -> onnx.GraphProto:
+        """The finished graph as the body of a node."""
+        values = list(self.inputs.values())
+        return helper.make_graph(self.nodes, "seqcli", values, self.outputs, list(self.initializers.values()))
+
     def constant(self, value: Tensor | NDArray[Any] | float | Sequence[int]) -> str:
         """An initializer; equal ones are stored once."""
         if isinstance(value, Tensor):
@@ -52,13 +59,13 @@ class Graph:
         array = np.ascontiguousarray(array) if array.ndim else array
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self.initializers:
-            self.initializers[key] = numpy_helper.from_array(array, f"constant_{len(self.initializers)}")
+            self.initializers[key] = numpy_helper.from_array(array, f"{self.prefix}constant_{len(self.initializers)}")
         return self.initializers[key].name
 
     def nodes_of(self, operator: str, *operands: Operand, outputs: int, **attributes: Any) -> list[str]:
         """The ``outputs`` values of a new node."""
         names = [operand if isinstance(operand, str) else self.constant(operand) for operand in operands]
-        made = [f"value_{self._values + number}" for number in range(outputs)]
+        made = [f"{self.prefix}value_{self._values + number}" for number in range(outputs)]
         self._values += outputs
         self.nodes.append(helper.make_node(operator, names, made, **attributes))
         return made
@@ -73,11 +80,8 @@ class Graph:
 
     def model(self) -> onnx.ModelProto:
         """The finished graph; its constants are metadata, exact to the bit."""
-        graph = helper.make_graph(
-            self.nodes, "seqcli", list(self.inputs.values()), self.outputs, list(self.initializers.values())
-        )
         opset = helper.make_opsetid("", OPSET)
-        model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="seqcli")
+        model = helper.make_model(self.inner(), opset_imports=[opset], ir_version=IR_VERSION, producer_name="seqcli")
         helper.set_model_props(model, {"constants": json.dumps(_lists(self.constants))})
         return model
 
