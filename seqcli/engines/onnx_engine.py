@@ -11,19 +11,33 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from seqcli.data.batch import Outputs, Side
 from seqcli.decode.stepper import LogProbs
 from seqcli.engines.stepper import Ids, NetworkStepper
+from seqcli.machine import cores
+from seqcli.tasks.base import Task
+from seqcli.tasks.language_model import LanguageModelTask
 
 Array = NDArray[Any]
+
+ENGINE_FILE = "engine.onnx"
 
 LOGITS = 2**22
 """Logits made at a time when scoring."""
 
 
 class OnnxEngine:
-    """A graph written by `seqcli.engines.onnx_export`, on one thread; callers may run it in several at once."""
+    """A graph written by `seqcli.engines.onnx_export`, on one thread; callers may run it in several at once.
 
-    def __init__(self, model: Path | bytes) -> None:
+    Args:
+        eos, context: of a language model, the token that starts a sequence and how far it looks back.
+    """
+
+    flat = False
+    parallel = True
+
+    def __init__(self, model: Path | bytes, eos: int = 0, context: int | None = None) -> None:
+        self.eos, self.context = eos, context
         self.session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
         stored = json.loads(self.session.get_modelmeta().custom_metadata_map["constants"])
         self.constants: dict[str, Array] = {
@@ -33,10 +47,14 @@ class OnnxEngine:
         self.names = [value.name for value in self.session.get_outputs()]
         self.shapes = {value.name: value.shape for value in self.session.get_outputs()}
 
-    def outputs(self, arrays: Mapping[str, Array], lengths_B: NDArray[np.int64]) -> dict[str, Array]:
+    def outputs(self, source: Side) -> Outputs:
         """All outputs for a batch, and the constants of the model (a CRF's scores); arrays it does not read may be there."""
-        feeds = {name: arrays[name] for name in self.inputs if name != "lengths_B"} | {"lengths_B": lengths_B}
+        feeds = {name: source.arrays[name] for name in self.inputs if name != "lengths_B"}
+        feeds["lengths_B"] = source.lengths_B
         return dict(zip(self.names, self.session.run(self.names, feeds), strict=True)) | self.constants
+
+    def stepper(self) -> OnnxStepper:
+        return OnnxStepper(self)
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Some of the outputs."""
@@ -46,9 +64,9 @@ class OnnxEngine:
 class OnnxStepper(NetworkStepper[Array]):
     """A graph of `export_language_model` as a model of the next token."""
 
-    def __init__(self, engine: OnnxEngine, eos: int, context: int | None, *, threads: int = 1) -> None:
+    def __init__(self, engine: OnnxEngine) -> None:
         positions = max(1, LOGITS // engine.shapes["log_probs_NV"][1])
-        super().__init__(eos, context, positions=positions, threads=threads)
+        super().__init__(engine.eos, engine.context, positions=positions, threads=cores())
         self.engine = engine
         self._starts = [engine.constants[f"start_{number}"] for number in range(len(engine.constants))]
         self._states = [f"state_{number}" for number in range(len(self._starts))]
@@ -88,3 +106,10 @@ def _options() -> onnxruntime.SessionOptions:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
     return options
+
+
+def onnx_engine(task: Task[Any], model: Path | bytes) -> OnnxEngine:
+    """The engine of a task's graph."""
+    if isinstance(task, LanguageModelTask):
+        return OnnxEngine(model, task.source.eos, task.context)
+    return OnnxEngine(model)

@@ -14,9 +14,10 @@ from seqcli.data.batch import Outputs, Side
 from seqcli.decode.stepper import LogProbs
 from seqcli.engines.stepper import Ids, NetworkStepper
 from seqcli.errors import usage_error
+from seqcli.models.device import choose_device
 from seqcli.models.language import LanguageModel
 from seqcli.models.network import Network
-from seqcli.training.checkpoint import check_shapes, load_weights
+from seqcli.models.weights import check_shapes, load_weights
 from seqcli.tasks.base import Task
 from seqcli.tasks.language_model import LanguageModelTask
 
@@ -28,8 +29,7 @@ class TorchEngine:
     """A network as it is, on the device that it is on."""
 
     flat = False
-    is_serial = True
-    """Torch has threads of its own, so batches are not run side by side."""
+    parallel = False
 
     def __init__(self, network: Network, eos: int = 0, context: int | None = None) -> None:
         """``eos``, ``context``: of a language model, the token that starts a sequence and how far it looks back."""

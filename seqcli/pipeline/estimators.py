@@ -176,8 +176,8 @@ class GradientEstimator:
     """A network trained by gradients, with checkpoints on the way."""
 
     def __init__(self, job: Job) -> None:
+        from seqcli.models.device import choose_device, compute_environment, seeded
         from seqcli.training.loop import Trainer
-        from seqcli.training.precision import choose_device, compute_environment, seeded
 
         self.job, self.run, self.world = job, job.run, job.world
         self.recipe, self.task = job.recipe, job.task
@@ -431,7 +431,7 @@ class GradientEstimator:
 
     def _keep_best(self) -> Iterator[Notice]:
         """Leave the weights of the best step in the run and in the network."""
-        from seqcli.training.checkpoint import save_weights
+        from seqcli.models.weights import save_weights
 
         self.minutes = self._minutes()
         weights = yield from self._best_weights()

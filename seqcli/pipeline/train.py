@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from seqcli.errors import ExitCode, UserError, usage_error
+from seqcli.errors import ExitCode, usage_error
 from seqcli.fields.base import Progress
 from seqcli.files import atomic_write_text
 from seqcli.machine import peak_memory_mb
@@ -166,9 +166,7 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
     yield Finished(str(run), str(run.path), report)
 
 
-def _compared(
-    title: str, other: Task[Any], job: Job, measured: Mapping[str, Measured[Any]]
-) -> dict[str, Any]:
+def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Measured[Any]]) -> dict[str, Any]:
     """A baseline's score on the splits measured, and where it shows how the model compares example by example."""
     other.fit(job.columns["train"])
     arrays = other.fit_counts(other.data(job.columns["train"]), lambda done, total: None)

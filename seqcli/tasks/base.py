@@ -60,9 +60,15 @@ class Data(Protocol):
 
 
 class Engine(Protocol):
-    """Runs a trained model. ``flat``: it wants the positions of all examples joined, not padded."""
+    """Runs a trained model.
+
+    Attributes:
+        flat: it wants the positions of all examples joined, not padded.
+        parallel: batches may run side by side in threads, and gain by it.
+    """
 
     flat: bool
+    parallel: bool
 
     def outputs(self, source: Side) -> Outputs:
         """What the model says of some examples."""
@@ -133,6 +139,10 @@ class Task(ABC, Generic[P]):
     error_columns: ClassVar[tuple[str, ...]] = ()
     output_formats: ClassVar[tuple[str, ...]] = ()
     too_long: ClassVar[tuple[str, str]] = ("were cut", "were measured in pieces")
+    comparable: ClassVar[str | None] = None
+    """What two models of this task are called that can be measured against each other; None where they cannot yet."""
+    generates: ClassVar[bool] = False
+    """Its model is asked token by token; it has no outputs of a whole batch."""
     plain_text: ClassVar[bool] = False
     """Its data is text and nothing beside it: a file of which nobody said the format is lines."""
 
@@ -224,6 +234,20 @@ class Task(ABC, Generic[P]):
         """What the outputs of a model for some sources mean; with ``scores`` how sure it is, where that is extra work."""
         raise usage_error(f"a model for {self.kind} predicts nothing")
 
+    def length(self, prediction: P) -> int:
+        """Positions of the source that a prediction is for."""
+        return 1
+
+    @property
+    def empty_input(self) -> str:
+        """What a prediction for nothing means, for a warning; nothing where it is nothing."""
+        return ""
+
+    @property
+    def long_input(self) -> str:
+        """What became of a source longer than `max_length` in a prediction, for a warning."""
+        return f"of more than {self.max_length} {self.source.unit} only the first {self.max_length} count"
+
     def join(self, raw: Any, parts: Sequence[P]) -> P:
         """The prediction of a source out of those of its pieces."""
         return parts[0]
@@ -266,9 +290,22 @@ class Task(ABC, Generic[P]):
         """Rows of `error_columns`, in the order they are worth reading."""
         return iter(())
 
+    def differences(self, other: Task[Any], name: str) -> list[str]:
+        """What makes a comparison with another model of the same task less than fair, for notices.
+
+        Raises:
+            UserError: the two cannot be compared (2).
+        """
+        return []
+
     def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[P]]]:
         """``(title, task)`` of the models that a report compares with, fitted in seconds on the same data."""
         return []
+
+    @property
+    def learned(self) -> str:
+        """How the labels that the model learns differ from those of the data, for messages."""
+        return ""
 
     @property
     def title(self) -> str:

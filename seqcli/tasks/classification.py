@@ -20,7 +20,8 @@ from seqcli.fields.labels import LabelField, LabelView
 from seqcli.fields.text import TextField
 from seqcli.metrics.classes import ClassScorer, MultilabelScorer
 from seqcli.metrics.score import Score
-from seqcli.models.counts.base import ClassifierOfCounts, ClassSizes, counts_model
+from seqcli.models.counts.base import CountsClassifier, Labelled, Sizes
+from seqcli.recipe import registry
 from seqcli.recipe.encoders import RNNConfig
 from seqcli.recipe.fields import FrameFieldConfig, LabelFieldConfig, TextFieldConfig
 from seqcli.recipe.heads import SigmoidConfig, SoftmaxConfig
@@ -149,6 +150,7 @@ class ClassificationTask(Task[Classified]):
         ),
     )
     output_formats = ("tsv", "jsonl")
+    comparable = "a classifier"
     error_columns = ("place", "gold", "predicted", "confidence", "source")
 
     def __init__(self, recipe: Recipe) -> None:
@@ -207,27 +209,26 @@ class ClassificationTask(Task[Classified]):
 
         return new_classifier(network(self.recipe), self.source.sizes(), self.target.space(), self.weights_K)
 
-    def _sizes(self) -> ClassSizes:
-        words = len(self.source.words) if isinstance(self.source, TextField) else 0
-        return ClassSizes(words, len(self.target.labels), self.target.multilabel)
+    def _sizes(self) -> Sizes:
+        source, target = self.source, self.target
+        words = len(source.words) if isinstance(source, TextField) else 0
+        channels = source.channels if isinstance(source, FrameField) else 0
+        return Sizes(words=words, classes=len(target.labels), multilabel=target.multilabel, channels=channels)
+
+    @property
+    def _counts(self) -> type[CountsClassifier]:
+        model: type[CountsClassifier] = registry.implementation("model", self.recipe.model.kind)
+        return model
 
     def fit_counts(self, train: Data, progress: Count) -> Arrays:
         batch = _pairs(train).batch(np.arange(len(train.columns)))
-        gold = next(iter(batch.target.arrays.values()))
+        (gold,) = batch.target.arrays.values()
         weights = None if self.weights_K is None else self.weights_K[gold]
-        model = counts_model(self.recipe.model).fit(
-            self.recipe.model,
-            *_joined(batch.source),
-            gold.astype(bool) if self.target.multilabel else gold,
-            sizes=self._sizes(),
-            weights=weights,
-            progress=progress,
-        )
-        return model.arrays()
+        examples = Labelled(*_joined(batch.source), gold.astype(bool) if self.target.multilabel else gold, weights)
+        return self._counts.fit(self.recipe.model, examples, self._sizes(), progress).arrays()
 
     def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
-        model = counts_model(self.recipe.model)
-        return CountsEngine(model.from_arrays(arrays, self.recipe.model, sizes=self._sizes(), file=file))
+        return CountsEngine(self._counts.from_arrays(self.recipe.model, arrays, self._sizes(), file))
 
     # -- predictions and scores
 
@@ -246,6 +247,14 @@ class ClassificationTask(Task[Classified]):
             Classified(labels, probs_K, names, length)
             for labels, probs_K, length in zip(given, probs_BK, lengths, strict=True)
         ]
+
+    def length(self, prediction: Classified) -> int:
+        return prediction.length
+
+    @property
+    def empty_input(self) -> str:
+        what = "an empty text has no tokens" if self.source.unit == "tokens" else "a sequence has no frames"
+        return f"{what}: it is given what the model says of nothing at all"
 
     def join(self, raw: Any, parts: Sequence[Classified]) -> Classified:
         return parts[0]._replace(length=len(raw))
@@ -300,10 +309,7 @@ class ClassificationTask(Task[Classified]):
 
     @property
     def title(self) -> str:
-        model = self.recipe.model
-        if isinstance(model, BagOfWordsConfig):
-            return f"bag of {'words' if model.ngrams == 1 else f'1-{model.ngrams}-grams'}, logistic regression"
-        return "mean of the frames, logistic regression" if isinstance(model, MeanPoolConfig) else model.kind
+        return self.recipe.model.kind if self.is_network else self._counts.title(self.recipe.model)
 
     def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[Classified]]]:
         """Those that the recipe asks for, without the kind that it trains itself.
@@ -369,8 +375,9 @@ class CountsEngine:
     """A classifier that was fitted in one go."""
 
     flat = True
+    parallel = False
 
-    def __init__(self, model: ClassifierOfCounts) -> None:
+    def __init__(self, model: CountsClassifier) -> None:
         self.model = model
 
     def outputs(self, source: Side) -> Outputs:

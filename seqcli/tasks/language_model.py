@@ -17,6 +17,7 @@ from seqcli.errors import usage_error
 from seqcli.fields.text import END, RunningTextField
 from seqcli.metrics.perplexity import PerplexityScorer
 from seqcli.metrics.score import Score
+from seqcli.models.counts.base import Sizes, Tokens
 from seqcli.models.counts.ngram import NGramModel
 from seqcli.recipe.encoders import TransformerConfig, WindowConfig
 from seqcli.recipe.fields import TextFieldConfig
@@ -137,6 +138,8 @@ class LanguageModelTask(Task[float]):
             "Raise it, or lower data.max_length (of a stream task.bptt).",
         ),
     )
+    comparable = "a language model"
+    generates = True
     plain_text = True
     source: RunningTextField
 
@@ -193,26 +196,18 @@ class LanguageModelTask(Task[float]):
         carries = self.config.unit == "stream" and self.carries
         return LanguageModel(network(self.recipe), self.source.sizes(), carries=carries)
 
+    def _sizes(self) -> Sizes:
+        return Sizes(words=len(self.source.words), bos=self.source.eos, unk=self.source.unk)
+
     def fit_counts(self, train: Data, progress: Count) -> Arrays:
         assert isinstance(self.recipe.model, NGramConfig)
         assert isinstance(train, SentenceData | StreamData)
-        model = NGramModel.fit(
-            (train.ids, np.asarray(train.ids.offsets)),
-            config=self.recipe.model,
-            vocabulary_size=len(self.source.words),
-            bos=self.source.eos,
-            unk=self.source.unk,
-            stream=isinstance(train, StreamData),
-            progress=progress,
-        )
-        return model.arrays()
+        text = Tokens(train.ids, train.ids.offsets, stream=isinstance(train, StreamData))
+        return NGramModel.fit(self.recipe.model, text, self._sizes(), progress).arrays()
 
     def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
         assert isinstance(self.recipe.model, NGramConfig)
-        model = NGramModel.from_arrays(
-            arrays, config=self.recipe.model, vocabulary_size=len(self.source.words), bos=self.source.eos, file=file
-        )
-        return CountsEngine(model)
+        return CountsEngine(NGramModel.from_arrays(self.recipe.model, arrays, self._sizes(), file))
 
     # -- scores
 
@@ -247,12 +242,19 @@ class LanguageModelTask(Task[float]):
         unknown = ids == self.source.unk
         counted.add(log_probs, words=0, characters=0, unknown=unknown, ends=ends, sequences=0)
 
+    def differences(self, other: Task[Any], name: str) -> list[str]:
+        """Models of other tokens are refused; of another vocabulary the user is told."""
+        assert isinstance(other, LanguageModelTask)
+        if other.source.key() != self.source.key():
+            raise usage_error(f"{name} cuts text into other tokens, so the two cannot be compared token by token")
+        if other.source.words.tokens == self.source.words.tokens:
+            return []
+        return [f"{name} has another vocabulary: its figures compare only as far as <UNK> means the same"]
+
     @property
     def title(self) -> str:
         model = self.recipe.model
-        if isinstance(model, NGramConfig):
-            return f"{model.order}-gram, interpolated modified Kneser-Ney"
-        return model.kind
+        return NGramModel.title(model) if isinstance(model, NGramConfig) else model.kind
 
     def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[float]]]:
         """An n-gram model of the same tokens.
@@ -298,6 +300,7 @@ class CountsEngine:
     """A language model of counts."""
 
     flat = True
+    parallel = False
 
     def __init__(self, model: Stepper) -> None:
         self.model = model

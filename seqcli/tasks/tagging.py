@@ -100,6 +100,11 @@ class TaggingTask(Task[Tagged]):
     def score_names(self) -> Sequence[str]:
         return ("f1", "precision", "recall", "accuracy", "loss") if self.target.scheme else ("accuracy", "loss")
 
+    @property
+    def learned(self) -> str:
+        scheme = self.target.model_scheme
+        return f"as {scheme}, which the model learns" if scheme and scheme != self.target.scheme else ""
+
     def read(self, example: Example) -> Iterator[Mapping[str, Any]]:
         """Tokens and their tags; a long sequence is cut between spans, so that each piece is valid in the scheme.
 
@@ -131,6 +136,13 @@ class TaggingTask(Task[Tagged]):
 
     def pieces(self, raw: list[str]) -> list[list[str]]:
         return [raw[start : start + self.max_length] for start in range(0, len(raw), self.max_length)]
+
+    def length(self, prediction: Tagged) -> int:
+        return len(prediction.tokens)
+
+    @property
+    def long_input(self) -> str:
+        return f"a line of more than {self.max_length} tokens was tagged in pieces of that length"
 
     def join(self, raw: list[str], parts: Sequence[Tagged]) -> Tagged:
         if len(parts) == 1:

@@ -20,7 +20,7 @@ from seqcli.data.order import Lengths
 from seqcli.decode.stepper import Stepper
 from seqcli.errors import data_error, usage_error
 from seqcli.fields.text import TextField
-from seqcli.models.counts.word_vectors import WORD_TABLE
+from seqcli.text.word_vectors import WORD_TABLE
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.models import CBOWConfig, SkipGramConfig
 from seqcli.recipe.rule import Rule
@@ -175,6 +175,7 @@ class VectorEngine:
     """Word vectors predict nothing; they are looked up."""
 
     flat = True
+    parallel = False
 
     def outputs(self, source: Side) -> Outputs:
         raise usage_error("word vectors predict nothing")

@@ -9,10 +9,10 @@ import torch
 
 from seqcli.data.batch import Batch
 from seqcli.machine import peak_memory_mb
+from seqcli.models.device import autocast, choose_device, resolve_precision
 from seqcli.models.network import Memory, Network
 from seqcli.recipe.schema import Recipe, TrainingConfig
 from seqcli.tasks.base import Data, Task
-from seqcli.training.precision import autocast, choose_device, resolve_precision
 
 _ADAM_STATES = {"adamw": 2, "adam": 2, "sgd": 0}
 

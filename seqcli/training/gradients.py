@@ -21,11 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seqcli.models.device import autocast
 from seqcli.models.dropout import chance
 from seqcli.models.network import Memory, Network
 from seqcli.tasks.base import Data
 from seqcli.training.distributed import ALONE, World
-from seqcli.training.precision import autocast
 
 _MIX = 1_000_003
 """Keeps the seeds of different steps apart."""

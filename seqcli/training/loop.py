@@ -18,15 +18,15 @@ from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from seqcli.errors import ExitCode, UserError
-from seqcli.recipe.schema import TrainingConfig
+from seqcli.models.device import resolve_precision
 from seqcli.models.network import Memory, Network
+from seqcli.recipe.schema import TrainingConfig
 from seqcli.tasks.base import Data
 from seqcli.training.checkpoint import pack_optimizer, restore_rng, rng_state, unpack_optimizer
 from seqcli.training.distributed import ALONE, World
 from seqcli.training.events import StepEvent
 from seqcli.training.gradients import Gradients
 from seqcli.training.optim import build_optimizer
-from seqcli.training.precision import resolve_precision
 from seqcli.training.schedules import build_schedule
 
 Tensors = dict[str, dict[str, Tensor]]
@@ -36,12 +36,7 @@ class Trainer:
     """Model, optimizer, schedule and the place in the data; all of it goes into a checkpoint and comes back."""
 
     def __init__(
-        self,
-        network: Network,
-        data: Data,
-        config: TrainingConfig,
-        device: torch.device,
-        world: World = ALONE,
+        self, network: Network, data: Data, config: TrainingConfig, device: torch.device, world: World = ALONE
     ) -> None:
         self.data, self.config, self.device, self.world = data, config, device, world
         network.load_state_dict(world.broadcast(network.state_dict()))  # chance may differ from machine to machine
@@ -56,9 +51,7 @@ class Trainer:
         self.total_steps = min(config.epochs * steps_an_epoch, config.max_steps or config.epochs * steps_an_epoch)
         self.schedule = build_schedule(config.schedule, self.total_steps)
         self.precision = resolve_precision(config.precision, device)
-        self.gradients = Gradients(
-            self.network, data, device, precision=self.precision, seed=config.seed, world=world
-        )
+        self.gradients = Gradients(self.network, data, device, precision=self.precision, seed=config.seed, world=world)
         self.memory = Memory()
         self.average: AveragedModel | None = None
         if config.ema is not None:

@@ -1,0 +1,138 @@
+"""Measuring a trained model on a split or on files, and listing what it got wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seqcli.decode.sampling import check_numbers
+from seqcli.errors import usage_error
+from seqcli.fields.base import Progress
+from seqcli.metrics.paired import compare_right
+from seqcli.metrics.score import Score
+from seqcli.pipeline.model import Model
+from seqcli.pipeline.train import cut_sequences, unseen_labels
+from seqcli.store.runs import Run
+from seqcli.tasks.base import Data, Measured, Task
+from seqcli.tasks.tagging import TaggingScorer
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model measured: what ran, on what, the scores and, where they were asked for, one row an error.
+
+    Attributes:
+        accuracy: of a tagger whose score is span F1.
+        compared: what stands beside it, each ``{"model": name, "score": its score as JSON}``, and where the two can be
+            compared example by example ``paired``.
+        error_columns: what the columns of ``errors`` hold.
+    """
+
+    run: str
+    data: str
+    score: Score
+    scores: dict[str, float]
+    accuracy: Score | None
+    notices: list[str]
+    errors: list[tuple[str, ...]]
+    compared: list[dict[str, Any]]
+    error_columns: tuple[str, ...] = ()
+
+
+def evaluate(
+    run: Run,
+    data: list[str] | None = None,
+    *,
+    split: str = "test",
+    device: str = "auto",
+    engine: str = "auto",
+    data_format: str | None = None,
+    with_errors: bool = False,
+    against: Run | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a finished run.
+
+    Args:
+        data: files in the format of the model's data; None measures ``split`` of the data it was trained with.
+        data_format: format of the files, where it is another.
+        with_errors: also list every error (of a tagger or a classifier).
+        against: a model that is measured on the same data, to compare with; without one, a model that is measured on a
+            split of its own has the baselines of its report beside it.
+
+    Raises:
+        UserError: bad data (65), a damaged model (65), files that cannot be read (74), an option that the task does
+            not have (2), a language model that gives no number (1).
+    """
+    model: Model[Any] = Model.load(run, device=device, engine=engine)
+    task = model.task
+    if not task.score_names:
+        raise usage_error(
+            f"{run} is a model for {task.kind}, which has no score on a split",
+            hint="A file of analogy questions measures word vectors.",
+        )
+    if with_errors and not task.error_columns:
+        raise usage_error(f"errors can be listed for taggers and classifiers; {run} is a model for {task.kind}")
+    if against is not None and not task.comparable:
+        raise usage_error(f"language models and classifiers can be compared so; {run} is a model for {task.kind}")
+    columns = model.columns(data, split, data_format=data_format, progress=progress)
+    batches = task.data(columns)
+    measured = task.measure(model.engine, batches, mistakes=with_errors)
+    score = measured.scorer.score()
+    _check(score)
+    notices = _notices(task, batches)
+    compared: list[dict[str, Any]] = []
+    if against is not None:
+        other: Model[Any] = Model.load(against, device=device, engine=engine)
+        if other.task.kind != task.kind:
+            raise usage_error(
+                f"{against} is a model for {other.task.kind}, not {task.comparable} to compare with"
+            )
+        notices += task.differences(other.task, str(against))
+        theirs_columns = model.columns(data, split, data_format=data_format, reader=other.task, progress=progress)
+        theirs = other.task.measure(other.engine, other.task.data(theirs_columns))
+        compared = [_compared(str(against), measured, theirs)]
+    elif data is None:
+        compared = [_stored(entry, split) for entry in run.report().get("baselines", []) if split in entry]
+    scorer = measured.scorer
+    return Evaluation(
+        str(run),
+        ", ".join(data) if data else split,
+        score,
+        scorer.scores(),
+        scorer.accuracy.score() if isinstance(scorer, TaggingScorer) and scorer.spans is not None else None,
+        notices,
+        list(task.error_rows(measured.mistakes)),
+        compared,
+        task.error_columns,
+    )
+
+
+def _check(score: Score) -> None:
+    if "nats" in score.counts:
+        check_numbers(np.array([-score.counts["nats"]]))
+
+
+def _stored(entry: dict[str, Any], split: str) -> dict[str, Any]:
+    """A baseline of a report as something compared."""
+    score = dict(entry[split])
+    paired = score.pop("paired", None)
+    return {"model": entry["model"], "score": score, **({"paired": paired} if paired else {})}
+
+
+def _compared(name: str, mine: Measured[Any], theirs: Measured[Any]) -> dict[str, Any]:
+    score = theirs.scorer.score()
+    _check(score)
+    paired = {"paired": compare_right(mine.right, theirs.right)} if len(mine.right) else {}
+    return {"model": name, "score": score.as_json(), **paired}
+
+
+def _notices(task: Task[Any], data: Data) -> list[str]:
+    notices = []
+    if unseen := task.unseen(data):
+        notices.append(unseen_labels("labels that the model does not know", unseen, task))
+    if data.columns.cut:
+        notices.append(cut_sequences(f"{data.columns.cut} sequences", task, task.too_long[1]))
+    return notices
