@@ -7,6 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from seqcli.training.checkpoint import (
     save_weights,
     sweep,
 )
+from seqcli.training.distributed import ALONE, PeerLost, World
 from seqcli.training.loop import StepEvent, Trainer
 from seqcli.training.precision import choose_device
 
@@ -88,6 +90,7 @@ def train(
     source: str | None = None,
     should_stop: Callable[[], ExitCode | None] = lambda: None,
     progress: Progress | None = None,
+    world: World = ALONE,
 ) -> Iterator[Event]:
     """Train ``recipe`` into a new run of ``store`` (or go on with its newest unfinished one), yielding events.
 
@@ -95,31 +98,55 @@ def train(
         source: what the user typed for the recipe, for the resume command.
         should_stop: asked after each step; an exit code means save and stop.
         progress: told about downloads and encoding.
+        world: the processes that train together, each by this function; the first of them alone yields events.
 
     Raises:
         UserError: bad data (65); a run that is in use, or a resume that does not fit (2); a failed write (74);
             a loss that is not a number (1).
         Interrupted: ``should_stop`` said so, and everything is saved.
     """
+    events = _train(recipe, store, resume, device, source or recipe.name, should_stop, progress, world)
+    if world.rank == 0:
+        yield from events
+    else:
+        for _ in events:
+            pass
+
+
+def _train(
+    recipe: Recipe,
+    store: Store,
+    resume: bool,
+    device: str,
+    source: str,
+    should_stop: Callable[[], ExitCode | None],
+    progress: Progress | None,
+    world: World,
+) -> Iterator[Event]:
     where = choose_device(device)
     torch.set_flush_denormal(True)
     task = new_task(recipe)
-    if resume:
+    if world.size > 1 and hasattr(task, "fit_weights"):
+        raise usage_error("this model is not trained in steps, so one process trains it", hint="Leave torchrun out.")
+    run: Run | None = None
+    if resume and world.rank == 0:
         run = _unfinished(store, recipe)
-    else:
+    elif world.rank == 0:
         with store.staging(recipe.name):  # a folder that cannot be written is found before any work
             pass
-    splits = open_splits(recipe, task, ("train", "dev", "test"), progress)
-    if not resume:
+    splits = world.in_turn(lambda: open_splits(recipe, task, ("train", "dev", "test"), progress))
+    if run is None and world.rank == 0:
         run = store.create(recipe.name)
-    with run.lock():
+    run = world.broadcast(run)
+    assert run is not None
+    with run.lock() if world.rank == 0 else nullcontext():
         if hasattr(task, "fit_weights"):
             yield from fit(recipe, task, splits, run, should_stop, progress)
             return
         try:
-            session = _Session(recipe, task, splits, run, where, source or recipe.name)
+            session = _Session(recipe, task, splits, run, where, source, world)
         except BaseException:
-            if not resume:
+            if not resume and world.rank == 0:
                 discard(run)
             raise
         yield from session.notices()
@@ -127,7 +154,8 @@ def train(
             yield from session.restore()
         yield session.prepared()
         yield from session.train(should_stop)
-        yield from session.finish()
+        if world.rank == 0:
+            yield from session.finish()
 
 
 def _unfinished(store: Store, recipe: Recipe) -> Run:
@@ -150,27 +178,47 @@ class _Session:
     """One training under its lock."""
 
     def __init__(
-        self, recipe: Recipe, task: Task, splits: dict[str, Split], run: Run, device: torch.device, source: str
+        self,
+        recipe: Recipe,
+        task: Task,
+        splits: dict[str, Split],
+        run: Run,
+        device: torch.device,
+        source: str,
+        world: World,
     ) -> None:
         self.recipe, self.task, self.run, self.device, self.source = recipe, task, run, device, source
+        self.world = world
+        self.fingerprint = {name: split.folder.name for name, split in splits.items()}
+        self._check_alike()
         task.fit(splits["train"])
         torch.manual_seed(recipe.training.seed)
         self.model = task.build_model()
         self.data: dict[str, Data] = {name: task.data(split) for name, split in splits.items()}
-        self.trainer = Trainer(task, self.model, self.data["train"], recipe.training, device)
+        self.trainer = Trainer(task, self.model, self.data["train"], recipe.training, device, world)
         self.progress = Progressing()
         self.resumed = 0
         self.warned = False
         self._check_select_by()
         self.began = self.saved_at = time.monotonic()
-        self._begin_run(splits)
+        if world.rank == 0:
+            self._begin_run()
 
     # -- before the first step
 
-    def _begin_run(self, splits: dict[str, Split]) -> None:
+    def _check_alike(self) -> None:
+        """Refuse a machine that has other files than the first one."""
+        mine = {"recipe": dump_recipe(self.recipe), **self.fingerprint}
+        first = self.world.broadcast(mine)
+        if other := [name for name in first if mine.get(name) != first[name]]:
+            raise usage_error(
+                f"not what the first process trains with: {', '.join(other)}",
+                hint="Every machine needs the same files at the same paths.",
+            )
+
+    def _begin_run(self) -> None:
         """Write recipe, vocabularies and environment now, so that a folder that cannot be written is found at once."""
         run = self.run
-        self.fingerprint = {name: split.folder.name for name, split in splits.items()}
         try:
             run.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
@@ -204,7 +252,10 @@ class _Session:
     def restore(self) -> Iterator[Event]:
         """Take up the newest checkpoint that verifies, and tell about those that do not."""
         bad: list[UserError] = []
-        checkpoint = newest_checkpoint(self.run.checkpoints, bad.append)
+        checkpoint = None
+        if self.world.rank == 0:
+            checkpoint = newest_checkpoint(self.run.checkpoints, bad.append)
+        checkpoint = self.world.broadcast(checkpoint)
         for error in bad:
             yield Notice(f"{error}; falling back to the checkpoint before")
         if checkpoint is None:
@@ -228,7 +279,7 @@ class _Session:
 
     def _trim_metrics(self) -> None:
         """Forget what was logged after the checkpoint: those steps are about to be made again."""
-        if not self.run.metrics_path.exists():
+        if self.world.rank or not self.run.metrics_path.exists():
             return
         lines = self.run.metrics_path.read_text(encoding="utf-8", errors="replace").split("\n")
         kept = [line for line in lines if 0 < _step_of(line) <= self.resumed]
@@ -255,34 +306,48 @@ class _Session:
     # -- the steps
 
     def train(self, should_stop: Callable[[], ExitCode | None]) -> Iterator[Event]:
-        """Steps and evaluations until the recipe's end, patience, time, or a signal."""
+        """Steps and evaluations until the recipe's end, patience, time, or a signal; an error says what is kept."""
+        try:
+            yield from self._steps(should_stop)
+        except PeerLost as error:
+            error.message += f"; {self._saved()}"
+            error.hint = f"Go on with: seqcli train {self.source} --resume"
+            raise
+
+    def _steps(self, should_stop: Callable[[], ExitCode | None]) -> Iterator[Event]:
         window = _Window()
         if self.progress.stopped:
             return
-        for event in self._steps():
+        for event in self._trained():
             window.add(event)
             yield event
-            if self._due(event):
+            due = self._due(event)
+            if due:
                 yield self._evaluate(event, window)
                 yield from self._grown()
                 window = _Window()
-            elif time.monotonic() - self.saved_at > SAVE_MINUTES * 60:
-                self._save()
+            waited = time.monotonic() - self.saved_at
+            code, waited = self.world.largest(should_stop() or 0, waited)
             if self.progress.stopped:
                 return
-            code = should_stop()
-            if code is not None:
+            if code or (waited > SAVE_MINUTES * 60 and not due):
                 self._save()
-                raise Interrupted(self.run, event.step, code, self.source)
+            if code:
+                raise Interrupted(self.run, event.step, ExitCode(int(code)), self.source)
 
-    def _steps(self) -> Iterator[StepEvent]:
+    def _trained(self) -> Iterator[StepEvent]:
         """The trainer's steps; an error that ends them says what is kept."""
         try:
             yield from self.trainer.steps()
-        except UserError as error:
-            saved = max((int(path.name[5:13]) for path in self.run.checkpoints.glob("step-*")), default=None)
-            error.message += f"; {f'step {saved} is saved' if saved else 'nothing was saved yet'} in {self.run.path}"
+        except PeerLost:
             raise
+        except UserError as error:
+            error.message += f"; {self._saved()}"
+            raise
+
+    def _saved(self) -> str:
+        saved = max((int(path.name[5:13]) for path in self.run.checkpoints.glob("step-*")), default=None)
+        return f"{f'step {saved} is saved' if saved else 'nothing was saved yet'} in {self.run.path}"
 
     def _grown(self) -> Iterator[Notice]:
         """Say when the carried state runs away, which the loss shows too late."""
@@ -299,23 +364,16 @@ class _Session:
         return self.trainer.finished or (event.epoch_done if every is None else event.step % every == 0)
 
     def _evaluate(self, event: StepEvent, window: _Window) -> Evaluated:
-        training, progress = self.recipe.training, self.progress
+        """Measure the dev split in the first process, which decides for all what follows."""
         scores: dict[str, float] = {}
         improved = True
-        if "dev" in self.data:
-            with self.trainer.averaged() as model:
-                scores = measure(self.task, model, self.data["dev"], self.device).scores()
-            improved = self._improved(scores)
-        progress.evaluations += 1
-        progress.waited = 0 if improved else progress.waited + 1
-        if improved:
-            progress.best_step, progress.best_scores = event.step, scores
+        if self.world.rank == 0:
+            if "dev" in self.data:
+                scores = measure(self.task, self.trainer.averaged, self.data["dev"], self.device).scores()
+                improved = self._improved(scores)
+            self._count(event, scores, improved)
+        self.progress, improved = self.world.broadcast((self.progress, improved))
         self.trainer.schedule.evaluated(improved)
-        progress.stopped = (
-            self.trainer.finished
-            or (training.patience is not None and progress.waited >= training.patience)
-            or (training.max_minutes is not None and self._minutes() >= training.max_minutes)
-        )
         evaluated = Evaluated(
             event.step,
             event.epoch + 1,
@@ -328,10 +386,23 @@ class _Session:
             event.learning_rate,
             self._minutes(),
         )
-        self._log(evaluated)
-        if improved or progress.stopped:
+        if self.world.rank == 0:
+            self._log(evaluated)
+        if improved or self.progress.stopped:
             self._save()
         return evaluated
+
+    def _count(self, event: StepEvent, scores: dict[str, float], improved: bool) -> None:
+        training, progress = self.recipe.training, self.progress
+        progress.evaluations += 1
+        progress.waited = 0 if improved else progress.waited + 1
+        if improved:
+            progress.best_step, progress.best_scores = event.step, scores
+        progress.stopped = (
+            self.trainer.finished
+            or (training.patience is not None and progress.waited >= training.patience)
+            or (training.max_minutes is not None and self._minutes() >= training.max_minutes)
+        )
 
     def _improved(self, scores: dict[str, float]) -> bool:
         name = self.task.select_by
@@ -345,16 +416,19 @@ class _Session:
         return self.progress.minutes + (time.monotonic() - self.began) / 60
 
     def _save(self) -> None:
+        """Save a checkpoint in the first process; the others wait until it stands."""
         tensors, state = self.trainer.state()
-        progress = {**asdict(self.progress), "minutes": self._minutes()}
-        save_checkpoint(
-            self.run.checkpoints,
-            tensors,
-            {"trainer": state, "progress": progress, "data": self.fingerprint},
-            step=self.trainer.step,
-            keep=self.recipe.training.keep_checkpoints,
-            protect=[path.name for path in self._checkpoints_of(self.progress.best_step)],
-        )
+        if self.world.rank == 0:
+            progress = {**asdict(self.progress), "minutes": self._minutes()}
+            save_checkpoint(
+                self.run.checkpoints,
+                tensors,
+                {"trainer": state, "progress": progress, "data": self.fingerprint},
+                step=self.trainer.step,
+                keep=self.recipe.training.keep_checkpoints,
+                protect=[path.name for path in self._checkpoints_of(self.progress.best_step)],
+            )
+        self.world.largest()
         self.saved_at = time.monotonic()
 
     def _checkpoints_of(self, step: int) -> list[Path]:
@@ -413,8 +487,7 @@ class _Session:
                     f"{self.progress.best_step}, the best one"
                 )
         self.progress.best_step = self.trainer.step
-        with self.trainer.averaged() as model:  # no evaluation came to pass
-            return {name: value.detach().clone() for name, value in model.state_dict().items()}
+        return dict(self.trainer.averaged.state_dict())  # no evaluation came to pass
 
 
 def _step_of(line: str) -> int:

@@ -1,8 +1,12 @@
-"""The gradient of a batch, made by several threads at once where it is a CPU that trains.
+"""The gradient of a batch, made by several threads at once where it is a CPU that trains, and by several processes.
 
 Each thread takes a part of the batch's rows on a core of its own; the parts' gradients are added in a fixed order, so
 the sum does not depend on which thread came first. A recurrent step is too small to be worth sharing between cores:
 two threads that each train on half a batch are faster than two that wait for each other at every step.
+
+The parts are numbered through all processes, and a part's number is the seed of its dropout. So two processes of one
+thread make the gradient of one process of two threads, to rounding. Another number of parts draws other masks; without
+dropout there is nothing to draw, and any number of processes makes the same gradient, to rounding.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from torch import Tensor, nn
 
 from seqcli.models.dropout import chance
 from seqcli.tasks.base import Carried, Data, Task
+from seqcli.training.distributed import ALONE, World
 from seqcli.training.precision import autocast
 
 _MIX = 1_000_003
@@ -40,7 +45,8 @@ class Gradients:
     """Gradients of a task's loss over batches of rows.
 
     Args:
-        threads: parts a batch is cut into (None: one for each of torch's threads on a CPU, else one).
+        threads: parts of a batch that this process works on (None: one for each of torch's threads on a CPU, else one);
+            where processes differ in it, the fewest.
     """
 
     def __init__(
@@ -53,23 +59,26 @@ class Gradients:
         precision: str,
         seed: int,
         threads: int | None = None,
+        world: World = ALONE,
     ) -> None:
         self.task, self.model, self.data, self.device = task, model, data, device
         self.precision, self.seed = precision, seed
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.parts = threads or (torch.get_num_threads() if device.type == "cpu" else 1)
+        self.world = world
+        threads = threads or (torch.get_num_threads() if device.type == "cpu" else 1)
+        self.parts = -int(world.largest(-threads)[0])
         self._pool: ThreadPoolExecutor | None = None
         if self.parts > 1:
             self._pool = ThreadPoolExecutor(self.parts, initializer=torch.set_num_threads, initargs=(1,))
 
     def add(self, rows: NDArray[np.int64], carried: Carried, *, step: int) -> tuple[float, float, int, Carried]:
-        """Add the gradient of the summed loss to the parameters' ``grad``.
+        """Add the gradient of the loss, summed over this process's part of the rows, to the parameters' ``grad``.
 
         Args:
             carried: what the batch before left; ``step`` decides the chance in dropout, with the seed and the part.
 
         Returns:
-            ``(loss summed in nats, targets, positions, what this batch leaves)``.
+            ``(loss summed in nats, targets, positions, what this batch leaves)``, of this process's rows.
         """
         parts = self._run(rows, carried, step)
         for index, parameter in enumerate(self.parameters):
@@ -85,22 +94,31 @@ class Gradients:
             left,
         )
 
+    def own(self, rows: int) -> slice:
+        """This process's rows of a batch of so many."""
+        edges = self._edges(rows)
+        return slice(edges[0], edges[-1])
+
+    def _edges(self, rows: int) -> list[int]:
+        """Where each of this process's parts begins, and where the last one ends."""
+        count = min(self.parts * self.world.size, rows)
+        first = self.world.rank * self.parts
+        return [rows * min(part, count) // count for part in range(first, first + self.parts + 1)]
+
     def _run(self, rows: NDArray[np.int64], carried: Carried, step: int) -> Sequence[Part]:
-        count = min(self.parts, len(rows))
-        if self._pool is None or count == 1:
-            return [self._part(rows, carried, step, 0)]
-        edges = [len(rows) * part // count for part in range(count + 1)]
-        slices = [slice(*pair) for pair in pairwise(edges)]
+        edges = self._edges(len(rows))
+        number = self.world.rank * self.parts
         jobs = [
-            self._pool.submit(self._part, rows[piece], carried.part(piece), step, number)
-            for number, piece in enumerate(slices)
+            (rows[begin:end], carried.part(slice(begin - edges[0], end - edges[0])), step, number + index)
+            for index, (begin, end) in enumerate(pairwise(edges))
+            if begin < end
         ]
-        return [job.result() for job in jobs]
+        if self._pool is None or len(jobs) < 2:
+            return [self._part(*job) for job in jobs]
+        return [part.result() for part in [self._pool.submit(self._part, *job) for job in jobs]]
 
     def _part(self, rows: NDArray[np.int64], carried: Carried, step: int, number: int) -> Part:
-        generator = None
-        if self.device.type == "cpu":
-            generator = torch.Generator().manual_seed(((self.seed * _MIX + step) * _MIX + number) % 2**63)
+        generator = torch.Generator(self.device).manual_seed(((self.seed * _MIX + step) * _MIX + number) % 2**63)
         batch = self.data.batch(rows).to(self.device)
         with chance(generator), autocast(self.precision, self.device):
             loss, targets = self.task.loss(self.model, batch, carried)
