@@ -15,7 +15,7 @@ import typer
 from seqcli import __version__
 from seqcli.cli import console
 from seqcli.cli.verbs import VERBS
-from seqcli.errors import ExitCode, UserError
+from seqcli.errors import ExitCode, UserError, usage_error
 
 _EVERYWHERE = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose", "--debug": "debug"}
 
@@ -101,6 +101,10 @@ def _run(verb: str | None, arguments: list[str]) -> int:
     if "--version" in arguments[:1]:
         console.emit(f"seqcli {__version__}")
         return 0
+    if verb != "train" and "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+        if os.environ.get("RANK") != "0":
+            return int(ExitCode.USAGE)
+        raise usage_error("torchrun starts only 'train'", hint="Start one process a part of the lines: docs/scale.md.")
     result = build_app(verb)(args=arguments, prog_name="seqcli", standalone_mode=False)
     if result == ExitCode.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
         raise KeyboardInterrupt

@@ -43,32 +43,45 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Train a model from a recipe."""
-    from seqcli.recipe.load import load_recipe
+    from seqcli.training.distributed import World
 
-    loaded = load_recipe(recipe, set_ or []).recipe
+    world = World.of_environment()
+    if world.rank:  # the first process speaks for all
+        console.settings.quiet, console.settings.verbose = True, False
     again = [recipe, *(word for change in set_ or [] for word in ("--set", change))]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
-    if dry_run:
-        _dry_run(loaded, device, as_json)
-        return
-    from seqcli.cli.signals import stop_requests
-    from seqcli.cli.training_display import open_display
-    from seqcli.pipeline.train import train
-    from seqcli.store.runs import Store
+    with world.joined(device):
+        from seqcli.recipe.load import load_recipe
 
-    with open_display(tensorboard=tensorboard) as display, stop_requests(display.say) as should_stop:
-        finished = _follow(
-            display,
-            train(
-                loaded,
-                Store(runs),
-                resume=resume,
-                device=device,
-                source=shlex.join(again),
-                should_stop=should_stop,
-                progress=display.progress,
-            ),
-        )
+        loaded = load_recipe(recipe, set_ or []).recipe
+        if dry_run:
+            if world.rank == 0:
+                _dry_run(loaded, device, as_json)
+            return
+        from seqcli.cli.signals import stop_requests
+        from seqcli.cli.training_display import open_display
+        from seqcli.pipeline.train import train
+        from seqcli.store.runs import Store
+
+        with (
+            open_display(tensorboard=tensorboard and world.rank == 0) as display,
+            stop_requests(display.say) as should_stop,
+        ):
+            finished = _follow(
+                display,
+                train(
+                    loaded,
+                    Store(runs),
+                    resume=resume,
+                    device=device,
+                    source=shlex.join(again),
+                    should_stop=should_stop,
+                    progress=display.progress,
+                    world=world,
+                ),
+            )
+    if finished is None:
+        return
     if as_json:
         console.emit_json(finished.report)
     else:
@@ -88,7 +101,8 @@ def _duration(minutes: float) -> str:
     return f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
 
 
-def _follow(display: Display, events: Any) -> Finished:
+def _follow(display: Display, events: Any) -> Finished | None:
+    """Show all events; the last one, where this process is told of any."""
     last: Any = None
     for event in events:
         display.show(event)

@@ -96,10 +96,9 @@ def test_mean_of_the_weights(tmp_path, cache):
         expected = {name: decay * value + (1 - decay) * now[name] for name, value in expected.items()}
         if event.step == 5:
             break
-    with trainer.averaged() as model:
-        for name, value in model.named_parameters():
-            torch.testing.assert_close(value.detach().double(), expected[name], rtol=0, atol=1e-6)
-    assert_same(weights(trainer), now)  # and the training weights are back
+    for name, value in trainer.averaged.named_parameters():
+        torch.testing.assert_close(value.detach().double(), expected[name], rtol=0, atol=1e-6)
+    assert_same(weights(trainer), now)  # the training weights are others
     tensors, _ = trainer.state()
     torch.testing.assert_close(tensors["model"][names[0]].double(), expected[names[0]], rtol=0, atol=1e-6)
     assert torch.equal(tensors["training"][names[0]], now[names[0]])
