@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqcli.cli import console
 from seqcli.errors import usage_error
-from seqcli.lines import OnInvalid
+from seqcli.lines import OnInvalid, read_blocks
 
 if TYPE_CHECKING:
     from seqcli.pipeline.classify import Classifier, Explained, Numbers
@@ -31,7 +31,6 @@ def print_classes(
     device: str,
 ) -> None:
     """Print the labels that a classifier gives, in the order of the input."""
-    from seqcli.data.blocks import read_blocks
     from seqcli.pipeline.classify import load_classifier
 
     model = load_classifier(run, device, tokens=tokens)

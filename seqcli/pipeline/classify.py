@@ -154,6 +154,6 @@ def load_classifier(run: Run, device: str = "auto", *, tokens: bool = False) -> 
 
 def _format_of(recipe: Recipe) -> str | None:
     if recipe.data.format is None and recipe.data.corpus is not None:
-        entry = catalogue.entries().get(recipe.data.corpus)
+        entry = catalogue.data_sets().get(recipe.data.corpus)
         return entry.format if entry else None
     return recipe.data.format
