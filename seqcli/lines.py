@@ -3,7 +3,7 @@
 ``str.splitlines`` also cuts at U+2028, U+0085, form feed and a lone CR, and text mode reads invalid UTF-8 in the C
 locale without a word; both misalign a pipe. So bytes are read here and cut at ``\\n``. A block of lines is decoded at
 once, for a file of 3 GB cannot afford a function call a line; only a block that holds something wrong is decoded line
-by line, to name the line and the byte, and the lines before it are still given.
+by line, to name the line and the byte.
 """
 
 from __future__ import annotations
@@ -88,8 +88,10 @@ def read_lines(
     Raises:
         UserError: unreadable file (74); invalid UTF-8 with its line and byte, or a line over ``max_line`` (65).
     """
-    for first, lines in read_blocks(source, on_invalid=on_invalid, max_line=max_line):
+    for first, lines, error in _blocks(source, on_invalid, max_line, BLOCK_BYTES):
         yield from enumerate(lines, first)
+        if error is not None:
+            raise error
 
 
 def read_batches(
@@ -105,12 +107,22 @@ def read_blocks(
     """Yield ``(number of the first line, the lines that are there now)``; waits only when there is none.
 
     A line typed into a pipe comes at once and alone; a file comes in blocks of about ``block`` bytes. Rules and errors
-    are those of `read_lines`.
+    are those of `read_lines`, but no line of a block that holds a bad one is given.
     """
+    for first, lines, error in _blocks(source, on_invalid, max_line, block or BLOCK_BYTES):
+        if error is not None:
+            raise error
+        yield first, lines
+
+
+def _blocks(
+    source: Input, on_invalid: OnInvalid, max_line: int, block: int
+) -> Iterator[tuple[int, list[str], UserError | None]]:
+    """Yield ``(number of the first line, lines, what is wrong with the line after them)``."""
     name = source_name(source)
     number = source.first_line if isinstance(source, Chunk) else 1
     rest = bytearray()
-    for data in _raw_blocks(source, name, block or BLOCK_BYTES):
+    for data in _raw_blocks(source, name, block):
         cut = data.rfind(b"\n") + 1
         if data and not cut:
             rest += data
@@ -118,10 +130,8 @@ def read_blocks(
                 continue  # else the line is too long, which decoding it says
         raw, rest = bytes(rest + data[:cut]), bytearray(data[cut:])
         lines, error = _decode(raw, name, number, on_invalid, max_line)
-        if lines:
-            yield number, lines
-        if error is not None:
-            raise error
+        if lines or error:
+            yield number, lines, error
         number += len(lines)
 
 

@@ -131,22 +131,24 @@ def test_lines_end_at_line_feeds_however_they_are_read(tmp_path_factory, data, s
 
 @given(st.lists(st.sampled_from([b"ab", b"a\xff", b"abcdef", b"c\r", b""]), max_size=6), st.integers(1, 50))
 @settings(max_examples=100, deadline=None)
-def test_the_lines_before_a_bad_one_are_read(tmp_path_factory, lines, block):
+def test_the_lines_before_a_bad_one_are_read(tmp_path_factory, lines, size):
     path = tmp_path_factory.mktemp("bad") / "x.txt"
     path.write_bytes(b"".join(line + b"\n" for line in lines))
     bad = next((index for index, line in enumerate(lines) if line in (b"a\xff", b"abcdef")), None)
     good = []
 
-    def read():
-        for _, some in read_blocks(path, max_line=5, block=block):
-            good.extend(some)
+    def read(read_some):
+        for some in read_some:
+            good.append(some[1])
 
     if bad is None:
-        read()
+        read(read_lines(path, max_line=5))
     else:
-        with pytest.raises(UserError) as caught:
-            read()
-        assert (caught.value.line, caught.value.code) == (bad + 1, 65)
+        for reader in (read_blocks(path, max_line=5, block=size), read_lines(path, max_line=5)):
+            good.clear()
+            with pytest.raises(UserError) as caught:
+                read(reader)
+            assert (caught.value.line, caught.value.code) == (bad + 1, 65)
     assert good == lines_of(b"".join(line + b"\n" for line in lines[:bad]))
 
 
