@@ -13,10 +13,11 @@ import typer
 from seqcli.cli import console
 from seqcli.errors import ExitCode, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE
+from seqcli.recipe.registry import FORMATS
 
 if TYPE_CHECKING:
-    from seqcli.data.catalogue import Entry
-    from seqcli.data.corpus import Split
+    from seqcli.data.catalogue import DataSet
+    from seqcli.data.corpus import SplitFiles
     from seqcli.data.formats import Reading
     from seqcli.data.frame_statistics import FrameStatistics
     from seqcli.data.lint_text import Finding
@@ -46,10 +47,7 @@ _Names = Annotated[
 _Format = Annotated[
     str | None,
     typer.Option(
-        "--format",
-        show_default=False,
-        help="conll, conllu, inline, tsv, jsonl, lines, records, labelled, ts, frames or "
-        "csv-folders (default: by the file).",
+        "--format", show_default=False, help=f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]} (default: by the file)."
     ),
 ]
 _Columns = Annotated[
@@ -94,12 +92,12 @@ _Errors = Annotated[str, typer.Option("--errors", help="Invalid UTF-8: strict re
 @command.command("ls", epilog="\b\nExamples:\n  seqcli data ls\n  seqcli data ls --json")
 def list_data(as_json: _Json = False) -> None:
     """List the data sets of the catalogue."""
-    from seqcli.data.catalogue import entries
+    from seqcli.data.catalogue import data_sets
 
     if as_json:
-        console.emit_json([{**_as_dict(entry), "here": _where(entry)} for entry in entries().values()])
+        console.emit_json([{**_as_dict(one), "here": _where(one)} for one in data_sets().values()])
         return
-    rows = [(entry.name, entry.task, entry.size, entry.licence, _where(entry)) for entry in entries().values()]
+    rows = [(one.name, one.task, one.size, one.licence, _where(one)) for one in data_sets().values()]
     for line in console.table(rows, ("name", "task", "size", "licence", "here")):
         console.emit(line)
 
@@ -110,12 +108,12 @@ def get(
     as_json: _Json = False,
 ) -> None:
     """Fetch data sets into the cache and print where their files lie."""
-    from seqcli.data.catalogue import entry
+    from seqcli.data.catalogue import data_set
     from seqcli.data.obtain import obtain
 
     found = []
     with _progress() as progress:
-        for known in [entry(name) for name in names]:
+        for known in [data_set(name) for name in names]:
             for split, files in known.splits.items():
                 for name in files:
                     path = obtain(known, name, progress)
@@ -145,11 +143,9 @@ def stats(
     as_json: _Json = False,
 ) -> None:
     """Print sentences, tokens, characters, lengths, labels, spans and the overlap of the splits."""
-    from seqcli.data.choose import has_frames
-
     reading = _reading(data_format, columns, separator, max_line, errors, blank_lines, record_start)
     splits, scheme = _choose(names, reading, scheme)
-    if has_frames(splits[0]):
+    if splits[0].has_frames:
         _frame_stats(splits, as_json)
         return
     from seqcli.data.statistics import describe
@@ -165,7 +161,7 @@ def stats(
         console.emit(line)
 
 
-def _frame_stats(splits: Sequence[Split], as_json: bool) -> None:
+def _frame_stats(splits: Sequence[SplitFiles], as_json: bool) -> None:
     from seqcli.data.frame_statistics import describe_frames
 
     described = describe_frames(splits)
@@ -282,9 +278,9 @@ def _refuse_frames(file: str | None) -> None:
         raise usage_error(f"'{file}' holds frames, which have no tag scheme", hint="Name a CoNLL file.")
 
 
-def _choose(names: Sequence[str], reading: Reading, scheme: str | None) -> tuple[list[Split], str | None]:
+def _choose(names: Sequence[str], reading: Reading, scheme: str | None) -> tuple[list[SplitFiles], str | None]:
     """The splits, and the scheme: given, the catalogue's, or recognised in the first split (which is said)."""
-    from seqcli.data.choose import choose_splits, has_frames
+    from seqcli.data.corpus import choose_splits
     from seqcli.data.statistics import scheme_of
     from seqcli.metrics.schemes import scheme_name
 
@@ -294,7 +290,7 @@ def _choose(names: Sequence[str], reading: Reading, scheme: str | None) -> tuple
     for split in splits:
         if split.guessed:
             console.note(f"{split.name}: read as {split.reading.format}")
-    if wanted or stated or has_frames(splits[0]):
+    if wanted or stated or splits[0].has_frames:
         return splits, wanted or stated
     found = scheme_of(splits[0])
     if found:
@@ -311,13 +307,13 @@ def _reading(
     blank_lines: str | None = None,
     record_start: str | None = None,
 ) -> Reading:
-    from seqcli.data.formats import FORMATS, Reading
+    from seqcli.data.formats import Reading
     from seqcli.errors import did_you_mean
 
     if data_format is not None and data_format not in FORMATS:
         raise usage_error(
             f"--format: unknown format '{data_format}'",
-            hint=did_you_mean(data_format, FORMATS) or f"Known: {', '.join(FORMATS)}.",
+            hint=did_you_mean(data_format, list(FORMATS)) or f"Known: {', '.join(FORMATS)}.",
         )
     if errors not in ("strict", "replace"):
         raise usage_error(f"--errors: strict or replace, not '{errors}'")
@@ -348,36 +344,38 @@ def _parse_columns(text: str | None) -> dict[str, int | str] | None:
     return columns
 
 
-def _where(entry: Entry) -> str:
+def _where(data_set: DataSet) -> str:
     """Where the files of a data set are already, as far as their names tell."""
     import os
     from pathlib import Path
 
     from seqcli.data.catalogue import cached_path
 
-    if entry.embedded:
+    if data_set.embedded:
         return "embedded"
-    if all(cached_path(entry, name).is_file() for name in entry.file_names()):
+    if all(cached_path(data_set, name).is_file() for name in data_set.file_names()):
         return "cache"
     mirror = os.environ.get("SEQCLI_MIRROR")
-    if mirror and all((Path(mirror) / (entry.mirror or entry.name) / name).is_file() for name in entry.fetched_names()):
+    if mirror and all(
+        (Path(mirror) / (data_set.mirror or data_set.name) / name).is_file() for name in data_set.fetched_names()
+    ):
         return "mirror"
     return "-"
 
 
-def _as_dict(entry: Entry) -> dict[str, Any]:
+def _as_dict(data_set: DataSet) -> dict[str, Any]:
     """What a reader of JSON may want to know, in the catalogue's own words."""
     return {
-        "name": entry.name,
-        "description": entry.description,
-        "task": entry.task,
-        "licence": entry.licence,
-        "citation": entry.citation,
-        "size": entry.size,
-        "format": entry.format,
-        "scheme": entry.scheme,
-        "splits": {split: list(files) for split, files in entry.splits.items()},
-        "sources": [str(source["kind"]) for source in entry.sources],
+        "name": data_set.name,
+        "description": data_set.description,
+        "task": data_set.task,
+        "licence": data_set.licence,
+        "citation": data_set.citation,
+        "size": data_set.size,
+        "format": data_set.format,
+        "scheme": data_set.scheme,
+        "splits": {split: list(files) for split, files in data_set.splits.items()},
+        "sources": [str(source["kind"]) for source in data_set.sources],
     }
 
 

@@ -54,27 +54,12 @@ def command(
 ) -> None:
     """Measure a trained model on a data set."""
     from seqcli.cli.choices import choice
+    from seqcli.recipe.registry import FORMATS
     from seqcli.store.runs import Store
 
     choice("--split", split, ("train", "dev", "test"))
     if format_ is not None:
-        choice(
-            "--format",
-            format_,
-            (
-                "conll",
-                "conllu",
-                "inline",
-                "tsv",
-                "jsonl",
-                "lines",
-                "records",
-                "labelled",
-                "ts",
-                "frames",
-                "csv-folders",
-            ),
-        )
+        choice("--format", format_, tuple(FORMATS))
     store = Store(runs)
     run = store.resolve(model)
     if data and len(data) == 1 and format_ is None and _are_questions(data[0]):

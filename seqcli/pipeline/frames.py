@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from seqcli.data import catalogue
 from seqcli.data.example import Example
 from seqcli.data.formats import FRAME_FORMATS, Reading, guess_format, read_examples
-from seqcli.data.frame_files import SUFFIXES, read_frames
-from seqcli.data.frames import FOLDER_SUFFIXES
+from seqcli.data.frame_files import FOLDER_SUFFIXES, SUFFIXES, read_frames
 from seqcli.errors import io_error, usage_error
 from seqcli.lines import OnInvalid, is_stdin
 from seqcli.pipeline.model import Model

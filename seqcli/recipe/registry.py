@@ -137,6 +137,21 @@ REGISTRY: dict[str, dict[str, Entry]] = {
     for slot, (module, kinds_of) in _TABLE.items()
 }
 
+FORMATS: dict[str, str] = {
+    "conll": "seqcli.data.formats.conll:Conll",
+    "conllu": "seqcli.data.formats.conllu:ConllU",
+    "inline": "seqcli.data.formats.inline:Inline",
+    "tsv": "seqcli.data.formats.tsv:Tsv",
+    "jsonl": "seqcli.data.formats.jsonl:JsonLines",
+    "lines": "seqcli.data.formats.text:Lines",
+    "records": "seqcli.data.formats.text:Records",
+    "labelled": "seqcli.data.formats.labelled:Labelled",
+    "ts": "seqcli.data.formats.ts:Ts",
+    "frames": "seqcli.data.formats.frames:FrameIndex",
+    "csv-folders": "seqcli.data.formats.frames:CsvFolders",
+}
+"""Every data format; a new one is a class, its test and a line here."""
+
 
 def kinds(slot: str) -> list[str]:
     """The kinds known for ``slot``, ours first, then those of other packages."""
@@ -152,16 +167,16 @@ def knows(slot: str, kind: object) -> bool:
 def config_class(slot: str, kind: str) -> Any:
     """The config class (a `seqcli.recipe.base.Component`) of a kind."""
     if entry := REGISTRY[slot].get(kind):
-        return _load(entry.config)
-    return _load(_foreign(slot)[kind])
+        return load(entry.config)
+    return load(_foreign(slot)[kind])
 
 
 @cache
 def implementation(slot: str, kind: str) -> Any:
     """The class or function that does the work of a kind."""
     if entry := REGISTRY[slot].get(kind):
-        return _load(entry.implementation)
-    return _load(config_class(slot, kind).implementation)
+        return load(entry.implementation)
+    return load(config_class(slot, kind).implementation)
 
 
 @cache
@@ -176,6 +191,7 @@ def _foreign(slot: str) -> dict[str, str]:
     return found
 
 
-def _load(reference: str) -> Any:
+def load(reference: str) -> Any:
+    """What ``module:name`` names."""
     module, _, name = reference.partition(":")
     return getattr(import_module(module), name)

@@ -583,7 +583,11 @@ def test_the_real_sets(mirror, name, sizes, channels, first, labels):
 def test_a_label_without_a_header_that_says_so():
     """Lines cut from a file with labels: the mistake is named, and what to do."""
     done = subprocess.run(
-        [sys.executable, "-c", "import sys\nfrom seqcli.data.ts import read\nlist(read(None))"],
+        [
+            sys.executable,
+            "-c",
+            "from seqcli.data.formats import Reading, read_examples\nlist(read_examples(None, Reading('ts')))",
+        ],
         input=b"1,2:3,4:walk\n",
         capture_output=True,
     )

@@ -93,7 +93,7 @@ def one_recipe(request, tmp_path, cache):
     plain = load_recipe(path).recipe
     assert plain.name == path.stem
     assert plain.description
-    entry = catalogue.entry(plain.data.corpus) if plain.data.corpus else None
+    entry = catalogue.data_set(plain.data.corpus) if plain.data.corpus else None
     form = plain.data.format or (entry.format if entry else "conll")
     file = tmp_path / f"tiny.{form}"
     options = {"separator": plain.data.separator or (entry and entry.separator) or "/"} if form == "inline" else {}

@@ -1,4 +1,4 @@
-"""Writes the files beside it: pairs of sentences, made of the same words, of which one praises and one complains.
+"""Writes the data set order-matters: pairs of sentences, made of the same words, of which one praises and one complains.
 
 Each pair swaps a good and a bad phrase between two places that have the same word before and the same word after them:
 "my sister said the film was [good] all in all , but I say the film was [bad] all in all .". So the two sentences have
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
+
+from seqcli.data.catalogue import EMBEDDED
 
 TEMPLATES = (
     "{who} said the {noun} was {other} {tail} , but I say the {noun} was {own} {tail} .",
@@ -172,4 +173,4 @@ def files() -> dict[str, str]:
 
 if __name__ == "__main__":
     for name, text in files().items():
-        (Path(__file__).parent / name).write_text(text, encoding="utf-8")
+        (EMBEDDED / "order-matters" / name).write_text(text, encoding="utf-8")
