@@ -53,9 +53,7 @@ def command(
     ] = None,
     attribution: Annotated[
         bool,
-        typer.Option(
-            "--attribution", help="Classifiers: how much each token carried the decision (gradient x input)."
-        ),
+        typer.Option("--attribution", help="Classifiers: how much each token carried the decision (gradient x input)."),
     ] = False,
     tokens: Annotated[bool, typer.Option("--tokens", help="The input is cut into tokens by spaces already.")] = False,
     invalid: Annotated[str, typer.Option("--invalid", help="Invalid UTF-8: strict stops, replace goes on.")] = "strict",
@@ -149,8 +147,8 @@ def _explained_writer(model: Model[Any], form: str, top: int | None) -> Callable
     task = model.task
     if form == "jsonl":
         frames = task.source.unit == "frames"
-        return (
-            lambda one: json.dumps(
+        return lambda one: (
+            json.dumps(
                 {
                     **task.document(one.classified, scores=True, top=top),
                     "explains": one.classified.ranked(1)[0][0],

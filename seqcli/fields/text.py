@@ -23,10 +23,11 @@ from seqcli.files import cache_folder, sha256_file
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.tokenizers import SentencePieceConfig
+from seqcli.text.case import lower
 from seqcli.text.fast_ids import FastIds
 from seqcli.text.features import AffixKind, TokenFeatures, TypeArrays
 from seqcli.text.pieces import SentencePieces, train_sentencepiece
-from seqcli.text.tokenizers import Lowercased, Tokenizer, lower, tokenizer_of
+from seqcli.text.tokenizers import Lowercased, Tokenizer, tokenizer_of
 from seqcli.text.vectors import read_vectors
 from seqcli.text.vocabulary import EOS, UNK, Vocabulary
 

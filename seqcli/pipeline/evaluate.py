@@ -87,9 +87,7 @@ def evaluate(
     if against is not None:
         other: Model[Any] = Model.load(against, device=device, engine=engine)
         if other.task.kind != task.kind:
-            raise usage_error(
-                f"{against} is a model for {other.task.kind}, not {task.comparable} to compare with"
-            )
+            raise usage_error(f"{against} is a model for {other.task.kind}, not {task.comparable} to compare with")
         notices += task.differences(other.task, str(against))
         theirs_columns = model.columns(data, split, data_format=data_format, reader=other.task, progress=progress)
         theirs = other.task.measure(other.engine, other.task.data(theirs_columns))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from seqcli.fields.text import TextField
 from seqcli.pipeline.model import Model
-from seqcli.tasks.classification import Classified, ClassificationTask, CountsEngine
+from seqcli.tasks.classification import ClassificationTask, Classified, CountsEngine
 
 
 class Explained(NamedTuple):

@@ -35,9 +35,7 @@ class Exported:
     files: list[str]
 
 
-def export(
-    task: Task[Any], network: Network, run: Run, dev: Data | None, precision: Precision = "auto"
-) -> Exported:
+def export(task: Task[Any], network: Network, run: Run, dev: Data | None, precision: Precision = "auto") -> Exported:
     """Write ``engine.onnx``: int8 where that costs next to nothing on dev, or as asked.
 
     ``difference`` is the greatest between the outputs of the network and of the fp32 graph on dev examples. Language
@@ -80,8 +78,10 @@ def difference(task: Task[Any], one: Engine, other: OnnxEngine, data: Data) -> f
     if task.generates:
         rows = data.training_order(task.recipe.training.batch, seed=0, epoch=0)[0][:8]
         batch = data.batch(rows)
-        sequences = [row[: int(length)] for row, length in zip(
-            batch.source.arrays["words_BT"], batch.source.lengths_B, strict=True)]
+        sequences = [
+            row[: int(length)]
+            for row, length in zip(batch.source.arrays["words_BT"], batch.source.lengths_B, strict=True)
+        ]
         pairs = zip(one.stepper().score(sequences), other.stepper().score(sequences), strict=True)
         return max((float(np.abs(a - b).max(initial=0)) for a, b in pairs), default=0.0)
     rows = np.arange(min(_CHECKED_ROWS, len(data.columns)))

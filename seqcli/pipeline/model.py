@@ -169,7 +169,9 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
     if engine == "torch" or device not in ("auto", "cpu") or not graph.exists():
         if engine == "onnx":
             raise usage_error(
-                f"{run} has no graph to run" if device in ("auto", "cpu") else f"the engine onnx runs on the CPU, not {device}",
+                f"{run} has no graph to run"
+                if device in ("auto", "cpu")
+                else f"the engine onnx runs on the CPU, not {device}",
                 hint=f"'seqcli models export {run}' makes one; or leave out --engine.",
             )
         from seqcli.engines.torch_engine import load_network, torch_engine

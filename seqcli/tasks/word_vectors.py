@@ -20,13 +20,13 @@ from seqcli.data.order import Lengths
 from seqcli.decode.stepper import Stepper
 from seqcli.errors import data_error, usage_error
 from seqcli.fields.text import TextField
-from seqcli.text.word_vectors import WORD_TABLE
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.models import CBOWConfig, SkipGramConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe, TrainingConfig
 from seqcli.tasks.base import Arrays, Count, Data, Engine, Task
 from seqcli.tasks.rules import sides
+from seqcli.text.word_vectors import WORD_TABLE
 
 WORDS_AT_ONCE = 200_000
 """Words handed to the trainer together; bounds the memory, and is how often progress is told."""

@@ -22,7 +22,7 @@ from seqcli.models.counts.linear import both_classes, fit_linear, log_probs
 from seqcli.models.counts.ngram_rows import NGramRows, Rows
 
 if TYPE_CHECKING:
-    from seqcli.recipe.encoders import BagOfWordsConfig
+    from seqcli.recipe.models import BagOfWordsConfig
 
 _ALPHA = 1.0
 """Added to the count of each n-gram in each class before the ratio is taken."""

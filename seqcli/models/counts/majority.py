@@ -12,7 +12,7 @@ from seqcli.models.counts.base import Floats, Labelled, Progress, Sizes
 from seqcli.models.counts.checked_arrays import CheckedArrays
 
 if TYPE_CHECKING:
-    from seqcli.recipe.encoders import MajorityConfig
+    from seqcli.recipe.models import MajorityConfig
 
 
 class Majority:

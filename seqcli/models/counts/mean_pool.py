@@ -17,7 +17,7 @@ from seqcli.models.counts.checked_arrays import CheckedArrays
 from seqcli.models.counts.linear import both_classes, fit_linear, log_probs
 
 if TYPE_CHECKING:
-    from seqcli.recipe.encoders import MeanPoolConfig
+    from seqcli.recipe.models import MeanPoolConfig
 
 _TINY = float(np.finfo(np.float32).tiny)
 
@@ -25,7 +25,7 @@ _TINY = float(np.finfo(np.float32).tiny)
 class MeanPool:
     """Each channel is scaled by the training data; implements `seqcli.models.counts.base.CountsClassifier`.
 
-    With ``missing: mask`` a channel that is missing (NaN) in all of a sequence has the mean of the training data.
+    A value that is missing (NaN) is left out; a channel that is missing in all of a sequence has the training data's mean.
     """
 
     def __init__(self, config: MeanPoolConfig, arrays: dict[str, Floats], sizes: Sizes) -> None:
@@ -40,12 +40,11 @@ class MeanPool:
         """Scale the channels to mean 0 and deviation 1 over all frames, then find the best weights.
 
         Raises:
-            UserError: there is no frame at all; a value is NaN and ``missing`` says ``refuse`` (65).
+            UserError: there is no frame at all (65).
         """
         frames_ND = np.asarray(data.values, np.float32)
         if not len(frames_ND):
             raise data_error("the training data has no frame: nothing to scale by")
-        _refuse_missing(frames_ND, config)
         here_ND = ~np.isnan(frames_ND)
         present_D = np.maximum(here_ND.sum(0), 1)
         mean_D = np.sum(frames_ND, axis=0, where=here_ND, dtype=np.float64) / present_D
@@ -81,15 +80,13 @@ class MeanPool:
         """ln p of each class, [E, K]; an example without any frame has the bias alone.
 
         Raises:
-            UserError: the frames have another number of channels than those of training; a value is NaN and the
-                config says ``refuse`` (65).
+            UserError: the frames have another number of channels than those of training (65).
         """
         frames_ND = np.asarray(values, np.float32)
         trained = len(self._arrays["mean"])
         if frames_ND.ndim != 2 or frames_ND.shape[1] != trained:
             channels = frames_ND.shape[1] if frames_ND.ndim == 2 else 1
             raise data_error(f"frames of {channels} channels, but the model was trained on frames of {trained}")
-        _refuse_missing(frames_ND, self._config)
         pooled_ED = _pooled(frames_ND, offsets, self._arrays["mean"], self._arrays["deviation"])
         return log_probs(pooled_ED @ self._arrays["weights"] + self._arrays["bias"], self._sizes)
 
@@ -98,15 +95,6 @@ class MeanPool:
         here_TD = ~np.isnan(scaled_TD)
         shares_TD = np.where(here_TD, scaled_TD, 0) / np.maximum(here_TD.sum(0), 1)
         return both_classes((shares_TD @ self._arrays["weights"]).astype(np.float32), self._sizes)
-
-
-def _refuse_missing(frames_ND: Floats, config: MeanPoolConfig) -> None:
-    if config.missing == "refuse" and np.isnan(frames_ND).any():
-        frame, channel = np.argwhere(np.isnan(frames_ND))[0].tolist()
-        raise data_error(
-            f"frame {frame + 1}, channel {channel + 1} is missing (NaN)",
-            hint="To leave missing values out of the mean, write 'missing: mask' in the encoder.",
-        )
 
 
 def _pooled(frames_ND: Floats, offsets: NDArray[Any], mean: Floats, deviation: Floats) -> NDArray[np.float64]:

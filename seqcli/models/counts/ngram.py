@@ -35,7 +35,7 @@ from seqcli.models.counts.checked_arrays import CheckedArrays
 from seqcli.models.counts.kneser_ney import Level, estimate
 
 if TYPE_CHECKING:
-    from seqcli.recipe.encoders import NGramConfig
+    from seqcli.recipe.models import NGramConfig
 
 Floats = NDArray[np.float64]
 
