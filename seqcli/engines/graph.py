@@ -67,7 +67,7 @@ class Graph:
         names = [operand if isinstance(operand, str) else self.constant(operand) for operand in operands]
         made = [f"{self.prefix}value_{self._values + number}" for number in range(outputs)]
         self._values += outputs
-        self.nodes.append(helper.make_node(operator, names, made, **attributes))
+        self.nodes.append(helper.make_node(operator, names, made, name=made[0], **attributes))
         return made
 
     def node(self, operator: str, *operands: Operand, **attributes: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from torch import nn
 from seqcli.engines.language import NetworkEngine
 from seqcli.engines.onnx_engine import OnnxEngine, OnnxStepper
 from seqcli.engines.onnx_export import export_classifier, export_labeller, export_language_model
+from seqcli.engines.onnx_write import check, check_language_model, quantize
 from seqcli.models.classifier import SequenceClassifier
 from seqcli.models.embedders import InputSizes
 from seqcli.models.ensemble import EnsembleClassifier
@@ -321,6 +323,67 @@ def test_several_threads_say_the_same():
     several = OnnxStepper(stepper.engine, 1, None, threads=3)
     for one, other in zip(several.score(sequences), stepper.score(sequences), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+# -- eight bits
+
+
+def operators(model):
+    """How often each kind of node is there, inner graphs included."""
+    graphs = [model.graph]
+    graphs += [
+        field.g for node in model.graph.node for field in node.attribute if field.type == onnx.AttributeProto.GRAPH
+    ]
+    return Counter(node.op_type for graph in graphs for node in graph.node)
+
+
+def test_eight_bits_reach_every_large_weight():
+    encoder = encoder_config("lstm", {"dim": 64, "layers": 2})
+    config = ModelConfig(embedder=TokensConfig(dim=64), encoder=encoder, head=CRFConfig())
+    network = SequenceModel(config, SIZES, LabelSpace(LABELS)).eval()
+    model = quantize(export_labeller(network.embedder, network.encoder, network.head))
+    count = operators(model)
+    assert (count["DynamicQuantizeLSTM"], count["LSTM"]) == (1, 0), "the second layer, both directions in one"
+    assert (count["MatMulInteger"], count["MatMul"]) == (4, 1), "each direction's two weights; the last is small"
+    engine = OnnxEngine(model.SerializeToString())
+    batches = [batch_of(config.embedder, lengths) for lengths in BATCHES]
+    assert 0 < check(engine, network, batches) < 0.01
+    assert engine.constants["transitions_KK"].shape == (LABELS, LABELS)
+
+
+@pytest.mark.parametrize(("kind", "products"), [("lstm", 1), ("transformer", 10)])
+def test_eight_bits_of_a_language_model(kind, products):
+    options = {"dim": 128, "bidirectional": False} if kind == "lstm" else {"dim": 128}
+    config = ModelConfig(embedder=TokensConfig(dim=128), encoder=encoder_config(kind, options), head=SoftmaxConfig())
+    network = LanguageModel(config, [5] * 500).eval()
+    model = quantize(export_language_model(network))
+    count = operators(model)
+    assert count["MatMulInteger"] == products
+    assert count["DynamicQuantizeLSTM"] == (kind == "lstm")
+    assert count["LSTM"] == count["Gemm"] == 0
+    stepper = OnnxStepper(OnnxEngine(model.SerializeToString()), 1, None)
+    assert 0 < check_language_model(stepper, network, [ids_of(3, 9), ids_of(1, 2)]) < 0.05
+
+
+# -- what an export is checked by
+
+
+def test_check_sees_a_difference_but_none_in_the_padding():
+    config = ModelConfig(embedder=EMBEDDERS["all"], encoder=encoder_config("gru", {}), head=SoftmaxConfig())
+    network = large(SequenceModel(config, sizes_for(config.embedder), LabelSpace(LABELS)))
+    engine = OnnxEngine(export_labeller(network.embedder, network.encoder, network.head).SerializeToString())
+    batches = [batch_of(config.embedder, lengths) for lengths in BATCHES]
+    assert check(engine, network, batches) < 1e-5
+    with torch.no_grad():
+        network.head.output.bias[1] += 0.25
+    assert check(engine, network, batches) == pytest.approx(0.25, abs=1e-5)
+
+
+def test_check_of_a_language_model():
+    network, stepper = language_pair("lstm-deep")
+    assert check_language_model(stepper, network.model, [ids_of(3, 9), ids_of(1, 2)]) < 1e-5
+    other, _ = language_pair("lstm-wide")
+    assert check_language_model(stepper, other.model, [ids_of(3, 9)]) > 0.1
 
 
 def test_prediction_does_without_torch(tmp_path):
