@@ -103,3 +103,9 @@ class _Chain:
         self.ended_B1 = (alpha_BK * self.last_K).sum(axis=-1, keepdims=True)
         scales_TB1 = np.where(self.inside_TB1, np.log(self.scale_TB1) + peak_TB1, 0)
         self.log_z_B: Floats = scales_TB1.sum(axis=(0, 2)) + shift * (lengths_B - 1) + np.log(self.ended_B1[:, 0])
+
+
+def log_softmax(scores: Scores) -> Floats:
+    """ln of the shares along the last axis."""
+    shifted = np.asarray(scores, np.float64) - scores.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))

@@ -22,7 +22,7 @@ from seqcli.models.characters import CharacterCNN, CharacterLSTM
 from seqcli.models.classifier import SequenceClassifier
 from seqcli.models.embedders import FrameEmbedder, TokenEmbedder
 from seqcli.models.heads import CRFHead, SigmoidHead, SoftmaxHead
-from seqcli.models.language import AdaptiveHead, LanguageModel, WordEmbedder
+from seqcli.models.language import AdaptiveHead, LanguageModel
 from seqcli.models.local import BagEncoder, CNNEncoder, WindowEncoder
 from seqcli.models.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
 from seqcli.models.recurrent import RecurrentEncoder
@@ -196,7 +196,7 @@ def _frames_positions(layer: FrameEmbedder, graph: Graph, lengths_B: str) -> str
     return graph.node("Div", graph.node("Add", lengths_B, layer.stride - 1), layer.stride)
 
 
-def embed_words(layer: WordEmbedder, graph: Graph, words_BT: str) -> str:
+def embed_words(layer: TokenEmbedder, graph: Graph, words_BT: str) -> str:
     """Vectors [B, T, D] of the tokens of a language model."""
     x_BTD = graph.node("Gather", layer.words.weight, words_BT)
     return x_BTD if layer.scale == 1 else graph.node("Mul", x_BTD, float(layer.scale))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
-from seqcli.data.batch import Side
+from seqcli.data.batch import InputSizes, Side
 
 Raw = Any
 """A value as it was read: tokens, tags or labels (lists of strings), or frames [T, channels]."""
@@ -83,6 +83,10 @@ class SourceField(Field):
     @abstractmethod
     def side(self, raws: Sequence[Raw]) -> Side:
         """Several values that `read` gave, for a prediction."""
+
+    @abstractmethod
+    def sizes(self) -> InputSizes:
+        """What an embedder must know."""
 
     @abstractmethod
     def readable(self, column: Column, row: int, *, as_seen: bool = False) -> str:

@@ -33,8 +33,8 @@ def attribution(network: Network, source: Side, *, exclusive: bool) -> NDArray[n
     for member, (_, x_BTD), gradient in zip(members, pairs, gradients, strict=True):
         values = x_BTD.detach()
         if "frames_BTD" in source.arrays:
-            values, gradient = torch.nan_to_num(values - member.embedder.mean_D), torch.nan_to_num(gradient)
-        shares_T += (gradient * values).sum(-1)[0, :length].cpu()
+            values = values - member.embedder.mean_D
+        shares_T += torch.nan_to_num(gradient * values).sum(-1)[0, :length].cpu()
     return shares_T.numpy()
 
 

@@ -41,11 +41,11 @@ def export(task: Task[Any], network: Network, run: Run, dev: Data | None, precis
     ``difference`` is the greatest between the outputs of the network and of the fp32 graph on dev examples. Language
     models stay fp32 unless int8 is asked for.
     """
-    from seqcli.engines.onnx_export import graph_of, quantized
+    from seqcli.engines.onnx_write import graph_of, quantize
     from seqcli.engines.torch_engine import torch_engine
 
     graph = graph_of(network)
-    exact = onnx_engine(task, graph)
+    exact = onnx_engine(task, graph.SerializeToString())
     torch = torch_engine(task, network)
     report: dict[str, Any] = {"kind": "onnx", "precision": "fp32"}
     if dev is not None:
@@ -55,8 +55,8 @@ def export(task: Task[Any], network: Network, run: Run, dev: Data | None, precis
     engine, model = exact, graph
     by_default = precision == "auto" and dev is not None and not task.generates
     if precision == "int8" or by_default:
-        small = quantized(graph)
-        rounded = onnx_engine(task, small)
+        small = quantize(graph)
+        rounded = onnx_engine(task, small.SerializeToString())
         if dev is not None:
             scores = {name: _score(task, one, dev) for name, one in (("fp32", exact), ("int8", rounded))}
             report["dev"] = {"score": task.select_by, **scores}
@@ -65,7 +65,7 @@ def export(task: Task[Any], network: Network, run: Run, dev: Data | None, precis
             by_default = by_default and loss <= (MOST_LOST if better > 0 else 0.005 * abs(scores["fp32"]))
         if precision == "int8" or by_default:
             engine, model, report["precision"] = rounded, small, "int8"
-    (run.path / ENGINE_FILE).write_bytes(model)
+    (run.path / ENGINE_FILE).write_bytes(model.SerializeToString())
     return Exported(engine, report, [ENGINE_FILE])
 
 

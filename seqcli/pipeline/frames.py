@@ -77,6 +77,6 @@ def _trained_on(model: Model[Any]) -> str | None:
     """Format of the data that a model was trained on, None where that was guessed."""
     data = model.task.recipe.data
     if data.format is None and data.corpus is not None:
-        entry = catalogue.entries().get(data.corpus)
-        return entry.format if entry else None
+        known = catalogue.data_sets().get(data.corpus)
+        return known.format if known else None
     return data.format

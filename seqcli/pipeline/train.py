@@ -137,13 +137,15 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
     """Write the graph, measure dev and test with the engine that will be used, write the report, seal the run."""
     task, run, data = job.task, job.run, estimator.data
     network = estimator.network()
-    files, about_engine = list(estimator.files), {}
+    files = list(estimator.files)
+    about_engine: dict[str, Any] = {}
     engine = estimator.engine()
     if network is not None:
         exported = export(task, network, run, data.get("dev"))
         engine, about_engine = exported.engine, {"engine": exported.report}
         files += exported.files
-    measured = {name: task.measure(engine, data[name]) for name in ("dev", "test") if name in data and task.score_names}
+    names = [name for name in ("dev", "test") if name in data and task.score_names]
+    measured = {name: task.measure(engine, data[name]) for name in names}
     scores = {name: one.scorer.score().as_json() for name, one in measured.items()}
     baselines = [_compared(title, other, job, measured) for title, other in task.baselines(data)]
     report = {

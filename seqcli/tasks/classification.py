@@ -149,6 +149,7 @@ class ClassificationTask(Task[Classified]):
             "Take it out.",
         ),
     )
+    target: LabelField
     output_formats = ("tsv", "jsonl")
     comparable = "a classifier"
     error_columns = ("place", "gold", "predicted", "confidence", "source")
@@ -321,7 +322,7 @@ class ClassificationTask(Task[Classified]):
             wanted = ["majority", "bag-of-words" if isinstance(self.source, TextField) else "mean-pool"]
         values = data["train"].columns["source"].values
         size = len(values) * int(np.prod(np.asarray(values[:1]).shape[1:]))
-        others = []
+        others: list[tuple[str, Task[Classified]]] = []
         for kind in dict.fromkeys(wanted):
             if kind != self.recipe.model.kind and (kind == "majority" or size <= MOST_COMPARED):
                 task = ClassificationTask(self._recipe_of(kind))

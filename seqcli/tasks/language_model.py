@@ -27,7 +27,7 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import LanguageModelConfig
 from seqcli.tasks.base import Arrays, Count, Data, Engine, Measured, Task
-from seqcli.tasks.rules import needs, network, sides, single, token_embedder, unless_network
+from seqcli.tasks.rules import head_kind, needs, network, sides, single, token_embedder, unless_network
 
 if TYPE_CHECKING:
     from seqcli.models.language import LanguageModel
@@ -93,7 +93,7 @@ class LanguageModelTask(Task[float]):
         ),
         Rule(
             "model.head",
-            lambda r: (head := network(r).head) is not None and head.kind in ("crf", "sigmoid"),
+            lambda r: head_kind(r) in ("crf", "sigmoid"),
             lambda r: (
                 f"{network(r).head.kind} is for "
                 + {"crf": "tagging", "sigmoid": "the task classification"}[network(r).head.kind]

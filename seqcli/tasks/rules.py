@@ -20,6 +20,11 @@ def token_embedder(recipe: Recipe) -> TokensConfig | None:
     return embedder if isinstance(embedder, TokensConfig) else None
 
 
+def head_kind(recipe: Recipe) -> str:
+    head = network(recipe).head
+    return "" if head is None else head.kind
+
+
 def has_no_spelling(recipe: Recipe) -> bool:
     """Whether words have no vector and nothing else in its place."""
     config = token_embedder(recipe)

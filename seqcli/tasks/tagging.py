@@ -25,7 +25,7 @@ from seqcli.recipe.models import NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import Data, Mistake, PairData, Task
-from seqcli.tasks.rules import SPELLING, needs, network, sides, single, token_embedder, unless_network
+from seqcli.tasks.rules import SPELLING, head_kind, needs, network, sides, single, token_embedder, unless_network
 
 if TYPE_CHECKING:
     from seqcli.models.labeller import Labeller
@@ -55,7 +55,7 @@ class TaggingTask(Task[Tagged]):
         *single("tagging"),
         Rule(
             "model.head",
-            lambda r: network(r).head.kind in ("adaptive", "sigmoid") if network(r).head else False,
+            lambda r: head_kind(r) in ("adaptive", "sigmoid"),
             lambda r: (
                 f"{network(r).head.kind} is for "
                 + {"adaptive": "language models", "sigmoid": "the task classification"}[network(r).head.kind]
@@ -88,6 +88,8 @@ class TaggingTask(Task[Tagged]):
         ),
         SPELLING,
     )
+    source: TextField
+    target: TagField
     output_formats = ("inline", "conll", "tsv", "jsonl")
     error_columns = ("place", "kind", "gold", "predicted", "gold_text", "predicted_text", "sentence")
 
@@ -247,7 +249,7 @@ class TaggingScorer:
     def __init__(self, scheme: str | None) -> None:
         self.spans = SpanScorer(scheme) if scheme else None
         self.accuracy = AccuracyScorer()
-        self.nats = 0.0
+        self.nats, self.tokens = 0.0, 0
 
     def add(self, gold: Sequence[list[str]], predictions: Sequence[Tagged]) -> list[bool]:
         for tags, one in zip(gold, predictions, strict=True):
@@ -255,6 +257,7 @@ class TaggingScorer:
             if self.spans is not None:
                 self.spans.add(tags, one.tags)
             self.nats += one.nats
+            self.tokens += len(tags)
         return [tags == one.tags for tags, one in zip(gold, predictions, strict=True)]
 
     def scores(self) -> dict[str, float]:
@@ -263,8 +266,8 @@ class TaggingScorer:
         if self.spans is not None:
             total = self.spans.total
             values = {"f1": total.f1, "precision": total.precision, "recall": total.recall, **values}
-        if self.accuracy.total and np.isfinite(self.nats):
-            values["loss"] = self.nats / self.accuracy.total
+        if self.tokens and np.isfinite(self.nats):
+            values["loss"] = self.nats / self.tokens
         return values
 
     def score(self) -> Score:
