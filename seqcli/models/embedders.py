@@ -51,7 +51,10 @@ class TokenEmbedder(nn.Module):
             self.words.weight.requires_grad_(config.vectors is None or not config.vectors.freeze)
         self.characters = build("characters", config.characters, sizes.characters) if config.characters else None
         affix_dim = config.affixes.dim if config.affixes else 0
-        self.affixes = nn.ModuleList(_table(rows, affix_dim) for rows in sizes.affixes)
+        tables = [nn.Embedding(rows, affix_dim) for rows in sizes.affixes]
+        for table in tables:
+            nn.init.normal_(table.weight, std=affix_dim**-0.5)
+        self.affixes = nn.ModuleList(tables)
         self.dropout = SequenceDropout(config.dropout)
         self.output_dim = config.dim + affix_dim * len(sizes.affixes)
         if self.characters is not None:
@@ -95,12 +98,6 @@ class TokenEmbedder(nn.Module):
             return words
         chance = self.unknown_chance[words]
         return torch.where(uniform_like(chance) < chance, self.unknown, words)
-
-
-def _table(rows: int, dim: int) -> nn.Embedding:
-    table = nn.Embedding(rows, dim)
-    nn.init.normal_(table.weight, std=dim**-0.5)
-    return table
 
 
 class FrameEmbedder(nn.Module):
