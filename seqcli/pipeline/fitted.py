@@ -15,6 +15,7 @@ from seqcli.models.fitted import load_baseline
 from seqcli.pipeline.stored import stored_arrays
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run
+from seqcli.text.case import lower
 from seqcli.text.fast_ids import FastIds
 from seqcli.text.tokenizers import Lowercased, tokenizer_of
 from seqcli.text.vocabulary import Vocabulary
@@ -59,7 +60,7 @@ class FittedEngine:
     def _values(self, source: Any) -> NDArray[Any]:
         if self.vocabulary is None:
             return np.asarray(source)
-        tokens = [token.lower() for token in source] if self.lowercase else source
+        tokens = [*map(lower, source)] if self.lowercase else source
         return np.array(self.vocabulary.encode(tokens), np.int64)
 
 

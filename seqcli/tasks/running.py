@@ -12,6 +12,7 @@ import numpy as np
 from seqcli.data.example import Example
 from seqcli.errors import data_error
 from seqcli.recipe.base import Component
+from seqcli.text.case import lower
 from seqcli.text.tokenizers import Lowercased, Tokenizer, tokenizer_of
 
 END = "\n"
@@ -58,7 +59,7 @@ class RunningPieces:
         elif isinstance(source, list):
             if "" in source or END in source:
                 raise data_error("a token is empty or a line break", file=example.at)
-            tokens = [token.lower() for token in source] if self.lowercase else list(source)
+            tokens = [*map(lower, source)] if self.lowercase else list(source)
             size = len(source), len(" ".join(source))
         else:
             raise data_error("a language model needs text", file=example.at, hint="Check data.format and data.columns.")

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.text.chunk_table import LONGEST, ChunkTable, contents
-from seqcli.text.tokenizers import Lowercased, Tokenizer, Whitespace, Words
+from seqcli.text.tokenizers import Lowercased, Tokenizer, Whitespace
 from seqcli.text.vocabulary import Vocabulary
+from seqcli.text.words import Words
 
 Ints = NDArray[np.int64]
 
@@ -53,15 +54,15 @@ class FastIds:
         ids, sizes = [np.zeros(0, np.int32)], [np.zeros(1, np.int64)]
         read = self._read if self._by_chunks else self._one_by_one
         for begin in range(0, len(lines), _LINES):
-            found = read(lines[begin : begin + _LINES])
-            ids.append(found[0])
-            sizes.append(found[1])
+            block_ids, block_sizes = read(lines[begin : begin + _LINES])
+            ids.append(block_ids)
+            sizes.append(block_sizes)
         return np.concatenate(ids), np.cumsum(np.concatenate(sizes))
 
     def _one_by_one(self, lines: Sequence[str]) -> tuple[NDArray[np.int32], Ints]:
-        found = [self._encoded(line) for line in lines]
-        ids = np.array([number for line in found for number in line], np.int32)
-        return ids, np.fromiter(map(len, found), np.int64, len(found))
+        encoded = [self._encoded(line) for line in lines]
+        ids = np.array([number for line in encoded for number in line], np.int32)
+        return ids, np.fromiter(map(len, encoded), np.int64, len(encoded))
 
     def _encoded(self, text: str) -> list[int]:
         return self._vocabulary.encode(self._tokenizer.tokenize(text))
