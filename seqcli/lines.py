@@ -138,7 +138,7 @@ def decode_line(
             f"invalid UTF-8 at byte {error.start + 1} of the line (0x{raw[error.start]:02x})",
             file=name,
             line=number,
-            hint="Convert the file (iconv -f LATIN1 -t UTF-8), or go on with --errors replace.",
+            hint="Convert the file (iconv -f LATIN1 -t UTF-8), or go on with --invalid replace.",
         ) from error
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import Device, Invalid, MaxLine, Model, Runs, Tokens
 from seqcli.errors import usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_batches
 
@@ -26,7 +27,7 @@ CLASS_FORMATS = ("tsv", "jsonl")
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A trained model: NAME, NAME@VERSION or a run folder.")],
+    model: Model,
     file: Annotated[
         str | None,
         typer.Argument(
@@ -53,21 +54,16 @@ def command(
         bool,
         typer.Option("--attribution", help="Classifiers: how much each token carried the decision (gradient x input)."),
     ] = False,
-    tokens: Annotated[bool, typer.Option("--tokens", help="The input is cut into tokens by spaces already.")] = False,
-    errors: Annotated[str, typer.Option("--errors", help="Invalid UTF-8: strict stops, replace goes on.")] = "strict",
-    max_line: Annotated[
-        int, typer.Option("--max-line", help="Longest line accepted, in bytes.", min=1)
-    ] = DEFAULT_MAX_LINE,
-    runs: Annotated[
-        str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    tokens: Tokens = False,
+    invalid: Invalid = "strict",
+    max_line: MaxLine = DEFAULT_MAX_LINE,
+    runs: Runs = None,
+    device: Device = "auto",
 ) -> None:
     """Run a trained model over lines of input."""
     from seqcli.cli.choices import choice
     from seqcli.store.runs import Store
 
-    on_invalid: OnInvalid = choice("--errors", errors, ("strict", "replace"))  # type: ignore[assignment]
     if jsonl and format_ not in (None, "jsonl"):
         raise usage_error(f"--jsonl and --format {format_}: which of the two?")
     run = Store(runs).resolve(model, task_kinds=("tagging", "classification"))
@@ -85,7 +81,7 @@ def command(
             top=top,
             attribution=attribution,
             tokens=tokens,
-            on_invalid=on_invalid,
+            on_invalid=invalid,
             max_line=max_line,
             device=device,
         )
@@ -95,7 +91,7 @@ def command(
             raise usage_error(f"{option} is for classifiers; {run} is a tagger")
     form = choice("--format", wanted or "inline", TAGGING_FORMATS)
     _print_tags(
-        run, file, form=form, scores=scores, tokens=tokens, on_invalid=on_invalid, max_line=max_line, device=device
+        run, file, form=form, scores=scores, tokens=tokens, on_invalid=invalid, max_line=max_line, device=device
     )
 
 

@@ -120,7 +120,7 @@ def encode(corpus: Corpus, split: str, task: Task, progress: Progress | None = N
     try:
         return encode_split(job, cache, progress=told)
     except UserError as error:  # the readers speak of the options of the streaming verbs
-        error.hint = error.hint and error.hint.replace(", or go on with --errors replace", "").replace(
+        error.hint = error.hint and error.hint.replace(", or go on with --invalid replace", "").replace(
             "--max-line", "data.max_line"
         )
         raise

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seqcli.data.arrays import Split
 from seqcli.errors import ExitCode, UserError, did_you_mean, usage_error
 from seqcli.files import atomic_write_text, cannot_write
+from seqcli.metrics.metric import METRICS
 from seqcli.metrics.score import for_json
 from seqcli.pipeline.environment import environment
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
@@ -49,10 +50,6 @@ SAVE_MINUTES = 10.0
 
 LARGE_STATE = 256.0
 """A carried cell state beyond this has been seen to come before a divergence."""
-
-LOWER_IS_BETTER = frozenset(
-    {"loss", "perplexity", "word_perplexity", "bits_per_character", "brier", "calibration_error", "mean_absolute_error"}
-)
 
 
 class Interrupted(UserError):
@@ -335,7 +332,7 @@ class _Session:
 
     def _improved(self, scores: dict[str, float]) -> bool:
         name = self.task.select_by
-        value = -scores[name] if name in LOWER_IS_BETTER else scores[name]
+        value = -scores[name] if METRICS[name].better == "lower" else scores[name]
         if not math.isfinite(value) or (self.progress.best_score is not None and value <= self.progress.best_score):
             return False
         self.progress.best_score = value

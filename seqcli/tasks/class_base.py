@@ -14,7 +14,7 @@ from seqcli.data.arrays import Split
 from seqcli.errors import data_error, did_you_mean, usage_error
 from seqcli.files import atomic_write_text
 from seqcli.lines import read_lines
-from seqcli.metrics.classes import ClassScorer, SeveralScorer
+from seqcli.metrics.classes import ClassScorer, MultilabelScorer
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import ClassificationConfig
 from seqcli.tasks.class_data import ClassificationData
@@ -120,10 +120,10 @@ class ClassificationBase:
         """A split as batches."""
         return ClassificationData(self, split)
 
-    def new_scorer(self) -> ClassScorer | SeveralScorer:
+    def new_scorer(self) -> ClassScorer | MultilabelScorer:
         """A scorer that has counted nothing."""
         if self.several:
-            return SeveralScorer(self.labels)
+            return MultilabelScorer(self.labels)
         return ClassScorer(self.labels, ordinal=self.config.ordinal)
 
     def written(self, labels: Sequence[str]) -> str:

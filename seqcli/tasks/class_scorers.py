@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from seqcli.batching.batch import Batch
-from seqcli.metrics.classes import SeveralScorer
+from seqcli.metrics.classes import MultilabelScorer
 from seqcli.metrics.score import Score
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class _Scorer(ABC):
         """Count the examples of these rows."""
         probs = np.exp(log_probs_BK.astype(np.float64))
         gold = self.data.gold_ids(rows)
-        if isinstance(self.counted, SeveralScorer):
+        if isinstance(self.counted, MultilabelScorer):
             unknown = self.data.unknown_labels(rows)
             self.counted.add(gold, probs, self.threshold, unknown)
             self.right[rows] = ((probs >= self.threshold) == gold).all(1) & (unknown == 0)
