@@ -199,7 +199,7 @@ def _decode_line(raw: bytes, name: str, number: int, on_invalid: OnInvalid, max_
             f"invalid UTF-8 at byte {error.start + 1} of the line (0x{raw[error.start]:02x})",
             file=name,
             line=number,
-            hint="Convert the file (iconv -f LATIN1 -t UTF-8), or go on with --errors replace.",
+            hint="Convert the file (iconv -f LATIN1 -t UTF-8), or go on with --invalid replace.",
         ) from error
 
 

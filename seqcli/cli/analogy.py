@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import JsonLines, Runs
 from seqcli.cli.word_arguments import (
-    AsJson,
     MeasureOption,
     ModelOption,
-    Runs,
     VectorsOption,
     answer_lines,
     choose_vectors,
@@ -47,7 +46,7 @@ def command(
     k: Annotated[int, typer.Option("-k", help="How many answers, the best first.")] = 5,
     method: Annotated[str, typer.Option("--method", help="3cosadd or 3cosmul.")] = "3cosadd",
     measure: MeasureOption = "cosine",
-    as_json: AsJson = False,
+    as_json: JsonLines = False,
     runs: Runs = None,
 ) -> None:
     """Complete an analogy: man is to woman as king is to ?

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import Device, ErrorRows, Format, Json, Model, Runs
 from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ EPILOG = """Examples:
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A trained model: NAME, NAME@VERSION or a run folder.")],
+    model: Model,
     data: Annotated[
         list[str] | None,
         typer.Argument(
@@ -32,25 +33,15 @@ def command(
         ),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="Split of its own data: train, dev or test.")] = "test",
-    format_: Annotated[str | None, typer.Option("--format", help="Format of the files, where it is another.")] = None,
-    errors: Annotated[
-        str | None,
-        typer.Option(
-            "--errors",
-            metavar="FILE",
-            help="Write a row for each error (TSV): of a tagger by kind, of a "
-            "classifier the most confident mistake first.",
-        ),
-    ] = None,
+    format_: Format = None,
+    errors: ErrorRows = None,
     against: Annotated[
         str | None,
         typer.Option("--against", metavar="MODEL", help="Also measure this language model or classifier, and compare."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")] = False,
-    runs: Annotated[
-        str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Json = False,
+    runs: Runs = None,
+    device: Device = "auto",
 ) -> None:
     """Measure a trained model on a data set."""
     from seqcli.cli.choices import choice
@@ -140,6 +131,8 @@ def _lines(found: Evaluation) -> list[str]:
 
 def _language(found: Evaluation) -> list[str]:
     """The figures of a language model, beside those of what it is compared with."""
+    from seqcli.metrics.metric import LANGUAGE_METRICS
+
     counts: dict[str, Any] = {**found.score.counts, "perplexity": found.score.value}
     lines = [
         f"{counts['tokens']:,} tokens, {counts['ends']:,} of them <EOS>, {counts['unknown']:,} <UNK>; "
@@ -152,23 +145,14 @@ def _language(found: Evaluation) -> list[str]:
         columns.append({**score["counts"], "perplexity": score["value"]})
         header += [other["model"], "ratio"]
     rows = []
-    for name, key in FIGURES:
+    for metric in LANGUAGE_METRICS:
         # a report has None for what is infinite; the figures of known words are missing where there is none
-        values = [math.inf if (value := column.get(key, math.nan)) is None else value for column in columns]
-        cells = [name, *("-" if math.isnan(value) else f"{value:,.4f}" for value in values)]
+        values = [math.inf if (value := column.get(metric.name, math.nan)) is None else value for column in columns]
+        cells = [metric.title, *("-" if math.isnan(value) else f"{value:,.4f}" for value in values)]
         if len(values) > 1:
             cells.append(f"{values[0] / values[1]:.3f}" if all(map(math.isfinite, values)) else "-")
         rows.append(cells)
     return lines + console.table(rows, header, right=range(1, len(header)))
-
-
-FIGURES = (
-    ("nats a token", "loss"),
-    ("perplexity a token", "perplexity"),
-    ("... without <UNK>", "perplexity_known"),
-    ("perplexity a word", "word_perplexity"),
-    ("bits a character", "bits_per_character"),
-)
 
 
 def _row(name: str, part: dict[str, Any]) -> tuple[str, ...]:

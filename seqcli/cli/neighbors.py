@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import JsonLines, Runs
 from seqcli.cli.word_arguments import (
-    AsJson,
     MeasureOption,
     ModelOption,
-    Runs,
     VectorsOption,
     answer_lines,
     choose_vectors,
@@ -42,7 +41,7 @@ def command(
     vectors: VectorsOption = None,
     k: Annotated[int, typer.Option("-k", help="How many neighbors, the nearest first.")] = 10,
     measure: MeasureOption = "cosine",
-    as_json: AsJson = False,
+    as_json: JsonLines = False,
     runs: Runs = None,
 ) -> None:
     """The words nearest to a word.

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.word_arguments import Runs, choose_vectors
+from seqcli.cli.options import Runs
+from seqcli.cli.word_arguments import choose_vectors
 
 EPILOG = """Examples:
 

@@ -28,10 +28,6 @@ VectorsOption = Annotated[
 MeasureOption = Annotated[
     str, typer.Option("--measure", help="cosine (a similarity), euclidean or manhattan (distances).")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="A JSON document a query.")]
-Runs = Annotated[
-    str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
-]
 
 
 def choose_vectors(store: Store, model: str | None, file: Path | None) -> tuple[str, WordVectors]:

@@ -359,7 +359,7 @@ OBJECTS = (
             "a.csv",
             b"1,2\n\xff\n",
             "'a.csv', line 2: invalid UTF-8 at byte 1 of the line (0xff). Convert the file (iconv -f "
-            "LATIN1 -t UTF-8), or go on with --errors replace.",
+            "LATIN1 -t UTF-8), or go on with --invalid replace.",
         ),
         ("a.csv", b"\n", "'a.csv': the file is empty or has only blank lines"),
     ],
