@@ -17,8 +17,8 @@ from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 
 if TYPE_CHECKING:
     from seqcli.data import formats
-    from seqcli.data.catalogue import Entry
-    from seqcli.data.corpus import Split
+    from seqcli.data.catalogue import DataSet
+    from seqcli.data.corpus import SplitFiles
     from seqcli.data.frame_statistics import FrameStatistics
     from seqcli.data.lint_text import Finding
     from seqcli.data.obtain import Progress
@@ -91,14 +91,15 @@ class DataReading:
     ] = None
     max_line: MaxLine = DEFAULT_MAX_LINE
 
-    def splits(self, names: Sequence[str], invalid: OnInvalid) -> tuple[list[Split], str | None]:
+    def splits(self, names: Sequence[str], invalid: OnInvalid) -> tuple[list[SplitFiles], str | None]:
         """The splits of these data sets or files, and their tag scheme."""
-        from seqcli.data.formats import FORMATS, Reading
+        from seqcli.data.formats import Reading
+        from seqcli.recipe.registry import FORMATS
 
         if self.data_format is not None and self.data_format not in FORMATS:
             raise usage_error(
                 f"--format: unknown format '{self.data_format}'",
-                hint=did_you_mean(self.data_format, FORMATS) or f"Known: {', '.join(FORMATS)}.",
+                hint=did_you_mean(self.data_format, list(FORMATS)) or f"Known: {', '.join(FORMATS)}.",
             )
         if self.blank_lines not in (None, "skip", "keep"):
             raise usage_error(f"--blank-lines: skip or keep, not '{self.blank_lines}'")
@@ -119,12 +120,12 @@ class DataReading:
 @command.command("ls", epilog=examples("seqcli data ls", "seqcli data ls --json"))
 def list_data(as_json: Json = False) -> None:
     """List the data sets of the catalogue."""
-    from seqcli.data.catalogue import entries
+    from seqcli.data.catalogue import data_sets
 
     if as_json:
-        console.emit_json([{**_as_dict(entry), "here": _where(entry)} for entry in entries().values()])
+        console.emit_json([{**_as_dict(entry), "here": _where(entry)} for entry in data_sets().values()])
         return
-    rows = [(entry.name, entry.task, entry.size, entry.licence, _where(entry)) for entry in entries().values()]
+    rows = [(entry.name, entry.task, entry.size, entry.licence, _where(entry)) for entry in data_sets().values()]
     console.emit_lines(show.table(rows, ("name", "task", "size", "licence", "here")))
 
 
@@ -134,13 +135,13 @@ def get(
     as_json: Json = False,
 ) -> None:
     """Fetch data sets into the cache and print where their files lie."""
-    from seqcli.data.catalogue import entry
+    from seqcli.data.catalogue import data_set
     from seqcli.data.obtain import obtain
 
     with _progress() as progress:
         files = [
             {"data_set": known.name, "split": split, "path": str(obtain(known, file, progress))}
-            for known in [entry(name) for name in names]
+            for known in [data_set(name) for name in names]
             for split, split_files in known.splits.items()
             for file in split_files
         ]
@@ -157,11 +158,9 @@ def get(
 @grouped
 def stats(*, names: Names, reading: DataReading, invalid: Invalid = "strict", as_json: Json = False) -> None:
     """Print sentences, tokens, characters, lengths, labels, spans and the overlap of the splits."""
-    from seqcli.data.choose import has_frames
-
     splits, scheme = reading.splits(names, invalid)
     described: Sequence[SplitStatistics | FrameStatistics]
-    if has_frames(splits[0]):
+    if splits[0].has_frames:
         from seqcli.data.frame_statistics import describe_frames
 
         described = frames = describe_frames(splits)
@@ -275,9 +274,9 @@ def _refuse_frames(file: str | None) -> None:
         raise usage_error(f"'{file}' holds frames, which have no tag scheme", hint="Name a CoNLL file.")
 
 
-def _choose(names: Sequence[str], reading: formats.Reading, scheme: str | None) -> tuple[list[Split], str | None]:
+def _choose(names: Sequence[str], reading: formats.Reading, scheme: str | None) -> tuple[list[SplitFiles], str | None]:
     """The splits, and the scheme: given, the catalogue's, or recognised in the first split (which is said)."""
-    from seqcli.data.choose import choose_splits, has_frames
+    from seqcli.data.corpus import choose_splits
     from seqcli.data.statistics import scheme_of
     from seqcli.metrics.schemes import scheme_name
 
@@ -287,7 +286,7 @@ def _choose(names: Sequence[str], reading: formats.Reading, scheme: str | None) 
     for split in splits:
         if split.guessed:
             console.note(f"{split.name}: read as {split.reading.format}")
-    if wanted or stated or has_frames(splits[0]):
+    if wanted or stated or splits[0].has_frames:
         return splits, wanted or stated
     recognised = scheme_of(splits[0])
     if recognised:
@@ -307,7 +306,7 @@ def _parse_columns(text: str | None) -> dict[str, int | str] | None:
     return columns
 
 
-def _where(entry: Entry) -> str:
+def _where(entry: DataSet) -> str:
     """Where the files of a data set are already, as far as their names tell."""
     import os
     from pathlib import Path
@@ -324,7 +323,7 @@ def _where(entry: Entry) -> str:
     return "-"
 
 
-def _as_dict(entry: Entry) -> dict[str, Any]:
+def _as_dict(entry: DataSet) -> dict[str, Any]:
     """What a reader of JSON may want to know, in the catalogue's own words."""
     return {
         "name": entry.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.options import Device, ErrorRows, Format, Json, Model, Runs
+from seqcli.cli.options import Device, EngineName, ErrorRows, Format, Json, Model, Runs
 from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def command(
     as_json: Json = False,
     runs: Runs = None,
     device: Device = "auto",
+    engine: EngineName = "auto",
 ) -> None:
     """Measure a trained model on a data set."""
     from seqcli.cli.choices import choice
@@ -58,7 +59,7 @@ def command(
 
         show_analogies(run, store, data[0], as_json=as_json)
         return
-    if run.report().get("task") == "embedding":
+    if run.report().get("task") == "word-vectors":
         raise usage_error(
             "word vectors are measured with analogy questions, and no file of them is given",
             hint="Sections ': name', then four words a line, as in questions-words.txt.",
@@ -73,6 +74,7 @@ def command(
             data or None,
             split=split,
             device=device,
+            engine=engine,
             data_format=format_,
             with_errors=errors is not None,
             against=store.resolve(against) if against is not None else None,

@@ -12,6 +12,7 @@ import typer
 
 from seqcli.cli.choices import choice
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
+from seqcli.recipe.registry import FORMATS
 
 Result = TypeVar("Result")
 
@@ -40,6 +41,9 @@ Runs = Annotated[
     typer.Option("--runs", metavar="FOLDER", help="Where runs are kept (default: runs).", envvar="SEQCLI_RUNS"),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="What runs the network: onnx (the default on a CPU) or torch.")
+]
 SetValue = Annotated[
     list[str] | None,
     typer.Option(
@@ -69,8 +73,7 @@ Format = Annotated[
     typer.Option(
         "--format",
         show_default=False,
-        help="conll, conllu, inline, tsv, jsonl, lines, records, labelled, ts, frames or csv-folders (default: by the file, "
-        "or the model's).",
+        help=f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]} (default: by the file, or the model's).",
     ),
 ]
 

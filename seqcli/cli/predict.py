@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import Device, EngineName, Invalid, MaxLine, Model, Runs, Tokens
 from seqcli.errors import usage_error
-from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_batches
+from seqcli.lines import DEFAULT_MAX_LINE, read_batches
 
 if TYPE_CHECKING:
     from seqcli.pipeline.explain import Explained
-    from seqcli.pipeline.model import Model
+    from seqcli.pipeline.model import Model as Trained
 
 EPILOG = """Examples:
 
@@ -28,7 +29,7 @@ EPILOG = """Examples:
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A trained model: NAME, NAME@VERSION or a run folder.")],
+    model: Model,
     file: Annotated[
         str | None,
         typer.Argument(
@@ -55,22 +56,17 @@ def command(
         bool,
         typer.Option("--attribution", help="Classifiers: how much each token carried the decision (gradient x input)."),
     ] = False,
-    tokens: Annotated[bool, typer.Option("--tokens", help="The input is cut into tokens by spaces already.")] = False,
-    invalid: Annotated[str, typer.Option("--invalid", help="Invalid UTF-8: strict stops, replace goes on.")] = "strict",
-    max_line: Annotated[
-        int, typer.Option("--max-line", help="Longest line accepted, in bytes.", min=1)
-    ] = DEFAULT_MAX_LINE,
-    runs: Annotated[
-        str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
-    engine: Annotated[str, typer.Option("--engine", help="auto, onnx or torch.")] = "auto",
+    tokens: Tokens = False,
+    invalid: Invalid = "strict",
+    max_line: MaxLine = DEFAULT_MAX_LINE,
+    runs: Runs = None,
+    device: Device = "auto",
+    engine: EngineName = "auto",
 ) -> None:
     """Run a trained model over lines of input."""
     from seqcli.cli.choices import choice
     from seqcli.store.runs import Store
 
-    on_invalid: OnInvalid = choice("--invalid", invalid, ("strict", "replace"))  # type: ignore[assignment]
     if jsonl and format_ not in (None, "jsonl"):
         raise usage_error(f"--jsonl and --format {format_}: which of the two?")
     run = Store(runs).resolve(model, task_kinds=("tagging", "classification"))
@@ -78,9 +74,9 @@ def command(
     for option, given in (("--top", top is not None), ("--attribution", attribution)):
         if given and is_tagger:
             raise usage_error(f"{option} is for classifiers; {run} is a tagger")
-    from seqcli.pipeline.model import Model
+    from seqcli.pipeline.model import Model as Trained
 
-    loaded: Model[Any] = Model.load(run, device=device, engine=engine)
+    loaded: Trained[Any] = Trained.load(run, device=device, engine=engine)
     task = loaded.task
     form = choice("--format", "jsonl" if jsonl else format_ or task.output_formats[0], task.output_formats)
     if tokens and task.source.unit == "frames":
@@ -88,9 +84,9 @@ def command(
     if task.source.unit == "frames":
         from seqcli.pipeline.frames import frame_batches
 
-        blocks: Iterable[list[Any]] = frame_batches(loaded, file, on_invalid=on_invalid, max_line=max_line)
+        blocks: Iterable[list[Any]] = frame_batches(loaded, file, on_invalid=invalid, max_line=max_line)
     else:
-        blocks = read_batches(file, on_invalid=on_invalid, max_line=max_line)
+        blocks = read_batches(file, on_invalid=invalid, max_line=max_line)
         blocks = _cut(blocks) if tokens else blocks
     notices = Notices(loaded)
     if attribution:
@@ -113,7 +109,7 @@ def _cut(blocks: Iterable[list[str]]) -> Iterator[list[list[str]]]:
 class Notices:
     """What is odd about the input, said once."""
 
-    def __init__(self, model: Model[Any]) -> None:
+    def __init__(self, model: Trained[Any]) -> None:
         self.task, self.empty, self.long = model.task, False, False
 
     def about(self, shortest: int, longest: int) -> None:
@@ -128,7 +124,7 @@ class Notices:
 
 
 def _print_explained(
-    model: Model[Any], blocks: Iterable[list[Any]], form: str, top: int | None, notices: Notices
+    model: Trained[Any], blocks: Iterable[list[Any]], form: str, top: int | None, notices: Notices
 ) -> None:
     from seqcli.pipeline.explain import explain
 
@@ -140,11 +136,12 @@ def _print_explained(
             notices.about(one.classified.length, one.classified.length)
 
 
-def _explained_writer(model: Model[Any], form: str, top: int | None) -> Callable[[Explained], str]:
+def _explained_writer(model: Trained[Any], form: str, top: int | None) -> Callable[[Explained], str]:
     """What turns an explained sequence into the line to print."""
-    from seqcli.tasks.classification import ranked
+    from seqcli.tasks.classification import ClassificationTask, ranked
 
     task = model.task
+    assert isinstance(task, ClassificationTask)
     if form == "jsonl":
         frames = task.source.unit == "frames"
         return lambda one: (

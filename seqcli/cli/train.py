@@ -88,7 +88,7 @@ USES = {
     "tagging": "echo 'some text' | seqcli predict {run}",
     "classification": "echo 'some text' | seqcli predict {run} --scores",
     "language-model": "seqcli sample {run} --temperature 0.8",
-    "embedding": "seqcli neighbors {run} WORD",
+    "word-vectors": "seqcli neighbors {run} WORD",
 }
 """What to do with a model of each task."""
 
@@ -151,7 +151,7 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     if as_json:
         console.emit_json(found)
         return
-    unit = "frames" if recipe.text is None else "tokens"
+    unit = found["unit"]
     for name, split in found["splits"].items():
         console.emit(f"{name:<6} {split['examples']:>10,} examples {split['tokens']:>12,} {unit}")
     for name, value in found["summary"].items():

@@ -45,7 +45,8 @@ class SequenceClassifier(Network):
         inputs, lengths_B = self.tensors(batch.source)
         pooled_BD = self.pool(self.embedder(inputs, lengths_B), lengths_B)
         (labels,) = self.tensors(batch.target)[0].values()
-        return Loss(*self.head.sequence_loss(pooled_BD, labels, self.weights_K), memory)
+        loss, targets = self.head.sequence_loss(pooled_BD, labels, self.weights_K)
+        return Loss(loss, targets, memory)
 
     def pool(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         """Vectors [B, D] of sequences out of the embedder's vectors; an empty sequence has the zero vector."""

@@ -27,4 +27,5 @@ class Labeller(Network):
         positions_B = self.embedder.positions(lengths_B)
         hidden_BTD = self.encoder(self.embedder(inputs, lengths_B), positions_B)
         labels_BT = self.tensors(batch.target)[0]["ids_BT"]
-        return Loss(*self.head.loss(hidden_BTD, labels_BT, positions_B), memory)
+        loss, targets = self.head.loss(hidden_BTD, labels_BT, positions_B)
+        return Loss(loss, targets, memory)

@@ -144,9 +144,9 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
         exported = export(task, network, run, data.get("dev"))
         engine, about_engine = exported.engine, {"engine": exported.report}
         files += exported.files
-    names = [name for name in ("dev", "test") if name in data and task.score_names]
-    measured = {name: task.measure(engine, data[name]) for name in names}
-    scores = {name: one.scorer.score().as_json() for name, one in measured.items()}
+    names: list[str] = [name for name in ("dev", "test") if name in data and task.score_names]
+    measured: dict[str, Measured[Any]] = {name: task.measure(engine, data[name]) for name in names}
+    scores: dict[str, Any] = {name: one.scorer.score().as_json() for name, one in measured.items()}
     baselines = [_compared(title, other, job, measured) for title, other in task.baselines(data)]
     report = {
         "name": run.name,

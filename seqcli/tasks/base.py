@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from seqcli.models.network import Network
 
 P = TypeVar("P")
+C_contra = TypeVar("C_contra", contravariant=True)
 Arrays = dict[str, NDArray[Any]]
 Count = Callable[[int, int], None]
 """Told (done, total) for a progress bar; may raise to stop."""
@@ -77,10 +78,10 @@ class Engine(Protocol):
         """A language model, one token after the other."""
 
 
-class Scorer(Protocol[P]):
+class Scorer(Protocol[C_contra]):
     """Counts predictions, and scores them at any time."""
 
-    def add(self, gold: Sequence[Any], predictions: Sequence[P]) -> Sequence[bool]:
+    def add(self, gold: Sequence[Any], predictions: Sequence[C_contra]) -> Sequence[bool]:
         """Count some examples; returns which are right throughout."""
 
     def scores(self) -> dict[str, float]:

@@ -30,7 +30,7 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import ClassificationConfig
 from seqcli.tasks.base import Arrays, Count, Data, Engine, Mistake, PairData, Task, shortened
-from seqcli.tasks.rules import SPELLING, needs, network, sides, token_embedder, unless_network
+from seqcli.tasks.rules import SPELLING, head_kind, needs, network, sides, token_embedder, unless_network
 
 if TYPE_CHECKING:
     from seqcli.models.classifier import Classifier
@@ -108,7 +108,7 @@ class ClassificationTask(Task[Classified]):
             "model.head",
             _wrong_head,
             lambda r: (
-                f"{network(r).head.kind} does not fit, since "
+                f"{head_kind(r)} does not fit, since "
                 + ("an example may have several labels" if _target(r).separator else "an example has one label")
             ),
             "softmax gives one label; sigmoid several, and goes with target.separator.",

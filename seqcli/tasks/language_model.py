@@ -27,7 +27,7 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import LanguageModelConfig
 from seqcli.tasks.base import Arrays, Count, Data, Engine, Measured, Task
-from seqcli.tasks.rules import head_kind, needs, network, sides, single, token_embedder, unless_network
+from seqcli.tasks.rules import encoder_kind, head_kind, needs, network, sides, single, token_embedder, unless_network
 
 if TYPE_CHECKING:
     from seqcli.models.language import LanguageModel
@@ -75,8 +75,8 @@ class LanguageModelTask(Task[float]):
         *single("language-model"),
         Rule(
             "model.encoder",
-            lambda r: (encoder := network(r).encoder) is not None and encoder.kind not in _CAUSAL,
-            lambda r: f"a {network(r).encoder.kind} sees the token it should predict",
+            lambda r: encoder_kind(r) not in ("", *_CAUSAL),
+            lambda r: f"a {encoder_kind(r)} sees the token it should predict",
             f"For a language model: {', '.join(_CAUSAL)}, or model: {{kind: ngram}}.",
         ),
         Rule(
@@ -95,8 +95,7 @@ class LanguageModelTask(Task[float]):
             "model.head",
             lambda r: head_kind(r) in ("crf", "sigmoid"),
             lambda r: (
-                f"{network(r).head.kind} is for "
-                + {"crf": "tagging", "sigmoid": "the task classification"}[network(r).head.kind]
+                f"{head_kind(r)} is for " + {"crf": "tagging", "sigmoid": "the task classification"}[head_kind(r)]
             ),
             "For a language model: softmax or adaptive.",
         ),

@@ -25,6 +25,11 @@ def head_kind(recipe: Recipe) -> str:
     return "" if head is None else head.kind
 
 
+def encoder_kind(recipe: Recipe) -> str:
+    encoder = network(recipe).encoder
+    return "" if encoder is None else encoder.kind
+
+
 def has_no_spelling(recipe: Recipe) -> bool:
     """Whether words have no vector and nothing else in its place."""
     config = token_embedder(recipe)
@@ -62,15 +67,16 @@ def sides(sources: tuple[str, ...], targets: tuple[str, ...]) -> tuple[Rule, Rul
 
 def needs(*parts: str) -> tuple[Rule, ...]:
     """A network has each of these parts."""
-    return tuple(
-        Rule(
+
+    def rule(part: str) -> Rule:
+        return Rule(
             f"model.{part}",
-            lambda r, part=part: r.model.kind == "network" and dict(network(r))[part] is None,
+            lambda r: r.model.kind == "network" and dict(network(r))[part] is None,
             lambda r: f"is missing; the task {r.task.kind} needs it",
             f"'seqcli components' lists the kinds of {part}.",
         )
-        for part in parts
-    )
+
+    return tuple(map(rule, parts))
 
 
 def single(task: str) -> tuple[Rule, Rule]:

@@ -19,7 +19,7 @@ from seqcli.metrics.accuracy import AccuracyScorer
 from seqcli.metrics.schemes import spans
 from seqcli.metrics.score import Score
 from seqcli.metrics.spans import SpanScorer, span_errors
-from seqcli.recipe.fields import TagFieldConfig
+from seqcli.recipe.fields import TagFieldConfig, TextFieldConfig
 from seqcli.recipe.heads import SoftmaxConfig
 from seqcli.recipe.models import NetworkConfig
 from seqcli.recipe.rule import Rule
@@ -57,8 +57,8 @@ class TaggingTask(Task[Tagged]):
             "model.head",
             lambda r: head_kind(r) in ("adaptive", "sigmoid"),
             lambda r: (
-                f"{network(r).head.kind} is for "
-                + {"adaptive": "language models", "sigmoid": "the task classification"}[network(r).head.kind]
+                f"{head_kind(r)} is for "
+                + {"adaptive": "language models", "sigmoid": "the task classification"}[head_kind(r)]
             ),
             "For tags: softmax or crf.",
         ),
@@ -94,6 +94,7 @@ class TaggingTask(Task[Tagged]):
     error_columns = ("place", "kind", "gold", "predicted", "gold_text", "predicted_text", "sentence")
 
     def __init__(self, recipe: Recipe) -> None:
+        assert isinstance(recipe.source, TextFieldConfig)
         self.source = TextField(recipe.source, token_embedder(recipe))
         self.target = TagField(_target(recipe))
         super().__init__(recipe)

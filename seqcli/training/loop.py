@@ -156,7 +156,10 @@ class Trainer:
     @property
     def averaged(self) -> Network:
         """The model to measure and keep: that of the averaged weights where the recipe asks for them."""
-        return self.network if self.average is None else self.average.module
+        if self.average is None:
+            return self.network
+        assert isinstance(self.average.module, Network)
+        return self.average.module
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         """Everything a checkpoint keeps: tensors by file, not copied, and JSON; all processes have to ask for it."""
