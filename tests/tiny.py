@@ -15,9 +15,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = """\
 name: tiny
-task: {kind: tagging, scheme: bio, model_scheme: bioes}
+task: {kind: tagging}
+target: {kind: tags, scheme: bio, model_scheme: bioes}
 data: {train: train.conll, dev: dev.conll, test: test.conll}
-text: {tokenizer: {kind: words}}
+source: {kind: text, tokenizer: {kind: words}}
 model:
   embedder: {kind: tokens, dim: 8}
   encoder: {kind: lstm, dim: 8}

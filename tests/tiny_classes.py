@@ -60,7 +60,7 @@ TEXT_RECIPE = """
 name: tiny
 task: {kind: classification}
 data: {train: TRAIN, dev: DEV, test: TEST, format: tsv}
-text: {tokenizer: {kind: words}, vocabulary: {lowercase: true}}
+source: {kind: text, tokenizer: {kind: words}, vocabulary: {lowercase: true}}
 model:
   embedder: {kind: tokens, dim: 12}
   encoder: {kind: lstm, dim: 12}
@@ -231,7 +231,7 @@ def write_classifiers(folder: Path) -> list[list[str]]:
             "tsv.yaml",
             "name=several",
             several,
-            "task.separator=','",
+            "target.separator=','",
             SIGMOID,
             "training.epochs=30",
             "training.select_by=loss",

@@ -314,7 +314,7 @@ RECIPE = """\
 name: poem
 task: {kind: language-model}
 data: {train: poem.txt, dev: poem.txt, test: poem.txt, format: lines}
-text: {tokenizer: {kind: UNIT}}
+source: {kind: text, tokenizer: {kind: UNIT}}
 model:
   embedder: {kind: tokens, dim: 16}
   encoder: {kind: lstm, dim: 32, bidirectional: false}

@@ -79,7 +79,7 @@ def smaller(recipe):
     model = recipe.model
     sizes = ["model.embedder.dim=8"] if model.embedder is not None else []
     if recipe.task.kind == "embedding":
-        return [*sizes, "training.epochs=2", "text.vocabulary.min_count=1"]
+        return [*sizes, "training.epochs=2", "source.vocabulary.min_count=1"]
     if model.encoder.kind in NO_NETWORKS:
         return sizes
     sizes.append("model.encoder.filters=8" if model.encoder.kind == "cnn" else "model.encoder.dim=8")

@@ -30,7 +30,7 @@ RECIPE = """\
 name: vec
 task: {kind: embedding, window: 2, subsample: 0, lr: 0.05}
 data: {train: text.txt, format: lines}
-text: {tokenizer: {kind: words}, vocabulary: {min_count: 2, lowercase: true}}
+source: {kind: text, tokenizer: {kind: words}, vocabulary: {min_count: 2, lowercase: true}}
 model: {embedder: {kind: tokens, dim: 12}}
 training: {epochs: 20}
 """
