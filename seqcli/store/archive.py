@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seqcli.errors import data_error
-from seqcli.files import atomic_write, cannot_write, fsync_folder
-from seqcli.store.manifest import MANIFEST, Entry, Manifest, cannot_read, entry_of_file, is_pickle, is_plain_name
+from seqcli.errors import cannot_read, data_error, reading
+from seqcli.files import atomic_write, fsync_folder, writing
+from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, is_pickle, is_plain_name
 from seqcli.store.runs import Run, Store, check_name
 
 CONTENTS = "archive.json"
@@ -58,9 +58,9 @@ def pack(run: Run, out: Path) -> Manifest:
     ):
         index = manifest.to_bytes()
         tar.addfile(_header(run.name, CONTENTS, len(index)), io.BytesIO(index))
-        for name, entry in sorted(manifest.files.items()):
+        for name, record in sorted(manifest.files.items()):
             with (run.path / name).open("rb") as handle:
-                tar.addfile(_header(run.name, name, entry.size), handle)
+                tar.addfile(_header(run.name, name, record.size), handle)
     return manifest
 
 
@@ -102,12 +102,11 @@ def copy(run: Run, store: Store, name: str) -> Run:
     check_name(name)
     files = contents(run).files
     with store.staging(name) as stage:
-        try:
+        with writing(store.root / name):
             for file in files:
                 shutil.copyfile(run.path / file, stage / file)
-                _flush_file(stage / file)
-        except OSError as error:
-            raise cannot_write(store.root / name, error) from error
+                with (stage / file).open("rb") as handle:
+                    os.fsync(handle.fileno())
         Run(stage, name).verify()
         return store.adopt(stage, name)
 
@@ -115,16 +114,14 @@ def copy(run: Run, store: Store, name: str) -> Run:
 def contents(run: Run) -> Manifest:
     """What of a finished run travels: its plain files of known kinds, checked; no checkpoints, no links."""
     sealed = run.verify()
-    entries = dict(sealed.files)
-    try:
+    records = dict(sealed.files)
+    with reading(run.path):
         for path in run.path.iterdir():
-            if path.name not in entries and _may_travel(path.name) and path.is_file() and not path.is_symlink():
-                entries[path.name] = entry_of_file(path)
-    except OSError as error:
-        raise cannot_read(run.path, error) from error
-    if bad := next((name for name in entries if not _may_travel(name)), None):
+            if path.name not in records and _may_travel(path.name) and path.is_file() and not path.is_symlink():
+                records[path.name] = FileRecord.of_file(path)
+    if bad := next((name for name in records if not _may_travel(name)), None):
         raise data_error(f"'{bad}' is of no kind that an archive can hold", file=run.path)
-    return Manifest(entries, {"format": FORMAT})
+    return Manifest(records, {"format": FORMAT})
 
 
 def _may_travel(name: str) -> bool:
@@ -148,7 +145,7 @@ def _check_contents(promised: Manifest, archive: Path, max_bytes: int) -> None:
     for name in _NEEDED:
         if name not in promised.files:
             raise data_error(f"there is no '{name}' in it", file=archive)
-    total = sum(entry.size for entry in promised.files.values())
+    total = sum(record.size for record in promised.files.values())
     if total > max_bytes:
         raise data_error(
             f"refused: it unpacks to {total:,} bytes, more than the {max_bytes:,} allowed",
@@ -161,37 +158,35 @@ def _extract(stream: gzip.GzipFile, stage: Path, folder: str, promised: Manifest
     missing = dict(promised.files)
     while (member := _next_header(stream, archive)) is not None:
         name = _plain_member(member, archive, folder)
-        entry = missing.pop(name, None)
-        if entry is None:
+        record = missing.pop(name, None)
+        if record is None:
             why = "is there twice" if name in promised.files or name == CONTENTS else f"is not listed in {CONTENTS}"
             raise data_error(f"refused: '{member.name}' {why}", file=archive)
-        if member.size != entry.size:
+        if member.size != record.size:
             raise data_error(
-                f"refused: '{name}' has {member.size:,} bytes where {CONTENTS} says {entry.size:,}", file=archive
+                f"refused: '{name}' has {member.size:,} bytes where {CONTENTS} says {record.size:,}", file=archive
             )
-        _write_member(stream, stage / name, entry, archive)
-        _skip_padding(stream, entry.size, archive)
+        _write_member(stream, stage / name, record, archive)
+        _skip_padding(stream, record.size, archive)
     if missing:
         raise data_error(f"cut off: '{min(missing)}' is missing", file=archive)
-    try:
+    with writing(stage):
         fsync_folder(stage)
-    except OSError as error:
-        raise cannot_write(stage, error) from error
 
 
-def _write_member(stream: gzip.GzipFile, path: Path, entry: Entry, archive: Path) -> None:
+def _write_member(stream: gzip.GzipFile, path: Path, record: FileRecord, archive: Path) -> None:
     """Stream one member to disk; its checksum decides whether it may stay."""
     digest = hashlib.sha256()
-    left = entry.size
+    left = record.size
     with _writing(path) as write:
         while left:
             chunk = _read(stream, min(left, _CHUNK), archive)
-            if left == entry.size and is_pickle(chunk[:64], text=path.suffix == ".safetensors"):
+            if left == record.size and is_pickle(chunk[:64], text=path.suffix == ".safetensors"):
                 raise data_error(f"refused: '{path.name}' is a pickle, which can run code", file=archive)
             digest.update(chunk)
             left -= len(chunk)
             write(chunk)
-    if digest.hexdigest() != entry.sha256:
+    if digest.hexdigest() != record.sha256:
         raise data_error(f"refused: '{path.name}' is damaged, its checksum is not the one in {CONTENTS}", file=archive)
 
 
@@ -204,22 +199,16 @@ def _writing(path: Path) -> Iterator[Callable[[bytes], object]]:
 
     def write(chunk: bytes) -> None:
         view = memoryview(chunk)
-        try:
+        with writing(path):
             while view:
                 view = view[os.write(descriptor, view) :]
-        except OSError as error:
-            raise cannot_write(path, error) from error
 
-    try:
+    with writing(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    except OSError as error:
-        raise cannot_write(path, error) from error
     try:
         yield write
-        try:
+        with writing(path):
             os.fsync(descriptor)
-        except OSError as error:
-            raise cannot_write(path, error) from error
     finally:
         os.close(descriptor)
 
@@ -267,8 +256,3 @@ def _read(stream: gzip.GzipFile, size: int, archive: Path) -> bytes:
 
 def _skip_padding(stream: gzip.GzipFile, size: int, archive: Path) -> None:
     _read(stream, -size % _BLOCK, archive)
-
-
-def _flush_file(path: Path) -> None:
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())

@@ -24,19 +24,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from seqcli.errors import UserError, data_error
+from seqcli.errors import UserError, cannot_read, data_error
 from seqcli.files import atomic_write, cannot_write, fsync_folder
-from seqcli.store.manifest import (
-    MANIFEST,
-    Entry,
-    Manifest,
-    cannot_read,
-    entry_of,
-    is_pickle,
-    is_plain_name,
-    read_checked,
-    read_manifest,
-)
+from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, is_pickle, is_plain_name, read_manifest
 
 Json = Any
 Tensors = dict[str, Tensor]
@@ -139,11 +129,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if _age(path)[0] not in (-1, step):
         raise data_error(f"the folder is named for step {_age(path)[0]} and holds step {step}", file=path)
     tensors = {
-        file.removesuffix(_SUFFIX): _parse(read_checked(path, file, entry), path / file)
-        for file, entry in manifest.files.items()
+        file.removesuffix(_SUFFIX): _parse(record.read(path / file), path / file)
+        for file, record in manifest.files.items()
         if file.endswith(_SUFFIX)
     }
-    state = json.loads(read_checked(path, _STATE, manifest.files[_STATE]))
+    state = json.loads(manifest.files[_STATE].read(path / _STATE))
     return Checkpoint(path, step, tensors, state)
 
 
@@ -154,7 +144,7 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Entry:
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> FileRecord:
     """Write named tensors as safetensors, all or nothing; returns the size and SHA-256 of the file.
 
     Raises:
@@ -163,7 +153,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Entry:
     data = _serialize(tensors)
     with atomic_write(path) as handle:
         handle.write(data)
-    return entry_of(data)
+    return FileRecord.of(data)
 
 
 def load_weights(path: Path) -> Tensors:
@@ -258,7 +248,7 @@ def restore_rng(tensors: Mapping[str, Tensor], state: Json) -> None:
 def _write_files(
     folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Json], step: int
 ) -> None:
-    files: dict[str, Entry] = {}
+    files: dict[str, FileRecord] = {}
     for stem, named in tensors.items():
         if not is_plain_name(stem):
             raise ValueError(f"'{stem}' cannot be the name of a file")
@@ -267,12 +257,12 @@ def _write_files(
     _write(folder / MANIFEST, Manifest(files, {"format": _FORMAT, "step": step}).to_bytes())
 
 
-def _write(path: Path, data: bytes) -> Entry:
+def _write(path: Path, data: bytes) -> FileRecord:
     with path.open("xb") as handle:
         handle.write(data)
         handle.flush()
         os.fsync(handle.fileno())
-    return entry_of(data)
+    return FileRecord.of(data)
 
 
 def _serialize(tensors: Mapping[str, Tensor]) -> bytes:
