@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.errors import UserError, data_error, did_you_mean, io_error
+from seqcli.errors import UserError, data_error, did_you_mean, reading
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_blocks
 
 Frames = NDArray[np.float32]
@@ -60,17 +60,13 @@ def read_frames(
         UserError: what holds no array of numbers with one or two dimensions, a pickle, an infinite value, a row of
             another length than the first (65; of a ``.csv`` with its line); a file that cannot be read (74).
     """
-    try:
+    with reading(path):
         if not path.is_file():
             raise data_error("is no plain file" if path.exists() else "there is no such file", file=path)
         suffix = path.suffix.lower()
         if suffix == ".csv":
             return _read_csv(path, max_line, on_invalid)
-        if suffix == ".npz":
-            return _as_frames(_unpack(path, member), path)
-        return _as_frames(_load(path), path)
-    except OSError as error:
-        raise io_error(f"cannot read: {error.strerror or error}", file=path) from error
+        return _as_frames(_unpack(path, member) if suffix == ".npz" else _load(path), path)
 
 
 def _check_start(path: Path, expected: bytes) -> None:
