@@ -48,12 +48,12 @@ def describe_frames(splits: Sequence[SplitFiles]) -> list[FrameStatistics]:
     first: set[bytes] | None = None
     result: list[FrameStatistics] = []
     for split in splits:
-        counted, seen = _count(split, first)
+        counts, seen = _count(split, first)
         if first is None:
             first = seen
         else:
-            counted.unseen_labels = sorted(set(counted.labels) - set(result[0].labels))
-        result.append(counted)
+            counts.unseen_labels = sorted(set(counts.labels) - set(result[0].labels))
+        result.append(counts)
     return result
 
 

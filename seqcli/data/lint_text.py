@@ -89,6 +89,6 @@ def _check_lines(raw: bytes, name: str, first: int, max_line: int) -> Iterator[F
                 f"invalid UTF-8 at byte {error.start + 1} of the line (0x{line[error.start]:02x})",
             )
             continue
-        if found := _CONTROL.search(text.removesuffix("\r")):
-            what = _NAMES.get(found[0], f"control character U+{ord(found[0]):04X}")
-            yield Finding(name, number, "control", f"{what} at character {found.start() + 1} of the line")
+        if match := _CONTROL.search(text.removesuffix("\r")):
+            what = _NAMES.get(match[0], f"control character U+{ord(match[0]):04X}")
+            yield Finding(name, number, "control", f"{what} at character {match.start() + 1} of the line")

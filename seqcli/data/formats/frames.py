@@ -39,10 +39,10 @@ class FrameIndex(Format):
         return 1.0 if all(_FRAME_FILE.search(line.split("\t", 1)[0]) for line in lines) else 0.0
 
     @classmethod
-    def check_column(cls, key: str, known: str, column: int | str) -> str:
-        if known not in ("source", "target"):
+    def check_column(cls, key: str, role: str, column: int | str) -> str:
+        if role not in ("source", "target"):
             raise usage_error(f"data.columns: the frames format has source and target, no {key}")
-        return known
+        return role
 
     def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
         from seqcli.data.frame_files import read_frames
