@@ -92,6 +92,16 @@ def reading(path: object) -> Iterator[None]:
         raise cannot_read(path, error) from error
 
 
+@contextmanager
+def in_file(file: object) -> Iterator[None]:
+    """Names the file in what goes wrong inside, where it is not named yet."""
+    try:
+        yield
+    except UserError as error:
+        error.file = error.file or str(file)
+        raise
+
+
 def did_you_mean(word: str, choices: Sequence[str]) -> str | None:
     """``Did you mean 'x'?`` for the nearest of ``choices``, or None when nothing is near."""
     from difflib import get_close_matches

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from seqcli.errors import cannot_read, data_error, reading
+from seqcli.errors import cannot_read, data_error, in_file, reading
 from seqcli.files import atomic_write, fsync_folder, writing
 from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, is_pickle, is_plain_name
 from seqcli.store.runs import Run, Store, check_name
@@ -76,15 +76,12 @@ def unpack(archive: Path, store: Store, name: str | None = None, *, max_bytes: i
     """
     try:
         with archive.open("rb") as raw, gzip.GzipFile(fileobj=raw, mode="rb") as stream:
-            folder, size = _next_member(stream, archive, CONTENTS)
-            if size > _MAX_CONTENTS:
-                raise data_error(f"'{CONTENTS}' is too long: {size:,} bytes", file=archive)
-            promised = Manifest.from_bytes(_read(stream, size, archive), file=f"{archive}: {CONTENTS}")
-            _check_contents(promised, archive, max_bytes)
-            _skip_padding(stream, size, archive)
+            with in_file(archive):
+                folder, promised = _read_contents(stream, archive, max_bytes)
             check_name(name or folder)
             with store.staging(name or folder) as stage:
-                _extract(stream, stage, folder, promised, archive)
+                with in_file(archive):
+                    _extract(stream, stage, folder, promised)
                 Run(stage, name or folder).verify()
                 return store.adopt(stage, name or folder)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -134,60 +131,68 @@ def _header(folder: str, name: str, size: int) -> tarfile.TarInfo:
     return header
 
 
-def _check_contents(promised: Manifest, archive: Path, max_bytes: int) -> None:
+def _read_contents(stream: gzip.GzipFile, archive: Path, max_bytes: int) -> tuple[str, Manifest]:
+    """The folder that all members lie in, and what the first of them promises of the others."""
+    member = _next_header(stream)
+    if member is None or not member.name.endswith("/" + CONTENTS):
+        raise data_error(f"not an archive of a model: it does not begin with '{CONTENTS}'")
+    folder = member.name.split("/")[0]
+    _plain_member(member, folder)
+    if member.size > _MAX_CONTENTS:
+        raise data_error(f"'{CONTENTS}' is too long: {member.size:,} bytes")
+    promised = Manifest.from_bytes(_read(stream, member.size), file=f"{archive}: {CONTENTS}")
     if promised.about.get("format") != FORMAT:
-        raise data_error("not an archive of this version of seqcli", file=archive)
+        raise data_error("not an archive of this version of seqcli")
     if len(promised.files) > _MAX_FILES:
-        raise data_error(f"{len(promised.files):,} files, more than a model has", file=archive)
+        raise data_error(f"{len(promised.files):,} files, more than a model has")
     for name in promised.files:
         if not _may_travel(name):
-            raise data_error(f"refused: '{name}' is no file of a model", file=archive)
+            raise data_error(f"refused: '{name}' is no file of a model")
     for name in _NEEDED:
         if name not in promised.files:
-            raise data_error(f"there is no '{name}' in it", file=archive)
+            raise data_error(f"there is no '{name}' in it")
     total = sum(record.size for record in promised.files.values())
     if total > max_bytes:
         raise data_error(
             f"refused: it unpacks to {total:,} bytes, more than the {max_bytes:,} allowed",
-            file=archive,
             hint="Raise --max-size if you trust it.",
         )
+    _skip_padding(stream, member.size)
+    return folder, promised
 
 
-def _extract(stream: gzip.GzipFile, stage: Path, folder: str, promised: Manifest, archive: Path) -> None:
+def _extract(stream: gzip.GzipFile, stage: Path, folder: str, promised: Manifest) -> None:
     missing = dict(promised.files)
-    while (member := _next_header(stream, archive)) is not None:
-        name = _plain_member(member, archive, folder)
+    while (member := _next_header(stream)) is not None:
+        name = _plain_member(member, folder)
         record = missing.pop(name, None)
         if record is None:
             why = "is there twice" if name in promised.files or name == CONTENTS else f"is not listed in {CONTENTS}"
-            raise data_error(f"refused: '{member.name}' {why}", file=archive)
+            raise data_error(f"refused: '{member.name}' {why}")
         if member.size != record.size:
-            raise data_error(
-                f"refused: '{name}' has {member.size:,} bytes where {CONTENTS} says {record.size:,}", file=archive
-            )
-        _write_member(stream, stage / name, record, archive)
-        _skip_padding(stream, record.size, archive)
+            raise data_error(f"refused: '{name}' has {member.size:,} bytes where {CONTENTS} says {record.size:,}")
+        _write_member(stream, stage / name, record)
+        _skip_padding(stream, record.size)
     if missing:
-        raise data_error(f"cut off: '{min(missing)}' is missing", file=archive)
+        raise data_error(f"cut off: '{min(missing)}' is missing")
     with writing(stage):
         fsync_folder(stage)
 
 
-def _write_member(stream: gzip.GzipFile, path: Path, record: FileRecord, archive: Path) -> None:
+def _write_member(stream: gzip.GzipFile, path: Path, record: FileRecord) -> None:
     """Stream one member to disk; its checksum decides whether it may stay."""
     digest = hashlib.sha256()
     left = record.size
     with _writing(path) as write:
         while left:
-            chunk = _read(stream, min(left, _CHUNK), archive)
+            chunk = _read(stream, min(left, _CHUNK))
             if left == record.size and is_pickle(chunk[:64], text=path.suffix == ".safetensors"):
-                raise data_error(f"refused: '{path.name}' is a pickle, which can run code", file=archive)
+                raise data_error(f"refused: '{path.name}' is a pickle, which can run code")
             digest.update(chunk)
             left -= len(chunk)
             write(chunk)
     if digest.hexdigest() != record.sha256:
-        raise data_error(f"refused: '{path.name}' is damaged, its checksum is not the one in {CONTENTS}", file=archive)
+        raise data_error(f"refused: '{path.name}' is damaged, its checksum is not the one in {CONTENTS}")
 
 
 @contextmanager
@@ -213,46 +218,36 @@ def _writing(path: Path) -> Iterator[Callable[[bytes], object]]:
         os.close(descriptor)
 
 
-def _next_member(stream: gzip.GzipFile, archive: Path, wanted: str) -> tuple[str, int]:
-    """The folder and the size of the member that must come next."""
-    member = _next_header(stream, archive)
-    if member is None or not member.name.endswith("/" + wanted):
-        raise data_error(f"not an archive of a model: it does not begin with '{wanted}'", file=archive)
-    folder = member.name.split("/")[0]
-    _plain_member(member, archive, folder)
-    return folder, member.size
-
-
-def _next_header(stream: gzip.GzipFile, archive: Path) -> tarfile.TarInfo | None:
-    block = _read(stream, _BLOCK, archive)
+def _next_header(stream: gzip.GzipFile) -> tarfile.TarInfo | None:
+    block = _read(stream, _BLOCK)
     if not any(block):
         return None
     try:
         return tarfile.TarInfo.frombuf(block, "utf-8", "strict")
     except (tarfile.HeaderError, UnicodeDecodeError) as error:
-        raise data_error(f"damaged, or no archive of a model ({error})", file=archive) from error
+        raise data_error(f"damaged, or no archive of a model ({error})") from error
 
 
-def _plain_member(member: tarfile.TarInfo, archive: Path, folder: str) -> str:
+def _plain_member(member: tarfile.TarInfo, folder: str) -> str:
     """The name of a member that is a plain file directly in ``folder``; every other is refused by name."""
     shown = member.name.encode("unicode_escape").decode()
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
-        raise data_error(f"refused: '{shown}' is {_KINDS.get(member.type, 'no plain file')}", file=archive)
+        raise data_error(f"refused: '{shown}' is {_KINDS.get(member.type, 'no plain file')}")
     parts = member.name.split("/")
     if member.name.startswith("/") or ".." in parts:
-        raise data_error(f"refused: '{shown}' leads out of the folder", file=archive)
+        raise data_error(f"refused: '{shown}' leads out of the folder")
     if len(parts) != 2 or parts[0] != folder or not (_may_travel(parts[1]) or parts[1] == CONTENTS):
-        raise data_error(f"refused: '{shown}' is no file of a model", file=archive)
+        raise data_error(f"refused: '{shown}' is no file of a model")
     return parts[1]
 
 
-def _read(stream: gzip.GzipFile, size: int, archive: Path) -> bytes:
+def _read(stream: gzip.GzipFile, size: int) -> bytes:
     """Exactly ``size`` bytes; never more are held than were asked for."""
     data = stream.read(size)
     if len(data) != size:
-        raise data_error("cut off: it ends in the middle", file=archive)
+        raise data_error("cut off: it ends in the middle")
     return data
 
 
-def _skip_padding(stream: gzip.GzipFile, size: int, archive: Path) -> None:
-    _read(stream, -size % _BLOCK, archive)
+def _skip_padding(stream: gzip.GzipFile, size: int) -> None:
+    _read(stream, -size % _BLOCK)

@@ -343,15 +343,18 @@ class Store:
         return Run(path, full.name)
 
     def _versions(self, name: str) -> list[int]:
-        folders = [path.name for path in _children(self.root / name) if path.is_dir()]
+        folders = [
+            path.name for path in _children(self.root / name, (FileNotFoundError, NotADirectoryError)) if path.is_dir()
+        ]
         return sorted(int(name) for name in folders if _VERSION.fullmatch(name))
 
 
-def _children(folder: Path) -> list[Path]:
+def _children(folder: Path, nothing: tuple[type[OSError], ...] = (FileNotFoundError,)) -> list[Path]:
+    """What lies in a folder; an error that means ``nothing`` does."""
     with reading(folder):
         try:
             return list(folder.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
+        except nothing:
             return []
 
 
