@@ -90,12 +90,10 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check recipes: every error of every file, one a line with its place; exit code 2 if there is one."""
-    from seqcli.recipe.quick import surely_valid
-
     reports: list[dict[str, Any]] = []
     wrong: list[UserError] = []
     for source in sources:
-        errors = () if not overrides and surely_valid(source) else _errors(source, overrides or ())
+        errors = _errors(source, overrides or ())
         wrong += errors
         reports.append({"file": source, "ok": not errors, "errors": [_as_dict(error) for error in errors]})
         if not errors and not as_json:
@@ -108,11 +106,9 @@ def validate(
 
 def _errors(source: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
     from seqcli.recipe.load import load_recipe
-    from seqcli.recipe.quick import remember_schema
 
     try:
         load_recipe(source, overrides)
-        remember_schema()
     except UserErrors as errors:
         return errors.errors
     except UserError as error:
@@ -136,6 +132,6 @@ def _as_dict(error: UserError) -> dict[str, Any]:
 )
 def schema() -> None:
     """Print the JSON Schema of a recipe, with which editors complete and check."""
-    from seqcli.recipe.catalogue import recipe_schema
+    from seqcli.recipe.describe import recipe_schema
 
     console.emit(json.dumps(recipe_schema(), indent=2, ensure_ascii=False))

@@ -28,7 +28,7 @@ FORMAT = "seqcli archive 1"
 MAX_BYTES = 4 * 2**30
 """Most bytes an archive may unpack to, unless the caller says otherwise."""
 
-_SUFFIXES = {".yaml", ".txt", ".json", ".jsonl", ".safetensors", ".model"}  # .model: sentencepiece
+_SUFFIXES = {".yaml", ".txt", ".json", ".jsonl", ".safetensors", ".onnx", ".model"}  # .model: sentencepiece
 _NEEDED = ("recipe.yaml", "report.json", MANIFEST)
 _MAX_CONTENTS = 2**20
 _MAX_FILES = 1000

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from seqcli.recipe.catalogue import recipe_schema
+from seqcli.recipe.describe import recipe_schema
 
 
 @cache

@@ -16,7 +16,7 @@ from seqcli.recipe.dump import dump_recipe, format_value, recipe_difference
 from seqcli.recipe.load import load_recipe, recipe_from_text
 from seqcli.recipe.quick import conforms
 from seqcli.recipe.schema import Recipe
-from seqcli.recipe.tree import Source, parse
+from seqcli.recipe.tree import Document, parse
 
 relaxed = settings(
     max_examples=60,
@@ -57,7 +57,7 @@ def test_others_read_the_dump_alike(values):
 
 @given(st.text())
 def test_any_text_survives(text):
-    root, errors = parse(Source("x", f"a: {format_value(text)}\nb: [{format_value(text)}]\n"))
+    root, errors = parse(Document("x", f"a: {format_value(text)}\nb: [{format_value(text)}]\n"))
     assert not errors
     assert root.plain() == {"a": text, "b": [text]}
 

@@ -10,7 +10,7 @@ from recipe_values import schema
 from seqcli.errors import UserErrors
 from seqcli.recipe import quick, registry
 from seqcli.recipe.base import Component
-from seqcli.recipe.catalogue import describe, describe_all
+from seqcli.recipe.describe import describe, describe_all
 from seqcli.recipe.load import load_recipe
 
 
