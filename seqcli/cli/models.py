@@ -292,7 +292,11 @@ def _engine_rows(engine: object) -> list[tuple[str, str]]:
     dev = _part(engine, "dev")
     return [
         *rows,
-        *((f"{precision} dev {dev.get('score')}", _number(dev[precision])) for precision in ("fp32", "int8") if precision in dev),
+        *(
+            (f"{precision} dev {dev.get('score')}", _number(dev[precision]))
+            for precision in ("fp32", "int8")
+            if precision in dev
+        ),
     ]
 
 
