@@ -124,9 +124,9 @@ def onnx_engine(task: Task[Any], model: Path | bytes, weights: str | None = None
     """
     file = model if isinstance(model, Path) else None
     again = f"Make it again: seqcli models export {file.parent}" if file else None
-    language = isinstance(task, LanguageModelTask)
+    start = (task.source.eos, task.context) if isinstance(task, LanguageModelTask) else ()
     try:
-        engine = OnnxEngine(model, task.source.eos, task.context) if language else OnnxEngine(model)
+        engine = OnnxEngine(model, *start)
     except MemoryError:
         raise
     except (KeyError, ValueError, TypeError) as error:

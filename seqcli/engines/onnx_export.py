@@ -170,6 +170,7 @@ def _types(layer: TokenEmbedder, graph: Graph) -> str:
         graph.sizes["characters"] = layer.characters.embedding.num_embeddings
         parts.append(spell(layer.characters, graph, graph.input("characters_UC", INT64, "U", "C")))
     for column, table in enumerate(layer.affixes):
+        assert isinstance(table, nn.Embedding)
         graph.sizes[affix_table(column)] = table.num_embeddings
         affixes_U = graph.node("Gather", graph.input("affixes_UA", INT64, "U", len(layer.affixes)), column, axis=1)
         parts.append(graph.node("Gather", table.weight, affixes_U))

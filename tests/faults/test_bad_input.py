@@ -40,7 +40,7 @@ def test_every_error_of_a_recipe_with_its_place(seqcli: Program, place: Path) ->
     code, out, err = seqcli("train", "tiny.yaml")
     assert (code, out) == (2, "")
     lines = err.splitlines()
-    assert [line.split(": ")[1] for line in lines] == ["tiny.yaml:7:19", "tiny.yaml:13:3", "tiny.yaml:14:3"]
+    assert [line.split(": ")[1] for line in lines] == ["tiny.yaml:8:19", "tiny.yaml:14:3", "tiny.yaml:15:3"]
     assert "Did you mean 'lstm'?" in lines[0]
     assert "twice" in lines[1] or "duplicate" in lines[1]
     assert "Did you mean 'patience'?" in lines[2]
