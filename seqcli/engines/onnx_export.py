@@ -8,9 +8,9 @@ A value is given by its name. Nothing is dropped at inference, so dropout is not
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import singledispatch
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import onnx
 import torch
@@ -98,6 +98,13 @@ def hidden_states(embedder: nn.Module, encoder: nn.Module, graph: Graph, lengths
 
 # -- small parts that several layers share
 
+M = TypeVar("M", bound=nn.Module)
+
+
+def only(kind: type[M], layers: Iterable[nn.Module]) -> list[M]:
+    """The layers that are of a kind (a list of modules has lost it)."""
+    return [layer for layer in layers if isinstance(layer, kind)]
+
 
 def linear(graph: Graph, layer: nn.Linear, x: str) -> str:
     product = graph.node("MatMul", x, layer.weight.detach().t())
@@ -165,7 +172,7 @@ def _types(layer: TokenEmbedder, graph: Graph) -> str:
         parts.append(graph.node("Gather", layer.words.weight, words_U))
     if layer.characters is not None:
         parts.append(spell(layer.characters, graph, graph.input("characters_UC", INT64, "U", "C")))
-    for column, table in enumerate(layer.affixes):
+    for column, table in enumerate(only(nn.Embedding, layer.affixes)):
         affixes_U = graph.node("Gather", graph.input("affixes_UA", INT64, "U", len(layer.affixes)), column, axis=1)
         parts.append(graph.node("Gather", table.weight, affixes_U))
     types_UD = graph.node("Concat", *parts, axis=-1) if len(parts) > 1 else parts[0]
@@ -215,7 +222,7 @@ def _character_cnn(layer: CharacterCNN, graph: Graph, characters_UC: str) -> str
     length = graph.node("Shape", characters_UC, start=1, end=2)
     first_U1 = graph.node("Slice", real_UC, [0], [1], [1])
     parts = []
-    for width, filters in zip(layer.widths, layer.filters, strict=True):
+    for width, filters in zip(layer.widths, only(nn.Linear, layer.filters), strict=True):
         # what each character adds at each offset of a filter is known now: the convolution is a sum of looked-up rows
         weight_FWE = filters.weight.detach().view(-1, width, layer.embedding.embedding_dim)
         tables_WCF = torch.einsum("ce,fwe->wcf", layer.embedding.weight.detach(), weight_FWE)
@@ -449,7 +456,7 @@ def _after_layer(encoder: RecurrentEncoder, graph: Graph, number: int, hidden_TB
     width = encoder.output_dim if number else cell(encoder.ahead[0]).inputs_GD.size(1)
     if encoder.residual and width == encoder.output_dim:
         hidden_TBD = graph.node("Add", hidden_TBD, x_TBD)
-    return hidden_TBD if encoder.norms is None else norm(graph, encoder.norms[number], hidden_TBD)
+    return hidden_TBD if encoder.norms is None else norm(graph, only(nn.LayerNorm, encoder.norms)[number], hidden_TBD)
 
 
 @encode.register
@@ -462,7 +469,7 @@ def _recurrent_tokens(layer: RecurrentEncoder, graph: Graph, types_UD: str, leng
     index_BT = graph.input("index_BT", INT64, "B", "T")
     x_TBD = graph.node("Gather", types_UD, graph.node("Transpose", index_BT, perm=[1, 0]))
     first = [layer.ahead[0]] if layer.back is None else [layer.ahead[0], layer.back[0]]
-    lstms = [one for one in first if isinstance(one, nn.LSTM)]
+    lstms = only(nn.LSTM, first)
     if lstms:
         hidden_TBD = projected(graph, lstms, types_UD, index_BT, lengths_B)
     else:
@@ -539,7 +546,7 @@ def _cnn(layer: CNNEncoder, graph: Graph, x_BTD: str, lengths_B: str) -> str:
     x_BTD = _masked(graph, x_BTD, lengths_B)
     parts = [
         graph.node("Relu", linear(graph, filters, _windows(graph, x_BTD, (width - 1) // 2, width)))
-        for width, filters in zip(layer.widths, layer.filters, strict=True)
+        for width, filters in zip(layer.widths, only(nn.Linear, layer.filters), strict=True)
     ]
     return graph.node("Concat", *parts, axis=-1)
 
@@ -568,7 +575,7 @@ def _transformer(layer: TransformerEncoder, graph: Graph, x_BTD: str, lengths_B:
     x_BTD = _placed(layer, graph, x_BTD, places_T)
     real_BT = real_positions(graph, lengths_B, x_BTD)
     penalty_B11T = _penalty(graph, graph.node("Unsqueeze", real_BT, [1, 2]))
-    for block in _blocks(layer):
+    for block in only(Block, layer.blocks):
         q_BHTE, k_BHTE, v_BHTE = _project(block, graph, x_BTD, places_T)
         x_BTD = _attend(block, graph, x_BTD, q_BHTE, k_BHTE, v_BHTE, penalty_B11T)
     return norm(graph, layer.norm, x_BTD)
@@ -576,7 +583,7 @@ def _transformer(layer: TransformerEncoder, graph: Graph, x_BTD: str, lengths_B:
 
 @start_states.register
 def _transformer_start(layer: TransformerEncoder) -> list[Tensor]:
-    heads = _blocks(layer)[0].heads
+    heads = only(Block, layer.blocks)[0].heads
     empty = layer.norm.weight.detach().new_zeros(1, heads, 0, layer.output_dim // heads)
     return [empty] * (2 * len(layer.blocks))
 
@@ -592,7 +599,7 @@ def _transformer_stream(
     places_T1 = graph.node("Unsqueeze", places_T, [1])
     penalty_TS = _penalty(graph, graph.node("LessOrEqual", graph.node("Range", 0, end, 1), places_T1))
     after: list[str] = []
-    for number, block in enumerate(_blocks(layer)):
+    for number, block in enumerate(only(Block, layer.blocks)):
         q_BHTE, *own = _project(block, graph, x_BTD, places_T)
         k_BHSE, v_BHSE = (
             graph.node("Concat", before, now, axis=2)
@@ -601,10 +608,6 @@ def _transformer_stream(
         after += [k_BHSE, v_BHSE]
         x_BTD = _attend(block, graph, x_BTD, q_BHTE, k_BHSE, v_BHSE, penalty_TS)
     return norm(graph, layer.norm, x_BTD), after
-
-
-def _blocks(layer: TransformerEncoder) -> list[Block]:
-    return [block for block in layer.blocks if isinstance(block, Block)]
 
 
 def _penalty(graph: Graph, visible: str) -> str:
@@ -645,11 +648,9 @@ def _rotate(graph: Graph, x_BHTE: str, places_T: str, size: int) -> str:
     angle = _angles(graph, places_T, size)
     sin, cos = graph.node("Sin", angle), graph.node("Cos", angle)
     even, odd = (graph.node("Slice", x_BHTE, [first], [size], [3], [2]) for first in (0, 1))
-    turned = [
-        graph.node(operator, graph.node("Mul", even, one), graph.node("Mul", odd, other))
-        for operator, one, other in (("Sub", cos, sin), ("Add", sin, cos))
-    ]
-    return _interleave(graph, *turned, [0, 0, 0, size])
+    turned_even = graph.node("Sub", graph.node("Mul", even, cos), graph.node("Mul", odd, sin))
+    turned_odd = graph.node("Add", graph.node("Mul", even, sin), graph.node("Mul", odd, cos))
+    return _interleave(graph, turned_even, turned_odd, [0, 0, 0, size])
 
 
 def _project(layer: Block, graph: Graph, x_BTD: str, places_T: str) -> list[str]:
@@ -675,9 +676,7 @@ def _attend(layer: Block, graph: Graph, x_BTD: str, q_BHTE: str, k_BHSE: str, v_
     mixed_BTHE = graph.node("Transpose", graph.node("MatMul", weights_BHTS, v_BHSE), perm=[0, 2, 1, 3])
     mixed_BTD = linear(graph, layer.attention_output, graph.node("Reshape", mixed_BTHE, [0, 0, dim]))
     x_BTD = graph.node("Add", x_BTD, mixed_BTD)
-    first, _, second = layer.feedforward
-    assert isinstance(first, nn.Linear)
-    assert isinstance(second, nn.Linear)
+    first, second = only(nn.Linear, layer.feedforward)
     hidden = graph.node("Gelu", linear(graph, first, norm(graph, layer.feedforward_norm, x_BTD)))
     return graph.node("Add", x_BTD, linear(graph, second, hidden))
 
@@ -752,9 +751,7 @@ def _next_log_probs(head: nn.Module, graph: Graph, hidden_ND: str) -> str:
     frequent = softmax.shortlist_size
     parts = [graph.node("Slice", first, [0], [frequent], [1])]
     for number, tail in enumerate(softmax.tail):
-        shrunk, output = tail.children()
-        assert isinstance(shrunk, nn.Linear)
-        assert isinstance(output, nn.Linear)
+        shrunk, output = only(nn.Linear, tail.children())
         within = graph.node("LogSoftmax", linear(graph, output, linear(graph, shrunk, hidden_ND)), axis=-1)
         cluster = graph.node("Slice", first, [frequent + number], [frequent + number + 1], [1])
         parts.append(graph.node("Add", within, cluster))
