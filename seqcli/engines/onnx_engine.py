@@ -16,6 +16,9 @@ from seqcli.engines.stepper import Ids, Stepper
 
 Array = NDArray[Any]
 
+POSITIONS = 1024
+"""Positions a batch, padding counted, at which prediction is fastest: what a step works on then stays in the cache."""
+
 LOGITS = 2**22
 """Logits made at a time when scoring."""
 

@@ -114,8 +114,12 @@ def _stream(
 ) -> tuple[str, list[str]]:
     """``(hidden states [B, T, D], states to read on from)``."""
     vectors_VD = embedder.words.weight.detach() * embedder.scale
-    pays = len(vectors_VD) <= FEW_WORDS and encoder.output_dim >= LARGE_STATE
-    if pays and isinstance(encoder, RecurrentEncoder) and isinstance(encoder.ahead[0], nn.LSTM):
+    if (
+        isinstance(encoder, RecurrentEncoder)
+        and isinstance(encoder.ahead[0], nn.LSTM)
+        and len(vectors_VD) <= FEW_WORDS
+        and encoder.output_dim >= LARGE_STATE
+    ):
         return stream_words(encoder, graph, vectors_VD, words_BT, states)
     return stream(encoder, graph, embed_words(embedder, graph, words_BT), states)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
@@ -156,6 +157,16 @@ def test_encoders(kind, options):
     compare_labeller(
         ModelConfig(embedder=EMBEDDERS["words"], encoder=encoder_config(kind, options), head=SoftmaxConfig())
     )
+
+
+def test_batches_side_by_side():
+    config = ModelConfig(embedder=EMBEDDERS["all"], encoder=encoder_config("lstm", {}), head=SoftmaxConfig())
+    network = large(SequenceModel(config, sizes_for(config.embedder), LabelSpace(LABELS)))
+    engine = OnnxEngine(export_labeller(network.embedder, network.encoder, network.head).SerializeToString())
+    batches = [batch_of(config.embedder, [1 + seed % 9, 3], seed) for seed in range(60)]
+    with ThreadPoolExecutor(4) as pool:
+        for found, batch in zip(pool.map(lambda batch: engine.outputs(*batch), batches), batches, strict=True):
+            np.testing.assert_array_equal(found["logits_BTK"], engine.outputs(*batch)["logits_BTK"])
 
 
 def test_a_chains_scores_come_with_its_emissions():
