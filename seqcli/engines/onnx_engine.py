@@ -43,7 +43,8 @@ class OnnxEngine:
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Some of the outputs."""
-        return self.session.run(names, feeds)  # type: ignore[no-any-return]
+        results: list[Array] = self.session.run(names, feeds)
+        return results
 
 
 class OnnxStepper(Stepper[Array]):
