@@ -17,9 +17,9 @@ def show_analogies(run: Run, store: Store, file: str, *, as_json: bool) -> None:
         UserError: bad questions (65), a model without word vectors (2) or a damaged one (65).
     """
     from seqcli.metrics.analogies import read_questions
-    from seqcli.models.word_vectors import METHODS
     from seqcli.pipeline.analogies import evaluate_analogies
     from seqcli.pipeline.word_vectors import model_vectors
+    from seqcli.text.word_vectors import METHODS
 
     sections = read_questions(file)
     vectors = model_vectors(run, store)

@@ -56,8 +56,8 @@ def command(
     the distance) to the point b - a + c, with 3cosmul the product that is made as large as can be.
     """
     from seqcli.cli.choices import choice
-    from seqcli.models.word_vectors import MEASURES, METHODS
     from seqcli.store.runs import Store
+    from seqcli.text.word_vectors import MEASURES, METHODS
 
     choice("--measure", measure, MEASURES)
     choice("--method", method, METHODS)

@@ -50,8 +50,8 @@ def command(
     A row for each neighbor: word, neighbor, similarity (or distance: the smaller, the nearer), tabs between.
     """
     from seqcli.cli.choices import choice
-    from seqcli.models.word_vectors import MEASURES
     from seqcli.store.runs import Store
+    from seqcli.text.word_vectors import MEASURES
 
     choice("--measure", measure, MEASURES)
     store, given = Store(runs), list(words or [])

@@ -45,8 +45,8 @@ def export(
     """Write word vectors as text: a word and its values a line, most frequent word first; no special tokens."""
     from seqcli.cli.choices import choice
     from seqcli.files import atomic_write
-    from seqcli.models.vectors import FORMATS, vector_lines
     from seqcli.store.runs import Store
+    from seqcli.text.vectors import FORMATS, vector_lines
 
     choice("--format", form, FORMATS)
     _, vectors = choose_vectors(Store(runs), model, None)

@@ -13,8 +13,8 @@ from seqcli.errors import ExitCode, UserError
 from seqcli.lines import read_batches
 
 if TYPE_CHECKING:
-    from seqcli.models.word_vectors import Near, WordVectors
     from seqcli.store.runs import Store
+    from seqcli.text.word_vectors import Near, WordVectors
 
 ModelOption = Annotated[
     str | None, typer.Option("-m", "--model", metavar="MODEL", help="The model; then every argument is a word.")

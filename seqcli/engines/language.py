@@ -1,6 +1,6 @@
 """Language models at work: the next token's distribution, step by step, and the probability of given text.
 
-Shapes: B sequences, T tokens, V rows of the vocabulary. Implements `seqcli.decode.next_token.NextToken`.
+Shapes: B sequences, T tokens, V rows of the vocabulary. Implements `seqcli.decode.stepper.Stepper`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seqcli.batching.batch import pad_ids
 from seqcli.data.order import sorted_batches
-from seqcli.decode.next_token import LogProbs
+from seqcli.decode.stepper import LogProbs
 from seqcli.engines.stepping import RecurrentStepper
 from seqcli.models.language import LanguageModel
 from seqcli.models.recurrent import RecurrentEncoder

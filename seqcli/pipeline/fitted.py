@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.models.fitted import load_baseline
+from seqcli.models.counts.base import CountsClassifier, Sizes
 from seqcli.pipeline.stored import stored_arrays
+from seqcli.recipe import registry
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run
 from seqcli.text.fast_ids import FastIds
@@ -63,8 +64,9 @@ class FittedEngine:
         return np.array(self.vocabulary.encode(tokens), np.int64)
 
 
-def _model(run: Run, recipe: Recipe, labels: int, words: int) -> Any:
-    several = getattr(recipe.task, "separator", None) is not None
-    return load_baseline(
-        recipe.model.encoder, stored_arrays(run), words=words, classes=labels, several=several, file=run.weights_path
-    )
+def _model(run: Run, recipe: Recipe, labels: int, words: int) -> CountsClassifier:
+    assert recipe.model.encoder is not None
+    kind: type[CountsClassifier] = registry.implementation("encoder", recipe.model.encoder.kind)
+    multilabel = getattr(recipe.task, "separator", None) is not None
+    sizes = Sizes(words=words, classes=labels, multilabel=multilabel)
+    return kind.from_arrays(recipe.model.encoder, stored_arrays(run), sizes, run.weights_path)

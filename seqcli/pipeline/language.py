@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from seqcli.decode.next_token import NextToken
+from seqcli.decode.stepper import Stepper
+from seqcli.models.counts.base import Sizes
 from seqcli.pipeline.stored import stored_arrays, stored_recipe
 from seqcli.store.runs import Run
 from seqcli.text.tokenizers import Lowercased, Tokenizer, tokenizer_of
@@ -31,7 +32,7 @@ class LanguageModel:
     """
 
     run: str
-    engine: NextToken
+    engine: Stepper
     vocabulary: Vocabulary
     tokenizer: Tokenizer
     unit: str
@@ -71,9 +72,9 @@ def load_language_model(run: Run, device: str = "auto") -> LanguageModel:
     if recipe.text.vocabulary.lowercase:
         tokenizer = Lowercased(tokenizer)
     eos, unk = vocabulary.id_of(EOS), vocabulary.id_of(UNK)
-    engine: NextToken
+    engine: Stepper
     if recipe.model.encoder.kind == "ngram":
-        engine = _counts(run, recipe, len(vocabulary), eos)
+        engine = _counts(run, recipe, Sizes(words=len(vocabulary), bos=eos, unk=unk))
     else:
         from seqcli.engines.language import NetworkEngine
         from seqcli.pipeline.load import load_run
@@ -83,13 +84,8 @@ def load_language_model(run: Run, device: str = "auto") -> LanguageModel:
     return LanguageModel(str(run), engine, vocabulary, tokenizer, task.unit, eos, unk)
 
 
-def _counts(run: Run, recipe: Recipe, vocabulary_size: int, eos: int) -> NextToken:
-    from seqcli.models.ngram import NGramModel
+def _counts(run: Run, recipe: Recipe, sizes: Sizes) -> Stepper:
+    from seqcli.models.counts.ngram import NGramModel
 
-    return NGramModel.from_arrays(
-        stored_arrays(run),
-        config=cast("NGramConfig", recipe.model.encoder),
-        vocabulary_size=vocabulary_size,
-        bos=eos,
-        file=run.weights_path,
-    )
+    config = cast("NGramConfig", recipe.model.encoder)
+    return NGramModel.from_arrays(config, stored_arrays(run), sizes, run.weights_path)

@@ -72,13 +72,10 @@ REGISTRY: dict[str, dict[str, Entry]] = {
                 "cnn": ("CNNConfig", "CNNEncoder"),
             },
         ),
-        **_entries("encoders", "models.ngram", {"ngram": ("NGramConfig", "NGramModel")}),
-        **_entries("encoders", "models.bag_of_words", {"bag-of-words": ("BagOfWordsConfig", "BagOfWords")}),
-        **_entries(
-            "encoders",
-            "models.baselines",
-            {"mean-pool": ("MeanPoolConfig", "MeanPool"), "majority": ("MajorityConfig", "Majority")},
-        ),
+        **_entries("encoders", "models.counts.ngram", {"ngram": ("NGramConfig", "NGramModel")}),
+        **_entries("encoders", "models.counts.bag_of_words", {"bag-of-words": ("BagOfWordsConfig", "BagOfWords")}),
+        **_entries("encoders", "models.counts.mean_pool", {"mean-pool": ("MeanPoolConfig", "MeanPool")}),
+        **_entries("encoders", "models.counts.majority", {"majority": ("MajorityConfig", "Majority")}),
     },
     "pooling": _entries(
         "pooling",

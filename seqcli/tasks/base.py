@@ -79,8 +79,8 @@ class FittedTask(Protocol):
 
     used: frozenset[str]
 
-    def fit_weights(self, data: dict[str, Any], told: Callable[[int, int], None]) -> dict[str, Tensor]:
-        """The model of the training split as named tensors; ``told(done, total)`` for a progress bar."""
+    def fit_weights(self, data: dict[str, Any], progress: Callable[[int, int], None]) -> dict[str, Tensor]:
+        """The model of the training split as named tensors; ``progress(done, total)`` for a bar."""
 
     def model_of(self, weights: dict[str, Tensor]) -> Any:
         """The model of such tensors, which may come from a file.

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from seqcli.errors import usage_error
 from seqcli.metrics.paired import compare_right
-from seqcli.models.fitted import fit_baseline, load_baseline
+from seqcli.models.counts.base import CountsClassifier, Labelled, Sizes
+from seqcli.recipe import registry
 from seqcli.recipe.encoders import BagOfWordsConfig, MajorityConfig, MeanPoolConfig
 from seqcli.recipe.schema import ModelConfig, Recipe
 from seqcli.tasks.class_base import ClassificationBase
@@ -34,6 +35,7 @@ class FittedClassification(ClassificationBase):
     def __init__(self, recipe: Recipe) -> None:
         assert recipe.model.encoder is not None
         self.encoder = recipe.model.encoder
+        self.kind: type[CountsClassifier] = registry.implementation("encoder", self.encoder.kind)
         frames = self.encoder.kind == "mean-pool" or (self.encoder.kind == "majority" and recipe.text is None)
         for part in ("embedder", "pooling", "head"):
             if getattr(recipe.model, part) is not None:
@@ -53,42 +55,29 @@ class FittedClassification(ClassificationBase):
     @property
     def title(self) -> str:
         """The model as a report names it."""
-        if isinstance(self.encoder, BagOfWordsConfig):
-            longest = self.encoder.ngrams
-            return f"bag of {'words' if longest == 1 else f'1-{longest}-grams'}, logistic regression"
-        return "majority" if isinstance(self.encoder, MajorityConfig) else "mean of the frames, logistic regression"
+        return self.kind.title(self.encoder)
 
     @property
-    def rows(self) -> int:
-        """Rows of the vocabulary; 0 for frames."""
-        return len(self.source.encoder.features.words) if isinstance(self.source, TextSource) else 0
+    def sizes(self) -> Sizes:
+        words, channels = 0, 0
+        if isinstance(self.source, TextSource):
+            words = len(self.source.encoder.features.words)
+        else:
+            channels = self.source.channels
+        return Sizes(words=words, channels=channels, classes=len(self.labels), multilabel=self.several)
 
-    def fit_weights(self, data: Mapping[str, Any], told: Callable[[int, int], None]) -> dict[str, Tensor]:
+    def fit_weights(self, data: Mapping[str, Any], progress: Callable[[int, int], None]) -> dict[str, Tensor]:
         """Fit on the training split."""
         train: ClassificationData = data["train"]
         gold = train.gold_ids(np.arange(len(train.split)))
         weights = None if self.weights_K is None else self.weights_K[gold]
-        model = fit_baseline(
-            self.encoder,
-            *train.all_values(),
-            gold,
-            words=self.rows,
-            classes=len(self.labels),
-            weights=weights,
-            several=self.several,
-            told=told,
-        )
+        model = self.kind.fit(self.encoder, Labelled(*train.all_values(), gold, weights), self.sizes, progress)
         return {name: torch.from_numpy(array) for name, array in model.arrays().items()}
 
-    def model_of(self, weights: dict[str, Tensor]) -> Any:
+    def model_of(self, weights: dict[str, Tensor]) -> CountsClassifier:
         """The model of stored weights."""
-        return load_baseline(
-            self.encoder,
-            {name: value.numpy() for name, value in weights.items()},
-            words=self.rows,
-            classes=len(self.labels),
-            several=self.several,
-        )
+        arrays = {name: value.numpy() for name, value in weights.items()}
+        return self.kind.from_arrays(self.encoder, arrays, self.sizes)
 
     def scorer(self, data: ClassificationData) -> FittedScorer:
         """Accuracy, macro F1, calibration; for several labels micro F1."""

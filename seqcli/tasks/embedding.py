@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from seqcli.data.arrays import Field, Split
 from seqcli.errors import data_error, usage_error
 from seqcli.models.embedders import InputSizes, TokenEmbedder
-from seqcli.models.word_vectors import WORD_TABLE
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import EmbeddingConfig
 from seqcli.tasks.checks import idle_options, require_parts, require_text
 from seqcli.tasks.sentences import SentenceTokens
 from seqcli.tasks.tokens import TokenEncoder
+from seqcli.text.word_vectors import WORD_TABLE
 
 WORDS_AT_ONCE = 200_000
 """Words handed to the trainer together; bounds the memory, and is how often progress is told."""

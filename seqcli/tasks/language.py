@@ -6,7 +6,7 @@ Shapes: B sequences, T positions, V rows of the vocabulary.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,8 +21,9 @@ from seqcli.data.arrays import Split
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.metrics.perplexity import PerplexityScorer
 from seqcli.metrics.score import Score
+from seqcli.models.counts.base import Progress, Sizes, Tokens
+from seqcli.models.counts.ngram import NGramModel
 from seqcli.models.language import LanguageModel
-from seqcli.models.ngram import NGramModel
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.encoders import NGramConfig, TransformerConfig
 from seqcli.recipe.heads import AdaptiveConfig
@@ -127,6 +128,10 @@ class _LanguageTask:
     def unk(self) -> int:
         """Row of <UNK>."""
         return self.vocabulary.id_of(UNK)
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(words=len(self.vocabulary), bos=self.eos, unk=self.unk)
 
     def _ids_of(self, symbols: Sequence[str]) -> NDArray[np.int64]:
         ids = np.array(self.vocabulary.encode(symbols), np.int64)
@@ -269,8 +274,8 @@ class LanguageTask(_LanguageTask):
         if self.config.floor is None or len(data["train"].ids) > MOST_COUNTED:
             return []
         counts = NGramConfig(order=self.config.floor, prune=[])
-        model = fit_ngram(counts, data["train"], len(self.vocabulary), self.eos, self.unk)
-        found: dict[str, Any] = {"model": f"{self.config.floor}-gram, interpolated modified Kneser-Ney"}
+        model = fit_ngram(counts, data["train"], self.sizes)
+        found: dict[str, Any] = {"model": model.title(counts)}
         for name in measured:
             scorer = NGramScorer(self.new_scorer(data[name]), data[name], self.eos, self.unk)
             for rows in data[name].measuring_order(2**16):
@@ -344,43 +349,25 @@ class NGramTask(_LanguageTask):
                 raise usage_error(f"model.{part}: an n-gram has none", hint=f"Take model.{part} out.")
         self.encoder = cast(NGramConfig, recipe.model.encoder)
 
-    def fit_weights(self, data: dict[str, Any], told: Callable[[int, int], None]) -> dict[str, Tensor]:
+    def fit_weights(self, data: dict[str, Any], progress: Progress) -> dict[str, Tensor]:
         """Count the training split."""
-        model = fit_ngram(self.encoder, data["train"], len(self.vocabulary), self.eos, self.unk, told)
+        model = fit_ngram(self.encoder, data["train"], self.sizes, progress)
         return {name: torch.from_numpy(values) for name, values in model.arrays().items()}
 
     def model_of(self, weights: dict[str, Tensor]) -> NGramModel:
         """The model of stored weights."""
-        return NGramModel.from_arrays(
-            {name: value.numpy() for name, value in weights.items()},
-            config=self.encoder,
-            vocabulary_size=len(self.vocabulary),
-            bos=self.eos,
-        )
+        arrays = {name: value.numpy() for name, value in weights.items()}
+        return NGramModel.from_arrays(self.encoder, arrays, self.sizes)
 
     def scorer(self, data: Data) -> NGramScorer:
         """Loss, perplexity, bits a character."""
         return NGramScorer(self.new_scorer(data), data, self.eos, self.unk)
 
 
-def fit_ngram(
-    config: NGramConfig,
-    train: Data,
-    vocabulary_size: int,
-    eos: int,
-    unk: int,
-    told: Callable[[int, int], None] | None = None,
-) -> NGramModel:
+def fit_ngram(config: NGramConfig, train: Data, sizes: Sizes, progress: Progress | None = None) -> NGramModel:
     """An n-gram model of the training data of a language model."""
-    return NGramModel.fit(
-        (train.ids, np.asarray(train.ids.offsets)),
-        config=config,
-        vocabulary_size=vocabulary_size,
-        bos=eos,
-        unk=unk,
-        stream=isinstance(train, StreamData),
-        told=told,
-    )
+    tokens = Tokens(train.ids, train.ids.offsets, stream=isinstance(train, StreamData))
+    return NGramModel.fit(config, tokens, sizes, progress)
 
 
 class NGramScorer:

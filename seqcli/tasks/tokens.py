@@ -17,10 +17,10 @@ from torch import Tensor
 from seqcli.batching.batch import pad_ids
 from seqcli.data.arrays import Field
 from seqcli.models.embedders import InputSizes
-from seqcli.models.vectors import read_vectors
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.text import TextConfig
 from seqcli.text.features import AffixKind, TokenFeatures, TypeArrays
+from seqcli.text.vectors import read_vectors
 
 
 def affix_kinds(config: TokensConfig) -> list[AffixKind]:

@@ -16,13 +16,13 @@ from tiny import environment
 
 from seqcli.data.example import Example
 from seqcli.errors import ExitCode, UserError
-from seqcli.models.word_vectors import WordVectors
 from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.text import WordsConfig
 from seqcli.tasks import embedding
 from seqcli.tasks.build import new_task
 from seqcli.tasks.sentences import SentenceTokens
+from seqcli.text.word_vectors import WordVectors
 
 pytest.importorskip("gensim", reason="gensim is not installed")
 

@@ -18,7 +18,7 @@ State = Any
 LogProbs = NDArray[np.float32]
 
 
-class NextToken(Protocol):
+class Stepper(Protocol):
     """A model of the next token, given those before it."""
 
     def start(self, count: int) -> tuple[LogProbs, State]:

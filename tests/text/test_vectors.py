@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqcli.errors import ExitCode, UserError
-from seqcli.models.vectors import FORMATS, read_vector_file, read_vectors, vector_lines
+from seqcli.text.vectors import FORMATS, read_vector_file, read_vectors, vector_lines
 
 ROWS = "king 1 2.5 -3\nqueen 4e-1 5 6\n"
 KING, QUEEN = [1, 2.5, -3], [0.4, 5, 6]

@@ -13,10 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from seqcli.errors import UserError
-from seqcli.models import ngram_rows
-from seqcli.models.bag_of_words import BagOfWords, bag
-from seqcli.models.integer_table import IntegerTable
-from seqcli.models.ngram_rows import NGramRows
+from seqcli.models.counts import ngram_rows
+from seqcli.models.counts.bag_of_words import BagOfWords
+from seqcli.models.counts.base import Labelled, Sizes
+from seqcli.models.counts.integer_table import IntegerTable
+from seqcli.models.counts.ngram_rows import NGramRows, Rows
 from seqcli.recipe.encoders import BagOfWordsConfig
 from seqcli.text.words import Words
 
@@ -38,10 +39,10 @@ def random_text(seed, count=80, words=WORDS, longest=12):
     return sequences, numbers
 
 
-def fit(sequences, labels, classes=2, words=WORDS, **options):
-    fitting = {name: options.pop(name) for name in ("weights", "several", "told") if name in options}
-    config = BagOfWordsConfig(**options)
-    return BagOfWords.fit(config, *packed(sequences), np.asarray(labels), words=words, classes=classes, **fitting)
+def fit(sequences, labels, classes=2, words=WORDS, weights=None, multilabel=False, progress=None, **options):
+    data = Labelled(*packed(sequences), np.asarray(labels), weights)
+    sizes = Sizes(words=words, classes=classes, multilabel=multilabel)
+    return BagOfWords.fit(BagOfWordsConfig(**options), data, sizes, progress)
 
 
 def sentences(sequences):
@@ -60,12 +61,16 @@ def slow_ngrams(sequence, order):
 
 
 def test_the_lectures_bag_by_hand():
-    vocabulary = ["Ram", "is", "a", "good", "boy", "Sita", "girl"]
+    vocabulary = ["<PAD>", "<UNK>", "Ram", "is", "a", "good", "boy", "Sita", "girl"]
     text = Words().tokenize("Ram is a good boy. Sita is a good girl.")
     ids = [vocabulary.index(word) for word in text if word != "."]
-    assert bag(ids, 7).tolist() == [1, 2, 2, 2, 1, 1, 1]
-    assert bag(ids[::-1], 7).tolist() == [1, 2, 2, 2, 1, 1, 1]
-    assert bag([], 2).tolist() == [0, 0]
+    texts = packed([ids, ids[::-1], []])
+    rows = NGramRows.fit(*texts, words=9, order=1, buckets=None, min_count=1)
+    bags = Rows.joined(rows.blocks(*texts))
+    assert bags.rows.tolist() == [*range(7), *range(7)]
+    assert bags.counts.tolist() == [1, 2, 2, 2, 1, 1, 1] * 2
+    assert bags.ends.tolist() == [0, 7, 14, 14]
+    assert Rows.joined([]).ends.tolist() == [0]
 
 
 @few
@@ -182,11 +187,11 @@ def test_the_naive_bayes_ratio_by_the_papers_equation(norm):
 def test_naive_bayes_of_three_classes_is_one_against_the_rest():
     sequences, numbers = random_text(4)
     truth = np.eye(3, dtype=bool)[numbers.integers(0, 3, len(sequences))]
-    several = fit(sequences, truth, 3, naive_bayes=True, several=True)
+    together = fit(sequences, truth, 3, naive_bayes=True, multilabel=True)
     for label in range(3):
         alone = fit(sequences, truth[:, label].astype(int), 2, naive_bayes=True)
         assert np.allclose(
-            several.log_probs(*packed(sequences))[:, label], alone.log_probs(*packed(sequences))[:, 1], atol=1e-4
+            together.log_probs(*packed(sequences))[:, label], alone.log_probs(*packed(sequences))[:, 1], atol=1e-4
         )
 
 
@@ -203,11 +208,11 @@ OPTIONS = st.fixed_dictionaries(
 
 
 @few
-@given(seed=st.integers(0, 99), options=OPTIONS, classes=st.integers(2, 4), several=st.booleans())
-def test_contributions_and_bias_are_the_logits(seed, options, classes, several):
+@given(seed=st.integers(0, 99), options=OPTIONS, classes=st.integers(2, 4), multilabel=st.booleans())
+def test_contributions_and_bias_are_the_logits(seed, options, classes, multilabel):
     sequences, numbers = random_text(seed, 20)
-    labels = numbers.random((20, classes)) < 0.4 if several else numbers.integers(0, classes, 20)
-    model = fit(sequences, labels, classes, several=several, **options)
+    labels = numbers.random((20, classes)) < 0.4 if multilabel else numbers.integers(0, classes, 20)
+    model = fit(sequences, labels, classes, multilabel=multilabel, **options)
     log_p = model.log_probs(*packed(sequences))
     assert log_p.dtype == np.float32
     for sequence, expected in zip(sequences, log_p, strict=True):
@@ -215,7 +220,7 @@ def test_contributions_and_bias_are_the_logits(seed, options, classes, several):
         assert parts.shape == (len(sequence), classes)
         assert not parts[[at for at, token in enumerate(sequence) if token < 2]].any()
         logits = parts.sum(0, dtype=np.float64) + model.bias
-        total = np.logaddexp(0, logits) if several else np.logaddexp.reduce(logits)
+        total = np.logaddexp(0, logits) if multilabel else np.logaddexp.reduce(logits)
         assert np.abs(logits - total - expected).max() < 1e-3
 
 
@@ -284,7 +289,7 @@ def test_a_file_gives_the_same_model(tmp_path, options):
     model = fit(sequences, numbers.integers(0, 3, len(sequences)), 3, **options)
     save_file(model.arrays(), tmp_path / "model.safetensors")
     again = BagOfWords.from_arrays(
-        load_file(tmp_path / "model.safetensors"), BagOfWordsConfig(**options), words=WORDS, classes=3
+        BagOfWordsConfig(**options), load_file(tmp_path / "model.safetensors"), Sizes(words=WORDS, classes=3)
     )
     assert np.array_equal(model.log_probs(*packed(sequences)), again.log_probs(*packed(sequences)))
     assert np.array_equal(model.bias, again.bias)
@@ -314,11 +319,10 @@ def test_damaged_arrays_are_refused(name, change, message):
     arrays = fit(sequences, numbers.integers(0, 2, len(sequences)), weighting="tfidf", normalize=True).arrays()
     with pytest.raises(UserError, match=message) as caught:
         BagOfWords.from_arrays(
-            changed(arrays, name, change),
             BagOfWordsConfig(weighting="tfidf", normalize=True),
-            words=WORDS,
-            classes=2,
-            file="model.safetensors",
+            changed(arrays, name, change),
+            Sizes(words=WORDS, classes=2),
+            "model.safetensors",
         )
     assert caught.value.code == 65
     assert str(caught.value).startswith("model.safetensors: no bag of words: ")
@@ -328,25 +332,26 @@ def test_foreign_arrays_are_refused():
     sequences, numbers = random_text(8)
     arrays = fit(sequences, numbers.integers(0, 2, len(sequences))).arrays()
     with pytest.raises(UserError, match=r"'3\.keys' is missing"):
-        BagOfWords.from_arrays(arrays, BagOfWordsConfig(ngrams=3), words=WORDS, classes=2)
+        BagOfWords.from_arrays(BagOfWordsConfig(ngrams=3), arrays, Sizes(words=WORDS, classes=2))
     with pytest.raises(UserError, match=r"'2\.keys' does not belong to it"):
         BagOfWords.from_arrays(
-            changed(arrays, "weights", lambda array: array[: len(arrays["words"])]),
             BagOfWordsConfig(ngrams=1),
-            words=WORDS,
-            classes=2,
+            changed(arrays, "weights", lambda array: array[: len(arrays["words"])]),
+            Sizes(words=WORDS, classes=2),
         )
 
 
 def test_the_model_never_imports_torch():
     code = (
         "import sys, numpy as np\n"
-        "from seqcli.models.bag_of_words import BagOfWords\n"
-        "from seqcli.models.baselines import Majority, MeanPool\n"
+        "from seqcli.models.counts.bag_of_words import BagOfWords\n"
+        "from seqcli.models.counts.base import Labelled, Sizes\n"
+        "from seqcli.models.counts.majority import Majority\n"
+        "from seqcli.models.counts.mean_pool import MeanPool\n"
         "from seqcli.recipe.encoders import BagOfWordsConfig\n"
         "assert 'scipy' not in sys.modules\n"
-        "BagOfWords.fit(BagOfWordsConfig(), np.array([2, 3]), np.array([0, 1, 2]), np.array([0, 1]), words=4,\n"
-        "               classes=2)\n"
+        "data = Labelled(np.array([2, 3]), np.array([0, 1, 2]), np.array([0, 1]))\n"
+        "BagOfWords.fit(BagOfWordsConfig(), data, Sizes(words=4, classes=2))\n"
         "assert 'torch' not in sys.modules\n"
         "assert 'sklearn' not in sys.modules\n"
     )
@@ -356,8 +361,8 @@ def test_the_model_never_imports_torch():
 def test_fits_the_same_bits_twice_and_tells_of_it():
     sequences, numbers = random_text(9)
     labels = numbers.integers(0, 2, len(sequences))
-    told = []
-    first = fit(sequences, labels, told=lambda *parts: told.append(parts))
-    assert told[-1] == (100, 100)
+    reports = []
+    first = fit(sequences, labels, progress=lambda *parts: reports.append(parts))
+    assert reports[-1] == (100, 100)
     again = fit(sequences, labels)
     assert all(np.array_equal(array, again.arrays()[name]) for name, array in first.arrays().items())

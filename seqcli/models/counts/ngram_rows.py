@@ -6,17 +6,16 @@ key made of the row of the n-gram one shorter and the last word, or hashed: thos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.models.checked_arrays import CheckedArrays
-from seqcli.models.integer_table import IntegerTable
-
-Ints = NDArray[np.int64]
+from seqcli.models.counts.base import Ints
+from seqcli.models.counts.checked_arrays import CheckedArrays
+from seqcli.models.counts.integer_table import IntegerTable
 
 FIRST_WORD = 2
 """Ids below it, <PAD> and <UNK>, are no words."""
@@ -40,6 +39,17 @@ class Rows:
     counts: Ints
     ends: Ints
 
+    @staticmethod
+    def joined(blocks: Iterable[Rows]) -> Rows:
+        """All examples of some blocks."""
+        blocks = list(blocks)
+
+        def join(parts: Iterable[Ints]) -> Ints:
+            return np.concatenate([np.zeros(0, np.int64), *parts])
+
+        ends = np.cumsum(join(np.diff(block.ends) for block in blocks))
+        return Rows(join(block.rows for block in blocks), join(block.counts for block in blocks), np.append(0, ends))
+
 
 class NGramRows:
     """The rows of n-grams.
@@ -49,14 +59,8 @@ class NGramRows:
     """
 
     def __init__(self, keys: list[Ints], *, order: int, words: int, buckets: int | None) -> None:
-        """Make the tables.
-
-        Args:
-            keys: sorted: the ids of the words that have rows; then the keys of each longer exact n-gram, or the
-                buckets that have rows.
-            order: words in the longest n-gram.
-            words: rows of the vocabulary.
-            buckets: buckets of hashed n-grams, None for exact ones.
+        """``keys``, sorted: the ids of the words that have rows; then the keys of each longer exact n-gram, or the
+        buckets that have rows. The rest as in `fit`.
         """
         self.keys, self.order, self.words, self.buckets = keys, order, words, buckets
         begins = np.cumsum([0, *map(len, keys)])
@@ -71,15 +75,12 @@ class NGramRows:
     def fit(
         cls, ids: NDArray[Any], offsets: NDArray[Any], *, words: int, order: int, buckets: int | None, min_count: int
     ) -> NGramRows:
-        """Rows for the n-grams of these examples that are in at least ``min_count`` of them.
+        """Rows for the n-grams of these examples (as in `Labelled`) that are in at least ``min_count`` of them.
 
         Args:
-            ids: the words of all examples, one after the other.
-            offsets: [E + 1] where each example begins, and the last one ends.
             words: rows of the vocabulary; every id is below it.
             order: words in the longest n-gram.
             buckets: rows that n-grams of two and more words share, None for a row each.
-            min_count: examples.
         """
         ids, offsets = np.asarray(ids, np.int64), np.asarray(offsets, np.int64)
         example_of = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
@@ -88,12 +89,9 @@ class NGramRows:
         if buckets is not None:
             if order > 1:
                 trial = cls([*keys, np.arange(buckets)], order=order, words=words, buckets=buckets)
-                found = [
-                    (rows - len(keys[0]), example_of[at])
-                    for length, at, rows in trial.occurrences(ids, offsets)
-                    if length > 1
-                ]
-                hashed, examples = (np.concatenate(parts) for parts in zip(*found, strict=True))
+                longer = [one for one in trial.occurrences(ids, offsets) if one[0] > 1]
+                hashed = np.concatenate([rows for _, _, rows in longer]) - len(keys[0])
+                examples = np.concatenate([example_of[at] for _, at, _ in longer])
                 keys.append(_frequent(hashed, examples, min_count))
             return cls(keys, order=order, words=words, buckets=buckets)
         nodes = words_at = _numbers(keys[0], words).take(ids)
@@ -113,11 +111,6 @@ class NGramRows:
 
     @classmethod
     def from_arrays(cls, checked: CheckedArrays, *, order: int, words: int, buckets: int | None) -> NGramRows:
-        """The rows of these `arrays`.
-
-        Raises:
-            UserError: they are no such rows (65).
-        """
         keys = [checked.rising("words", FIRST_WORD, words)]
         if buckets is not None and order > 1:
             keys.append(checked.rising("buckets", 0, buckets))
@@ -144,8 +137,8 @@ class NGramRows:
                 buckets = (hashed ^ (hashed >> np.uint64(32))) % np.uint64(len(self._row_of_bucket))
                 rows = self._row_of_bucket.take(buckets.view(np.int64))
                 nodes = _scattered(len(ids), at, 0)
-                kept = np.flatnonzero(rows >= 0)
-                yield length, at.take(kept), rows.take(kept) + self._begins[1]
+                known = np.flatnonzero(rows >= 0)
+                yield length, at.take(known), rows.take(known) + self._begins[1]
 
     def blocks(self, ids: NDArray[Any], offsets: NDArray[Any]) -> Iterator[Rows]:
         """What the examples hold, some thousand examples at a time, in order."""

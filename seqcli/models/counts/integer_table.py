@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from seqcli.models.counts.base import Ints
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio (Knuth, The Art of Computer Programming 6.4)
 _EMPTY = np.int64(-1)
@@ -50,5 +49,5 @@ class IntegerTable:
             slots[waiting] = after
             held = self._keys.take(after)
             waiting = waiting.take(np.flatnonzero((held != wanted.take(waiting)) & (held != _EMPTY)))
-        found = np.flatnonzero(self._keys.take(slots) == wanted)
-        return places.take(found), self._numbers.take(slots.take(found))
+        present = np.flatnonzero(self._keys.take(slots) == wanted)
+        return places.take(present), self._numbers.take(slots.take(present))

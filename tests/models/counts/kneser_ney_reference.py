@@ -1,6 +1,6 @@
 """Interpolated modified Kneser-Ney with dictionaries, straight from Chen and Goodman (1998), section 3: slow, plain.
 
-Shares no code and no arrays with `seqcli.models.ngram`; n-grams are tuples of ids.
+Shares no code and no arrays with `seqcli.models.counts`; n-grams are tuples of ids.
 """
 
 from __future__ import annotations

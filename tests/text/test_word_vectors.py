@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from seqcli.errors import ExitCode, UserError
-from seqcli.models import word_vectors
-from seqcli.models.word_vectors import MEASURES, METHODS, WordVectors
+from seqcli.text import word_vectors
+from seqcli.text.word_vectors import MEASURES, METHODS, WordVectors
 
 DEGREES = {"man": 0, "woman": 30, "king": 40, "queen": 70, "princess": 50, "apple": 220}
 ROUND = WordVectors(

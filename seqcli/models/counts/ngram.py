@@ -14,96 +14,69 @@ with <UNK>, pruning by what was seen, mass of the pruned to the order below):
 - A pruned word keeps its row and its uniform share; KenLM takes it out of the vocabulary.
 - KenLM stops where discounts cannot be estimated unless told --discount_fallback, which is the rule here.
 - KenLM calculates in 32-bit floats, here 64-bit ones are used.
-- One running text (``stream=True``) is one sequence: <EOS> is then a context like any other token.
+- One running text (a stream) is one sequence: <EOS> is then a context like any other token.
+
+Letters: B sequences, T tokens, V rows of the vocabulary, M n-grams of one order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.decode.next_token import LogProbs
+from seqcli.decode.stepper import LogProbs
 from seqcli.errors import data_error
-from seqcli.models.ngram_counts import Floats, Ints, Level, estimate
+from seqcli.models.counts.base import Ints, Progress, Sizes, Tokens
+from seqcli.models.counts.checked_arrays import CheckedArrays
+from seqcli.models.counts.kneser_ney import Level, estimate
 
 if TYPE_CHECKING:
     from seqcli.recipe.encoders import NGramConfig
+
+Floats = NDArray[np.float64]
 
 _BLOCK = 2**16
 """Tokens scored at a time: what they need stays near the processor."""
 
 
 class NGramModel:
-    """Probabilities of n-grams as sorted arrays; implements `seqcli.decode.next_token.NextToken`.
+    """Probabilities of n-grams as sorted arrays; a `seqcli.models.counts.base.CountsModel` and a
+    `seqcli.decode.stepper.Stepper`.
 
     A state is an int64 array [B, order - 1]: the number of the n-gram of each length 1, 2, ... that ends at the last
     token read, -1 where the training text has none.
     """
 
-    def __init__(self, levels: list[Level], *, vocabulary_size: int, bos: int) -> None:
+    def __init__(self, levels: list[Level], sizes: Sizes) -> None:
         self.order = len(levels)
-        self.vocabulary_size = vocabulary_size
-        self.bos = bos
-        self._levels = levels
+        self._levels, self._words = levels, sizes.words
         # One more at the end, so that the number -1 (no such n-gram) reads 0: nothing to leave to lower orders.
         self._backoffs = [np.append(level.backoff, 0.0) for level in levels[:-1]]
         self._start = np.full(self.order - 1, -1, np.int64)
-        self._start[:1] = bos
+        self._start[:1] = sizes.bos
+
+    @staticmethod
+    def title(config: NGramConfig) -> str:
+        return f"{config.order}-gram, interpolated modified Kneser-Ney"
 
     @classmethod
-    def fit(
-        cls,
-        sequences: tuple[Any, Any],
-        *,
-        config: NGramConfig,
-        vocabulary_size: int,
-        bos: int,
-        unk: int,
-        stream: bool,
-        told: Callable[[int, int], None] | None = None,
-    ) -> NGramModel:
-        """Count and estimate; takes some 130 bytes of memory a token at its height (order 4 on English text).
-
-        Args:
-            sequences: ``(values, offsets)``, arrays or what gives arrays when sliced: all ids one sequence after the
-                other, each ending in <EOS>; sequence i is ``values[offsets[i]:offsets[i + 1]]``.
-            config: order and pruning.
-            vocabulary_size: rows, V.
-            bos: row read before a sequence.
-            unk: row of <UNK>, never pruned.
-            stream: the sequences are one running text, so contexts reach over their ends.
-            told: is told (orders counted, orders).
-
-        Raises:
-            UserError: no token at all (65).
-        """
-        values, offsets = sequences
-        ids = np.asarray(values[:], dtype=np.int64)
+    def fit(cls, config: NGramConfig, data: Tokens, sizes: Sizes, progress: Progress | None = None) -> NGramModel:
+        """Count and estimate; takes some 130 bytes of memory a token at its height (order 4 on English text)."""
+        ids, offsets = np.asarray(data.ids[:], np.int64), np.asarray(data.offsets[:], np.int64)
         if not len(ids):
             raise data_error("the training text is empty: nothing to count")
-        if ids.min() < 0 or ids.max() >= vocabulary_size:
-            raise ValueError(f"ids from {ids.min()} to {ids.max()}, but the vocabulary has {vocabulary_size} rows")
-        ends = np.asarray(offsets[:], dtype=np.int64)
-        starts = np.zeros(1, np.int64) if stream else ends[:-1][np.diff(ends) > 0]
+        if ids.min() < 0 or ids.max() >= sizes.words:
+            raise ValueError(f"ids from {ids.min()} to {ids.max()}, but the vocabulary has {sizes.words} rows")
+        starts = np.zeros(1, np.int64) if data.stream else offsets[:-1][np.diff(offsets) > 0]
         thresholds = (config.prune + config.prune[-1:] * config.order)[: config.order] or [0] * config.order
-        levels = estimate(
-            ids,
-            starts,
-            order=config.order,
-            thresholds=thresholds,
-            vocabulary_size=vocabulary_size,
-            bos=bos,
-            unk=unk,
-            told=told,
-        )
-        return cls(levels, vocabulary_size=vocabulary_size, bos=bos)
+        return cls(estimate(ids, starts, thresholds, sizes, progress), sizes)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything learned, by name: ``K.keys``, ``K.log_p`` and ``K.backoff`` of each order K, as in `Level`.
+        """``K.keys``, ``K.log_p`` and ``K.backoff`` of each order K, as in `Level`.
 
         The keys of order 1 and the backoff of the longest n-grams say nothing and are left out.
         """
@@ -118,42 +91,29 @@ class NGramModel:
 
     @classmethod
     def from_arrays(
-        cls,
-        arrays: Mapping[str, NDArray[Any]],
-        *,
-        config: NGramConfig,
-        vocabulary_size: int,
-        bos: int,
-        file: object = None,
+        cls, config: NGramConfig, arrays: Mapping[str, NDArray[Any]], sizes: Sizes, file: object = None
     ) -> NGramModel:
-        """The model of these `arrays`, which may come from anywhere.
-
-        Raises:
-            UserError: they are no such model: a name, size, type, order or range is wrong (65, naming ``file``).
-        """
-        checked = _Checked(arrays, file)
+        checked = CheckedArrays(arrays, "n-gram model", file)
         levels: list[Level] = []
-        above = 1  # n-grams one shorter
+        keys = np.arange(sizes.words)
         for number in range(1, config.order + 1):
-            log_p = checked.logarithms(f"{number}.log_p", vocabulary_size if number == 1 else None)
-            keys = (
-                np.arange(vocabulary_size)
-                if number == 1
-                else checked.keys(f"{number}.keys", len(log_p), above * vocabulary_size)
-            )
-            backoff = checked.logarithms(f"{number}.backoff", len(log_p)) if number < config.order else np.zeros(0)
+            size = sizes.words if number == 1 else None
+            log_p = checked.floats(f"{number}.log_p", (size,), most=0, dtype=np.float64)
+            if number > 1:
+                keys = checked.rising(f"{number}.keys", 0, len(keys) * sizes.words, len(log_p))
+            if number < config.order:
+                backoff = checked.floats(f"{number}.backoff", (len(log_p),), most=0, dtype=np.float64)
+            else:
+                backoff = np.zeros(0)
             levels.append(Level(keys, log_p, backoff))
-            above = len(log_p)
         checked.nothing_left()
-        return cls(levels, vocabulary_size=vocabulary_size, bos=bos)
+        return cls(levels, sizes)
 
     def start(self, count: int) -> tuple[LogProbs, Ints]:
-        """See `NextToken.start`."""
         state = np.tile(self._start, (count, 1))
         return self._distribution(state), state
 
-    def read(self, ids_BT: NDArray[np.int64], state: Ints) -> tuple[LogProbs, Ints]:
-        """See `NextToken.read`."""
+    def read(self, ids_BT: Ints, state: Ints) -> tuple[LogProbs, Ints]:
         if self.order == 1:
             return self._distribution(state), state
         ids_BT = np.asarray(ids_BT, np.int64)[:, 1 - self.order :]  # what is further back no longer matters
@@ -165,12 +125,10 @@ class NGramModel:
         after = np.stack(new, axis=1)
         return self._distribution(after), after
 
-    def select(self, state: Ints, rows: NDArray[np.int64]) -> Ints:
-        """See `NextToken.select`."""
+    def select(self, state: Ints, rows: Ints) -> Ints:
         return state[rows]
 
-    def score(self, sequences: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
-        """See `NextToken.score`."""
+    def score(self, sequences: Sequence[Ints]) -> list[Floats]:
         if not sequences:
             return []
         lengths = np.array([len(sequence) for sequence in sequences])
@@ -197,8 +155,8 @@ class NGramModel:
                 after.append(nodes[-1])
                 nodes = self._find(number, contexts, block)
                 log_p += self._backoffs[number - 2][contexts]
-                found = nodes >= 0
-                log_p[found] = self._levels[number - 1].log_p[nodes[found]]
+                seen = nodes >= 0
+                log_p[seen] = self._levels[number - 1].log_p[nodes[seen]]
             before = np.array(after, np.int64)
             yield log_p
 
@@ -207,7 +165,7 @@ class NGramModel:
         keys = self._levels[number - 1].keys
         if not len(keys):
             return np.full_like(ids, -1)
-        wanted = (contexts * self.vocabulary_size + ids).ravel()  # below 0 where the context is -1
+        wanted = (contexts * self._words + ids).ravel()  # below 0 where the context is -1
         by_key = np.argsort(wanted)  # looked up in their order, neighbours lie near each other: three times as fast
         wanted = wanted[by_key]
         places = np.searchsorted(keys, wanted)
@@ -219,18 +177,18 @@ class NGramModel:
     @cached_property
     def _successors(self) -> list[tuple[Ints, Ints]]:
         """Of orders 2, 3, ...: ``(where the successors of each context begin [contexts + 1], last tokens [M])``."""
-        found = []
+        successors = []
         for below, level in zip(self._levels, self._levels[1:], strict=False):
-            contexts, tokens = np.divmod(level.keys, self.vocabulary_size)
+            contexts, tokens = np.divmod(level.keys, self._words)
             ends = np.cumsum(np.bincount(contexts, minlength=len(below.keys)))
-            found.append((np.concatenate([[0], ends]), tokens))
-        return found
+            successors.append((np.concatenate([[0], ends]), tokens))
+        return successors
 
     def _distribution(self, state: Ints) -> LogProbs:
         """ln p of each token after these states, [B, V]."""
         rows = np.arange(len(state))
         rest_B = np.zeros(len(state))  # ln of what the orders above leave
-        written = []
+        seen = []
         for number in range(self.order, 1, -1):
             contexts_B = state[:, number - 2]
             begins, tokens = self._successors[number - 2]
@@ -239,51 +197,9 @@ class NGramModel:
             sizes_B[contexts_B < 0] = 0
             row = np.repeat(rows, sizes_B)
             places = np.arange(len(row)) + np.repeat(first_B - np.cumsum(sizes_B) + sizes_B, sizes_B)
-            written.append((row, tokens[places], self._levels[number - 1].log_p[places] + rest_B[row]))
+            seen.append((row, tokens[places], self._levels[number - 1].log_p[places] + rest_B[row]))
             rest_B = rest_B + self._backoffs[number - 2][contexts_B]
         log_p_BV = (self._levels[0].log_p + rest_B[:, None]).astype(np.float32)
-        for row, tokens, log_p in reversed(written):  # the longest context has the last word
+        for row, tokens, log_p in reversed(seen):  # the longest context has the last word
             log_p_BV[row, tokens] = log_p
         return log_p_BV
-
-
-class _Checked:
-    """Arrays out of a file, each looked at before use."""
-
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], file: object) -> None:
-        self._arrays = dict(arrays)
-        self._file = file
-
-    def logarithms(self, name: str, size: int | None) -> Floats:
-        """Logarithms of probabilities, as many as ``size`` says."""
-        array = self._take(name, np.float64)
-        if size is not None and len(array) != size:
-            raise self._bad(name, f"has {len(array):,} values instead of {size:,}")
-        if not (np.isfinite(array).all() and (array <= 0).all()):
-            raise self._bad(name, "has values that are no logarithms of probabilities")
-        return array
-
-    def keys(self, name: str, size: int, end: int) -> Ints:
-        """Rising numbers from 0 up to, not with, ``end``."""
-        array = self._take(name, np.int64)
-        if len(array) != size:
-            raise self._bad(name, f"has {len(array):,} values instead of {size:,}")
-        if len(array) and (array[0] < 0 or int(array[-1]) >= end or not (array[1:] > array[:-1]).all()):
-            raise self._bad(name, "is not sorted, or points outside of the vocabulary or the contexts")
-        return array
-
-    def nothing_left(self) -> None:
-        """Refuse arrays not asked for."""
-        if self._arrays:
-            raise self._bad(min(self._arrays), "does not belong to a model of this order")
-
-    def _take(self, name: str, dtype: type[np.generic]) -> NDArray[Any]:
-        array = self._arrays.pop(name, None)
-        if array is None:
-            raise self._bad(name, "is missing")
-        if array.dtype != dtype or array.ndim != 1:
-            raise self._bad(name, f"is {array.dtype}{list(array.shape)}, not one row of {np.dtype(dtype)}")
-        return array
-
-    def _bad(self, name: str, what: str) -> Exception:
-        return data_error(f"no n-gram model: '{name}' {what}", file=self._file)

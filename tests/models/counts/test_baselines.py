@@ -7,7 +7,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from seqcli.errors import UserError
-from seqcli.models.baselines import Majority, MeanPool
+from seqcli.models.counts.base import Labelled, Sizes
+from seqcli.models.counts.majority import Majority
+from seqcli.models.counts.mean_pool import MeanPool
 from seqcli.recipe.encoders import MajorityConfig, MeanPoolConfig
 
 NOTHING = np.zeros(0, np.int32), np.zeros(1, np.int64)
@@ -29,30 +31,36 @@ def packed(parts):
     return np.concatenate(parts).astype(np.float32), np.cumsum([0, *map(len, parts)])
 
 
-def fit(parts, labels, classes=3, missing="refuse", **options):
-    return MeanPool.fit(MeanPoolConfig(missing=missing), *packed(parts), np.asarray(labels), classes=classes, **options)
+def fit(parts, labels, classes=3, missing="refuse", weights=None, multilabel=False):
+    data = Labelled(*packed(parts), np.asarray(labels), weights)
+    return MeanPool.fit(MeanPoolConfig(missing=missing), data, Sizes(classes=classes, multilabel=multilabel))
+
+
+def majority(labels, classes, weights=None, multilabel=False):
+    data = Labelled(*NOTHING, np.array(labels), weights)
+    return Majority.fit(MajorityConfig(), data, Sizes(classes=classes, multilabel=multilabel))
 
 
 def test_the_majority_by_hand():
-    model = Majority.fit(MajorityConfig(), *NOTHING, np.array([0, 1, 1, 1]), classes=2)
+    model = majority([0, 1, 1, 1], 2)
     log_p = model.log_probs(np.arange(5), np.array([0, 0, 5]))
     assert log_p.dtype == np.float32
     assert np.exp(log_p).tolist() == pytest.approx(np.array([[0.25, 0.75]] * 2))
 
 
 def test_the_majority_of_weighted_examples_and_of_several_labels():
-    weighted = Majority.fit(MajorityConfig(), *NOTHING, np.array([0, 1]), classes=2, weights=np.array([3, 1]))
+    weighted = majority([0, 1], 2, weights=np.array([3, 1]))
     assert np.exp(weighted.log_probs(*NOTHING)).shape == (0, 2)
     assert np.exp(weighted.log_probs(NOTHING[0], np.zeros(2, int)))[0] == pytest.approx([0.75, 0.25])
     truth = np.array([[True, True], [False, True]])
-    several = Majority.fit(MajorityConfig(), *NOTHING, truth, classes=2, several=True)
-    assert np.exp(several.log_probs(NOTHING[0], np.zeros(2, int)))[0] == pytest.approx([0.5, 1.0])
+    both = majority(truth, 2, multilabel=True)
+    assert np.exp(both.log_probs(NOTHING[0], np.zeros(2, int)))[0] == pytest.approx([0.5, 1.0])
 
 
 def test_a_class_that_training_lacks_stays_a_number(tmp_path):
-    model = Majority.fit(MajorityConfig(), *NOTHING, np.array([0, 0]), classes=3)
+    model = majority([0, 0], 3)
     save_file(model.arrays(), tmp_path / "m.safetensors")
-    again = Majority.from_arrays(load_file(tmp_path / "m.safetensors"), MajorityConfig(), classes=3)
+    again = Majority.from_arrays(MajorityConfig(), load_file(tmp_path / "m.safetensors"), Sizes(classes=3))
     log_p = again.log_probs(NOTHING[0], np.zeros(2, int))
     assert np.isfinite(log_p).all()
     assert np.exp(log_p)[0] == pytest.approx([1, 0, 0])
@@ -69,7 +77,7 @@ def test_a_class_that_training_lacks_stays_a_number(tmp_path):
 )
 def test_foreign_arrays_are_no_majority(arrays, message):
     with pytest.raises(UserError, match=message) as caught:
-        Majority.from_arrays(arrays, MajorityConfig(), classes=2)
+        Majority.from_arrays(MajorityConfig(), arrays, Sizes(classes=2))
     assert caught.value.code == 65
 
 
@@ -159,10 +167,10 @@ def test_two_classes_several_labels_and_weights():
     parts, labels = sequences(9)
     two = fit(parts, labels > 0, classes=2)
     truth = labels[:, None] == np.arange(3)
-    several = fit(parts, truth, several=True)
+    together = fit(parts, truth, multilabel=True)
     alone = fit(parts, labels == 0, classes=2)
     assert two.arrays()["weights"].shape == (4, 1)
-    assert np.allclose(several.log_probs(*packed(parts))[:, 0], alone.log_probs(*packed(parts))[:, 1], atol=1e-3)
+    assert np.allclose(together.log_probs(*packed(parts))[:, 0], alone.log_probs(*packed(parts))[:, 1], atol=1e-3)
     heavy = fit(parts, labels, weights=np.where(labels == 1, 50.0, 1.0)).log_probs(*packed(parts))
     assert (heavy.argmax(1) == 1).sum() > (fit(parts, labels).log_probs(*packed(parts)).argmax(1) == 1).sum()
 
@@ -172,7 +180,7 @@ def test_a_file_gives_the_same_mean_pool_and_a_foreign_one_none(tmp_path):
     model = fit(parts, labels)
     save_file(model.arrays(), tmp_path / "m.safetensors")
     arrays = load_file(tmp_path / "m.safetensors")
-    again = MeanPool.from_arrays(arrays, MeanPoolConfig(), classes=3)
+    again = MeanPool.from_arrays(MeanPoolConfig(), arrays, Sizes(classes=3))
     assert np.array_equal(again.log_probs(*packed(parts)), model.log_probs(*packed(parts)))
     for name, array in (
         ("deviation", arrays["deviation"] * 0),
@@ -181,7 +189,9 @@ def test_a_file_gives_the_same_mean_pool_and_a_foreign_one_none(tmp_path):
         ("bias", arrays["bias"] * np.nan),
     ):
         with pytest.raises(UserError, match=f"f.safetensors: no mean-pool baseline: '{name}'") as caught:
-            MeanPool.from_arrays({**arrays, name: array}, MeanPoolConfig(), classes=3, file="f.safetensors")
+            MeanPool.from_arrays(MeanPoolConfig(), {**arrays, name: array}, Sizes(classes=3), "f.safetensors")
         assert caught.value.code == 65
     with pytest.raises(UserError, match=r"'weights' is float32\[4, 3\], not float32\[4, 1\]"):
-        MeanPool.from_arrays(arrays, MeanPoolConfig(), classes=2)
+        MeanPool.from_arrays(MeanPoolConfig(), arrays, Sizes(classes=2))
+    with pytest.raises(UserError, match=r"'mean' is float32\[4\], not float32\[5\]"):
+        MeanPool.from_arrays(MeanPoolConfig(), arrays, Sizes(classes=3, channels=5))

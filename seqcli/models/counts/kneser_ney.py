@@ -9,13 +9,14 @@ Letters: T tokens of the text, V rows of the vocabulary, M n-grams of one order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from seqcli.models.counts.base import Ints, Progress, Sizes
+
 Floats = NDArray[np.float64]
 
 FALLBACK = (0.5, 1.0, 1.5)
@@ -52,45 +53,35 @@ class _Counts:
 
 
 def estimate(
-    ids: Ints,
-    starts: Ints,
-    *,
-    order: int,
-    thresholds: Sequence[int],
-    vocabulary_size: int,
-    bos: int,
-    unk: int,
-    told: Callable[[int, int], None] | None = None,
+    ids: Ints, starts: Ints, thresholds: Sequence[int], sizes: Sizes, progress: Progress | None = None
 ) -> list[Level]:
-    """The levels of orders 1 to ``order``.
+    """The levels of order 1 and those above.
 
     Args:
         ids: [T], all sequences one after the other, each with its <EOS>.
-        starts: where each begins; its first token has the context ``bos`` and nothing before that.
-        order: tokens of the longest n-gram.
-        thresholds: for each order, n-grams seen this often or less are left out; must not fall.
-        vocabulary_size: V.
-        bos, unk: rows that no threshold takes away, beside those seen more often.
-        told: is told (orders counted, orders).
+        starts: where each begins; its first token has the context ``sizes.bos`` and nothing before that.
+        thresholds: for each order, n-grams seen this often or less are left out (but not <UNK> and the start); must
+            not fall.
+        progress: is called with (orders counted, orders).
     """
-    counts = _count(ids, starts, order, vocabulary_size, bos, told)
-    kept = [count.raw > threshold for count, threshold in zip(counts, thresholds, strict=True)]
-    kept[0][[bos, unk]] = True
-    below = np.full(1, 1 / vocabulary_size)  # order 1 falls back on this: every row alike, <UNK> among them
+    counts = _count(ids, starts, len(thresholds), sizes, progress)
+    stays = [count.raw > threshold for count, threshold in zip(counts, thresholds, strict=True)]
+    stays[0][[sizes.bos, sizes.unk]] = True
+    below = np.full(1, 1 / sizes.words)  # order 1 falls back on this: every row alike, <UNK> among them
     mass, left = [], []
-    for count, keep in zip(counts, kept, strict=True):
-        below, rest = _smooth(count, keep, len(below), vocabulary_size, below)
+    for count, stay in zip(counts, stays, strict=True):
+        below, rest = _smooth(count, stay, len(below), sizes.words, below)
         mass.append(below)
         left.append(rest)
-    kept[0][:] = True  # a row without a share of its own has one of what the others leave
+    stays[0][:] = True  # a row without a share of its own has one of what the others leave
     levels, numbers = [], np.zeros(1, np.int64)
-    for place, keep in enumerate(kept):
-        # A context is seen at least as often as what follows it, and thresholds do not fall: so it is kept as well.
-        contexts, tokens = np.divmod(counts[place].keys[keep], vocabulary_size)
-        backoff = left[place + 1][keep] if place + 1 < order else np.zeros(0)
-        log_p = np.log(np.minimum(mass[place][keep], 1.0))
-        levels.append(Level(numbers[contexts] * vocabulary_size + tokens, log_p, np.log(backoff)))
-        numbers = np.cumsum(keep) - 1
+    for place, stay in enumerate(stays):
+        # A context is seen at least as often as what follows it, and thresholds do not fall: so it stays as well.
+        contexts, tokens = np.divmod(counts[place].keys[stay], sizes.words)
+        backoff = left[place + 1][stay] if place + 1 < len(stays) else np.zeros(0)
+        log_p = np.log(np.minimum(mass[place][stay], 1.0))
+        levels.append(Level(numbers[contexts] * sizes.words + tokens, log_p, np.log(backoff)))
+        numbers = np.cumsum(stay) - 1
     return levels
 
 
@@ -102,32 +93,30 @@ def discounts(adjusted: Ints) -> Floats:
     """
     n = np.bincount(np.minimum(adjusted, 5), minlength=6).astype(np.float64)
     if n[1:5].all():
-        sizes = np.arange(1, 4)
-        found = sizes - (sizes + 1) * (n[1] / (n[1] + 2 * n[2])) * n[2:5] / n[1:4]
-        if (found > 0).all() and (found <= sizes).all():
-            return np.array([0.0, *found])
+        count = np.arange(1, 4)
+        estimated = count - (count + 1) * (n[1] / (n[1] + 2 * n[2])) * n[2:5] / n[1:4]
+        if (estimated > 0).all() and (estimated <= count).all():
+            return np.array([0.0, *estimated])
     return np.array([0.0, *FALLBACK])
 
 
-def _count(
-    ids: Ints, starts: Ints, order: int, vocabulary_size: int, bos: int, told: Callable[[int, int], None] | None
-) -> list[_Counts]:
+def _count(ids: Ints, starts: Ints, order: int, sizes: Sizes, progress: Progress | None) -> list[_Counts]:
     """Counts of orders 1 to ``order``.
 
     ``nodes`` [T] is, of each token, the number of the n-gram that ends there, or -1 where the sequence has too few
     tokens before it.
     """
     nodes = ids
-    raw = np.bincount(ids, minlength=vocabulary_size)
-    counts = [_Counts(np.arange(vocabulary_size), raw, np.zeros(vocabulary_size, np.int64), raw)]
+    raw = np.bincount(ids, minlength=sizes.words)
+    counts = [_Counts(np.arange(sizes.words), raw, np.zeros(sizes.words, np.int64), raw)]
     for length in range(2, order + 1):
-        if told:
-            told(length - 1, order)
+        if progress is not None:
+            progress(length - 1, order)
         contexts = np.empty_like(nodes)
         contexts[1:] = nodes[:-1]
-        contexts[starts] = bos if length == 2 else -1
+        contexts[starts] = sizes.bos if length == 2 else -1
         at = np.flatnonzero(contexts >= 0)
-        keys = contexts[at] * vocabulary_size + ids[at]
+        keys = contexts[at] * sizes.words + ids[at]
         by_key = np.argsort(keys)
         keys = keys[by_key]
         first = np.ones(len(keys), bool)
@@ -144,20 +133,20 @@ def _count(
         counts.append(_Counts(keys[begins], raw, suffix, raw))
         nodes = np.full_like(nodes, -1)
         nodes[at] = number
-    if told:
-        told(order, order)
+    if progress is not None:
+        progress(order, order)
     return counts
 
 
 def _smooth(
-    count: _Counts, kept: NDArray[np.bool_], contexts: int, vocabulary_size: int, below: Floats
+    count: _Counts, stays: NDArray[np.bool_], contexts: int, words: int, below: Floats
 ) -> tuple[Floats, Floats]:
-    """``(p [M], mass left to the order below [contexts])``; the mass of n-grams not kept goes there too.
+    """``(p [M], mass left to the order below [contexts])``; the mass of n-grams that do not stay goes there too.
 
     Order 1 has one context, the empty one.
     """
-    parents = count.keys // vocabulary_size
-    off = np.where(kept, discounts(count.adjusted)[np.minimum(count.adjusted, 3)], count.adjusted)
+    parents = count.keys // words
+    off = np.where(stays, discounts(count.adjusted)[np.minimum(count.adjusted, 3)], count.adjusted)
     total = np.bincount(parents, weights=count.adjusted, minlength=contexts)
     seen = total > 0
     left = np.ones(contexts)

@@ -15,12 +15,14 @@ from safetensors.numpy import load_file, save_file
 
 from seqcli.data.arrays import DiskArray
 from seqcli.errors import UserError
-from seqcli.models import ngram
-from seqcli.models.ngram import NGramModel
-from seqcli.models.ngram_counts import discounts
+from seqcli.models.counts import ngram
+from seqcli.models.counts.base import Sizes, Tokens
+from seqcli.models.counts.kneser_ney import discounts
+from seqcli.models.counts.ngram import NGramModel
 from seqcli.recipe.encoders import NGramConfig
 
 UNK, EOS = 0, 1
+SIZES = Sizes(words=8, bos=EOS, unk=UNK)
 
 
 def packed(sequences):
@@ -29,14 +31,8 @@ def packed(sequences):
 
 
 def fit(sequences, *, order=3, prune=(), size=8, stream=False):
-    return NGramModel.fit(
-        packed(sequences),
-        config=NGramConfig(order=order, prune=list(prune)),
-        vocabulary_size=size,
-        bos=EOS,
-        unk=UNK,
-        stream=stream,
-    )
+    config = NGramConfig(order=order, prune=list(prune))
+    return NGramModel.fit(config, Tokens(*packed(sequences), stream), Sizes(words=size, bos=EOS, unk=UNK))
 
 
 def random_text(seed, count, size=8, *, of=3):
@@ -228,7 +224,7 @@ def test_hello_is_learned():
 
 
 def test_vocabulary_of_one():
-    model = NGramModel.fit(packed([[0], [0]]), config=NGramConfig(), vocabulary_size=1, bos=0, unk=0, stream=False)
+    model = NGramModel.fit(NGramConfig(), Tokens(*packed([[0], [0]])), Sizes(words=1))
     assert model.score([np.array([0, 0])])[0].tolist() == [0.0, 0.0]
 
 
@@ -253,17 +249,11 @@ def test_ids_outside_the_vocabulary():
 
 
 def test_progress_is_told():
-    told = []
+    reports = []
     NGramModel.fit(
-        packed([[2, EOS]]),
-        config=NGramConfig(order=3),
-        vocabulary_size=3,
-        bos=EOS,
-        unk=UNK,
-        stream=False,
-        told=lambda done, total: told.append((done, total)),
+        NGramConfig(order=3), Tokens(*packed([[2, EOS]])), SIZES, lambda done, total: reports.append((done, total))
     )
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert reports == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_long_texts_are_scored_in_blocks(monkeypatch):
@@ -282,10 +272,7 @@ def test_arrays_on_disk(tmp_path):
     offsets.tofile(tmp_path / "o")
     config = NGramConfig(order=3)
     on_disk = (DiskArray(tmp_path / "v", values.dtype), DiskArray(tmp_path / "o", offsets.dtype))
-    models = [
-        NGramModel.fit(one, config=config, vocabulary_size=8, bos=EOS, unk=UNK, stream=False).arrays()
-        for one in (on_disk, (values, offsets))
-    ]
+    models = [NGramModel.fit(config, Tokens(*one), SIZES).arrays() for one in (on_disk, (values, offsets))]
     assert all(np.array_equal(models[0][name], models[1][name]) for name in models[1])
 
 
@@ -294,7 +281,7 @@ def test_saved_and_loaded(tmp_path, order):
     model = fit(random_text(9, 50), order=order)
     save_file(model.arrays(), tmp_path / "m.safetensors")
     arrays = load_file(tmp_path / "m.safetensors")
-    loaded = NGramModel.from_arrays(arrays, config=NGramConfig(order=order), vocabulary_size=8, bos=EOS)
+    loaded = NGramModel.from_arrays(NGramConfig(order=order), arrays, SIZES)
     text = ids(random_text(10, 20, of=2))
     assert all(map(np.array_equal, model.score(text), loaded.score(text)))
     assert np.array_equal(model.start(3)[0], loaded.start(3)[0])
@@ -316,19 +303,19 @@ def put(place, value):
     ("damage", "says"),
     [
         (lambda arrays: {name: array for name, array in arrays.items() if name != "2.keys"}, "'2.keys' is missing"),
-        (lambda arrays: {**arrays, "4.keys": arrays["3.keys"]}, "'4.keys' does not belong to a model of this order"),
-        (changed("1.log_p", lambda array: array[:-1]), "'1.log_p' has 7 values instead of 8"),
-        (changed("2.keys", lambda array: array[:-1]), "'2.keys' has "),
-        (changed("2.backoff", lambda array: np.append(array, 0.0)), "'2.backoff' has "),
+        (lambda arrays: {**arrays, "4.keys": arrays["3.keys"]}, "'4.keys' does not belong to it"),
+        (changed("1.log_p", lambda array: array[:-1]), "'1.log_p' is float64[7], not float64[8]"),
+        (changed("2.keys", lambda array: array[:-1]), "'2.keys' is int64["),
+        (changed("2.backoff", lambda array: np.append(array, 0.0)), "'2.backoff' is float64["),
         (changed("2.keys", lambda array: array[::-1]), "'2.keys' is not sorted"),
         (changed("2.keys", put(0, -1)), "'2.keys' is not sorted"),
-        (changed("2.keys", put(-1, 64)), "'2.keys' is not sorted, or points outside"),
-        (changed("3.keys", put(-1, 2**62)), "'3.keys' is not sorted, or points outside"),
+        (changed("2.keys", put(-1, 64)), "'2.keys' is not sorted, or is not within 0 and 63"),
+        (changed("3.keys", put(-1, 2**62)), "'3.keys' is not sorted, or is not within 0 and"),
         (changed("3.keys", put(1, 0)), "'3.keys' is not sorted"),
         (changed("3.keys", lambda array: array.astype(np.uint64)), "'3.keys' is uint64"),
         (changed("3.log_p", lambda array: array.astype(np.float32)), "'3.log_p' is float32"),
         (changed("3.log_p", lambda array: array[None]), "'3.log_p' is float64[1, "),
-        (changed("3.log_p", put(0, 0.1)), "'3.log_p' has values that are no logarithms of probabilities"),
+        (changed("3.log_p", put(0, 0.1)), "'3.log_p' has values that cannot be"),
         (changed("1.backoff", put(0, np.nan)), "'1.backoff' has values that"),
         (changed("1.log_p", put(0, -np.inf)), "'1.log_p' has values that"),
     ],
@@ -336,7 +323,7 @@ def put(place, value):
 def test_foreign_arrays_are_refused(damage, says):
     arrays = damage(fit(random_text(11, 50)).arrays())
     with pytest.raises(UserError) as caught:
-        NGramModel.from_arrays(arrays, config=NGramConfig(order=3), vocabulary_size=8, bos=EOS, file="m.safetensors")
+        NGramModel.from_arrays(NGramConfig(order=3), arrays, SIZES, "m.safetensors")
     assert caught.value.code == 65
     assert str(caught.value).startswith("m.safetensors: no n-gram model: ")
     assert says in str(caught.value)
@@ -349,5 +336,5 @@ def test_thresholds_that_make_no_sense(prune):
 
 
 def test_needs_no_torch():
-    code = "import seqcli.models.ngram, sys; print('torch' in sys.modules, 'pydantic' in sys.modules)"
+    code = "import seqcli.models.counts.ngram, sys; print('torch' in sys.modules, 'pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False False\n"
