@@ -14,6 +14,7 @@ from seqcli.data.example import Example, source_bytes
 from seqcli.data.formats import (
     FRAME_FORMATS,
     Format,
+    OnError,
     Reading,
     check_columns,
     format_by_name,
@@ -48,6 +49,10 @@ class SplitFiles:
     @property
     def format(self) -> Format:
         return format_class(str(self.reading.format))(self.reading)
+
+    def examples(self, on_error: OnError | None = None) -> Iterator[Example]:
+        """The examples of all files, one after the other."""
+        return (example for path in self.files for example in read_examples(path, self.reading, on_error=on_error))
 
 
 @dataclass(slots=True)

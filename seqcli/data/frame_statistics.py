@@ -12,7 +12,7 @@ import numpy as np
 from seqcli.data.corpus import SplitFiles
 from seqcli.data.example import place, source_bytes
 from seqcli.data.frame_files import Frames, counted
-from seqcli.data.statistics import percentiles, share, split_examples, tags_of
+from seqcli.data.statistics import percentiles, share, tags_of
 from seqcli.errors import data_error
 
 
@@ -68,7 +68,7 @@ def _count(split: SplitFiles, first: set[bytes] | None) -> tuple[FrameStatistics
     labels: Counter[str] = Counter()
     seen: set[bytes] = set()
     known = 0
-    for example in split_examples(split):
+    for example in split.examples():
         frames: Frames = example.source
         if not result.channels:
             result.channels = frames.shape[1]
