@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from seqcli.data import catalogue
 from seqcli.data.catalogue import DataSet
 from seqcli.data.example import Example, source_bytes
+from seqcli.data.fetch.obtain import Progress, obtain
 from seqcli.data.formats import (
     FRAME_FORMATS,
     Format,
@@ -22,7 +23,6 @@ from seqcli.data.formats import (
     guess_format,
     read_examples,
 )
-from seqcli.data.obtain import Progress, obtain
 from seqcli.errors import data_error, did_you_mean, io_error, usage_error
 from seqcli.lines import Chunk, OnInvalid
 

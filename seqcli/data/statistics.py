@@ -147,15 +147,15 @@ def _statistics(split: SplitFiles, counts: _Counts, first: _Counts | None) -> Sp
         spans=dict(counts.span_labels.most_common()),
     )
     if first is not None:
-        result.unknown_tokens = share(words.total() - _common(words, first.words), words.total())
+        result.unknown_tokens = share(words.total() - common(words, first.words), words.total())
         result.unknown_types = share(len(words.keys() - first.words.keys()), len(words))
-        result.seen_sentences = share(_common(counts.sentences, first.sentences), sentences)
-        result.seen_spans = share(_common(counts.spans, first.spans), counts.spans.total())
+        result.seen_sentences = share(common(counts.sentences, first.sentences), sentences)
+        result.seen_spans = share(common(counts.spans, first.spans), counts.spans.total())
         result.unseen_labels = sorted(counts.labels.keys() - first.labels.keys())
     return result
 
 
-def _common(here: Counter[Any], first: Counter[Any]) -> int:
+def common(here: Counter[Any], first: Counter[Any]) -> int:
     """How many of the things counted here the first split has too."""
     return sum(count for key, count in here.items() if key in first)
 
