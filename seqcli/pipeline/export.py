@@ -122,8 +122,6 @@ def _data(task: Task[Any], progress: Progress | None) -> tuple[dict[str, Data], 
     return {}, "there is no data"
 
 
-
-
 def _score(task: Task[Any], engine: Engine, dev: Data) -> float:
     return task.measure(engine, dev).scorer.scores()[task.select_by]
 

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from recipe_values import beyond_json_schema, recipes, schema
+from seqcli.recipe.quick import conforms
 
 from seqcli.errors import UserErrors
 from seqcli.recipe.base import walk
 from seqcli.recipe.dump import dump_recipe, format_value, recipe_difference
 from seqcli.recipe.load import load_recipe, recipe_from_text
-from seqcli.recipe.quick import conforms
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tree import Document, parse
 

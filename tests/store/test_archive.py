@@ -48,7 +48,9 @@ def plain(name: str, data: bytes) -> tuple[tarfile.TarInfo, bytes]:
 
 def promise(files: dict[str, bytes], path) -> None:
     """An archive whose contents and checksums agree, whatever they are."""
-    index = Manifest({name: FileRecord.of(data) for name, data in files.items()}, {"format": archives.FORMAT}).to_bytes()
+    index = Manifest(
+        {name: FileRecord.of(data) for name, data in files.items()}, {"format": archives.FORMAT}
+    ).to_bytes()
     write(path, [plain("ner/archive.json", index), *(plain(f"ner/{name}", data) for name, data in files.items())])
 
 
