@@ -87,7 +87,7 @@ def test_a_model_for_another_task_names_the_newest_of_those_that_can(store, ner,
         fails(2, lambda: store.resolve("ner", task_kinds={"language-model"}))
         == "ner@1 is a model for tagging; this needs one for language-model. There is: hello@2, poems@1."
     )
-    message = fails(2, lambda: store.resolve("poems", task_kinds={"embedding"}))
+    message = fails(2, lambda: store.resolve("poems", task_kinds={"word-vectors"}))
     assert message.endswith("Train one: seqcli train embedding")
 
 
