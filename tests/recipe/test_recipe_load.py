@@ -346,7 +346,9 @@ PARTS = {
 
 
 def test_what_is_not_said_has_the_kind_by_default():
-    loaded = load(GOOD.replace("source: {kind: text, ", "source: {"), "target.scheme=bio", "source.vocabulary={min_count: 2}")
+    loaded = load(
+        GOOD.replace("source: {kind: text, ", "source: {"), "target.scheme=bio", "source.vocabulary={min_count: 2}"
+    )
     assert (loaded.recipe.source.kind, loaded.recipe.source.tokenizer.kind) == ("text", "words")
     assert (loaded.recipe.target.kind, loaded.recipe.target.scheme) == ("tags", "bio")
     assert loaded.recipe.model.kind == "network"

@@ -35,6 +35,7 @@ SCALARS = st.one_of(
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )
 
+
 def read(text):
     root, wrong = parse(Document("r.yaml", text))
     assert not wrong
