@@ -12,6 +12,7 @@ import yaml
 import seqcli as seqcli_package
 from seqcli.recipe.folder import recipe_folder, recipe_names
 from seqcli.recipe.load import load_recipe
+from seqcli.recipe.registry import REGISTRY
 
 ROOT = Path(seqcli_package.__file__).parents[1]
 BAD = "name: r\ntask: {kind: taging}\nmodel:\n  encoder: {kind: lsmt}\n"
@@ -152,8 +153,11 @@ def test_components(seqcli):
         "adaptive",
     ]
     headings = [line.split(":")[0] for line in seqcli("components")[0].splitlines() if line and line[0] != " "]
-    assert "encoder transformer" in headings
-    assert "schedule plateau" in headings
+    assert headings == [f"{slot} {kind}" for slot, kinds in REGISTRY.items() for kind in kinds]
+    for slot, kinds in (("source", "text frames"), ("target", "tags labels"), ("model", "network ngram")):
+        assert [f"{slot} {kind}" for kind in kinds.split()] == [one for one in headings if one.split()[0] == slot][:2]
+    assert "  scheme  " in seqcli("components", "target", "tags")[0]
+    assert "section of kind rnn, lstm, gru" in seqcli("components", "model", "network")[0]
 
 
 WITHOUT = """
