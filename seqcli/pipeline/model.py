@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 P = TypeVar("P")
 
-POSITIONS = 4096
-"""Positions a batch, padding counted."""
-
 ENGINES = ("auto", "onnx", "torch")
 
 _ITEMS = 1024
@@ -115,7 +112,7 @@ class Model(Generic[P]):
         """Predictions of pieces that each fit into the model, in their order."""
         task = self.task
         lengths = np.array([len(piece) for piece in pieces], np.int64)
-        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=POSITIONS)]
+        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
 
         def work(job: tuple[Side, list[Any]]) -> list[P]:
             side, chosen = job

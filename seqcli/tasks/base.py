@@ -37,9 +37,6 @@ Arrays = dict[str, NDArray[Any]]
 Count = Callable[[int, int], None]
 """Told (done, total) for a progress bar; may raise to stop."""
 
-POSITIONS = 8192
-"""Positions a batch when nothing is learned, padding counted."""
-
 
 class Data(Protocol):
     """A split of a task as batches."""
@@ -66,10 +63,12 @@ class Engine(Protocol):
     Attributes:
         flat: it wants the positions of all examples joined, not padded.
         parallel: batches may run side by side in threads, and gain by it.
+        positions: a batch of so many, padding counted, runs fastest.
     """
 
     flat: bool
     parallel: bool
+    positions: int
 
     def outputs(self, source: Side) -> Outputs:
         """What the model says of some examples."""
@@ -266,7 +265,7 @@ class Task(ABC, Generic[P]):
         scorer = self.scorer()
         right = np.zeros(len(data.columns), bool)
         wrong: list[Mistake[P]] = []
-        for rows in pairs.measuring_order(POSITIONS):
+        for rows in pairs.measuring_order(engine.positions):
             batch = pairs.batch(rows)
             predictions = self.measured(engine.outputs(batch.source), batch)
             gold = self.gold(pairs, rows)

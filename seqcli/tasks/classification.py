@@ -391,6 +391,7 @@ class CountsEngine:
 
     flat = True
     parallel = False
+    positions = 2**16
 
     def __init__(self, model: CountsClassifier) -> None:
         self.model = model

@@ -241,9 +241,9 @@ class LanguageModelTask(Task[float]):
         stepper = engine.stepper()
         if isinstance(data, StreamData):
             parts = data.parts()
-            scored = zip(parts, stepper.score([ids for ids, _ in parts]), strict=True)
-            for (ids, read), log_probs in scored:
-                self._count(counted, ids[read:], log_probs[read:])
+            scored = stepper.score([ids for ids, _ in parts], headed=True)
+            for (ids, read), log_probs in zip(parts, scored, strict=True):
+                self._count(counted, ids[1 + read :], log_probs[read:])
         else:
             for start in range(0, len(data.columns), _AT_ONCE):
                 sequences = data.sequences(np.arange(start, min(start + _AT_ONCE, len(data.columns))))
@@ -315,6 +315,7 @@ class CountsEngine:
 
     flat = True
     parallel = False
+    positions = 2**16
 
     def __init__(self, model: Stepper) -> None:
         self.model = model
