@@ -20,7 +20,7 @@ from seqcli.data.encode import Cut
 from seqcli.data.example import Example
 from seqcli.data.order import ByLength, Lengths
 from seqcli.decode.stepper import Stepper
-from seqcli.errors import did_you_mean, usage_error
+from seqcli.errors import usage_error
 from seqcli.fields.base import Field, SourceField
 from seqcli.metrics.score import Score
 from seqcli.recipe import registry
@@ -322,18 +322,8 @@ class Task(ABC, Generic[P]):
 
 
 def new_task(recipe: Recipe) -> Task[Any]:
-    """The task that a recipe names, not yet fitted.
-
-    Raises:
-        UserError: a dev score that the task does not have (2).
-    """
-    task = cast("Task[Any]", registry.implementation("task", recipe.task.kind)(recipe))
-    if task.select_by not in task.score_names and task.score_names:
-        raise usage_error(
-            f"training.select_by: there is no dev score '{task.select_by}'",
-            hint=did_you_mean(task.select_by, task.score_names) or f"Scores: {', '.join(task.score_names)}.",
-        )
-    return task
+    """The task that a recipe names, not yet fitted."""
+    return cast("Task[Any]", registry.implementation("task", recipe.task.kind)(recipe))
 
 
 def shortened(columns: dict[str, Any], max_length: int) -> Mapping[str, Any]:
