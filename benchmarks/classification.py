@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.lines import read_lines
-from seqcli.models.bag_of_words import BagOfWords
+from seqcli.models.counts.bag_of_words import BagOfWords
+from seqcli.models.counts.base import Labelled, Sizes
 from seqcli.recipe.encoders import BagOfWordsConfig
 from seqcli.text.fast_ids import FastIds
 from seqcli.text.tokenizers import build_tokenizer
@@ -59,7 +60,7 @@ def fitting(lines: list[str], labels: np.ndarray, runs: int, reference: bool) ->
         seconds = []
         for _ in range(runs):
             began = time.perf_counter()
-            BagOfWords.fit(config, ids, offsets, labels, words=len(vocabulary), classes=2)
+            BagOfWords.fit(config, Labelled(ids, offsets, labels), Sizes(words=len(vocabulary), classes=2))
             seconds.append(time.perf_counter() - began)
         print(
             f"bag of 1-2-grams, {weighting}{', naive Bayes' if naive_bayes else ''}: "
@@ -86,7 +87,8 @@ def predicting(lines: list[str], labels: np.ndarray, count: int, kind: str) -> N
     tokenizer = build_tokenizer(kind)
     vocabulary = Vocabulary.build(Counter(word for line in lines for word in tokenizer.tokenize(line)))
     reader = FastIds(tokenizer, vocabulary)
-    model = BagOfWords.fit(BagOfWordsConfig(), *reader.ids_of(lines), labels, words=len(vocabulary), classes=2)
+    sizes = Sizes(words=len(vocabulary), classes=2)
+    model = BagOfWords.fit(BagOfWordsConfig(), Labelled(*reader.ids_of(lines), labels), sizes)
     many = (lines * (count // len(lines) + 1))[:count]
     reader = FastIds(tokenizer, vocabulary)
     began, reading = time.perf_counter(), 0.0

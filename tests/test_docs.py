@@ -13,7 +13,7 @@ import typer
 
 from seqcli.cli.app import build_app
 from seqcli.cli.verbs import VERBS
-from seqcli.data.catalogue import entry
+from seqcli.data.catalogue import data_set
 from seqcli.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]
@@ -233,7 +233,7 @@ def test_the_readme_lists_every_exit_code() -> None:
 
 
 def test_the_catalogue_tells_the_size_of_the_corpus_that_comes_with_the_package() -> None:
-    folder = ROOT / "seqcli" / "corpora" / "embedded" / "mini-ner"
+    folder = ROOT / "seqcli" / "data" / "embedded" / "mini-ner"
     lines = [line for path in folder.glob("*.conll") for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
     tokens = sum(map(bool, lines))
-    assert entry("mini-ner").size == f"{len(lines) - tokens:,} sentences, {tokens:,} tokens"
+    assert data_set("mini-ner").size == f"{len(lines) - tokens:,} sentences, {tokens:,} tokens"

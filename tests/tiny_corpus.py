@@ -22,9 +22,10 @@ SENTENCES = [
 
 RECIPE = """
 name: tiny
-task: {kind: tagging, scheme: bio, model_scheme: bioes}
+task: {kind: tagging}
+target: {kind: tags, scheme: bio, model_scheme: bioes}
 data: {train: TRAIN, dev: DEV, format: conll}
-text: {vocabulary: {lowercase: true}}
+source: {kind: text, vocabulary: {lowercase: true}}
 model:
   embedder: {kind: tokens, dim: 12, characters: {kind: cnn, dim: 6, filters: 6}, affixes: {dim: 4, min_count: 1}}
   encoder: {kind: lstm, dim: 12}

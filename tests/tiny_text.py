@@ -14,7 +14,7 @@ RECIPE = """
 name: tiny-lm
 task: {kind: language-model, unit: sentences, bptt: 6, floor: null}
 data: {train: TRAIN, dev: DEV, format: lines}
-text: {tokenizer: {kind: whitespace}}
+source: {kind: text, tokenizer: {kind: whitespace}}
 model:
   embedder: {kind: tokens, dim: 8}
   encoder: {kind: lstm, dim: 8, bidirectional: false}

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import JsonLines, Runs
 from seqcli.cli.word_arguments import (
-    AsJson,
     MeasureOption,
     ModelOption,
-    Runs,
     VectorsOption,
     answer_lines,
     choose_vectors,
@@ -47,7 +46,7 @@ def command(
     k: Annotated[int, typer.Option("-k", help="How many answers, the best first.")] = 5,
     method: Annotated[str, typer.Option("--method", help="3cosadd or 3cosmul.")] = "3cosadd",
     measure: MeasureOption = "cosine",
-    as_json: AsJson = False,
+    as_json: JsonLines = False,
     runs: Runs = None,
 ) -> None:
     """Complete an analogy: man is to woman as king is to ?
@@ -56,8 +55,8 @@ def command(
     the distance) to the point b - a + c, with 3cosmul the product that is made as large as can be.
     """
     from seqcli.cli.choices import choice
-    from seqcli.models.word_vectors import MEASURES, METHODS
     from seqcli.store.runs import Store
+    from seqcli.text.word_vectors import MEASURES, METHODS
 
     choice("--measure", measure, MEASURES)
     choice("--method", method, METHODS)

@@ -7,25 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from seqcli.cli import console
+from seqcli.metrics.metric import CLASS_METRICS
 
 if TYPE_CHECKING:
     from seqcli.pipeline.evaluate import Evaluation
 
 MOST_COLUMNS = 20
 """Labels up to which the confusion is shown as a table; past that the most frequent confusions."""
-
-NAMES = {
-    "accuracy": ("accuracy", "%"),
-    "f1": ("micro F1", "%"),
-    "macro_f1": ("macro F1", "%"),
-    "exact_match": ("all labels right", "%"),
-    "mean_absolute_error": ("mean absolute error", "grades"),
-    "kappa": ("quadratic kappa", ""),
-    "loss": ("loss", "nats an example"),
-    "brier": ("Brier score", ""),
-    "calibration_error": ("calibration error", "%"),
-}
-"""Scores in the order they are shown, with their unit."""
 
 
 def class_lines(found: Evaluation) -> list[str]:
@@ -58,9 +46,9 @@ def _scores(found: Evaluation, scores: Mapping[str, float | None]) -> list[str]:
     """A row a score, a column a model."""
     others = [other["score"]["counts"]["scores"] for other in found.compared]
     rows = []
-    for key, (name, unit) in NAMES.items():
-        if key in scores:
-            rows.append([name, *(_number(one.get(key)) for one in (scores, *others)), unit])
+    for metric in CLASS_METRICS:
+        if metric.name in scores:
+            rows.append([metric.title, *(_number(one.get(metric.name)) for one in (scores, *others)), metric.unit])
     header = ["", found.run, *(other["model"] for other in found.compared), ""]
     return console.table(rows, header, right=range(1, len(header) - 1))
 

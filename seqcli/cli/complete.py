@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.language import READ_AT_ONCE, Device, Errors, MaxLine, Model, Runs, open_model, warn_of_unknown
-from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_batches
+from seqcli.cli.language import READ_AT_ONCE, open_model, warn_of_unknown
+from seqcli.cli.options import Device, Invalid, JsonLines, MaxLine, NewestLanguageModel, Runs
+from seqcli.lines import DEFAULT_MAX_LINE, read_batches
 
 if TYPE_CHECKING:
     from seqcli.pipeline.language import LanguageModel
@@ -23,15 +24,15 @@ EPILOG = """Examples:
 
 
 def command(
-    model: Model = None,
+    model: NewestLanguageModel = None,
     prompt: Annotated[
         str | None,
         typer.Option("--prompt", metavar="TEXT", help="Text to complete; without it, each line of stdin is."),
     ] = None,
     count: Annotated[int, typer.Option("-k", "--count", help="How many tokens to list.", min=1)] = 5,
     words: Annotated[bool, typer.Option("--words", help="Whole words, of a model of characters or bytes.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a prompt.")] = False,
-    errors: Errors = "strict",
+    as_json: JsonLines = False,
+    invalid: Invalid = "strict",
     max_line: MaxLine = DEFAULT_MAX_LINE,
     runs: Runs = None,
     device: Device = "auto",
@@ -41,14 +42,11 @@ def command(
     With --prompt a line for each word: word, tab, probability. From stdin one line for each line, the pairs on it
     with tabs between. <EOS> is the end of the line.
     """
-    from seqcli.cli.choices import choice
-
-    on_invalid: OnInvalid = choice("--errors", errors, ("strict", "replace"))  # type: ignore[assignment]
     trained = open_model(model, runs, device)
     if prompt is not None:
         print_prompt(trained, prompt, count, words=words, as_json=as_json)
     else:
-        lines = read_batches(None, on_invalid=on_invalid, max_line=max_line, block=READ_AT_ONCE)
+        lines = read_batches(None, on_invalid=invalid, max_line=max_line, block=READ_AT_ONCE)
         print_lines(trained, lines, count, words=words, as_json=as_json)
 
 

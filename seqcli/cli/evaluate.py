@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import Device, EngineName, ErrorRows, Format, Json, Model, Runs
 from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ EPILOG = """Examples:
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A trained model: NAME, NAME@VERSION or a run folder.")],
+    model: Model,
     data: Annotated[
         list[str] | None,
         typer.Argument(
@@ -32,49 +33,25 @@ def command(
         ),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="Split of its own data: train, dev or test.")] = "test",
-    format_: Annotated[str | None, typer.Option("--format", help="Format of the files, where it is another.")] = None,
-    errors: Annotated[
-        str | None,
-        typer.Option(
-            "--errors",
-            metavar="FILE",
-            help="Write a row for each error (TSV): of a tagger by kind, of a "
-            "classifier the most confident mistake first.",
-        ),
-    ] = None,
+    format_: Format = None,
+    errors: ErrorRows = None,
     against: Annotated[
         str | None,
         typer.Option("--against", metavar="MODEL", help="Also measure this language model or classifier, and compare."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")] = False,
-    runs: Annotated[
-        str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Json = False,
+    runs: Runs = None,
+    device: Device = "auto",
+    engine: EngineName = "auto",
 ) -> None:
     """Measure a trained model on a data set."""
     from seqcli.cli.choices import choice
+    from seqcli.recipe.registry import FORMATS
     from seqcli.store.runs import Store
 
     choice("--split", split, ("train", "dev", "test"))
     if format_ is not None:
-        choice(
-            "--format",
-            format_,
-            (
-                "conll",
-                "conllu",
-                "inline",
-                "tsv",
-                "jsonl",
-                "lines",
-                "records",
-                "labelled",
-                "ts",
-                "frames",
-                "csv-folders",
-            ),
-        )
+        choice("--format", format_, tuple(FORMATS))
     store = Store(runs)
     run = store.resolve(model)
     if data and len(data) == 1 and format_ is None and _are_questions(data[0]):
@@ -82,7 +59,7 @@ def command(
 
         show_analogies(run, store, data[0], as_json=as_json)
         return
-    if run.report().get("task") == "embedding":
+    if run.report().get("task") == "word-vectors":
         raise usage_error(
             "word vectors are measured with analogy questions, and no file of them is given",
             hint="Sections ': name', then four words a line, as in questions-words.txt.",
@@ -97,6 +74,7 @@ def command(
             data or None,
             split=split,
             device=device,
+            engine=engine,
             data_format=format_,
             with_errors=errors is not None,
             against=store.resolve(against) if against is not None else None,
@@ -155,6 +133,8 @@ def _lines(found: Evaluation) -> list[str]:
 
 def _language(found: Evaluation) -> list[str]:
     """The figures of a language model, beside those of what it is compared with."""
+    from seqcli.metrics.metric import LANGUAGE_METRICS
+
     counts: dict[str, Any] = {**found.score.counts, "perplexity": found.score.value}
     lines = [
         f"{counts['tokens']:,} tokens, {counts['ends']:,} of them <EOS>, {counts['unknown']:,} <UNK>; "
@@ -167,23 +147,14 @@ def _language(found: Evaluation) -> list[str]:
         columns.append({**score["counts"], "perplexity": score["value"]})
         header += [other["model"], "ratio"]
     rows = []
-    for name, key in FIGURES:
+    for metric in LANGUAGE_METRICS:
         # a report has None for what is infinite; the figures of known words are missing where there is none
-        values = [math.inf if (value := column.get(key, math.nan)) is None else value for column in columns]
-        cells = [name, *("-" if math.isnan(value) else f"{value:,.4f}" for value in values)]
+        values = [math.inf if (value := column.get(metric.name, math.nan)) is None else value for column in columns]
+        cells = [metric.title, *("-" if math.isnan(value) else f"{value:,.4f}" for value in values)]
         if len(values) > 1:
             cells.append(f"{values[0] / values[1]:.3f}" if all(map(math.isfinite, values)) else "-")
         rows.append(cells)
     return lines + console.table(rows, header, right=range(1, len(header)))
-
-
-FIGURES = (
-    ("nats a token", "loss"),
-    ("perplexity a token", "perplexity"),
-    ("... without <UNK>", "perplexity_known"),
-    ("perplexity a word", "word_perplexity"),
-    ("bits a character", "bits_per_character"),
-)
 
 
 def _row(name: str, part: dict[str, Any]) -> tuple[str, ...]:

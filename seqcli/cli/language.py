@@ -1,26 +1,13 @@
-"""What the verbs of language models share: options, and opening the model."""
+"""What the verbs of language models share: opening the model."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from seqcli.cli import console
 
 if TYPE_CHECKING:
     from seqcli.pipeline.language import LanguageModel
-
-Model = Annotated[
-    str | None,
-    typer.Argument(help="A trained language model: NAME, NAME@VERSION or a run folder; the newest one by default."),
-]
-Runs = Annotated[
-    str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Errors = Annotated[str, typer.Option("--errors", help="Invalid UTF-8: strict stops, replace goes on.")]
-MaxLine = Annotated[int, typer.Option("--max-line", help="Longest line accepted, in bytes.", min=1)]
 
 READ_AT_ONCE = 2**16
 """Bytes of lines that are answered together: enough for full batches, few enough to wait for."""

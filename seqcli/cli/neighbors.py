@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import JsonLines, Runs
 from seqcli.cli.word_arguments import (
-    AsJson,
     MeasureOption,
     ModelOption,
-    Runs,
     VectorsOption,
     answer_lines,
     choose_vectors,
@@ -42,7 +41,7 @@ def command(
     vectors: VectorsOption = None,
     k: Annotated[int, typer.Option("-k", help="How many neighbors, the nearest first.")] = 10,
     measure: MeasureOption = "cosine",
-    as_json: AsJson = False,
+    as_json: JsonLines = False,
     runs: Runs = None,
 ) -> None:
     """The words nearest to a word.
@@ -50,8 +49,8 @@ def command(
     A row for each neighbor: word, neighbor, similarity (or distance: the smaller, the nearer), tabs between.
     """
     from seqcli.cli.choices import choice
-    from seqcli.models.word_vectors import MEASURES
     from seqcli.store.runs import Store
+    from seqcli.text.word_vectors import MEASURES
 
     choice("--measure", measure, MEASURES)
     store, given = Store(runs), list(words or [])

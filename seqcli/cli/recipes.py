@@ -1,4 +1,4 @@
-"""``seqcli recipes``: list, show, copy and validate recipes, and the schema they follow."""
+"""The verb ``recipes``: list, show, copy and validate recipes, and the schema they follow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.cli import console
+from seqcli.cli import console, show
+from seqcli.cli.options import Json, SetValue, examples
 from seqcli.errors import UserError, UserErrors, usage_error
 
 # The loader stands on pydantic, which costs more than all the rest: only the bodies that need it import it.
@@ -19,21 +20,16 @@ command = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="List, show, copy and validate recipes.",
-    epilog="\b\nExamples:\n  seqcli recipes cp ner my.yaml\n  seqcli recipes validate my.yaml",
+    epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes validate my.yaml"),
 )
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Source = Annotated[
     str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A recipe that comes with seqcli, or a file.")
 ]
-_Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="A.B=VALUE", show_default=False, help="Set a value over the file's (repeatable)."),
-]
 
 
-@command.command("ls", epilog="\b\nExamples:\n  seqcli recipes ls\n  seqcli recipes ls --json")
-def list_recipes(as_json: _Json = False) -> None:
+@command.command("ls", epilog=examples("seqcli recipes ls", "seqcli recipes ls --json"))
+def list_recipes(as_json: Json = False) -> None:
     """List the recipes that come with seqcli."""
     from seqcli.recipe.folder import summaries
 
@@ -41,8 +37,8 @@ def list_recipes(as_json: _Json = False) -> None:
     if as_json:
         console.emit_json(rows)
         return
-    for line in console.table([[*map(_cell, row.values())] for row in rows], ("name", "task", "data", "description")):
-        console.emit(line)
+    cells = [[*map(_cell, row.values())] for row in rows]
+    console.emit_lines(show.table(cells, ("name", "task", "data", "description")))
 
 
 def _cell(value: object) -> str:
@@ -50,9 +46,9 @@ def _cell(value: object) -> str:
 
 
 @command.command(
-    "show", epilog="\b\nExamples:\n  seqcli recipes show ner\n  seqcli recipes show ner --set model.encoder.dim=300"
+    "show", epilog=examples("seqcli recipes show ner", "seqcli recipes show ner --set model.encoder.dim=300")
 )
-def show(source: _Source, overrides: _Set = None, as_json: _Json = False) -> None:
+def show_recipe(source: _Source, overrides: SetValue = None, as_json: Json = False) -> None:
     """Print a recipe filled in, with the origin of each value: default, file or --set."""
     from seqcli.recipe.dump import dump_recipe
     from seqcli.recipe.load import load_recipe
@@ -66,7 +62,7 @@ def show(source: _Source, overrides: _Set = None, as_json: _Json = False) -> Non
         console.emit(dump_recipe(loaded.recipe, loaded.origins).rstrip("\n"))
 
 
-@command.command("cp", epilog="\b\nExamples:\n  seqcli recipes cp ner my.yaml\n  seqcli recipes cp ner recipes/")
+@command.command("cp", epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes cp ner recipes/"))
 def copy(
     source: _Source,
     destination: Annotated[Path, typer.Argument(metavar="DEST", show_default=False, help="A file, or a folder.")],
@@ -86,12 +82,12 @@ def copy(
 
 
 @command.command(
-    "validate", epilog="\b\nExamples:\n  seqcli recipes validate my.yaml\n  seqcli recipes validate recipes/*.yaml"
+    "validate", epilog=examples("seqcli recipes validate my.yaml", "seqcli recipes validate recipes/*.yaml")
 )
 def validate(
     sources: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False, help="Files, or names.")],
-    overrides: _Set = None,
-    as_json: _Json = False,
+    overrides: SetValue = None,
+    as_json: Json = False,
 ) -> None:
     """Check recipes: every error of every file, one a line with its place; exit code 2 if there is one."""
     from seqcli.recipe.quick import surely_valid
@@ -117,10 +113,10 @@ def _errors(source: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
     try:
         load_recipe(source, overrides)
         remember_schema()
-    except UserErrors as several:
-        return several.errors
-    except UserError as one:
-        return (one,)
+    except UserErrors as errors:
+        return errors.errors
+    except UserError as error:
+        return (error,)
     return ()
 
 
@@ -136,7 +132,7 @@ def _as_dict(error: UserError) -> dict[str, Any]:
 
 @command.command(
     "schema",
-    epilog="\b\nExamples:\n  seqcli recipes schema > recipe.schema.json\n  seqcli recipes schema | python -m json.tool",
+    epilog=examples("seqcli recipes schema > recipe.schema.json", "seqcli recipes schema | python -m json.tool"),
 )
 def schema() -> None:
     """Print the JSON Schema of a recipe, with which editors complete and check."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.language import Device, Model, Runs, open_model, warn_of_unknown
+from seqcli.cli.language import open_model, warn_of_unknown
+from seqcli.cli.options import Device, JsonLines, NewestLanguageModel, Runs
 
 if TYPE_CHECKING:
     from seqcli.pipeline.sample import Sample
@@ -21,7 +22,7 @@ EPILOG = """Examples:
 
 
 def command(
-    model: Model = None,
+    model: NewestLanguageModel = None,
     prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from; printed too.")] = "",
     count: Annotated[int, typer.Option("-n", "--count", help="How many samples.", min=1)] = 1,
     max_tokens: Annotated[
@@ -54,9 +55,7 @@ def command(
         ),
     ] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="Print tokens with spaces between, not text.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object a sample: text, tokens, log-probabilities (ln).")
-    ] = False,
+    as_json: JsonLines = False,
     runs: Runs = None,
     device: Device = "auto",
 ) -> None:

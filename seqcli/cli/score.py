@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.language import READ_AT_ONCE, Device, Errors, MaxLine, Runs, open_model
-from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin, read_batches
+from seqcli.cli.language import READ_AT_ONCE, open_model
+from seqcli.cli.options import Device, File, Invalid, JsonLines, MaxLine, Runs, Tokens
+from seqcli.lines import DEFAULT_MAX_LINE, is_stdin, read_batches
 
 if TYPE_CHECKING:
     from seqcli.metrics.perplexity import PerplexityScorer
@@ -36,9 +37,7 @@ def command(
             "default. An argument alone is the model if a run has that name, else the file.",
         ),
     ] = None,
-    file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="Text, a sentence a line; '-' or nothing reads stdin.")
-    ] = None,
+    file: File = None,
     base: Annotated[str, typer.Option("--base", help="Base of the logarithms: 10, 2 or e.")] = "10",
     per_token: Annotated[
         bool,
@@ -48,17 +47,15 @@ def command(
             "a blank line ends the sentence.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
-    tokens: Annotated[
-        bool, typer.Option("--tokens", help="The input is the model's own tokens already, spaces between.")
-    ] = False,
+    as_json: JsonLines = False,
+    tokens: Tokens = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="The file is one running text, read as a whole; for models of unit stream.")
     ] = False,
     summary: Annotated[
         bool, typer.Option("--summary/--no-summary", help="Perplexity and counts of the whole on stderr.")
     ] = True,
-    errors: Errors = "strict",
+    invalid: Invalid = "strict",
     max_line: MaxLine = DEFAULT_MAX_LINE,
     runs: Runs = None,
     device: Device = "auto",
@@ -70,10 +67,9 @@ def command(
     from seqcli.cli.choices import choice
 
     write = _writer(choice("--base", base, list(_BASES)), per_token, as_json)
-    on_invalid: OnInvalid = choice("--errors", errors, ("strict", "replace"))  # type: ignore[assignment]
     model, file = model_and_file(model, file, runs)
     trained = open_model(model, runs, device)
-    batches = read_batches(file, on_invalid=on_invalid, max_line=max_line, block=READ_AT_ONCE)
+    batches = read_batches(file, on_invalid=invalid, max_line=max_line, block=READ_AT_ONCE)
     print_scores(trained, batches, write, tokens=tokens, stream=stream, summary=summary)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import Device, Json, Runs, SetValue
 
 if TYPE_CHECKING:
     from seqcli.cli.training_display import Display
@@ -22,10 +23,7 @@ EPILOG = """Examples:
 
 def command(
     recipe: Annotated[str, typer.Argument(help="A recipe of seqcli ('seqcli recipes ls') or a YAML file.")],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe; may be given again."),
-    ] = None,
+    set_: SetValue = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished training of it.")] = False,
     dry_run: Annotated[
         bool,
@@ -33,14 +31,12 @@ def command(
             "--dry-run", help="Show shapes, parameters, the first batch and the memory it takes; train nothing."
         ),
     ] = False,
-    runs: Annotated[
-        str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    runs: Runs = None,
+    device: Device = "auto",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write TensorBoard files (needs the extra 'tensorboard').")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train a model from a recipe."""
     from seqcli.training.distributed import World
@@ -92,7 +88,7 @@ USES = {
     "tagging": "echo 'some text' | seqcli predict {run}",
     "classification": "echo 'some text' | seqcli predict {run} --scores",
     "language-model": "seqcli sample {run} --temperature 0.8",
-    "embedding": "seqcli neighbors {run} WORD",
+    "word-vectors": "seqcli neighbors {run} WORD",
 }
 """What to do with a model of each task."""
 
@@ -155,7 +151,7 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     if as_json:
         console.emit_json(found)
         return
-    unit = "frames" if recipe.text is None else "tokens"
+    unit = found["unit"]
     for name, split in found["splits"].items():
         console.emit(f"{name:<6} {split['examples']:>10,} examples {split['tokens']:>12,} {unit}")
     for name, value in found["summary"].items():

@@ -9,7 +9,8 @@ from typing import Any
 
 from seqcli.cli import console
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
-from seqcli.training.loop import StepEvent
+from seqcli.recipe.models import NetworkConfig
+from seqcli.training.events import StepEvent
 
 HEADINGS = {
     "bits_per_character": "bits/char",
@@ -84,11 +85,11 @@ class Display:
         """The end, however it came."""
 
     def _prepared(self, event: Prepared) -> None:
-        parts = " > ".join(event.recipe.model.parts())
+        model = event.recipe.model
+        parts = " > ".join(model.parts()) if isinstance(model, NetworkConfig) else model.kind
         size = f"{event.parameters:,} parameters, " if event.parameters else ""  # of counts nobody knows before
         self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {size}{event.device} {event.precision}")
-        if event.recipe.text is None:
-            self._unit = "frames"
+        self._unit = event.unit
         sizes = ", ".join(
             f"{name} {split['examples']:,} ({split['tokens']:,} {self._unit})" for name, split in event.splits.items()
         )

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.word_arguments import Runs, choose_vectors
+from seqcli.cli.options import Runs
+from seqcli.cli.word_arguments import choose_vectors
 
 EPILOG = """Examples:
 
@@ -45,8 +46,8 @@ def export(
     """Write word vectors as text: a word and its values a line, most frequent word first; no special tokens."""
     from seqcli.cli.choices import choice
     from seqcli.files import atomic_write
-    from seqcli.models.vectors import FORMATS, vector_lines
     from seqcli.store.runs import Store
+    from seqcli.text.vectors import FORMATS, vector_lines
 
     choice("--format", form, FORMATS)
     _, vectors = choose_vectors(Store(runs), model, None)

@@ -13,8 +13,8 @@ from seqcli.errors import ExitCode, UserError
 from seqcli.lines import read_batches
 
 if TYPE_CHECKING:
-    from seqcli.models.word_vectors import Near, WordVectors
     from seqcli.store.runs import Store
+    from seqcli.text.word_vectors import Near, WordVectors
 
 ModelOption = Annotated[
     str | None, typer.Option("-m", "--model", metavar="MODEL", help="The model; then every argument is a word.")
@@ -27,10 +27,6 @@ VectorsOption = Annotated[
 ]
 MeasureOption = Annotated[
     str, typer.Option("--measure", help="cosine (a similarity), euclidean or manhattan (distances).")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="A JSON document a query.")]
-Runs = Annotated[
-    str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
 ]
 
 

@@ -40,7 +40,7 @@ class Grade:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Division:
     """How files of splits are made of fetched files (`seqcli.data.divide`).
 
     The files ``of`` are cut into units: ``lines`` or ``records``, without the lines that ``drop`` matches. Groups of
@@ -69,7 +69,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DataSet:
     """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files.
 
     ``labels`` maps what the files call a label to a readable name. ``mirror`` is its folder in a mirror where that is
@@ -93,7 +93,7 @@ class Entry:
     blank_lines: Literal["skip", "keep"] | None = None
     record_start: str | None = None
     labels: Mapping[str, str] | None = None
-    made: Rule | None = None
+    made: Division | None = None
     mirror: str | None = None
     files: Mapping[str, DataFile] = field(default_factory=dict)
 
@@ -115,35 +115,35 @@ class Entry:
         return list(self.made.of) if self.made else self.file_names()
 
 
-def cached_path(entry: Entry, name: str) -> Path:
+def cached_path(data_set: DataSet, name: str) -> Path:
     """Where a file of a data set lies in the cache, there or not."""
-    return cache_folder() / "data" / entry.name / name
+    return cache_folder() / "data" / data_set.name / name
 
 
 @cache
-def entries() -> dict[str, Entry]:
+def data_sets() -> dict[str, DataSet]:
     """Every data set of the catalogue by its name."""
     import yaml
 
     text = (Path(__file__).parent / "catalogue.yaml").read_text(encoding="utf-8")
     loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return {name: _entry(name, fields) for name, fields in loaded.items()}
+    return {name: _data_set(name, fields) for name, fields in loaded.items()}
 
 
-def entry(name: str) -> Entry:
+def data_set(name: str) -> DataSet:
     """The data set called ``name``.
 
     Raises:
         UserError: no such data set, with the nearest name (exit code 2).
     """
-    known = entries()
+    known = data_sets()
     if name in known:
         return known[name]
     hint = did_you_mean(name, list(known)) or f"Known: {', '.join(known)}."
     raise usage_error(f"no data set is called '{name}'", hint=hint)
 
 
-def _entry(name: str, fields: dict[str, Any]) -> Entry:
+def _data_set(name: str, fields: dict[str, Any]) -> DataSet:
     splits = {split: (names,) if isinstance(names, str) else tuple(names) for split, names in fields["splits"].items()}
     files = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
     lists = ("tag_prefixes", "tag_suffixes", "sources")
@@ -151,16 +151,16 @@ def _entry(name: str, fields: dict[str, Any]) -> Entry:
     if labels := fields.get("labels"):
         listed["labels"] = {str(label): str(readable) for label, readable in labels.items()}
     if made := fields.get("made"):
-        listed["made"] = _rule(made)
+        listed["made"] = _division(made)
     known: dict[str, Any] = {**fields, **listed, "name": name, "splits": splits, "files": files}
-    return Entry(**known)
+    return DataSet(**known)
 
 
-def _rule(fields: dict[str, Any]) -> Rule:
+def _division(fields: dict[str, Any]) -> Division:
     take = {file: None if numbers == "others" else tuple(numbers) for file, numbers in fields.get("take", {}).items()}
     listed: dict[str, Any] = {key: tuple(fields[key]) for key in ("of", "together") if key in fields}
     if grade := fields.get("grade"):
         lists = {key: tuple(grade[key]) for key in ("cuts", "labels", "without") if key in grade}
         listed["grade"] = Grade(**{**grade, **lists})
     known: dict[str, Any] = {**fields, **listed, "take": take}
-    return Rule(**known)
+    return Division(**known)

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from seqcli.data.arrays import FORMAT_VERSION, Part, PartField, Split, SplitWriter, other_width, publish
+from seqcli.data.arrays import FORMAT_VERSION, Columns, Part, PartField, SplitWriter, other_width, publish
 from seqcli.data.example import Example
 from seqcli.errors import UserError, data_error, usage_error
 
@@ -40,7 +40,7 @@ Fields = Mapping[str, Any]
 
 
 class Cut(dict[str, Any]):
-    """Fields of an example that was too long and of which only the beginning was kept: `Split.cut` counts it."""
+    """Fields of an example that was too long and of which only the beginning was kept: `Columns.cut` counts it."""
 
 
 class Pieces(Protocol):
@@ -70,7 +70,7 @@ class EncodeJob:
     size: int
 
 
-def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], None] | None = None) -> Split:
+def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], None] | None = None) -> Columns:
     """The split of ``job`` from the cache, encoded first if it is not there.
 
     Args:
@@ -81,7 +81,7 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
     """
     folder = cache / f"{job.key[:32]}-{FORMAT_VERSION}"
     if (folder / "meta.json").exists():
-        return Split(folder)
+        return Columns(folder)
     if len(job.files) > MAX_FILES:
         raise usage_error(f"a split of {len(job.files):,} files; there may be {MAX_FILES:,}", hint="Join some of them.")
     cache.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
         publish(temporary / "split", folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return Split(folder)
+    return Columns(folder)
 
 
 def _encoded(job: EncodeJob, tasks: list[tuple[int, Any]]) -> Iterator[Iterable[Part]]:

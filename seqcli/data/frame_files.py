@@ -1,21 +1,30 @@
-"""Files of one sequence: ``.npy``, ``.npz`` or ``.csv`` to frames. No pickle is ever loaded."""
+"""Frames from text and from files of one sequence each (``.npy``, ``.npz``, ``.csv``). No pickle is ever loaded.
+
+Cells become numbers fast where all is well, and with the cell named where it is not.
+"""
 
 from __future__ import annotations
 
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from seqcli.data.blocks import read_blocks
-from seqcli.data.numbers import BadCell, Frames, counted, infinite_at, parse_numbers, too_large
 from seqcli.errors import UserError, data_error, did_you_mean, io_error
-from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
+from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_blocks
+
+Frames = NDArray[np.float32]
+"""The frames of one sequence, [T, D]; NaN where a value is missing."""
 
 SUFFIXES = (".npy", ".npz", ".csv")
+
+FOLDER_SUFFIXES = (".csv", ".npy")
+"""What counts as a sequence in a folder."""
 
 MAX_UNPACKED = 2**31
 """Most bytes that a member of an ``.npz`` may have unpacked: a small archive can hold a huge one."""
@@ -64,11 +73,22 @@ def read_frames(
         raise io_error(f"cannot read: {error.strerror or error}", file=path) from error
 
 
-def _load(path: Path) -> Any:
+def _check_start(path: Path, expected: bytes) -> None:
     with path.open("rb") as handle:
         start = handle.read(len(_NPY))
-    if start != _NPY:
-        raise _no_array(path, start)
+    if start.startswith(expected):
+        return
+    if start.startswith(_PICKLES):
+        raise data_error(
+            "a pickle is not loaded: it could run any program",
+            file=path,
+            hint="Save the array with numpy.save(..., allow_pickle=False).",
+        )
+    raise data_error(f"is no {path.suffix.lower()} file" if start else "the file is empty", file=path)
+
+
+def _load(path: Path) -> Any:
+    _check_start(path, _NPY)
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except _BROKEN as error:
@@ -76,10 +96,7 @@ def _load(path: Path) -> Any:
 
 
 def _unpack(path: Path, member: str | None) -> Any:
-    with path.open("rb") as handle:
-        start = handle.read(len(_NPY))
-    if not start.startswith(_ZIP):
-        raise _no_array(path, start)
+    _check_start(path, _ZIP)
     try:
         with np.load(path, allow_pickle=False) as archive:
             name = _member_name(path, member, archive.files)
@@ -111,18 +128,6 @@ def _member_name(path: Path, member: str | None, names: list[str]) -> str:
         file=path,
         hint=did_you_mean(member, names) or f"It holds: {', '.join(names)[:200]}.",
     )
-
-
-def _no_array(path: Path, start: bytes) -> UserError:
-    if start.startswith(_PICKLES):
-        return data_error(
-            "a pickle is not loaded: it could run any program",
-            file=path,
-            hint="Save the array with numpy.save(..., allow_pickle=False).",
-        )
-    if not start:
-        return data_error("the file is empty", file=path)
-    return data_error(f"is no {path.suffix.lower()} file", file=path)
 
 
 def _broken(path: Path, error: Exception) -> UserError:
@@ -170,19 +175,11 @@ def _read_csv(path: Path, max_line: int, on_invalid: OnInvalid) -> Frames:
         if not width:
             cells = rows[0][1].split(",")
             width = len(cells)
-            rows = rows[1:] if _is_header(cells) else rows
+            rows = rows[any(cell.strip() and not _is_number(cell) for cell in cells) :]
         blocks.append(_parse_rows(rows, width, path))
     if not width:
         raise data_error("the file is empty or has only blank lines", file=path)
     return np.concatenate(blocks)
-
-
-def _is_header(cells: list[str]) -> bool:
-    try:
-        parse_numbers(cells, "")
-    except BadCell as error:
-        return str(error).endswith("is no number")
-    return False
 
 
 def _parse_rows(rows: list[tuple[int, str]], width: int, path: Path) -> Frames:
@@ -196,3 +193,65 @@ def _parse_rows(rows: list[tuple[int, str]], width: int, path: Path) -> Frames:
     except BadCell as error:
         row, column = divmod(error.index, width)
         raise data_error(f"column {column + 1}: {error}", file=path, line=rows[row][0]) from None
+
+
+class BadCell(ValueError):
+    """A cell that is no finite number: its place in the cells, and why."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
+
+
+def parse_numbers(cells: Sequence[str], missing: str) -> Frames:
+    """The cells as numbers, [len(cells)]; ``missing`` and ``nan`` become NaN.
+
+    Raises:
+        BadCell: a cell that is no number, or is infinite, also as a 32-bit number.
+    """
+    try:
+        values = np.array(cells, np.float64)
+    except ValueError:
+        cells = ["nan" if cell.strip() == missing else cell for cell in cells]
+        try:
+            values = np.array(cells, np.float64)
+        except ValueError:
+            raise _first_bad(cells) from None
+    if "_" in "".join(cells):
+        raise _first_bad(cells)
+    with np.errstate(over="ignore"):
+        floats = values.astype(np.float32)
+    if infinite := infinite_at(floats):
+        raise BadCell(infinite[0], too_large(cells[infinite[0]].strip(), values[infinite[0]]))
+    return floats
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 cell``, ``2 cells``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def infinite_at(values: Frames) -> tuple[int, ...] | None:
+    """The index of the first infinite value, or None."""
+    if np.isfinite(values).all():
+        return None
+    places = np.argwhere(np.isinf(values))
+    return tuple(places[0].tolist()) if len(places) else None
+
+
+def too_large(shown: object, value: float) -> str:
+    """Why a value that is infinite in 32 bits is refused."""
+    return f"'{shown}' is infinite" if np.isinf(value) else f"'{shown}' is too large for a 32-bit number"
+
+
+def _first_bad(cells: Sequence[str]) -> BadCell:
+    index = next(index for index, cell in enumerate(cells) if not _is_number(cell))
+    return BadCell(index, f"'{cells[index][:40]}' is no number")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell  # Python reads 1_000 as a number, nobody else does

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seqcli.data.corpus import Split
+from seqcli.data.corpus import SplitFiles
 from seqcli.data.example import source_bytes
-from seqcli.data.numbers import Frames, counted
+from seqcli.data.frame_files import Frames, counted
 from seqcli.data.statistics import percentiles, share, split_examples, tags_of
 from seqcli.errors import data_error
 
@@ -39,7 +39,7 @@ class FrameStatistics:
     unseen_labels: list[str] = field(default_factory=list)
 
 
-def describe_frames(splits: Sequence[Split]) -> list[FrameStatistics]:
+def describe_frames(splits: Sequence[SplitFiles]) -> list[FrameStatistics]:
     """Count each split, and compare each but the first with the first.
 
     Raises:
@@ -62,7 +62,7 @@ def digest(frames: Frames) -> bytes:
     return hashlib.blake2b(source_bytes(frames), digest_size=16).digest()
 
 
-def _count(split: Split, first: set[bytes] | None) -> tuple[FrameStatistics, set[bytes]]:
+def _count(split: SplitFiles, first: set[bytes] | None) -> tuple[FrameStatistics, set[bytes]]:
     result = FrameStatistics(split.name, [str(path) for path in split.files], str(split.reading.format))
     lengths: Counter[int] = Counter()
     labels: Counter[str] = Counter()

@@ -32,6 +32,12 @@ class Finding:
     message: str
     is_note: bool = False
 
+    @classmethod
+    def at(cls, place: str, kind: str, message: str, *, is_note: bool = False) -> Finding:
+        """A finding at ``file:line``."""
+        file, _, line = place.rpartition(":")
+        return cls(file, int(line), kind, message, is_note)
+
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
 

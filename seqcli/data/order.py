@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.data.arrays import Split
+from seqcli.data.arrays import Columns
 from seqcli.recipe.schema import BatchConfig
 
 Lengths = NDArray[np.signedinteger[Any]]
@@ -99,7 +99,7 @@ def shuffled_windows(
 class ByLength:
     """How examples of given lengths are batched: the part of a task's data that most tasks share."""
 
-    split: Split
+    columns: Columns
     lengths: Lengths
 
     def widths(self, rows: NDArray[np.int64]) -> Lengths:
@@ -116,7 +116,7 @@ class ByLength:
 
     def places(self, rows: NDArray[np.int64]) -> list[str]:
         """``file:line`` of the examples in these rows."""
-        return [self.split.place(int(row)) for row in rows]
+        return [self.columns.place(int(row)) for row in rows]
 
 
 def sorted_batches(lengths: Lengths, *, tokens: int, sequences: int | None = None) -> Batches:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from seqcli.data.corpus import Split
+from seqcli.data.corpus import SplitFiles
 from seqcli.data.example import Example
 from seqcli.data.formats import read_examples
 from seqcli.metrics import schemes
@@ -57,7 +57,7 @@ class _Seen:
     labels: set[str] = field(default_factory=set)
 
 
-def describe(splits: Sequence[Split], scheme: str | None) -> list[SplitStatistics]:
+def describe(splits: Sequence[SplitFiles], scheme: str | None) -> list[SplitStatistics]:
     """Count each split, and compare each but the first with the first.
 
     Raises:
@@ -84,7 +84,7 @@ def tags_of(example: Example) -> list[str]:
     return example.target if isinstance(example.target, list) else [str(example.target)]
 
 
-def scheme_of(split: Split) -> str | None:
+def scheme_of(split: SplitFiles) -> str | None:
     """The tag scheme that a split's tags follow, or come nearest to; None where the tags do not mark spans."""
     counts: Counter[str] = Counter()
     lenient = replace(split, reading=replace(split.reading, on_invalid="replace"))
@@ -96,7 +96,7 @@ def scheme_of(split: Split) -> str | None:
     return found if marked and alien <= _MOST_ALIEN * tags else None
 
 
-def split_examples(split: Split, **options: Any) -> Iterator[Example]:
+def split_examples(split: SplitFiles, **options: Any) -> Iterator[Example]:
     """The examples of all files of a split."""
     for path in split.files:
         yield from read_examples(path, split.reading, **options)
@@ -115,7 +115,7 @@ def _is_span_like(tag: str) -> bool:
     return tag == "O" or (tag[:1] in _SPAN_LETTERS and tag[1:2] == "-")
 
 
-def _count(split: Split, scheme: str | None, first: _Seen | None) -> tuple[SplitStatistics, _Seen]:
+def _count(split: SplitFiles, scheme: str | None, first: _Seen | None) -> tuple[SplitStatistics, _Seen]:
     words: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     lengths: Counter[int] = Counter()

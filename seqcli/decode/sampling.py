@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.decode.next_token import LogProbs, NextToken, State
+from seqcli.decode.stepper import LogProbs, State, Stepper
 from seqcli.errors import UserError, usage_error
 
 _FEW = 512
@@ -98,7 +98,7 @@ def draw(log_probs_BV: LogProbs, uniforms_B: NDArray[np.float64]) -> NDArray[np.
 
 
 def sample(
-    model: NextToken,
+    model: Stepper,
     prompt: Sequence[int],
     count: int,
     options: SamplingOptions,
@@ -158,7 +158,7 @@ def check_numbers(log_probs: NDArray[np.floating]) -> None:
         )
 
 
-def _keep(model: NextToken, state: State, going: NDArray[np.bool_]) -> State:
+def _keep(model: Stepper, state: State, going: NDArray[np.bool_]) -> State:
     return model.select(state, np.flatnonzero(going))
 
 

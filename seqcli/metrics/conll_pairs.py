@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from seqcli.errors import UserError, data_error
-from seqcli.lines import read_lines, source_name
+from seqcli.lines import OnInvalid, read_lines, source_name
 
 Source = str | os.PathLike[str] | None
 
@@ -32,14 +32,14 @@ class _Rows:
     columns: list[list[str]]
 
 
-def read_pairs(gold: Source, predicted: Source) -> Iterator[TaggedPair]:
+def read_pairs(gold: Source, predicted: Source, invalid: OnInvalid = "strict") -> Iterator[TaggedPair]:
     """Sentences of two files; the tag is the last column, the token the first when there are at least two.
 
     Raises:
         UserError: the files differ in a token, a sentence's length or the number of sentences (65, file:line).
     """
     gold_name, predicted_name = source_name(gold), source_name(predicted)
-    for one, other in zip_longest(_sentences(gold), _sentences(predicted)):
+    for one, other in zip_longest(_sentences(gold, invalid), _sentences(predicted, invalid)):
         if one is None:
             raise _no_partner(gold_name, predicted_name, other)
         if other is None:
@@ -64,13 +64,13 @@ def read_pairs(gold: Source, predicted: Source) -> Iterator[TaggedPair]:
         )
 
 
-def read_one(source: Source) -> Iterator[TaggedPair]:
+def read_one(source: Source, invalid: OnInvalid = "strict") -> Iterator[TaggedPair]:
     """Sentences of one file whose last two columns are the gold and the predicted tag, as conlleval reads them.
 
     Raises:
         UserError: a line with a single column (exit code 65).
     """
-    for rows in _sentences(source):
+    for rows in _sentences(source, invalid):
         for line, row in zip(rows.lines, rows.columns, strict=True):
             if len(row) < 2:
                 raise data_error(
@@ -90,22 +90,17 @@ def _no_partner(missing: str, name: str, rows: _Rows) -> UserError:
     )
 
 
-def _sentences(source: Source) -> Iterator[_Rows]:
+def _sentences(source: Source, invalid: OnInvalid) -> Iterator[_Rows]:
     """Runs of lines between blank lines and ``-DOCSTART-`` lines, cut at tabs where a line has one, else at spaces."""
     lines: list[int] = []
     columns: list[list[str]] = []
-    try:
-        for number, text in read_lines(source):
-            cells = [cell.strip() for cell in text.rstrip().split("\t")] if "\t" in text.strip() else text.split()
-            if cells and cells[0] != "-DOCSTART-":
-                lines.append(number)
-                columns.append(cells)
-            elif lines:
-                yield _Rows(lines, columns)
-                lines, columns = [], []
-    except UserError as error:
-        # The general hint names an option that here means something else.
-        error.hint = error.hint and error.hint.replace(", or go on with --errors replace", "")
-        raise
+    for number, text in read_lines(source, on_invalid=invalid):
+        cells = [cell.strip() for cell in text.rstrip().split("\t")] if "\t" in text.strip() else text.split()
+        if cells and cells[0] != "-DOCSTART-":
+            lines.append(number)
+            columns.append(cells)
+        elif lines:
+            yield _Rows(lines, columns)
+            lines, columns = [], []
     if lines:
         yield _Rows(lines, columns)

@@ -74,10 +74,8 @@ def tokenised_warning(name: str, lines: Sequence[str], advice: str) -> str | Non
     )
 
 
-def empty_lines_warning(name: str, numbers: Sequence[int], what: str, effect: str) -> str | None:
+def empty_lines_warning(name: str, numbers: Sequence[int], what: str, effect: str) -> str:
     """The warning for blank lines: the first of ``numbers`` (from 1), how many more there are, and what it does."""
-    if not numbers:
-        return None
     more = f" (and {len(numbers) - 1:,} more)" if len(numbers) > 1 else ""
     return f"{name}:{numbers[0]}: the {what} is empty{more}: {effect}"
 

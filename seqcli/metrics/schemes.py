@@ -127,34 +127,34 @@ def spans(tags: Sequence[str], scheme: str = "bio", matching: Matching = "conlle
     """
     scheme = scheme if scheme in _ROLES else scheme_name(scheme)
     roles = _ROLES[scheme]
-    found: list[Span] = []
+    result: list[Span] = []
     start, label = -1, ""
     for index, tag in enumerate(tags):
         if tag == OUTSIDE:
             if start >= 0:
-                found.append(Span(start, index, label))
+                result.append(Span(start, index, label))
                 start = -1
             continue
         begins, ends, own = roles[tag]
         if start >= 0:
             if not begins and own == label:
                 if ends:
-                    found.append(Span(start, index + 1, label))
+                    result.append(Span(start, index + 1, label))
                     start = -1
                 continue
-            found.append(Span(start, index, label))
+            result.append(Span(start, index, label))
         if ends:
-            found.append(Span(index, index + 1, own))
+            result.append(Span(index, index + 1, own))
             start = -1
         else:
             start, label = index, own
     if start >= 0:
-        found.append(Span(start, len(tags), label))
-    if matching == "strict" and found:
+        result.append(Span(start, len(tags), label))
+    if matching == "strict" and result:
         faulty = {fault.position for fault in violations(tags, scheme)}
         if faulty:
-            return [span for span in found if faulty.isdisjoint(range(span.start, span.end))]
-    return found
+            return [span for span in result if faulty.isdisjoint(range(span.start, span.end))]
+    return result
 
 
 def violations(tags: Sequence[str], scheme: str) -> list[Fault]:
@@ -219,21 +219,21 @@ def convert(tags: Sequence[str], source: str, target: str, *, repair: bool = Fal
     if not repair:
         for position, reason in violations(tags, source):
             raise data_error(f"tag {position}: {reason}")
-    found = spans(tags, source)
+    read = spans(tags, source)
     if target == "io" and not repair:
-        for before, after in pairwise(found):
+        for before, after in pairwise(read):
             if before.end == after.start and before.label == after.label:
                 raise data_error(f"tag {after.start}: two {after.label} spans touch, and the scheme io would join them")
-    return write_tags(found, len(tags), target)
+    return write_tags(read, len(tags), target)
 
 
-def write_tags(found: Iterable[Span], length: int, scheme: str) -> list[str]:
+def write_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
     """The tags of ``length`` tokens with these spans, which are in order and do not overlap."""
     scheme = scheme_name(scheme)
     letters = _LETTERS[scheme]
     tags = [OUTSIDE] * length
     before = Span(0, -1, "")
-    for span in found:
+    for span in spans:
         touches = before.end == span.start and before.label == span.label
         first = letters.begin if scheme != "iob1" or touches else letters.inside
         suffix = f"-{span.label}" if span.label else ""

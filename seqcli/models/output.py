@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-IGNORE = -100
-"""Target of a position that is not counted."""
+from seqcli.data.batch import IGNORE
 
 _VALUES = 2**20
 """Logits made at a time."""

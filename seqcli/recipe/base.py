@@ -46,8 +46,9 @@ class Slot:
     that another package brings is a kind like any other.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, default: str | None = None) -> None:
+        """``default``: kind of a section that names none."""
+        self.name, self.default = name, default
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -64,7 +65,8 @@ class Slot:
             alternative = handler.resolve_ref_schema(handler(config.__pydantic_core_schema__))
             # A default makes 'kind' optional in Python; in a recipe it is what chooses the alternative.
             _mark_rules(config, alternative)
-            required = ["kind", *(name for name in alternative.get("required", ()) if name != "kind")]
+            required = ["kind"] * (kind != self.default)
+            required += [name for name in alternative.get("required", ()) if name != "kind"]
             alternatives.append({**alternative, "required": required})
         return {"oneOf": alternatives, "discriminator": {"propertyName": "kind"}}
 
@@ -73,7 +75,7 @@ class Slot:
             return value
         if not isinstance(value, dict):
             raise PydanticCustomError("component_type", "expected a mapping with a 'kind'")
-        kind = value.get("kind")
+        kind = value.get("kind", self.default)
         if kind is None:
             raise PydanticCustomError(
                 "kind_missing", "'kind' is missing; one of {kinds}", {"kinds": ", ".join(registry.kinds(self.name))}

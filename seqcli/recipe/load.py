@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from pydantic import ValidationError
 
 from seqcli.errors import UserError, UserErrors, data_error
+from seqcli.recipe import registry
 from seqcli.recipe.base import walk
 from seqcli.recipe.folder import find_recipe, read_recipe_text
-from seqcli.recipe.messages import Override, explain
+from seqcli.recipe.messages import Override, broken_rule, explain, old_spelling
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.sections import default_kind
 from seqcli.recipe.tree import Node, Origin, Source, parse, walk_nodes
@@ -70,6 +71,8 @@ def recipe_from_text(
             one, set_errors = _apply(root, override)
             errors += set_errors
             applied += [one] if one is not None else []
+        if old := old_spelling(root):
+            raise UserErrors([*errors, old])
         recipe, wrong = _validate(root, applied)
         errors += wrong
     if errors or root is None or recipe is None:
@@ -98,9 +101,11 @@ def _top(root: Node | None, source: Source, failed: bool) -> tuple[Node | None, 
 
 def _validate(root: Node, applied: list[Override]) -> tuple[Recipe | None, list[UserError]]:
     try:
-        return Recipe.model_validate(root.plain()), []
+        recipe = Recipe.model_validate(root.plain())
     except ValidationError as error:
         return None, explain(error, root, applied)
+    task = registry.implementation("task", recipe.task.kind)
+    return recipe, [broken_rule(root, rule, recipe) for rule in task.rules if rule.broken(recipe)]
 
 
 def _apply(root: Node, override: str) -> tuple[Override | None, list[UserError]]:

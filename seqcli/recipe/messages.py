@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, cast
 from pydantic import ValidationError
 
 from seqcli.errors import UserError, did_you_mean
+from seqcli.recipe.rule import Rule
+from seqcli.recipe.schema import Recipe
 from seqcli.recipe.sections import class_at, field_at, places_of
 from seqcli.recipe.tree import MAX_ERRORS, Node
 
@@ -76,6 +78,64 @@ def explain(error: ValidationError, root: Node, overrides: list[Override]) -> li
     if len(grouped) > MAX_ERRORS:
         told.append(root.source.error(f"{len(grouped) - MAX_ERRORS:,} more errors like these"))
     return told
+
+
+def broken_rule(root: Node, rule: Rule, recipe: Recipe) -> UserError:
+    """The error of sections that cannot be meant together, at the option that the rule is about."""
+    node = root
+    for name in rule.where.split("."):
+        child = _child(node.value, name)
+        if child is None:  # not written down: point at the section that lacks it
+            break
+        node = child
+    return node.source.error(f"{rule.where}: {rule.text(recipe)}", _start(node), rule.hint)
+
+
+_OLD_SPELLINGS = {
+    "text": "source (kind: text)",
+    "task.scheme": "target.scheme (kind: tags)",
+    "task.model_scheme": "target.model_scheme",
+    "task.labels": "target.labels",
+    "task.separator": "target.separator (kind: labels)",
+    "task.ordinal": "target.ordinal",
+    "task.algorithm": "model.kind (skip-gram or cbow)",
+    "task.window": "model.window",
+    "task.negative": "model.negative",
+    "task.subsample": "model.subsample",
+    "task.lr": "model.lr",
+    "model.embedder.missing": "source.missing (kind: frames)",
+    "model.embedder.scaling": "source.scaling",
+}
+_OLD_KINDS = {
+    "task.kind": {"embedding": "word-vectors"},
+    "model.encoder.kind": {
+        kind: f"a model of its own, model: {{kind: {kind}, ...}}"
+        for kind in ("ngram", "bag-of-words", "mean-pool", "majority")
+    },
+}
+
+
+def old_spelling(root: Node) -> UserError | None:
+    """One error for all that stood elsewhere before source and target had sections of their own, or None."""
+    first: Node | None = None
+    moved = []
+    for path in [*_OLD_SPELLINGS, *_OLD_KINDS]:
+        node: Node | None = root
+        for name in path.split("."):
+            node = None if node is None else _child(node.value, name)
+        if node is None:
+            continue
+        if path in _OLD_SPELLINGS:
+            moved.append(f"'{path}' is now {_OLD_SPELLINGS[path]}")
+        elif isinstance(node.value, str) and (now := _OLD_KINDS[path].get(node.value)):
+            moved.append(f"'{path}: {node.value}' is now {now}")
+        else:
+            continue
+        first = first or node
+    if first is None:
+        return None
+    hint = "'seqcli recipes show NAME' prints a recipe as it is written now."
+    return first.source.error(f"this is how recipes were written before: {'; '.join(moved)}", first.key_index, hint)
 
 
 def _locate(line: Any, root: Node) -> _Problem:

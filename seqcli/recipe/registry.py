@@ -19,110 +19,138 @@ class Entry(NamedTuple):
     implementation: str
 
 
-def _entries(config_module: str, module: str, kinds: dict[str, tuple[str, str]]) -> dict[str, Entry]:
-    return {
-        kind: Entry(f"seqcli.recipe.{config_module}:{config}", f"seqcli.{module}:{implementation}")
-        for kind, (config, implementation) in kinds.items()
-    }
-
-
-REGISTRY: dict[str, dict[str, Entry]] = {
-    "task": {
-        "tagging": Entry("seqcli.recipe.tasks:TaggingConfig", "seqcli.tasks.tagging:TaggingTask"),
-        "language-model": Entry("seqcli.recipe.tasks:LanguageModelConfig", "seqcli.tasks.language:new_language_task"),
-        "classification": Entry(
-            "seqcli.recipe.tasks:ClassificationConfig", "seqcli.tasks.classification:new_classification_task"
-        ),
-        "embedding": Entry("seqcli.recipe.tasks:EmbeddingConfig", "seqcli.tasks.embedding:EmbeddingTask"),
-    },
-    "tokenizer": {
-        "whitespace": Entry("seqcli.recipe.text:WhitespaceConfig", "seqcli.text.tokenizers:Whitespace"),
-        "words": Entry("seqcli.recipe.text:WordsConfig", "seqcli.text.words:Words"),
-        "characters": Entry("seqcli.recipe.text:CharactersConfig", "seqcli.text.tokenizers:Characters"),
-        "bytes": Entry("seqcli.recipe.text:BytesConfig", "seqcli.text.tokenizers:Bytes"),
-        "sentencepiece": Entry("seqcli.recipe.text:SentencePieceConfig", "seqcli.text.pieces:SentencePieces"),
-    },
-    "embedder": _entries(
-        "embedders",
-        "models.embedders",
-        {"tokens": ("TokensConfig", "TokenEmbedder"), "frames": ("FramesConfig", "FrameEmbedder")},
+_TABLE: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
+    "task": (
+        "tasks",
+        {
+            "tagging": ("TaggingConfig", "tasks.tagging:TaggingTask"),
+            "language-model": ("LanguageModelConfig", "tasks.language_model:LanguageModelTask"),
+            "classification": ("ClassificationConfig", "tasks.classification:ClassificationTask"),
+            "word-vectors": ("WordVectorsConfig", "tasks.word_vectors:WordVectorsTask"),
+        },
     ),
-    "characters": _entries(
-        "embedders",
-        "models.characters",
-        {"cnn": ("CharacterCNNConfig", "CharacterCNN"), "lstm": ("CharacterLSTMConfig", "CharacterLSTM")},
+    "source": (
+        "fields",
+        {
+            "text": ("TextFieldConfig", "fields.text:TextField"),
+            "frames": ("FrameFieldConfig", "fields.frames:FrameField"),
+        },
     ),
-    "encoder": {
-        **_entries(
-            "encoders",
-            "models.recurrent",
-            {
-                "rnn": ("RNNConfig", "RecurrentEncoder"),
-                "lstm": ("LSTMConfig", "RecurrentEncoder"),
-                "gru": ("GRUConfig", "RecurrentEncoder"),
-            },
-        ),
-        **_entries("encoders", "models.transformer", {"transformer": ("TransformerConfig", "TransformerEncoder")}),
-        **_entries(
-            "encoders",
-            "models.local",
-            {
-                "window": ("WindowConfig", "WindowEncoder"),
-                "bag": ("BagConfig", "BagEncoder"),
-                "cnn": ("CNNConfig", "CNNEncoder"),
-            },
-        ),
-        **_entries("encoders", "models.ngram", {"ngram": ("NGramConfig", "NGramModel")}),
-        **_entries("encoders", "models.bag_of_words", {"bag-of-words": ("BagOfWordsConfig", "BagOfWords")}),
-        **_entries(
-            "encoders",
-            "models.baselines",
-            {"mean-pool": ("MeanPoolConfig", "MeanPool"), "majority": ("MajorityConfig", "Majority")},
-        ),
-    },
-    "pooling": _entries(
+    "target": (
+        "fields",
+        {
+            "tags": ("TagFieldConfig", "fields.tags:TagField"),
+            "labels": ("LabelFieldConfig", "fields.labels:LabelField"),
+        },
+    ),
+    "tokenizer": (
+        "tokenizers",
+        {
+            "whitespace": ("WhitespaceConfig", "text.tokenizers:Whitespace"),
+            "words": ("WordsConfig", "text.words:Words"),
+            "characters": ("CharactersConfig", "text.tokenizers:Characters"),
+            "bytes": ("BytesConfig", "text.tokenizers:Bytes"),
+            "sentencepiece": ("SentencePieceConfig", "text.pieces:SentencePieces"),
+        },
+    ),
+    "model": (
+        "models",
+        {
+            "network": ("NetworkConfig", "pipeline.estimators:GradientEstimator"),
+            "ngram": ("NGramConfig", "models.counts.ngram:NGramModel"),
+            "bag-of-words": ("BagOfWordsConfig", "models.counts.bag_of_words:BagOfWords"),
+            "mean-pool": ("MeanPoolConfig", "models.counts.mean_pool:MeanPool"),
+            "majority": ("MajorityConfig", "models.counts.majority:Majority"),
+            "skip-gram": ("SkipGramConfig", "tasks.word_vectors:WordVectorsTask"),
+            "cbow": ("CBOWConfig", "tasks.word_vectors:WordVectorsTask"),
+        },
+    ),
+    "embedder": (
+        "embedders",
+        {
+            "tokens": ("TokensConfig", "models.embedders:TokenEmbedder"),
+            "frames": ("FramesConfig", "models.embedders:FrameEmbedder"),
+        },
+    ),
+    "characters": (
+        "embedders",
+        {
+            "cnn": ("CharacterCNNConfig", "models.characters:CharacterCNN"),
+            "lstm": ("CharacterLSTMConfig", "models.characters:CharacterLSTM"),
+        },
+    ),
+    "encoder": (
+        "encoders",
+        {
+            "rnn": ("RNNConfig", "models.recurrent:RecurrentEncoder"),
+            "lstm": ("LSTMConfig", "models.recurrent:RecurrentEncoder"),
+            "gru": ("GRUConfig", "models.recurrent:RecurrentEncoder"),
+            "transformer": ("TransformerConfig", "models.transformer:TransformerEncoder"),
+            "window": ("WindowConfig", "models.local:WindowEncoder"),
+            "bag": ("BagConfig", "models.local:BagEncoder"),
+            "cnn": ("CNNConfig", "models.local:CNNEncoder"),
+        },
+    ),
+    "pooling": (
         "pooling",
-        "models.pooling",
         {
-            "last": ("LastConfig", "LastPooling"),
-            "mean": ("MeanConfig", "MeanPooling"),
-            "max": ("MaxConfig", "MaxPooling"),
-            "attention": ("AttentionConfig", "AttentionPooling"),
+            "last": ("LastConfig", "models.pooling:LastPooling"),
+            "mean": ("MeanConfig", "models.pooling:MeanPooling"),
+            "max": ("MaxConfig", "models.pooling:MaxPooling"),
+            "attention": ("AttentionConfig", "models.pooling:AttentionPooling"),
         },
     ),
-    "head": {
-        **_entries(
-            "heads",
-            "models.heads",
-            {
-                "softmax": ("SoftmaxConfig", "SoftmaxHead"),
-                "crf": ("CRFConfig", "CRFHead"),
-                "sigmoid": ("SigmoidConfig", "SigmoidHead"),
-            },
-        ),
-        **_entries("heads", "models.language", {"adaptive": ("AdaptiveConfig", "AdaptiveHead")}),
-    },
-    "optimizer": _entries(
-        "optimization",
-        "training.optim",
+    "head": (
+        "heads",
         {
-            "adamw": ("AdamWConfig", "build_adamw"),
-            "adam": ("AdamConfig", "build_adam"),
-            "sgd": ("SGDConfig", "build_sgd"),
+            "softmax": ("SoftmaxConfig", "models.heads:SoftmaxHead"),
+            "crf": ("CRFConfig", "models.heads:CRFHead"),
+            "sigmoid": ("SigmoidConfig", "models.heads:SigmoidHead"),
+            "adaptive": ("AdaptiveConfig", "models.language:AdaptiveHead"),
         },
     ),
-    "schedule": _entries(
+    "optimizer": (
         "optimization",
-        "training.schedules",
         {
-            "constant": ("ConstantConfig", "ConstantSchedule"),
-            "inverse-sqrt": ("InverseSqrtConfig", "InverseSqrtSchedule"),
-            "cosine": ("CosineConfig", "CosineSchedule"),
-            "linear": ("LinearConfig", "LinearSchedule"),
-            "plateau": ("PlateauConfig", "PlateauSchedule"),
+            "adamw": ("AdamWConfig", "training.optim:build_adamw"),
+            "adam": ("AdamConfig", "training.optim:build_adam"),
+            "sgd": ("SGDConfig", "training.optim:build_sgd"),
+        },
+    ),
+    "schedule": (
+        "optimization",
+        {
+            "constant": ("ConstantConfig", "training.schedules:ConstantSchedule"),
+            "inverse-sqrt": ("InverseSqrtConfig", "training.schedules:InverseSqrtSchedule"),
+            "cosine": ("CosineConfig", "training.schedules:CosineSchedule"),
+            "linear": ("LinearConfig", "training.schedules:LinearSchedule"),
+            "plateau": ("PlateauConfig", "training.schedules:PlateauSchedule"),
         },
     ),
 }
+
+REGISTRY: dict[str, dict[str, Entry]] = {
+    slot: {
+        kind: Entry(f"seqcli.recipe.{module}:{config}", f"seqcli.{implementation}")
+        for kind, (config, implementation) in kinds_of.items()
+    }
+    for slot, (module, kinds_of) in _TABLE.items()
+}
+
+FORMATS: dict[str, str] = {
+    "conll": "seqcli.data.formats.conll:Conll",
+    "conllu": "seqcli.data.formats.conllu:ConllU",
+    "inline": "seqcli.data.formats.inline:Inline",
+    "tsv": "seqcli.data.formats.tsv:Tsv",
+    "jsonl": "seqcli.data.formats.jsonl:JsonLines",
+    "lines": "seqcli.data.formats.text:Lines",
+    "records": "seqcli.data.formats.text:Records",
+    "labelled": "seqcli.data.formats.labelled:Labelled",
+    "ts": "seqcli.data.formats.ts:Ts",
+    "frames": "seqcli.data.formats.frames:FrameIndex",
+    "csv-folders": "seqcli.data.formats.frames:CsvFolders",
+}
+"""Every data format; a new one is a class, its test and a line here."""
 
 
 def kinds(slot: str) -> list[str]:
@@ -139,16 +167,16 @@ def knows(slot: str, kind: object) -> bool:
 def config_class(slot: str, kind: str) -> Any:
     """The config class (a `seqcli.recipe.base.Component`) of a kind."""
     if entry := REGISTRY[slot].get(kind):
-        return _load(entry.config)
-    return _load(_foreign(slot)[kind])
+        return load(entry.config)
+    return load(_foreign(slot)[kind])
 
 
 @cache
 def implementation(slot: str, kind: str) -> Any:
     """The class or function that does the work of a kind."""
     if entry := REGISTRY[slot].get(kind):
-        return _load(entry.implementation)
-    return _load(config_class(slot, kind).implementation)
+        return load(entry.implementation)
+    return load(config_class(slot, kind).implementation)
 
 
 @cache
@@ -163,6 +191,7 @@ def _foreign(slot: str) -> dict[str, str]:
     return found
 
 
-def _load(reference: str) -> Any:
+def load(reference: str) -> Any:
+    """What ``module:name`` names."""
     module, _, name = reference.partition(":")
     return getattr(import_module(module), name)

@@ -11,28 +11,28 @@ from seqcli.recipe import registry
 from seqcli.recipe.base import Component, Config, Slot
 
 
-def slot_of(field: FieldInfo) -> str | None:
-    """Name of the slot a field is, or None."""
+def slot_of(field: FieldInfo) -> Slot | None:
+    """The slot that a field is, or None."""
     for mark in field.metadata:
         if isinstance(mark, Slot):
-            return mark.name
+            return mark
     return _slot_in(field.annotation)
 
 
-def _slot_in(annotation: Any) -> str | None:
+def _slot_in(annotation: Any) -> Slot | None:
     for part in get_args(annotation):
         if isinstance(part, Slot):
-            return part.name
-        if name := _slot_in(part):
-            return name
+            return part
+        if slot := _slot_in(part):
+            return slot
     return None
 
 
 def section_class(field: FieldInfo, value: Any) -> type[Config] | None:
     """Class of the section a field holds; ``value`` (a mapping) tells the kind where the field is a slot."""
     if slot := slot_of(field):
-        kind = value.get("kind") if isinstance(value, Mapping) else None
-        return registry.config_class(slot, kind) if registry.knows(slot, kind) else None  # type: ignore[arg-type]
+        kind = value.get("kind", slot.default) if isinstance(value, Mapping) else slot.default
+        return registry.config_class(slot.name, kind) if kind and registry.knows(slot.name, kind) else None
     for part in (field.annotation, *get_args(field.annotation)):
         if isinstance(part, type) and issubclass(part, Config):
             return part
@@ -82,4 +82,10 @@ def default_kind(path: Sequence[str], values: Any) -> str | None:
     """Kind that the slot at ``path`` has when a recipe does not mention it."""
     field = field_at(path, values)
     default = None if field is None else field.get_default(call_default_factory=True, validated_data={})
-    return default.kind if isinstance(default, Component) else None
+    if isinstance(default, Component):
+        return default.kind
+    slot = None if field is None else slot_of(field)
+    if slot is not None and slot.name == "target" and isinstance(task := values.get("task"), Mapping):
+        kind = task.get("kind")
+        return registry.config_class("task", kind).target_kind if registry.knows("task", kind) else None
+    return None if slot is None else slot.default

@@ -30,13 +30,13 @@ from seqcli.store.manifest import (
     write_manifest,
 )
 
-FORMAT = "seqcli model 1"
+FORMAT = "seqcli model 2"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[1-9]\d{0,8}")
 _LOCK = ".lock"
 _STAGE = ".half-"
 _STALE_SECONDS = 24 * 3600
-_RECIPE_FOR = {"language-model": "lm-char", "embedding": "embedding"}
+_RECIPE_FOR = {"language-model": "lm-char", "word-vectors": "embedding"}
 _MAX_REPORT = 16 * 2**20
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 from seqcli.errors import UserError, data_error, io_error, usage_error
 from seqcli.files import atomic_write
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_lines
+from seqcli.text.case import lower
 
 MODEL_TYPES = ("unigram", "bpe")
 
@@ -54,7 +55,6 @@ class SentencePieces:
             raise data_error("not a sentencepiece model", file=model) from error
 
     def tokenize(self, text: str) -> list[str]:
-        """The pieces of a line, in order."""
         return cast("list[str]", self._processor.EncodeAsPieces(text))
 
     def detokenize(self, tokens: Sequence[str]) -> str:
@@ -100,8 +100,7 @@ def train_sentencepiece(
         character_coverage: share of the text's characters that get a piece of their own
             (0.9995 for Chinese or Japanese).
         lowercase: train on lower-cased text (and apply the model to such text).
-        on_invalid: see `seqcli.lines.read_lines`.
-        max_line: see `seqcli.lines.read_lines`.
+        on_invalid, max_line: those of `seqcli.lines.read_lines`.
 
     Raises:
         UserError: vocabulary size that the text cannot fill or that cannot hold its characters (2); no text, or
@@ -156,7 +155,7 @@ class _Feed:
                     elif line.strip():
                         self.lines += 1
                         # a NUL would end the training; white space carries nothing here either
-                        yield (line.lower() if self.lowercase else line).replace("\0", " ")
+                        yield (lower(line) if self.lowercase else line).replace("\0", " ")
         except UserError as error:
             self.error = error
 
@@ -167,15 +166,15 @@ _TOO_LOW = re.compile(r"required_chars\. \d+ vs (\d+)")
 
 def _plain_error(message: str, vocab_size: int) -> UserError:
     """Say in plain words what sentencepiece says in terms of its source files."""
-    if found := _TOO_HIGH.search(message):
+    if match := _TOO_HIGH.search(message):
         return usage_error(
-            f"the corpus is too small for {vocab_size:,} pieces: it gives {int(found[1]):,} at most",
-            hint=f"Use --size {found[1]} or less, or more text.",
+            f"the corpus is too small for {vocab_size:,} pieces: it gives {int(match[1]):,} at most",
+            hint=f"Use --size {match[1]} or less, or more text.",
         )
-    if found := _TOO_LOW.search(message):
+    if match := _TOO_LOW.search(message):
         return usage_error(
-            f"{vocab_size:,} pieces are too few: the characters of the corpus alone need {int(found[1]):,}",
-            hint=f"Use --size {found[1]} or more, or a lower --coverage.",
+            f"{vocab_size:,} pieces are too few: the characters of the corpus alone need {int(match[1]):,}",
+            hint=f"Use --size {match[1]} or more, or a lower --coverage.",
         )
     if "sentences_.empty()" in message:
         return data_error("no text to train on: every line is blank")

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from seqcli.errors import data_error, did_you_mean, usage_error
+from seqcli.text.case import lower
 from seqcli.text.marks import JOINER, mark, needs_marks, unmark
 from seqcli.text.pieces import SentencePieces
-from seqcli.text.words import Words, space_words
+from seqcli.text.words import Words
 
 if TYPE_CHECKING:
     from seqcli.recipe.base import Component
@@ -50,15 +51,12 @@ class Whitespace:
     reversible = False
 
     def tokenize(self, text: str) -> list[str]:
-        """The tokens of a line, in order."""
         return text.split()
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The tokens with one space between."""
         return " ".join(tokens)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """``(start, end)`` of each token in the text, in characters."""
         spans, end = [], 0
         for token in text.split():
             start = text.index(token, end)
@@ -77,18 +75,15 @@ class Characters:
     reversible = True
 
     def tokenize(self, text: str) -> list[str]:
-        """The grapheme clusters of a line, in order."""
         if text.isascii() and text.isprintable():
             return list(mark(text))
         clusters = _clusters(text)
         return [mark(cluster) for cluster in clusters] if needs_marks(text) else clusters
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The exact text."""
         return unmark("".join(tokens))
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """``(start, end)`` of each token in the text, in characters (code points)."""
         spans, end = [], 0
         for cluster in _clusters(text):
             spans.append((end, end + len(cluster)))
@@ -109,7 +104,6 @@ class Bytes:
     reversible = True
 
     def tokenize(self, text: str) -> list[str]:
-        """The byte tokens of a line, in order."""
         return [BYTE_TOKENS[value] for value in text.encode("utf-8")]
 
     def detokenize(self, tokens: Sequence[str]) -> str:
@@ -142,15 +136,12 @@ class Joined:
         self.kind = base.kind
 
     def tokenize(self, text: str) -> list[str]:
-        """The marked tokens of a line, in order."""
         return [token for token, _ in self._marked(text)]
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """``(start, end)`` of each token in the text, in characters; the marks are not counted."""
         return [span for _, span in self._marked(text)]
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The exact text."""
         line = " ".join(tokens).replace(f" {JOINER}", "").replace(f"{JOINER} ", "")
         return unmark(line.replace(JOINER, ""))
 
@@ -190,17 +181,14 @@ class Lowercased:
         self._cut_first = base.kind in {Words.kind, Whitespace.kind}
 
     def tokenize(self, text: str) -> list[str]:
-        """The tokens of a line, in order, in lower case."""
         if self._cut_first:
-            return [_lower(token) for token in self.base.tokenize(text)]
-        return self.base.tokenize(_lower(text))
+            return [*map(lower, self.base.tokenize(text))]
+        return self.base.tokenize(lower(text))
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """``(start, end)`` of each token in the text, in characters."""
-        return self.base.offsets(text if self._cut_first else _lower(text))
+        return self.base.offsets(text if self._cut_first else lower(text))
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The text, in lower case."""
         return self.base.detokenize(tokens)
 
 
@@ -223,7 +211,8 @@ def build_tokenizer(
             is none (65).
     """
     if kind not in KINDS:
-        raise usage_error(f"unknown tokenizer kind '{kind}'", hint=did_you_mean(kind, KINDS) or _choices())
+        hint = did_you_mean(kind, KINDS) or f"Choose one of {', '.join(KINDS)}."
+        raise usage_error(f"unknown tokenizer kind '{kind}'", hint=hint)
     if (kind == "sentencepiece") != (model is not None):
         raise usage_error(
             "sentencepiece needs a model file" if model is None else f"tokenizer kind '{kind}' takes no model file",
@@ -251,15 +240,6 @@ def tokenizer_of(config: Component, model: Path | None = None) -> Tokenizer:
     return build_tokenizer(config.kind, model if config.kind == "sentencepiece" else None)
 
 
-def _choices() -> str:
-    return f"Choose one of {', '.join(KINDS)}."
-
-
-def _lower(text: str) -> str:
-    """Lower case of the same length: İ is the one letter whose lower case is longer."""
-    return text.replace("İ", "i").lower()
-
-
 _ASCII_CLUSTERS = re.compile(r"\r\n|.", re.DOTALL)
 
 
@@ -270,20 +250,3 @@ def _clusters(text: str) -> list[str]:
 
     clusters: list[str] = regex.findall(r"\X", text)
     return clusters
-
-
-__all__ = [
-    "BYTE_TOKENS",
-    "KINDS",
-    "Bytes",
-    "Characters",
-    "Joined",
-    "Lowercased",
-    "SentencePieces",
-    "Tokenizer",
-    "Whitespace",
-    "Words",
-    "build_tokenizer",
-    "space_words",
-    "tokenizer_of",
-]

@@ -89,11 +89,11 @@ class Vocabulary:
             raise usage_error("the sizes of a vocabulary cannot be negative")
         counted = counts if isinstance(counts, Mapping) else Counter(counts)
         special = set(specials)
-        kept = [item for item in counted.items() if item[1] >= min_count and item[0] not in special]
-        kept.sort(key=lambda item: (-item[1], item[0]))
-        del kept[len(kept) if max_size is None else max_size :]
-        unknown = sum(counted.values()) - sum(count for _, count in kept)
-        rows = [(token, unknown if _has_role(token, "unk") else 0) for token in specials] + kept
+        rows = [item for item in counted.items() if item[1] >= min_count and item[0] not in special]
+        rows.sort(key=lambda item: (-item[1], item[0]))
+        del rows[len(rows) if max_size is None else max_size :]
+        unknown = sum(counted.values()) - sum(count for _, count in rows)
+        rows[:0] = [(token, unknown if _has_role(token, "unk") else 0) for token in specials]
         return cls([token for token, _ in rows], [count for _, count in rows], specials)
 
     def __len__(self) -> int:

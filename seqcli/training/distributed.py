@@ -94,7 +94,7 @@ class World:
         import torch.distributed as dist
         from torch.distributed.rendezvous import rendezvous
 
-        from seqcli.training.precision import choose_device
+        from seqcli.models.device import choose_device
 
         torch.set_num_threads(max(1, _cores() // self.local_size))
         kind = choose_device(device).type

@@ -65,7 +65,7 @@ def test_train_a_baseline(seqcli: Program, classifiers: Path) -> None:
         "--set",
         "name=again",
         "--set",
-        "model={encoder: {kind: majority}}",
+        "model={kind: majority}",
         "--set",
         "training={seed: 1}",
     )
@@ -197,7 +197,7 @@ def test_a_text_over_the_limit_is_said_once(seqcli: Program, classifiers: Path) 
         "--set",
         "training={seed: 1}",
         "--set",
-        "model={encoder: {kind: bag-of-words}}",
+        "model={kind: bag-of-words}",
         "-q",
     )
     assert seqcli("train", "tsv.yaml", *short).code == 0
@@ -425,11 +425,11 @@ def test_a_classifier_of_pieces_against_one_of_words(seqcli: Program, classifier
         "--set",
         "name=pieces",
         "--set",
-        "text.tokenizer={kind: sentencepiece, size: 50}",
+        "source.tokenizer={kind: sentencepiece, size: 50}",
         "--set",
         "training={seed: 1}",
         "--set",
-        "model={encoder: {kind: bag-of-words}}",
+        "model={kind: bag-of-words}",
         "-q",
     )
     assert seqcli("train", "tsv.yaml", *pieces).code == 0

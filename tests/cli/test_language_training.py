@@ -26,7 +26,7 @@ from seqcli.training.checkpoint import load_weights, save_weights
 from seqcli.training.loop import StepEvent
 
 SIGNATURE = r"\(perplexity\|tokens:whitespace\|unit:sentences\|vocabulary:12\|eos:counted\|unk:counted\|v:seqcli-.*\)"
-COUNTS = ("--set", "model={encoder: {kind: ngram, order: 3}}", "--set", "name=counts")
+COUNTS = ("--set", "model={kind: ngram, order: 3}", "--set", "name=counts")
 
 
 def write_text(folder: Path) -> None:
@@ -227,7 +227,7 @@ def test_kill_9_and_resume(seqcli: Program, whole: bytes) -> None:
 def test_another_model_of_pieces_is_another_recipe(seqcli: Program, text: Path) -> None:
     """The tokenizer's model is data: training does not go on with another one."""
     train_sentencepiece(["train.txt"], 25, text / "mine.model")
-    sets = ["--set", "text.tokenizer={kind: sentencepiece, model: mine.model}", "--set", "training.epochs=50"]
+    sets = ["--set", "source.tokenizer={kind: sentencepiece, model: mine.model}", "--set", "training.epochs=50"]
     recipe = load_recipe("lm.yaml", sets[1::2]).recipe
     events = train(recipe, Store(), should_stop=lambda: ExitCode.TERMINATED)
     with pytest.raises(UserError):
@@ -355,7 +355,7 @@ def test_weights_that_are_no_numbers(seqcli: Program, models: Path, arguments: s
 
 def test_a_figure_beyond_every_number_is_inf_and_null_in_json(seqcli: Program, models: Path) -> None:
     """A line without spaces is one word, whose perplexity may be too large for a number."""
-    letters = ("--set", "text.tokenizer={kind: characters}", "--set", "name=letters", "--set", "training.max_steps=1")
+    letters = ("--set", "source.tokenizer={kind: characters}", "--set", "name=letters", "--set", "training.max_steps=1")
     assert seqcli("train", "lm.yaml", *letters, "-q").code == 0
     (models / "letters.txt").write_text("thecatsat" * 90 + "\n")
     code, out, err = seqcli("evaluate", "letters", "letters.txt")

@@ -108,7 +108,7 @@ def test_tokens_or_text(seqcli: Program, trained: Path) -> None:
     ("arguments", "message"),
     [
         (["--format", "json"], "--format: unknown value 'json'. Did you mean 'jsonl'?"),
-        (["--errors", "ignore"], "--errors: unknown value 'ignore'. Known: strict, replace."),
+        (["--invalid", "ignore"], "--invalid: unknown value 'ignore'. Known: strict, replace."),
         (["--device", "tpu"], "unknown device 'tpu'. Known: auto, cpu, cuda, mps."),
     ],
 )

@@ -120,7 +120,7 @@ def test_splits_that_are_not_wanted_are_not_looked_for(tmp_path):
         list(corpus.examples("train"))
 
 
-@pytest.mark.parametrize("entry", catalogue.entries().values(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", catalogue.data_sets().values(), ids=lambda entry: entry.name)
 def test_every_entry_of_the_catalogue_is_whole(entry):
     assert all([entry.description, entry.task, entry.licence, entry.citation, entry.size, entry.sources])
     assert set(entry.splits) in ({"train", "dev", "test"}, {"train", "dev"}, {"train", "test"}, {"train"}, {"test"})

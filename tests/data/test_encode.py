@@ -12,7 +12,8 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from seqcli.data import arrays, blocks, encode
+from seqcli import lines
+from seqcli.data import arrays, encode
 from seqcli.data.chunks import chunks
 from seqcli.data.corpus import open_corpus
 from seqcli.data.encode import EncodeJob, encode_split
@@ -218,7 +219,7 @@ def test_the_first_of_two_at_once_wins(tmp_path):
 def test_memory_does_not_grow_with_the_corpus(tmp_path, monkeypatch):
     """Eight times the sentences over the same words: the peak stays."""
     monkeypatch.setattr(encode, "_EXAMPLES_A_PART", 100)
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 2**12)
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 2**12)
     peaks = []
     for times in (4, 32):
         file = write(tmp_path / f"{times}.conll", random_sentences(100) * times)

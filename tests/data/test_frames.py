@@ -359,7 +359,7 @@ OBJECTS = (
             "a.csv",
             b"1,2\n\xff\n",
             "'a.csv', line 2: invalid UTF-8 at byte 1 of the line (0xff). Convert the file (iconv -f "
-            "LATIN1 -t UTF-8), or go on with --errors replace.",
+            "LATIN1 -t UTF-8), or go on with --invalid replace.",
         ),
         ("a.csv", b"\n", "'a.csv': the file is empty or has only blank lines"),
     ],
@@ -583,7 +583,11 @@ def test_the_real_sets(mirror, name, sizes, channels, first, labels):
 def test_a_label_without_a_header_that_says_so():
     """Lines cut from a file with labels: the mistake is named, and what to do."""
     done = subprocess.run(
-        [sys.executable, "-c", "import sys\nfrom seqcli.data.ts import read\nlist(read(None))"],
+        [
+            sys.executable,
+            "-c",
+            "from seqcli.data.formats import Reading, read_examples\nlist(read_examples(None, Reading('ts')))",
+        ],
         input=b"1,2:3,4:walk\n",
         capture_output=True,
     )

@@ -11,7 +11,7 @@ import pytest
 
 from seqcli.data import npm, pypi
 from seqcli.data.archives import extract
-from seqcli.data.catalogue import DataFile, Entry
+from seqcli.data.catalogue import DataFile, DataSet
 from seqcli.data.download import FetchFailed
 from seqcli.data.obtain import obtain
 from seqcli.errors import UserError
@@ -58,7 +58,7 @@ def an_entry(kind, archive=ARCHIVE):
     }
     file = DataFile("all.txt", hashlib.sha256(JOINED).hexdigest(), len(JOINED))
     splits = {"train": ("all.txt",)}
-    return Entry("toy", "d", "tagging", "l", "c", "s", "inline", splits, (source,), files={"all.txt": file})
+    return DataSet("toy", "d", "tagging", "l", "c", "s", "inline", splits, (source,), files={"all.txt": file})
 
 
 @pytest.fixture(autouse=True)

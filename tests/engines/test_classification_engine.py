@@ -110,7 +110,7 @@ def logit(engine, table, index, lengths, several):
 @pytest.mark.parametrize("members", [1, 3])
 def test_attribution_is_gradient_times_input(made, encoder, several, members):
     """By finite differences: every vector a little longer, one position at a time."""
-    more = ("task.separator=','", SIGMOID) if several else ()
+    more = ("target.separator=','", SIGMOID) if several else ()
     task, model = made(
         text_recipe,
         f"model.encoder={encoder}",

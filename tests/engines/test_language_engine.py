@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tiny_text import ENCODERS, text_recipe
 from torch import nn
 
-from seqcli.engines import language
+from seqcli.engines import language, stepper
 from seqcli.engines.language import NetworkEngine
 from seqcli.pipeline.evaluate import evaluate
 from seqcli.pipeline.load import load_run
@@ -92,7 +92,8 @@ def test_many_sequences_together_are_each_alone(engines, name, monkeypatch):
     sequences = [ids_of(engine, length, seed) for seed, length in enumerate(lengths)]
     alone = [engine.score([one])[0] for one in sequences]
     for positions, logits in ((4096, 2**22), (20, 2**22), (7, 1)):  # many batches, long ones in pieces
-        monkeypatch.setattr(language, "POSITIONS", positions)
+        monkeypatch.setattr(stepper, "POSITIONS", positions)
+        monkeypatch.setattr(engine, "positions", positions)
         monkeypatch.setattr(language, "_LOGITS", logits)
         together = engine.score(sequences)
         assert [len(one) for one in together] == lengths

@@ -94,7 +94,7 @@ def test_longer_than_the_limit(made):
 
 @pytest.mark.parametrize("head", ["crf", "softmax"])
 def test_scores_are_the_probabilities_of_the_tags(made, head):
-    task, model = made(f"model.head={{kind: {head}}}", "task.model_scheme=bio")
+    task, model = made(f"model.head={{kind: {head}}}", "target.model_scheme=bio")
     index = torch.tensor([[0, 1, 2, 3]]) + 1
     arrays = token_table.type_tensors(task.encoder.types(WORDS[3]), np.arange(4))
     lengths = torch.tensor([4])

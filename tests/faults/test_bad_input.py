@@ -113,12 +113,12 @@ def test_invalid_utf8_in_the_c_locale(shell: Program, trained: Path) -> None:
     (trained / "bad.txt").write_bytes(b"fine\n" + b"caf\xe9\n")
     expected = (
         f"error: bad.txt:2: invalid UTF-8 at byte 4 of the line (0xe9). {ICONV[:-1]}), "
-        "or go on with --errors replace.\n"
+        "or go on with --invalid replace.\n"
     )
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     assert shell("predict", "tiny", "bad.txt", env=locale) == (65, "", expected)
     code, out, err = shell(
-        "predict", "tiny", "bad.txt", "--errors", "replace", "--tokens", "--format", "tsv", env=locale
+        "predict", "tiny", "bad.txt", "--invalid", "replace", "--tokens", "--format", "tsv", env=locale
     )
     assert (code, err) == (0, "")
     assert [line.split("\t")[0] for line in out.split("\n")] == ["fine", "caf�", ""]

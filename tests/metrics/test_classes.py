@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from seqcli.metrics.classes import BINS, ClassScorer, SeveralScorer
+from seqcli.metrics.classes import BINS, ClassScorer, MultilabelScorer
 
 LABELS = ["1", "2", "3", "4"]
 
@@ -171,7 +171,7 @@ def test_shapes_that_do_not_fit(gold, probs, names):
 def test_several_labels_equal_scikit_learn(seed, threshold):
     random = np.random.default_rng(seed)
     gold, probs = random.random((50, 4)) < 0.3, random.random((50, 4))
-    predicted, scorer = probs >= threshold, SeveralScorer(LABELS)
+    predicted, scorer = probs >= threshold, MultilabelScorer(LABELS)
     scorer.add(gold[:20], probs[:20], threshold)
     scorer.add(gold[20:], probs[20:], threshold)
     found = scorer.scores()
@@ -187,7 +187,7 @@ def test_several_labels_equal_scikit_learn(seed, threshold):
 
 
 def test_several_labels_with_an_unknown_one_and_none_at_all():
-    scorer = SeveralScorer(["a", "b"])
+    scorer = MultilabelScorer(["a", "b"])
     scorer.add(np.array([[1, 0], [0, 0]]), np.array([[0.5, 0.1], [0.2, 0.2]]), 0.5, np.array([1, 0]))
     found = scorer.scores()
     assert (found["precision"], found["recall"], found["exact_match"]) == (100, 50, 50)
@@ -201,4 +201,4 @@ def test_several_labels_with_an_unknown_one_and_none_at_all():
 
 def test_several_labels_shapes():
     with pytest.raises(ValueError, match="2 labels"):
-        SeveralScorer(["a", "b"]).add(np.ones((1, 3)), np.ones((1, 3)))
+        MultilabelScorer(["a", "b"]).add(np.ones((1, 3)), np.ones((1, 3)))

@@ -29,7 +29,7 @@ def test_every_network_is_here():
 
 
 def classifier(encoder, pooling, embedder="{kind: tokens, dim: 6}"):
-    text = "text: {tokenizer: {kind: words}}" if "tokens" in embedder else ""
+    text = "source: {kind: text, tokenizer: {kind: words}}" if "tokens" in embedder else ""
     recipe = recipe_from_text(
         f"name: a\ntask: {{kind: classification}}\ndata: {{train: a}}\n{text}\nmodel:\n"
         f"  embedder: {embedder}\n  encoder: {ENCODERS[encoder]}\n"

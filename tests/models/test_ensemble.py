@@ -25,7 +25,7 @@ model:
 
 def made(frames=False):
     torch.manual_seed(1)
-    text = "" if frames else "text: {tokenizer: {kind: whitespace}}"
+    text = "" if frames else "source: {kind: text, tokenizer: {kind: whitespace}}"
     embedder = "{kind: frames, dim: 4, kernel: 3, stride: 2}" if frames else "{kind: tokens, dim: 6}"
     config = recipe_from_text(RECIPE.format(text=text, embedder=embedder)).recipe.model
     return EnsembleClassifier(config, InputSizes(words=9, frame_dim=2), 4).eval()

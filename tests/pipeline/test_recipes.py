@@ -79,7 +79,7 @@ def smaller(recipe):
     model = recipe.model
     sizes = ["model.embedder.dim=8"] if model.embedder is not None else []
     if recipe.task.kind == "embedding":
-        return [*sizes, "training.epochs=2", "text.vocabulary.min_count=1"]
+        return [*sizes, "training.epochs=2", "source.vocabulary.min_count=1"]
     if model.encoder.kind in NO_NETWORKS:
         return sizes
     sizes.append("model.encoder.filters=8" if model.encoder.kind == "cnn" else "model.encoder.dim=8")
@@ -93,7 +93,7 @@ def one_recipe(request, tmp_path, cache):
     plain = load_recipe(path).recipe
     assert plain.name == path.stem
     assert plain.description
-    entry = catalogue.entry(plain.data.corpus) if plain.data.corpus else None
+    entry = catalogue.data_set(plain.data.corpus) if plain.data.corpus else None
     form = plain.data.format or (entry.format if entry else "conll")
     file = tmp_path / f"tiny.{form}"
     options = {"separator": plain.data.separator or (entry and entry.separator) or "/"} if form == "inline" else {}

@@ -14,7 +14,7 @@ GOOD = """\
 name: r
 task: {kind: tagging}
 data: {corpus: mini-ner}
-text: {tokenizer: {kind: words}}
+source: {kind: text, tokenizer: {kind: words}}
 model:
   embedder: {kind: tokens, dim: 10}
   encoder:
@@ -130,7 +130,7 @@ def errors(text=GOOD, *overrides):
             'bad.yaml:3:25: data.columns.token: expected a whole number or text, found 0.5. For the text, write "0.5".',
         ),
         (
-            "text: {tokenizer: {kind: words}}\n",
+            "source: {kind: text, tokenizer: {kind: words}}\n",
             "",
             "bad.yaml:1:1: the recipe: the embedder 'tokens' needs a 'text' section",
         ),
@@ -222,7 +222,7 @@ def test_set_goes_through_the_same_rules():
         GOOD,
         "training.optimizer={kind: sgd, lr: 1e-1}",
         "training.schedule.warmup=7",
-        "text.vocabulary.max_size=50",
+        "source.vocabulary.max_size=50",
         "data.train=[a.conll, b.conll]",
         "model.encoder.dim=64",
     )

@@ -15,9 +15,10 @@ from seqcli.store.runs import Run, Store
 RECIPE = """\
 name: ner
 description: Named entities
-task: {kind: tagging, scheme: bio}
+task: {kind: tagging}
+target: {kind: tags, scheme: bio}
 data: {corpus: mini-ner}
-text: {tokenizer: {kind: words}}
+source: {kind: text, tokenizer: {kind: words}}
 model:
   embedder: {kind: tokens, dim: 100}
   encoder: {kind: lstm, dim: 200, bidirectional: true, dropout: 0.3}

@@ -27,7 +27,7 @@ from seqcli.store.runs import Store
 from seqcli.tasks.build import new_task
 from seqcli.text.tokenizers import tokenizer_of
 
-PIECES = "text.tokenizer={kind: sentencepiece, size: 35}"
+PIECES = "source.tokenizer={kind: sentencepiece, size: 35}"
 
 
 def of_measuring(task, model, data, batches):
@@ -76,10 +76,10 @@ def check_round_trip(task, model, splits, folder):
         (("model.encoder={kind: transformer, dim: 12, heads: 2, dropout: 0}", "training.epochs=60"), {}),
         (("model.encoder={kind: gru, dim: 12}", "model.pooling={kind: attention}"), {}),
         (("model.members=2", "model.encoder={kind: gru, dim: 12}"), {}),
-        (("model.encoder={kind: cnn, filters: 6}", "text.tokenizer={kind: characters}"), {}),
+        (("model.encoder={kind: cnn, filters: 6}", "source.tokenizer={kind: characters}"), {}),
         ((PIECES, "model.encoder={kind: window, dim: 20}"), {}),
         ((), {"write": lambda examples: jsonl(examples, tokens=True), "suffix": "jsonl"}),
-        (("task.ordinal=true", "training.select_by=kappa"), {"train": GRADED}),
+        (("target.ordinal=true", "training.select_by=kappa"), {"train": GRADED}),
     ],
 )
 def test_overfit_save_load_same_output(tmp_path, cache, overrides, options):
@@ -98,7 +98,7 @@ def test_overfit_save_load_same_output(tmp_path, cache, overrides, options):
 
 def test_several_labels(tmp_path, cache):
     task, model, splits = trained(
-        text_recipe(tmp_path / "data", "task.separator=','", SIGMOID, "training.epochs=40", train=SEVERAL)
+        text_recipe(tmp_path / "data", "target.separator=','", SIGMOID, "training.epochs=40", train=SEVERAL)
     )
     scores = measure(task, model, task.data(splits["train"]), CPU).scores()
     assert task.select_by == "f1"
@@ -185,7 +185,7 @@ def test_labels_that_training_lacks_are_missed(tmp_path, cache, overrides):
 def test_several_labels_that_training_lacks(tmp_path, cache):
     dev = [("rain", "rain,hail"), ("sun", "fog"), ("sun", "")]
     task, model, splits = trained(
-        text_recipe(tmp_path, "task.separator=','", SIGMOID, "training.epochs=40", train=SEVERAL, dev=dev)
+        text_recipe(tmp_path, "target.separator=','", SIGMOID, "training.epochs=40", train=SEVERAL, dev=dev)
     )
     data = task.data(splits["dev"])
     scorer = measure(task, model, data, CPU)
@@ -205,7 +205,7 @@ def test_several_labels_that_training_lacks(tmp_path, cache):
     ("override", "message"),
     [
         (
-            "task.separator=','",
+            "target.separator=','",
             "model.head: softmax does not fit, since an example may have several labels. Set head: {kind: sigmoid}.",
         ),
         (
@@ -248,7 +248,7 @@ def test_several_labels_that_training_lacks(tmp_path, cache):
             "text: this recipe reads frames, and frames have no tokens. Take the section text out.",
         ),
         (
-            "model={encoder: {kind: mean-pool}}",
+            "model={kind: mean-pool}",
             "text: this recipe reads frames, and frames have no tokens. Take the section text out.",
         ),
         (
@@ -302,14 +302,14 @@ def test_a_class_weight_is_a_number_above_0(tmp_path, weight):
             2,
         ),
         (
-            lambda folder, **more: text_recipe(folder, "task.ordinal=true", **more),
+            lambda folder, **more: text_recipe(folder, "target.ordinal=true", **more),
             {},
             "{folder}/train.tsv: task.ordinal: the label 'bad' is no number, so it has no place on a scale. "
             "Set ordinal: false, or give grades such as 1 to 5.",
             65,
         ),
         (
-            lambda folder, **more: text_recipe(folder, "task.ordinal=true", **more),
+            lambda folder, **more: text_recipe(folder, "target.ordinal=true", **more),
             {"train": [("a", "1"), ("b", "nan")]},
             "{folder}/train.tsv: task.ordinal: the label 'nan' is no number, so it has no place on a scale. "
             "Set ordinal: false, or give grades such as 1 to 5.",
@@ -324,7 +324,7 @@ def test_a_class_weight_is_a_number_above_0(tmp_path, weight):
         (frame_recipe, {"train": motions(6, missing=True)}, "{folder}/train.ts:", 65),
         (text_recipe, {"train": [("a", "x"), ("b", " ")]}, "{folder}/train.tsv:2: the label is empty", 65),
         (
-            lambda folder, **more: text_recipe(folder, "task.separator=','", SIGMOID, **more),
+            lambda folder, **more: text_recipe(folder, "target.separator=','", SIGMOID, **more),
             {"train": [("a", ""), ("b", "")]},
             "{folder}/train.tsv: the training data has no labels: there is nothing to tell apart",
             65,
@@ -409,7 +409,7 @@ def test_baselines_of_missing_values_and_of_several_labels(tmp_path, cache):
         frame_recipe(tmp_path / "frames", masked, train=motions(missing=True)), Store(tmp_path / "runs"), device="cpu"
     )
     assert len(finished.report["baselines"]) == 2
-    weighted = ("task.separator=','", SIGMOID, "task.class_weights={rain: 2}")
+    weighted = ("target.separator=','", SIGMOID, "task.class_weights={rain: 2}")
     *_, finished = train(
         text_recipe(tmp_path / "text", *weighted, train=SEVERAL), Store(tmp_path / "runs"), device="cpu"
     )
@@ -447,7 +447,7 @@ def test_balanced_weights(tmp_path, cache):
 def test_a_text_over_the_limit_is_cut_and_that_is_said(tmp_path, cache):
     recipe = text_recipe(tmp_path, "data.max_length=3")
     task, splits = prepared(recipe)
-    tokenizer = tokenizer_of(recipe.text.tokenizer, None)
+    tokenizer = tokenizer_of(recipe.source.tokenizer, None)
     assert splits["train"].cut == sum(len(tokenizer.tokenize(text)) > 3 for text, _ in TEXTS) == 4
     assert sources_of(task, splits["train"])[0] == ["Good", "movie", ","]
     for own in ((), (baseline("bag-of-words"),)):

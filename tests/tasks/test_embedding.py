@@ -16,13 +16,13 @@ from tiny import environment
 
 from seqcli.data.example import Example
 from seqcli.errors import ExitCode, UserError
-from seqcli.models.word_vectors import WordVectors
 from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.text import WordsConfig
 from seqcli.tasks import embedding
 from seqcli.tasks.build import new_task
 from seqcli.tasks.sentences import SentenceTokens
+from seqcli.text.word_vectors import WordVectors
 
 pytest.importorskip("gensim", reason="gensim is not installed")
 
@@ -30,7 +30,7 @@ RECIPE = """\
 name: vec
 task: {kind: embedding, window: 2, subsample: 0, lr: 0.05}
 data: {train: text.txt, format: lines}
-text: {tokenizer: {kind: words}, vocabulary: {min_count: 2, lowercase: true}}
+source: {kind: text, tokenizer: {kind: words}, vocabulary: {min_count: 2, lowercase: true}}
 model: {embedder: {kind: tokens, dim: 12}}
 training: {epochs: 20}
 """

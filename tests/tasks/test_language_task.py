@@ -107,11 +107,11 @@ def test_a_run_compared_with_another(tmp_path, cache):
     assert (stored["model"], counts["model"]) == ("3-gram, interpolated modified Kneser-Ney", "counts@1")
     assert counts["score"]["value"] == pytest.approx(stored["score"]["value"])
     assert found.notices == []
-    small = trained(tmp_path, *COUNTS, "name=small", "text.vocabulary.max_size=3")
+    small = trained(tmp_path, *COUNTS, "name=small", "source.vocabulary.max_size=3")
     assert evaluate(one, split="dev", device="cpu", against=small).notices == [
         "small@1 has another vocabulary: its figures compare only as far as <UNK> means the same"
     ]
-    letters = trained(tmp_path, *COUNTS, "name=letters", "text.tokenizer={kind: characters}")
+    letters = trained(tmp_path, *COUNTS, "name=letters", "source.tokenizer={kind: characters}")
     with pytest.raises(UserError, match="letters@1 cuts text into other tokens, so the two cannot be compared"):
         evaluate(one, split="dev", device="cpu", against=letters)
 
@@ -225,7 +225,7 @@ def test_a_vocabulary_of_one(tmp_path, cache, overrides):
 @pytest.mark.parametrize("overrides", [[], COUNTS], ids=["lstm", "ngram"])
 def test_nothing_but_unknown_words(tmp_path, cache, overrides):
     """No word is frequent enough for a row: only <UNK> and <EOS> are left."""
-    run = trained(tmp_path, *overrides, "text.vocabulary.min_count=99", train="a b\nc\n", dev="d\n")
+    run = trained(tmp_path, *overrides, "source.vocabulary.min_count=99", train="a b\nc\n", dev="d\n")
     model = load_language_model(run, "cpu")
     assert len(model.vocabulary) == 2
     assert run.report()["dev"]["counts"]["unknown"] == 1
@@ -265,7 +265,7 @@ def test_long_sentences_are_cut_and_counted_once(tmp_path, cache):
 
 # -- tokenizers
 
-PIECES = "text.tokenizer={kind: sentencepiece, size: 30}"
+PIECES = "source.tokenizer={kind: sentencepiece, size: 30}"
 TEXT = lines(60).replace("cat", "Katze").replace("dog", "naïve Dog")
 
 
@@ -278,11 +278,11 @@ def moved(run, folder, cache):
 
 TOKENIZERS = {
     "pieces": [PIECES],
-    "bpe": ["text.tokenizer={kind: sentencepiece, size: 30, algorithm: bpe}"],
-    "bytes": ["text.tokenizer={kind: bytes}"],
-    "characters": ["text.tokenizer={kind: characters}"],
-    "words": ["text.tokenizer={kind: words}"],
-    "whitespace": ["text.tokenizer={kind: whitespace}"],
+    "bpe": ["source.tokenizer={kind: sentencepiece, size: 30, algorithm: bpe}"],
+    "bytes": ["source.tokenizer={kind: bytes}"],
+    "characters": ["source.tokenizer={kind: characters}"],
+    "words": ["source.tokenizer={kind: words}"],
+    "whitespace": ["source.tokenizer={kind: whitespace}"],
 }
 
 
@@ -294,7 +294,7 @@ def test_a_run_alone_samples_and_scores(tmp_path, cache, tokenizer, kind, lower)
     run = trained(
         tmp_path,
         *TOKENIZERS[tokenizer],
-        f"text.vocabulary.lowercase={str(lower).lower()}",
+        f"source.vocabulary.lowercase={str(lower).lower()}",
         *(COUNTS if kind == "ngram" else ["training.max_steps=3"]),
         train=TEXT,
         dev=TEXT,
@@ -336,7 +336,7 @@ def test_pieces_are_trained_on_the_training_text_alone(tmp_path, cache):
         tmp_path,
         "data.dev=null",
         "data.dev_share=0.5",
-        "text.tokenizer={kind: sentencepiece, size: 39}",
+        "source.tokenizer={kind: sentencepiece, size: 39}",
         *COUNTS,
         "name=shared",
         train=text,
@@ -354,14 +354,14 @@ def test_a_model_file_of_pieces_comes_along(tmp_path, cache):
     train_sentencepiece([tmp_path / "text.txt"], 30, model)
     run = trained(
         tmp_path,
-        f"text.tokenizer={{kind: sentencepiece, model: {model}}}",
+        f"source.tokenizer={{kind: sentencepiece, model: {model}}}",
         "training.max_steps=1",
         train=TEXT,
         dev=TEXT,
     )
     model.unlink()
     assert (run.path / "tokenizer.model").exists()
-    assert load_recipe(run.recipe_path).recipe.text.tokenizer.model == "tokenizer.model"
+    assert load_recipe(run.recipe_path).recipe.source.tokenizer.model == "tokenizer.model"
     assert LineScorer(load_language_model(run, "cpu")).score(["the Katze"])[0].log_prob < 0
     assert evaluate(run, split="dev", device="cpu").score.value == pytest.approx(run.report()["dev"]["value"])
 
@@ -381,16 +381,16 @@ def test_pieces_that_cannot_be_had(tmp_path, cache, options, content, message, c
         model.write_bytes(content)
     options = options.replace("MODEL", str(model))
     with pytest.raises(UserError) as refused:
-        trained(tmp_path, f"text.tokenizer={{kind: sentencepiece, {options}}}", train=TEXT, dev=TEXT)
+        trained(tmp_path, f"source.tokenizer={{kind: sentencepiece, {options}}}", train=TEXT, dev=TEXT)
     assert str(refused.value).startswith(message.replace("MODEL", str(model)))
     assert refused.value.code == code
     if "size" in options:
-        assert "text.tokenizer.size=" in str(refused.value)
+        assert "source.tokenizer.size=" in str(refused.value)
         assert "--size" not in str(refused.value)
 
 
 def test_vocabulary_in_the_order_of_frequency(tmp_path, cache):
-    recipe = text_recipe(tmp_path, "text.vocabulary={max_size: 2, lowercase: true}", train="The the cat\nTHE Cat dog\n")
+    recipe = text_recipe(tmp_path, "source.vocabulary={max_size: 2, lowercase: true}", train="The the cat\nTHE Cat dog\n")
     task = new_task(recipe)
     task.fit(open_splits(recipe, task, ("train",))["train"])
     assert task.vocabulary.tokens == ("<UNK>", "<EOS>", "the", "cat")
@@ -403,7 +403,7 @@ def test_vocabulary_in_the_order_of_frequency(tmp_path, cache):
 def test_lower_and_upper_case_have_arrays_of_their_own(tmp_path, cache):
     """The cache must not give one training the tokens of the other."""
     for lowercase, expected in (("true", ("the",)), ("false", ("The", "the")), ("true", ("the",))):
-        recipe = text_recipe(tmp_path, f"text.vocabulary.lowercase={lowercase}", train="The the\n")
+        recipe = text_recipe(tmp_path, f"source.vocabulary.lowercase={lowercase}", train="The the\n")
         task = new_task(recipe)
         task.fit(open_splits(recipe, task, ("train",))["train"])
         assert sorted(task.vocabulary.tokens[2:]) == sorted(expected)

@@ -62,7 +62,7 @@ def test_overfit_save_load_same_output(tmp_path, cache, head, scheme, encoder):
     task, model, splits = trained(
         tmp_path / "data",
         f"model.head={{kind: {head}}}",
-        f"task.model_scheme={scheme}",
+        f"target.model_scheme={scheme}",
         f"model.encoder={encoder}",
         "training.epochs=25",
     )
@@ -107,7 +107,7 @@ def test_an_untrained_model_gives_the_same_tags_batched_and_alone(tmp_path, cach
 
 @pytest.mark.parametrize("model_scheme", ["bio", "bioes", "bilou", "iob1"])
 def test_schemes_there_and_back(tmp_path, cache, model_scheme):
-    task, splits = prepared(tmp_path, f"task.model_scheme={model_scheme}")
+    task, splits = prepared(tmp_path, f"target.model_scheme={model_scheme}")
     data = task.data(splits["dev"])
     assert [data.gold_tags(row) for row in range(len(TAGS))] == TAGS
     for row, tags in enumerate(TAGS):
@@ -140,7 +140,7 @@ def test_what_a_softmax_head_may_say_is_read_as_conlleval_reads_it(tmp_path, cac
 
 
 def test_binary_labels(tmp_path, cache):
-    task, splits = prepared(tmp_path, "task.labels=binary")
+    task, splits = prepared(tmp_path, "target.labels=binary")
     assert sorted(task.labels) == ["B-ENTITY", "E-ENTITY", "I-ENTITY", "O", "S-ENTITY"]
     data = task.data(splits["dev"])
     assert [data.gold_tags(row) for row in range(len(TAGS))] == [

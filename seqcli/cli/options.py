@@ -1,0 +1,131 @@
+"""Every option that verbs share, declared once, and `grouped`: options that belong together as one value."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import wraps
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from seqcli.cli.choices import choice
+from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
+from seqcli.recipe.registry import FORMATS
+
+Result = TypeVar("Result")
+
+
+def one_of(option: str, known: Sequence[str]) -> Callable[[str], Any]:
+    """The parser of an option that takes one of a few words; any other is a usage error that names the nearest."""
+
+    def parse(value: str) -> str:
+        return choice(option, value, known)
+
+    return parse
+
+
+# models
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A trained model: NAME, NAME@VERSION or a run folder.")]
+NewestLanguageModel = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A trained language model: NAME, NAME@VERSION or a run folder; the newest one by default.",
+    ),
+]
+Runs = Annotated[
+    str | None,
+    typer.Option("--runs", metavar="FOLDER", help="Where runs are kept (default: runs).", envvar="SEQCLI_RUNS"),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="What runs the network: onnx (the default on a CPU) or torch.")
+]
+SetValue = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", show_default=False, help="Change one value of the recipe; may be given again."
+    ),
+]
+
+# what comes in
+
+File = Annotated[
+    str | None,
+    typer.Argument(metavar="[FILE]", show_default=False, help="Text, a line at a time; '-' or nothing reads stdin."),
+]
+Invalid = Annotated[
+    OnInvalid,
+    typer.Option(
+        "--invalid",
+        metavar="strict|replace",
+        parser=one_of("--invalid", ("strict", "replace")),
+        help="Invalid UTF-8: strict stops with its line and byte, replace puts U+FFFD there.",
+    ),
+]
+MaxLine = Annotated[int, typer.Option("--max-line", min=1, metavar="BYTES", help="Longest line accepted.")]
+Tokens = Annotated[bool, typer.Option("--tokens", help="The input is tokens already, spaces between.")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        show_default=False,
+        help=f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]} (default: by the file, or the model's).",
+    ),
+]
+
+# what goes out
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print a JSON object for each.")]
+ErrorRows = Annotated[
+    str | None, typer.Option("--errors", metavar="FILE", help="Write a row for each error to this file (TSV).")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How lines of text are read."""
+
+    invalid: Invalid = "strict"
+    max_line: MaxLine = DEFAULT_MAX_LINE
+
+
+def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
+    """``command`` for typer: a parameter that is a dataclass of options is replaced by the fields of that class."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    keyword = inspect.Parameter.KEYWORD_ONLY  # so that a required one may stand after one with a default
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name not in groups:
+            parameters.append(parameter.replace(annotation=hints[name], kind=keyword))
+            continue
+        types = get_type_hints(groups[name], include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                option.name,
+                keyword,
+                default=inspect.Parameter.empty if option.default is MISSING else option.default,
+                annotation=types[option.name],
+            )
+            for option in fields(groups[name])
+        ]
+
+    @wraps(command)
+    def with_groups(**values: Any) -> Result:
+        for name, group in groups.items():
+            values[name] = group(**{option.name: values.pop(option.name) for option in fields(group)})
+        return command(**values)
+
+    with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_groups.__annotations__ = {}
+    return with_groups
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text: command lines to copy."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])

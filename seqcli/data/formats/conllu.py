@@ -1,0 +1,84 @@
+"""CoNLL-U, the format of Universal Dependencies: ten tab-separated columns, one syntactic word a line.
+
+https://universaldependencies.org/format.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seqcli.data.example import Example
+from seqcli.data.formats.base import BlockFormat, OnError, Reading
+from seqcli.errors import UserError, data_error, did_you_mean, usage_error
+from seqcli.lines import Input, source_name
+
+_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+
+
+class ConllU(BlockFormat):
+    """A sentence's words and one column of each, by name or number (default ``upos``).
+
+    The surface line of a multiword token (``1-2``) and empty nodes (``1.1``) are skipped.
+    """
+
+    name = "conllu"
+    suffixes = (".conllu",)
+
+    def __init__(self, reading: Reading) -> None:
+        super().__init__(reading)
+        self.token = _column_number(self.columns.get("token", "form"))
+        tag = self.columns.get("tag") if self.columns else "upos"
+        self.tag = None if tag is None else _column_number(tag)
+
+    @classmethod
+    def likelihood(cls, lines: list[str], *, has_blank: bool) -> float:
+        return 0.7 if all(line.count("\t") == 9 and line[0].isdigit() for line in lines) else 0.0
+
+    @classmethod
+    def check_column(cls, key: str, known: str, column: int | str) -> str:
+        return {"source": "token", "target": "tag"}.get(known, known)
+
+    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
+        self.file, self.on_error = source_name(source), on_error
+        for begin, rows in self.paragraphs(source):
+            try:
+                words = _words(rows, begin)
+            except UserError as error:
+                self.report(error)
+                continue
+            if words:
+                tags = None if self.tag is None else [cells[self.tag] for cells in words]
+                yield Example([cells[self.token] for cells in words], tags, f"{self.file}:{begin}")
+
+
+def _column_number(column: int | str) -> int:
+    if isinstance(column, int):
+        if -len(_COLUMNS) <= column < len(_COLUMNS):
+            return column
+        raise usage_error(f"CoNLL-U has ten columns, 0 to 9; there is no column {column}")
+    if column.lower() in _COLUMNS:
+        return _COLUMNS.index(column.lower())
+    hint = did_you_mean(column.lower(), _COLUMNS) or f"Known: {', '.join(_COLUMNS)}."
+    raise usage_error(f"CoNLL-U has no column '{column}'", hint=hint)
+
+
+def _words(rows: list[str], begin: int) -> list[list[str]]:
+    words = []
+    for line, row in enumerate(rows, begin):
+        if row[0] == "#":
+            continue
+        cells = row.split("\t")
+        if len(cells) != 10:
+            raise data_error(f"{len(cells)} tab-separated columns where CoNLL-U has 10: {row[:40]!r}", line=line)
+        if "" in cells:
+            raise data_error("empty cell", line=line, hint="CoNLL-U writes '_' for nothing.")
+        if cells[0].isdecimal():
+            words.append(cells)
+        elif not _is_range_or_empty_node(cells[0]):
+            raise data_error(f"'{cells[0][:40]}' is no word number", line=line)
+    return words
+
+
+def _is_range_or_empty_node(word_id: str) -> bool:
+    first, separator, last = word_id.partition("-" if "-" in word_id else ".")
+    return bool(separator) and first.isdecimal() and last.isdecimal()

@@ -1,0 +1,95 @@
+"""Writing a trained network as a graph, and choosing how exact its numbers are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from seqcli.engines.onnx_engine import ENGINE_FILE, OnnxEngine, onnx_engine
+from seqcli.metrics.metric import METRICS
+from seqcli.store.runs import Run
+from seqcli.tasks.base import Data, Engine, Task
+
+if TYPE_CHECKING:
+    from seqcli.models.network import Network
+
+Precision = Literal["auto", "fp32", "int8"]
+
+MOST_DIFFERENCE = 1e-4
+"""A graph whose outputs differ more than this from the network's is refused."""
+
+MOST_LOST = 0.1
+"""Points of the dev score that int8 may lose and still be the default."""
+
+_CHECKED_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The engine that will be used, what the report says of it, and the files that it needs."""
+
+    engine: Engine
+    report: dict[str, Any]
+    files: list[str]
+
+
+def export(task: Task[Any], network: Network, run: Run, dev: Data | None, precision: Precision = "auto") -> Exported:
+    """Write ``engine.onnx``: int8 where that costs next to nothing on dev, or as asked.
+
+    ``difference`` is the greatest between the outputs of the network and of the fp32 graph on dev examples. Language
+    models stay fp32 unless int8 is asked for.
+    """
+    from seqcli.engines.onnx_write import graph_of, quantize
+    from seqcli.engines.torch_engine import torch_engine
+
+    graph = graph_of(network)
+    exact = onnx_engine(task, graph.SerializeToString())
+    torch = torch_engine(task, network)
+    report: dict[str, Any] = {"kind": "onnx", "precision": "fp32"}
+    if dev is not None:
+        report["difference"] = difference(task, torch, exact, dev)
+        if not report["difference"] <= MOST_DIFFERENCE:
+            return Exported(torch, {**report, "kind": "torch", "refused": True}, [])
+    engine, model = exact, graph
+    by_default = precision == "auto" and dev is not None and not task.generates
+    if precision == "int8" or by_default:
+        small = quantize(graph)
+        rounded = onnx_engine(task, small.SerializeToString())
+        if dev is not None:
+            scores = {name: _score(task, one, dev) for name, one in (("fp32", exact), ("int8", rounded))}
+            report["dev"] = {"score": task.select_by, **scores}
+            better = 1 if METRICS[task.select_by].better == "higher" else -1
+            loss = better * (scores["fp32"] - scores["int8"])
+            by_default = by_default and loss <= (MOST_LOST if better > 0 else 0.005 * abs(scores["fp32"]))
+        if precision == "int8" or by_default:
+            engine, model, report["precision"] = rounded, small, "int8"
+    (run.path / ENGINE_FILE).write_bytes(model.SerializeToString())
+    return Exported(engine, report, [ENGINE_FILE])
+
+
+def _score(task: Task[Any], engine: Engine, dev: Data) -> float:
+    return task.measure(engine, dev).scorer.scores()[task.select_by]
+
+
+def difference(task: Task[Any], one: Engine, other: OnnxEngine, data: Data) -> float:
+    """The greatest difference between what two engines say of the first batches of a split."""
+    if task.generates:
+        rows = data.training_order(task.recipe.training.batch, seed=0, epoch=0)[0][:8]
+        batch = data.batch(rows)
+        sequences = [
+            row[: int(length)]
+            for row, length in zip(batch.source.arrays["words_BT"], batch.source.lengths_B, strict=True)
+        ]
+        pairs = zip(one.stepper().score(sequences), other.stepper().score(sequences), strict=True)
+        return max((float(np.abs(a - b).max(initial=0)) for a, b in pairs), default=0.0)
+    rows = np.arange(min(_CHECKED_ROWS, len(data.columns)))
+    source = data.batch(rows).source
+    here, there = one.outputs(source), other.outputs(source)
+    real_BT = np.arange(source.lengths_B.max(initial=1)) < source.lengths_B[:, None]
+    worst = 0.0
+    for name, values in here.items():
+        gap = np.abs(values - there[name])
+        worst = max(worst, float(gap[real_BT].max(initial=0) if name.endswith("_BTK") else gap.max(initial=0)))
+    return worst

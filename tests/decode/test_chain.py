@@ -1,0 +1,96 @@
+"""The chain in numpy against every path listed, and against what training computes."""
+
+import numpy as np
+import pytest
+import torch
+from chain_reference import brute_force, random_chain
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqcli.decode import chain
+from seqcli.decode.viterbi import viterbi as torch_viterbi
+from seqcli.models import crf
+
+
+def arrays(tensors):
+    return [tensor.numpy() for tensor in tensors]
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10**6),
+    length=st.integers(1, 5),
+    labels=st.integers(2, 4),
+    forbidden=st.sampled_from([0.0, 0.4]),
+)
+def test_every_path_listed(seed, length, labels, forbidden):
+    *scores, lengths = random_chain(seed, batch=2, length=length, labels=labels, forbidden=forbidden)
+    numbers = [*arrays(scores), lengths.numpy()]
+    paths_BT = chain.viterbi(*numbers)
+    chances_BTK, log_z_B = chain.posteriors(*numbers), chain.log_partition(*numbers)
+    best_B = chain.path_score(*numbers[:4], paths_BT, numbers[4])
+    for row, size in enumerate(lengths.tolist()):
+        log_z, posteriors_TK, best, score = brute_force(scores[0][row, :size], *scores[1:])
+        assert paths_BT[row].tolist() == best + [0] * (length - size)
+        assert best_B[row] == pytest.approx(score.item(), abs=1e-10)
+        assert log_z_B[row] == pytest.approx(log_z.item(), abs=1e-9)
+        np.testing.assert_allclose(chances_BTK[row, :size], posteriors_TK.numpy(), atol=1e-9)
+        assert not chances_BTK[row, size:].any()
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10**6),
+    batch=st.integers(1, 9),
+    length=st.integers(1, 40),
+    labels=st.integers(1, 20),
+    kind=st.sampled_from([torch.float32, torch.float64]),
+    forbidden=st.sampled_from([0.0, 0.4]),
+)
+def test_equal_to_what_training_computes(seed, batch, length, labels, kind, forbidden):
+    *scores, lengths = random_chain(seed, batch=batch, length=length, labels=labels, forbidden=forbidden)
+    scores = [score.to(kind) for score in scores]
+    numbers = [*arrays(scores), lengths.numpy()]
+    paths = torch_viterbi(*scores, lengths)
+    np.testing.assert_array_equal(chain.viterbi(*numbers), paths.numpy())
+    log_z_B, marginals_BTK, _ = crf.forward_backward(*scores, lengths)
+    np.testing.assert_allclose(chain.log_partition(*numbers), log_z_B.numpy(), rtol=1e-13)
+    np.testing.assert_allclose(chain.posteriors(*numbers), marginals_BTK.numpy(), rtol=1e-11, atol=1e-15)
+    expected = crf.path_score(*scores, paths, lengths).numpy()
+    np.testing.assert_allclose(chain.path_score(*numbers[:4], paths.numpy(), numbers[4]), expected, rtol=1e-5)
+
+
+def test_minus_infinity_forbids():
+    never = -np.inf
+    emissions = np.array([[[5.0, 0.0], [5.0, 0.0], [5.0, 0.0]]])
+    transitions, zero = np.array([[never, 0.0], [0.0, never]]), np.zeros(2)
+    lengths = np.array([3])
+    assert chain.viterbi(emissions, transitions, zero, zero, lengths).tolist() == [[0, 1, 0]]
+    chances_BTK = chain.posteriors(emissions, transitions, zero, zero, lengths)
+    np.testing.assert_allclose(chances_BTK.sum(-1), 1)
+    assert chances_BTK[0, 0, 0] == pytest.approx(1 / (1 + np.exp(-5.0)))
+    start, end = np.array([never, 0.0]), np.array([0.0, never])
+    assert chain.viterbi(emissions[:, :2], transitions, start, zero, np.array([2])).tolist() == [[1, 0]]
+    assert chain.viterbi(emissions, zero[:, None] + zero, zero, end, np.array([1])).tolist() == [[0, 0, 0]]
+
+
+def test_padding_is_not_read():
+    *scores, lengths = random_chain(11, batch=4, length=6)
+    numbers = [*arrays(scores), lengths.numpy()]
+    wide = [np.concatenate([numbers[0], np.full((4, 5, 4), 1e6)], axis=1), *numbers[1:]]
+    for function in (chain.viterbi, chain.posteriors):
+        found = function(*wide)
+        np.testing.assert_allclose(found[:, :6], function(*numbers), rtol=1e-12)
+        assert not found[:, 6:].any()
+    np.testing.assert_allclose(chain.log_partition(*wide), chain.log_partition(*numbers), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 50.0])
+def test_long_sequences_stay_numbers(scale):
+    *scores, lengths = random_chain(13, batch=1, length=2000, scale=scale, forbidden=0.3)
+    numbers = [*arrays(scores), lengths.numpy()]
+    best = chain.viterbi(*numbers)
+    top = chain.path_score(*numbers[:4], best, numbers[4])
+    assert np.isfinite(top).all()
+    assert (top <= chain.log_partition(*numbers)).all()
+    np.testing.assert_allclose(chain.posteriors(*numbers).sum(-1), 1, atol=1e-9)
