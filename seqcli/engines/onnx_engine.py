@@ -58,7 +58,7 @@ class OnnxEngine:
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Some of the outputs."""
-        return self.session.run(names, feeds)  # type: ignore[no-any-return]
+        return self.session.run(names, feeds)
 
 
 class OnnxStepper(NetworkStepper[Array]):
