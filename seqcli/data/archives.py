@@ -74,10 +74,10 @@ def _read(archive: Path, member: Member, room: int, too_large: str) -> bytes:
 
 
 def _write(path: Path, data: bytes, file: DataFile, archive: Path) -> None:
-    found = hashlib.sha256(data).hexdigest()
-    if found != file.sha256:
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != file.sha256:
         raise io_error(
-            f"{file.name} made of {archive.name} has sha256 {found}, expected {file.sha256}",
+            f"{file.name} made of {archive.name} has sha256 {sha256}, expected {file.sha256}",
             file=archive,
             hint="The package changed; report it.",
         )

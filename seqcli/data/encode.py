@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from seqcli.data.arrays import FORMAT_VERSION, Columns, Part, PartField, SplitWriter, other_width, publish
-from seqcli.data.example import Example
+from seqcli.data.example import Example, place
 from seqcli.errors import UserError, data_error, usage_error
 
 PARALLEL_BYTES = 16 * 2**20
@@ -173,16 +173,11 @@ class _Collector:
 def _checked(values: np.ndarray[Any, Any], before: list[Any], at: str) -> np.ndarray[Any, Any]:
     """The numbers of an example as 32-bit ones, refused (65) where they do not fit those of the examples before."""
     if not len(values):
-        file, line = _place(at)
+        file, line = place(at)
         raise data_error("a sequence without a single frame", file=file, line=line)
     if before and before[0].shape[1] != values.shape[1]:
-        raise other_width(values.shape[1], before[0].shape[1], *_place(at))
+        raise other_width(values.shape[1], before[0].shape[1], *place(at))
     return np.asarray(values, np.float32)
-
-
-def _place(at: str) -> tuple[str, int]:
-    file, _, line = at.rpartition(":")
-    return file, int(line or 0)
 
 
 class _PartBuilder:
@@ -195,13 +190,12 @@ class _PartBuilder:
         self.examples = self.size = self.cut = 0
 
     def add(self, example: Example, pieces: Pieces) -> None:
-        line = _place(example.at)[1]
         count = 0
         shortened = False
         for fields in pieces(example):
             count += 1
             shortened |= isinstance(fields, Cut)
-            self.lines.append(line)
+            self.lines.append(example.line)
             for name, values in fields.items():
                 self.collectors[name].add(values, example.at)
                 self.size += values.size if isinstance(values, np.ndarray) else len(values)

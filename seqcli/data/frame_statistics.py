@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from seqcli.data.corpus import SplitFiles
-from seqcli.data.example import source_bytes
+from seqcli.data.example import place, source_bytes
 from seqcli.data.frame_files import Frames, counted
 from seqcli.data.statistics import percentiles, share, split_examples, tags_of
 from seqcli.errors import data_error
@@ -48,12 +48,12 @@ def describe_frames(splits: Sequence[SplitFiles]) -> list[FrameStatistics]:
     first: set[bytes] | None = None
     result: list[FrameStatistics] = []
     for split in splits:
-        counted, seen = _count(split, first)
+        counts, seen = _count(split, first)
         if first is None:
             first = seen
         else:
-            counted.unseen_labels = sorted(set(counted.labels) - set(result[0].labels))
-        result.append(counted)
+            counts.unseen_labels = sorted(set(counts.labels) - set(result[0].labels))
+        result.append(counts)
     return result
 
 
@@ -73,11 +73,11 @@ def _count(split: SplitFiles, first: set[bytes] | None) -> tuple[FrameStatistics
         if not result.channels:
             result.channels = frames.shape[1]
         elif frames.shape[1] != result.channels:
-            file, _, line = example.at.rpartition(":")
+            file, line = place(example.at)
             raise data_error(
                 f"{counted(frames.shape[1], 'channel')} where the first sequence has {result.channels}",
                 file=file,
-                line=int(line),
+                line=line,
             )
         lengths[len(frames)] += 1
         labels.update(tags_of(example))

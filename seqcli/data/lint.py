@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seqcli.data.corpus import SplitFiles
-from seqcli.data.example import Example
+from seqcli.data.example import Example, place
 from seqcli.data.formats import read_examples
 from seqcli.data.lint_text import Finding, check_text
 from seqcli.data.statistics import tags_of, tokens_of
@@ -118,9 +118,9 @@ def _check(
             yield from _check_tags(item, scheme, line_per_token=split.reading.format == "conll")
         if split.reading.blank_lines != "keep":  # a line of a running text may well stand in another one too
             key = hash("\x1f".join(tokens_of(item)))
-            other, place = memory.places.setdefault(key, (index, item.at))
+            other, other_place = memory.places.setdefault(key, (index, item.at))
             if other != index:
-                yield Finding.at(item.at, "duplicate", f"the same sentence stands in another split, at {place}")
+                yield Finding.at(item.at, "duplicate", f"the same sentence stands in another split, at {other_place}")
     if empty:
         message = f"labelled examples whose text is empty: {len(empty):,}, this one first"
         yield Finding.at(empty[0], "blank", message, is_note=True)
@@ -129,7 +129,7 @@ def _check(
         if whole_labels > 1 and len(counts) == 1:
             (label,) = counts
             message = f"every example has one and the same label, '{label}': there is nothing to tell apart"
-            yield Finding(first_place[label].rpartition(":")[0], None, "classes", message)
+            yield Finding(place(first_place[label])[0], None, "classes", message)
     elif memory.labels:
         yield from unseen_labels(counts, first_place, memory.labels, "sentence")
 
@@ -145,9 +145,9 @@ def unseen_labels(counts: Counter[str], first_place: dict[str, str], labels: set
 
 
 def _check_tags(example: Example, scheme: str, *, line_per_token: bool) -> Iterator[Finding]:
-    file, _, line = example.at.rpartition(":")
+    file, line = place(example.at)
     for position, reason in schemes.violations(example.target, scheme):
         if line_per_token:
-            yield Finding(file, int(line) + position, "tags", f"{reason} ({scheme})")
+            yield Finding(file, line + position, "tags", f"{reason} ({scheme})")
         else:
-            yield Finding(file, int(line), "tags", f"token {position + 1}: {reason} ({scheme})")
+            yield Finding(file, line, "tags", f"token {position + 1}: {reason} ({scheme})")

@@ -66,9 +66,9 @@ def describe(splits: Sequence[SplitFiles], scheme: str | None) -> list[SplitStat
     first: _Seen | None = None
     result = []
     for split in splits:
-        counted, seen = _count(split, scheme, first)
+        counts, seen = _count(split, scheme, first)
         first = first or seen
-        result.append(counted)
+        result.append(counts)
     return result
 
 
@@ -89,11 +89,11 @@ def scheme_of(split: SplitFiles) -> str | None:
     counts: Counter[str] = Counter()
     lenient = replace(split, reading=replace(split.reading, on_invalid="replace"))
     # Lines and sentences that cannot be read are not what is asked here: whoever reads on will say so.
-    found = schemes.closest_scheme(_span_like(split_examples(lenient, on_error=lambda error: None), counts))
+    closest = schemes.closest_scheme(_span_like(split_examples(lenient, on_error=lambda error: None), counts))
     tags = counts.total()
     alien = sum(count for tag, count in counts.items() if not _is_span_like(tag))
     marked = tags - alien - counts["O"]
-    return found if marked and alien <= _MOST_ALIEN * tags else None
+    return closest if marked and alien <= _MOST_ALIEN * tags else None
 
 
 def split_examples(split: SplitFiles, **options: Any) -> Iterator[Example]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,11 +36,13 @@ class Exported:
     files: list[str]
 
 
-def export(task: Task[Any], network: Network, run: Run, dev: Data | None, precision: Precision = "auto") -> Exported:
+def export(
+    task: Task[Any], network: Network, run: Run, data: Mapping[str, Data], precision: Precision = "auto"
+) -> Exported:
     """Write ``engine.onnx``: int8 where that costs next to nothing on dev, or as asked.
 
-    ``difference`` is the greatest between the outputs of the network and of the fp32 graph on dev examples. Language
-    models stay fp32 unless int8 is asked for.
+    ``difference`` in the report is the greatest between the outputs of the network and of the fp32 graph, on dev
+    examples where there are some. Language models stay fp32 unless int8 is asked for, and so does what has no dev split.
     """
     from seqcli.engines.onnx_write import graph_of, quantize
     from seqcli.engines.torch_engine import torch_engine
@@ -48,8 +51,9 @@ def export(task: Task[Any], network: Network, run: Run, dev: Data | None, precis
     exact = onnx_engine(task, graph.SerializeToString())
     torch = torch_engine(task, network)
     report: dict[str, Any] = {"kind": "onnx", "precision": "fp32"}
-    if dev is not None:
-        report["difference"] = difference(task, torch, exact, dev)
+    dev = data.get("dev")
+    if (checked := dev or data.get("train")) is not None:
+        report["difference"] = difference(task, torch, exact, checked)
         if not report["difference"] <= MOST_DIFFERENCE:
             return Exported(torch, {**report, "kind": "torch", "refused": True}, [])
     engine, model = exact, graph

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -21,12 +21,14 @@ from seqcli.errors import UserError, data_error, usage_error
 from seqcli.fields.base import Progress
 from seqcli.fields.text import TextField
 from seqcli.machine import cores
-from seqcli.pipeline.prepare import open_columns
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run, Store
 from seqcli.store.weights import load_arrays
-from seqcli.tasks.base import Data, Engine, Task, new_task
+from seqcli.tasks.base import Engine, Task, new_task
+
+if TYPE_CHECKING:
+    from seqcli.pipeline.evaluate import Evaluation
 
 P = TypeVar("P")
 
@@ -53,6 +55,11 @@ class Model(Generic[P]):
 
     def __post_init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What training said at its end; empty for a model that lies in no run."""
+        return {} if self.run is None else self.run.report()
 
     @classmethod
     def load(cls, run: Run | str, *, runs: str | None = None, device: str = "auto", engine: str = "auto") -> Model[Any]:
@@ -146,6 +153,8 @@ class Model(Generic[P]):
         Raises:
             UserError: there is no such split (2); bad data (65); an unreadable file (74).
         """
+        from seqcli.pipeline.prepare import open_columns
+
         recipe = self.task.recipe
         if data is not None:
             changes = {split: data, "dev_share": None, **({"format": data_format} if data_format else {})}
@@ -158,8 +167,11 @@ class Model(Generic[P]):
             )
         return columns[split]
 
-    def data(self, columns: Columns) -> Data:
-        return self.task.data(columns)
+    def evaluate(self, data: list[str] | None = None, *, split: str = "test") -> Evaluation:
+        """Measure the model on files, or on a split of the data it was trained with; see `evaluate`."""
+        from seqcli.pipeline.evaluate import evaluate_model
+
+        return evaluate_model(self, data, split=split)
 
 
 def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:

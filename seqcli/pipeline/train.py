@@ -141,7 +141,7 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
     about_engine: dict[str, Any] = {}
     engine = estimator.engine()
     if network is not None:
-        exported = export(task, network, run, data.get("dev"))
+        exported = export(task, network, run, data)
         engine, about_engine = exported.engine, {"engine": exported.report}
         files += exported.files
     names: list[str] = [name for name in ("dev", "test") if name in data and task.score_names]

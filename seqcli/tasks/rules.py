@@ -7,7 +7,7 @@ from seqcli.recipe.models import NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 
-_NO_NETWORK = NetworkConfig.model_validate({})
+_NO_NETWORK = NetworkConfig.model_construct()
 
 
 def network(recipe: Recipe) -> NetworkConfig:

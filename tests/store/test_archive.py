@@ -15,7 +15,7 @@ import pytest
 
 from seqcli.errors import UserError
 from seqcli.store import archive as archives
-from seqcli.store.manifest import Manifest, entry_of
+from seqcli.store.manifest import FileRecord, Manifest
 from seqcli.store.runs import Store
 
 
@@ -48,7 +48,7 @@ def plain(name: str, data: bytes) -> tuple[tarfile.TarInfo, bytes]:
 
 def promise(files: dict[str, bytes], path) -> None:
     """An archive whose contents and checksums agree, whatever they are."""
-    index = Manifest({name: entry_of(data) for name, data in files.items()}, {"format": archives.FORMAT}).to_bytes()
+    index = Manifest({name: FileRecord.of(data) for name, data in files.items()}, {"format": archives.FORMAT}).to_bytes()
     write(path, [plain("ner/archive.json", index), *(plain(f"ner/{name}", data) for name, data in files.items())])
 
 

@@ -53,10 +53,10 @@ class Conll(BlockFormat):
         return 0.6 if has_blank and usual >= 2 and widths.count(usual) >= 0.6 * len(widths) else 0.0
 
     @classmethod
-    def check_column(cls, key: str, known: str, column: int | str) -> str:
+    def check_column(cls, key: str, role: str, column: int | str) -> str:
         if not isinstance(column, int):
             raise usage_error(f"data.columns.{key}: CoNLL columns have numbers, not names: '{column}'")
-        return {"source": "token", "target": "tag"}.get(known, known)
+        return {"source": "token", "target": "tag"}.get(role, role)
 
     def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
         self.on_error = on_error

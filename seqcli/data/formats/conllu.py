@@ -35,8 +35,8 @@ class ConllU(BlockFormat):
         return 0.7 if all(line.count("\t") == 9 and line[0].isdigit() for line in lines) else 0.0
 
     @classmethod
-    def check_column(cls, key: str, known: str, column: int | str) -> str:
-        return {"source": "token", "target": "tag"}.get(known, known)
+    def check_column(cls, key: str, role: str, column: int | str) -> str:
+        return {"source": "token", "target": "tag"}.get(role, role)
 
     def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
         self.file, self.on_error = source_name(source), on_error
