@@ -42,7 +42,9 @@ def steppers(tmp_path_factory):
     }
 
 
-each_encoder = pytest.mark.parametrize("name", [(engine, name) for engine in ENGINES for name in ENCODERS], ids="-".join)
+each_encoder = pytest.mark.parametrize(
+    "name", [(engine, name) for engine in ENGINES for name in ENCODERS], ids="-".join
+)
 
 
 def ids_of(length, seed=1):
@@ -223,20 +225,21 @@ def test_a_uniform_model_has_the_perplexity_of_its_vocabulary(tmp_path, cache, u
     weights = {name: torch.zeros_like(value) for name, value in load_weights(run.weights_path).items()}
     save_weights(run.weights_path, weights)
     run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", "vocabulary.txt"])
-    found = evaluate(run, split="dev", device="cpu")
+    found = evaluate(run, split="dev", engine="torch")
     assert found.score.value == pytest.approx(12, rel=1e-5)  # 10 words, <UNK>, <EOS>
     assert found.scores["loss"] == pytest.approx(math.log(12), rel=1e-5)
 
 
-@each_encoder
+@pytest.mark.parametrize("name", ENCODERS)
 def test_what_evaluate_measures_is_what_the_engine_scores(tmp_path, cache, name):
     """One definition: a stream measured in parts, and the same text scored in one go."""
     recipe = text_recipe(tmp_path, ENCODERS[name], "task.unit=stream", f"task.bptt={BPTT}", "training.max_steps=2")
     list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
     run = Store(tmp_path / "runs").resolve("tiny-lm")
-    found = evaluate(run, split="dev", device="cpu")
-    task, model = load_run(run)
-    ids = task.data(open_splits(task.recipe, task, ("dev",))["dev"]).ids
-    (log_probs,) = NetworkEngine(task, model, CPU).score([ids[0 : len(ids)]])
-    assert found.score.counts["tokens"] == len(log_probs)
-    assert found.score.counts["nats"] == pytest.approx(-log_probs.sum(), rel=1e-5)
+    for engine in ENGINES:
+        found = evaluate(run, split="dev", engine=engine)
+        model = Model.load(run, engine=engine)
+        ids = model.task.data(model.columns(None, "dev")).ids
+        (log_probs,) = model.engine.stepper().score([ids[0 : len(ids)]])
+        assert found.score.counts["tokens"] == len(log_probs)
+        assert found.score.counts["nats"] == pytest.approx(-log_probs.sum(), rel=1e-5)

@@ -82,7 +82,7 @@ def test_gradient_times_input_of_each_word(made, encoder, several, count):
 
 
 def test_frames_have_a_share_each_whatever_the_stride(made):
-    task, network = made(
+    _, network = made(
         frame_recipe,
         "model.embedder={kind: frames, dim: 6, kernel: 3, stride: 2}",
         "source.missing=mask",

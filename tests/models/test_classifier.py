@@ -127,7 +127,9 @@ def test_empty_sequences_have_finite_gradients(encoder, pooling, embedder):
 def test_frame_embedder_equals_torch(kernel, stride, masked):
     scaling = np.array([1.0, -2.0], np.float32), np.array([0.5, 4.0], np.float32)
     sizes = replace(SIZES, frame_gaps=masked, scaling=scaling)
-    embedder = classifier("bag", "mean", f"{{kind: frames, dim: 5, kernel: {kernel}, stride: {stride}}}", sizes).embedder
+    embedder = classifier(
+        "bag", "mean", f"{{kind: frames, dim: 5, kernel: {kernel}, stride: {stride}}}", sizes
+    ).embedder
     channels = 4 if masked else 2
     conv = nn.Conv1d(channels, 5, kernel, stride)
     with torch.no_grad():

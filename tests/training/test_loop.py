@@ -112,7 +112,9 @@ def test_not_a_number_stops_before_the_update(tmp_path, cache, where):
     next(steps)
     if where == "loss":
         network = trainer.network
-        network.loss = lambda batch, memory: Loss(type(network).loss(network, batch, memory).sum * float("nan"), 3, memory)
+        network.loss = lambda batch, memory: Loss(
+            type(network).loss(network, batch, memory).sum * float("nan"), 3, memory
+        )
     else:
         trainer.network.head.output.bias.register_hook(lambda gradient: gradient * float("inf"))
     before, optimizer = weights(trainer), copy.deepcopy(trainer.optimizer.state_dict())
