@@ -103,7 +103,7 @@ def _follow(display: Display, events: Any) -> Finished | None:
     for event in events:
         display.show(event)
         last = event
-    return last  # type: ignore[no-any-return]
+    return last
 
 
 def _show_result(finished: Finished) -> None:

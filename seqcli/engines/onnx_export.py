@@ -98,7 +98,7 @@ def export_language_model(model: LanguageModel) -> onnx.ModelProto:
     log_probs_NV = _next_log_probs(model.head, graph, hidden_ND)
     targets_N1 = graph.node("Unsqueeze", graph.input("targets_N", INT64, "N"), [1])
     chosen_N = graph.node("Squeeze", graph.node("GatherElements", log_probs_NV, targets_N1, axis=1), [1])
-    graph.output("log_probs_NV", log_probs_NV, "N", model.embedder.words.num_embeddings)
+    graph.output("log_probs_NV", log_probs_NV, "N", model.words.num_embeddings)
     graph.output("chosen_N", chosen_N, "N")
     for number, (state, start) in enumerate(zip(after, start_states(model.encoder), strict=True)):
         graph.output(f"after_{number}", state, "B", *(size or f"A{number}" for size in start.shape[1:]))
