@@ -325,7 +325,7 @@ class _Memory:
         try:
             numbers = [known[token] for tokens in raws for token in tokens]
         except KeyError:
-            needed = {token for tokens in raws for token in tokens}
+            needed = dict.fromkeys(token for tokens in raws for token in tokens)
             new = [token for token in needed if token not in known]
             if len(known) + len(new) > MAX_REMEMBERED:
                 known.clear()

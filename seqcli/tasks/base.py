@@ -153,7 +153,7 @@ class Task(ABC, Generic[P]):
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.max_length = recipe.data.max_length
-        self.select_by = recipe.training.select_by or self.score_names[0]
+        self.select_by = recipe.training.select_by or next(iter(self.score_names), "")
 
     @property
     def kind(self) -> str:

@@ -61,7 +61,9 @@ def pieces(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pieces")
     (folder / "text.txt").write_text("\n".join(TRAINING * 3), encoding="utf-8")
     for lowercase in (False, True):
-        train_sentencepiece([folder / "text.txt"], 58 if lowercase else 68, folder / f"{lowercase}.model", lowercase=lowercase)
+        train_sentencepiece(
+            [folder / "text.txt"], 58 if lowercase else 68, folder / f"{lowercase}.model", lowercase=lowercase
+        )
     return folder
 
 
@@ -119,11 +121,7 @@ def test_a_column_a_line_and_many_lines_have_the_same_rows(pieces, kind, lowerca
     assert [rows_of(field.side([raw]))[0] for raw in raws] == [_cropped(rows) for rows in together]
     flat = fitted(kind, lowercase, pieces, flat=True)
     ids = [[word for word, _, _ in rows] for rows in together]
-    for side in (
-        flat.over(column_of(raws), []).side(np.arange(len(texts))),
-        flat.side(raws),
-        flat.lines(texts),
-    ):
+    for side in (flat.over(column_of(raws), []).side(np.arange(len(texts))), flat.side(raws), flat.lines(texts)):
         assert side.lengths_B.tolist() == [len(raw) for raw in raws]
         assert [rows.tolist() for rows in rows_of(side)] == ids
     if kind == "whitespace":  # a line of tokens is the tokens
@@ -183,7 +181,9 @@ def test_a_line_and_its_tokens_are_predicted_alike(place, model):
             run_inside("predict", "city", "--top", "2", *more, stdin=text.encode()) for more in ([], ["--tokens"])
         )
         assert (line.code, line.out) == (0, tokens.out)
-    known, spelled_lower = (run_inside("predict", "city", "--top", "2", stdin=text.encode()).out for text in ("İstanbul", "istanbul"))
+    known, spelled_lower = (
+        run_inside("predict", "city", "--top", "2", stdin=text.encode()).out for text in ("İstanbul", "istanbul")
+    )
     assert known == spelled_lower
 
 
