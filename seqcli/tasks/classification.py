@@ -30,7 +30,7 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import ClassificationConfig
 from seqcli.tasks.base import Arrays, Count, Data, Engine, Mistake, PairData, Task, shortened
-from seqcli.tasks.rules import SPELLING, head_kind, needs, network, sides, token_embedder, unless_network
+from seqcli.tasks.rules import SPELLING, head_kind, needs, network, sides, target, token_embedder, unless_network
 
 if TYPE_CHECKING:
     from seqcli.models.classifier import Classifier
@@ -62,8 +62,7 @@ class Classified(NamedTuple):
 
 
 def _target(recipe: Recipe) -> LabelFieldConfig:
-    assert isinstance(recipe.target, LabelFieldConfig)
-    return recipe.target
+    return target(recipe, LabelFieldConfig)
 
 
 def _config(recipe: Recipe) -> ClassificationConfig:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from seqcli.recipe.base import Component
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.models import NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
+
+C = TypeVar("C", bound=Component)
 
 _NO_NETWORK = NetworkConfig.model_validate({})
 
@@ -18,6 +23,11 @@ def network(recipe: Recipe) -> NetworkConfig:
 def token_embedder(recipe: Recipe) -> TokensConfig | None:
     embedder = network(recipe).embedder
     return embedder if isinstance(embedder, TokensConfig) else None
+
+
+def target(recipe: Recipe, config: type[C]) -> C:
+    """The target section; an empty one where it is of another kind, which `sides` says."""
+    return recipe.target if isinstance(recipe.target, config) else config.model_validate({})
 
 
 def head_kind(recipe: Recipe) -> str:

@@ -25,7 +25,17 @@ from seqcli.recipe.models import NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import Data, Mistake, PairData, Task
-from seqcli.tasks.rules import SPELLING, head_kind, needs, network, sides, single, token_embedder, unless_network
+from seqcli.tasks.rules import (
+    SPELLING,
+    head_kind,
+    needs,
+    network,
+    sides,
+    single,
+    target,
+    token_embedder,
+    unless_network,
+)
 
 if TYPE_CHECKING:
     from seqcli.models.labeller import Labeller
@@ -41,8 +51,7 @@ class Tagged(NamedTuple):
 
 
 def _target(recipe: Recipe) -> TagFieldConfig:
-    assert isinstance(recipe.target, TagFieldConfig)
-    return recipe.target
+    return target(recipe, TagFieldConfig)
 
 
 class TaggingTask(Task[Tagged]):

@@ -136,7 +136,7 @@ def folder(tmp_path, cache):
     return tmp_path
 
 
-@pytest.mark.parametrize("option", READS, ids=lambda option: ".".join(option))
+@pytest.mark.parametrize("option", READS, ids=".".join)
 def test_what_is_read_differently_has_another_name(folder, option):
     kind, overrides = READS[option]
     before, after = task_of(kind, overrides[:-1], folder), task_of(kind, overrides, folder)
@@ -144,7 +144,7 @@ def test_what_is_read_differently_has_another_name(folder, option):
     assert before.key() != after.key()
 
 
-@pytest.mark.parametrize("option", READS_THE_SAME, ids=lambda option: ".".join(option))
+@pytest.mark.parametrize("option", READS_THE_SAME, ids=".".join)
 def test_what_is_read_alike_shares_its_columns(folder, option):
     kind, overrides = READS_THE_SAME[option]
     before, after = task_of(kind, overrides[:-1], folder), task_of(kind, overrides, folder)

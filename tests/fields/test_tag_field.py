@@ -12,10 +12,10 @@ from seqcli.metrics.schemes import Span, convert, legal_step, violations, write_
 from seqcli.recipe.fields import TagFieldConfig
 
 TAGS = [
-    "B-PER O B-LOC".split(),
-    "O O O B-PER I-PER".split(),
-    "B-LOC I-LOC I-LOC O B-LOC".split(),
-    "B-PER B-LOC".split(),
+    ["B-PER", "O", "B-LOC"],
+    ["O", "O", "O", "B-PER", "I-PER"],
+    ["B-LOC", "I-LOC", "I-LOC", "O", "B-LOC"],
+    ["B-PER", "B-LOC"],
     ["O", "O", "O", "O"],
 ]
 

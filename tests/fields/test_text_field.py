@@ -242,7 +242,7 @@ def test_vectors_of_the_words_that_have_a_row(vectors, extend):
 @pytest.mark.parametrize("extend", [False, True])
 def test_vectors_that_are_not_there_stop_a_training(tmp_path, extend):
     field = with_vectors(tmp_path / "nowhere.txt", extend=extend)
-    with pytest.raises(UserError, match="nowhere.txt: ") as caught:
+    with pytest.raises(UserError, match=r"nowhere\.txt: ") as caught:
         field.fit(column_of([["paris"]]), [])
     assert caught.value.code == ExitCode.IO
 

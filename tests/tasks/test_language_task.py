@@ -390,7 +390,9 @@ def test_pieces_that_cannot_be_had(tmp_path, cache, options, content, message, c
 
 
 def test_vocabulary_in_the_order_of_frequency(tmp_path, cache):
-    recipe = text_recipe(tmp_path, "source.vocabulary={max_size: 2, lowercase: true}", train="The the cat\nTHE Cat dog\n")
+    recipe = text_recipe(
+        tmp_path, "source.vocabulary={max_size: 2, lowercase: true}", train="The the cat\nTHE Cat dog\n"
+    )
     task = new_task(recipe)
     task.fit(open_splits(recipe, task, ("train",))["train"])
     assert task.vocabulary.tokens == ("<UNK>", "<EOS>", "the", "cat")
