@@ -84,7 +84,7 @@ class Model(Generic[P]):
         """A prediction for each item, in order: lines of text, lists of tokens, or arrays of frames [T, channels].
 
         Raises:
-            UserError: an item that the model does not read (65).
+            UserError: an item that the model does not read (65); a model that predicts nothing (2).
         """
         waiting = iter(items)
         while block := list(islice(waiting, _ITEMS)):
@@ -93,6 +93,8 @@ class Model(Generic[P]):
     def predict_block(self, items: Sequence[Any], *, scores: bool = False) -> list[P]:
         """The same of some items at once: batches of like length run side by side."""
         task, field = self.task, self.task.source
+        if not task.output_formats:
+            raise usage_error(f"{self.name} is a model for {task.kind}, which predicts nothing")
         if self.engine.flat:
             if isinstance(field, TextField) and all(isinstance(item, str) for item in items):
                 side = field.lines(items)
