@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -75,6 +76,30 @@ def data_error(message: str, **where: object) -> UserError:
 def io_error(message: str, **where: object) -> UserError:
     """A file or a network that fails (exit code 74)."""
     return UserError(message, code=ExitCode.IO, **where)  # type: ignore[arg-type]
+
+
+def cannot_read(path: object, error: Exception) -> UserError:
+    """The one message for a file that cannot be read (exit code 74)."""
+    return io_error(f"cannot read: {getattr(error, 'strerror', None) or error}", file=path)
+
+
+@contextmanager
+def reading(path: object) -> Iterator[None]:
+    """Makes `cannot_read` of what the system refuses inside."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+@contextmanager
+def in_file(file: object) -> Iterator[None]:
+    """Names the file in what goes wrong inside, where it is not named yet."""
+    try:
+        yield
+    except UserError as error:
+        error.file = error.file or str(file)
+        raise
 
 
 def did_you_mean(word: str, choices: Sequence[str]) -> str | None:

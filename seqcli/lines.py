@@ -19,7 +19,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Literal, cast
 
-from seqcli.errors import UserError, data_error, io_error
+from seqcli.errors import UserError, cannot_read, data_error, reading
 
 OnInvalid = Literal["strict", "replace"]
 
@@ -68,10 +68,8 @@ def open_binary(source: str | os.PathLike[str] | None) -> Iterator[IO[bytes]]:
         yield sys.stdin.buffer
         return
     path = Path(cast("str | os.PathLike[str]", source))
-    try:
+    with reading(path):
         opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
-    except OSError as error:
-        raise _cannot_read(path, error) from error
     with opened:
         yield cast("IO[bytes]", opened)
 
@@ -147,7 +145,7 @@ def _raw_blocks(source: Input, name: str, block: int) -> Iterator[bytes]:
             try:
                 data = handle.read1(min(block, left))
             except (OSError, EOFError, zlib.error) as error:  # the last two: a gzip file that is cut off or damaged
-                raise _cannot_read(name, error) from error
+                raise cannot_read(name, error) from error
             if not data:
                 break
             left -= len(data)
@@ -201,7 +199,3 @@ def _decode_line(raw: bytes, name: str, number: int, on_invalid: OnInvalid, max_
             line=number,
             hint="Convert the file (iconv -f LATIN1 -t UTF-8), or go on with --invalid replace.",
         ) from error
-
-
-def _cannot_read(name: object, error: Exception) -> UserError:
-    return io_error(f"cannot read: {getattr(error, 'strerror', None) or error}", file=name)

@@ -126,8 +126,8 @@ def data_sets() -> dict[str, DataSet]:
     import yaml
 
     text = (Path(__file__).parent / "catalogue.yaml").read_text(encoding="utf-8")
-    loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return {name: _data_set(name, fields) for name, fields in loaded.items()}
+    known = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return {name: _data_set(name, fields) for name, fields in known.items()}
 
 
 def data_set(name: str) -> DataSet:
@@ -144,23 +144,23 @@ def data_set(name: str) -> DataSet:
 
 
 def _data_set(name: str, fields: dict[str, Any]) -> DataSet:
-    splits = {split: (names,) if isinstance(names, str) else tuple(names) for split, names in fields["splits"].items()}
-    files = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
-    lists = ("tag_prefixes", "tag_suffixes", "sources")
-    listed: dict[str, Any] = {key: tuple(fields[key]) for key in lists if key in fields}
+    fields = _frozen(fields)
+    fields["splits"] = {
+        split: (names,) if isinstance(names, str) else names for split, names in fields["splits"].items()
+    }
+    fields["files"] = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
     if labels := fields.get("labels"):
-        listed["labels"] = {str(label): str(readable) for label, readable in labels.items()}
+        fields["labels"] = {str(label): str(readable) for label, readable in labels.items()}
     if made := fields.get("made"):
-        listed["made"] = _division(made)
-    known: dict[str, Any] = {**fields, **listed, "name": name, "splits": splits, "files": files}
-    return DataSet(**known)
+        made["take"] = {file: None if rest == "others" else rest for file, rest in made.get("take", {}).items()}
+        if grade := made.get("grade"):
+            made["grade"] = Grade(**grade)
+        fields["made"] = Division(**made)
+    return DataSet(name=name, **fields)
 
 
-def _division(fields: dict[str, Any]) -> Division:
-    take = {file: None if numbers == "others" else tuple(numbers) for file, numbers in fields.get("take", {}).items()}
-    listed: dict[str, Any] = {key: tuple(fields[key]) for key in ("of", "together") if key in fields}
-    if grade := fields.get("grade"):
-        lists = {key: tuple(grade[key]) for key in ("cuts", "labels", "without") if key in grade}
-        listed["grade"] = Grade(**{**grade, **lists})
-    known: dict[str, Any] = {**fields, **listed, "take": take}
-    return Division(**known)
+def _frozen(value: Any) -> Any:
+    """Plain data with a tuple in place of each list."""
+    if isinstance(value, dict):
+        return {key: _frozen(one) for key, one in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from seqcli.data.formats import Reading, format_class, guess_format
 from seqcli.data.formats.base import Columns
-from seqcli.errors import io_error
+from seqcli.errors import reading
 from seqcli.lines import DEFAULT_MAX_LINE, Chunk
 
 _BLANK_LINE = re.compile(rb"\n[ \t]*\r?\n")
@@ -41,13 +41,10 @@ def chunks(
     costs: dict[int, int] = {}
     for line, file in form.files_named(path):
         costs[line] = file.stat().st_size if file.is_file() else 0
-    try:
-        with path.open("rb") as handle:
-            if costs:
-                return list(_cut_by_cost(path, handle, size, costs))
-            return list(_cut(path, handle, size, _BLANK_LINE if form.ends == "blank line" else _LINE_END))
-    except OSError as error:
-        raise io_error(f"cannot read: {error.strerror or error}", file=path) from error
+    with reading(path), path.open("rb") as handle:
+        if costs:
+            return list(_cut_by_cost(path, handle, size, costs))
+        return list(_cut(path, handle, size, _BLANK_LINE if form.ends == "blank line" else _LINE_END))
 
 
 def _cut_by_cost(path: Path, handle: BinaryIO, size: int, costs: dict[int, int]) -> Iterator[Chunk]:

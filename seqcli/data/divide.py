@@ -67,9 +67,9 @@ def groups(units: Sequence[str], together: Iterable[str]) -> list[int]:
     for index, unit in enumerate(units):
         for number, pattern in enumerate(patterns):
             for match in pattern.finditer(unit):
-                found = "".join("".join(match.groups()).split()).casefold()
-                if found:
-                    before, here = sorted((root(first.setdefault((number, found), index)), root(index)))
+                text = "".join("".join(match.groups()).split()).casefold()
+                if text:
+                    before, here = sorted((root(first.setdefault((number, text), index)), root(index)))
                     parent[here] = before
     numbers: dict[int, int] = {}
     return [numbers.setdefault(root(index), len(numbers)) for index in range(len(units))]

@@ -5,9 +5,6 @@ Cells become numbers fast where all is well, and with the cell named where it is
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.errors import UserError, data_error, did_you_mean, io_error
+from seqcli.errors import UserError, data_error, did_you_mean, in_file, reading
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_blocks
 
 Frames = NDArray[np.float32]
@@ -30,20 +27,6 @@ MAX_UNPACKED = 2**31
 """Most bytes that a member of an ``.npz`` may have unpacked: a small archive can hold a huge one."""
 
 _NPY, _ZIP, _PICKLES = b"\x93NUMPY", b"PK", (b"\x80", b"(", b"c", b"]", b"}")
-_BROKEN = (
-    ValueError,
-    TypeError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    SyntaxError,
-    KeyError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-    NotImplementedError,
-    RuntimeError,
-)
 
 
 def read_frames(
@@ -60,17 +43,13 @@ def read_frames(
         UserError: what holds no array of numbers with one or two dimensions, a pickle, an infinite value, a row of
             another length than the first (65; of a ``.csv`` with its line); a file that cannot be read (74).
     """
-    try:
+    with reading(path), in_file(path):
         if not path.is_file():
-            raise data_error("is no plain file" if path.exists() else "there is no such file", file=path)
+            raise data_error("is no plain file" if path.exists() else "there is no such file")
         suffix = path.suffix.lower()
         if suffix == ".csv":
             return _read_csv(path, max_line, on_invalid)
-        if suffix == ".npz":
-            return _as_frames(_unpack(path, member), path)
-        return _as_frames(_load(path), path)
-    except OSError as error:
-        raise io_error(f"cannot read: {error.strerror or error}", file=path) from error
+        return _as_frames(_unpack(path, member) if suffix == ".npz" else _load(path))
 
 
 def _check_start(path: Path, expected: bytes) -> None:
@@ -81,18 +60,19 @@ def _check_start(path: Path, expected: bytes) -> None:
     if start.startswith(_PICKLES):
         raise data_error(
             "a pickle is not loaded: it could run any program",
-            file=path,
             hint="Save the array with numpy.save(..., allow_pickle=False).",
         )
-    raise data_error(f"is no {path.suffix.lower()} file" if start else "the file is empty", file=path)
+    raise data_error(f"is no {path.suffix.lower()} file" if start else "the file is empty")
 
 
 def _load(path: Path) -> Any:
     _check_start(path, _NPY)
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except _BROKEN as error:
-        raise _broken(path, error) from error
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # a damaged file makes numpy raise almost anything
+        raise _broken(error) from error
 
 
 def _unpack(path: Path, member: str | None) -> Any:
@@ -105,12 +85,13 @@ def _unpack(path: Path, member: str | None) -> Any:
             if size > MAX_UNPACKED:
                 raise data_error(
                     f"'{name}' has {size:,} bytes unpacked; there may be {MAX_UNPACKED:,}",
-                    file=path,
                     hint="Save it as .npy: that is read in place.",
                 )
             return archive[name]
-    except _BROKEN as error:
-        raise _broken(path, error) from error
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # a damaged file makes numpy raise almost anything
+        raise _broken(error) from error
 
 
 def _member_name(path: Path, member: str | None, names: list[str]) -> str:
@@ -118,49 +99,42 @@ def _member_name(path: Path, member: str | None, names: list[str]) -> str:
         if len(names) == 1:
             return names[0]
         hint = f"Say which: {path.name}#{names[0]}." if names else None
-        raise data_error(
-            f"holds {len(names)} arrays{': ' if names else ''}{', '.join(names)[:200]}", file=path, hint=hint
-        )
+        raise data_error(f"holds {len(names)} arrays{': ' if names else ''}{', '.join(names)[:200]}", hint=hint)
     if member in names:
         return member
     raise data_error(
-        f"holds no array '{member}'",
-        file=path,
-        hint=did_you_mean(member, names) or f"It holds: {', '.join(names)[:200]}.",
+        f"holds no array '{member}'", hint=did_you_mean(member, names) or f"It holds: {', '.join(names)[:200]}."
     )
 
 
-def _broken(path: Path, error: Exception) -> UserError:
+def _broken(error: Exception) -> UserError:
     text = str(error)
     if "pickle" in text or "Python objects" in text:
         return data_error(
             "an array of Python objects is not loaded: it could run any program",
-            file=path,
             hint="Save an array of numbers, numpy.save(..., allow_pickle=False).",
         )
     if isinstance(error, MemoryError):
         text = "its header says that it is larger than the memory"
-    return data_error(f"is damaged: {text.splitlines()[0] if text else type(error).__name__}", file=path)
+    return data_error(f"is damaged: {text.splitlines()[0] if text else type(error).__name__}")
 
 
-def _as_frames(array: Any, path: Path) -> Frames:
+def _as_frames(array: Any) -> Frames:
     if not isinstance(array, np.ndarray):
-        raise data_error("holds something that is no array", file=path)
+        raise data_error("holds something that is no array")
     if array.dtype.kind not in "biuf":
-        raise data_error(f"holds values of type {array.dtype}, no numbers", file=path)
+        raise data_error(f"holds values of type {array.dtype}, no numbers")
     if array.ndim not in (1, 2):
         shape = " x ".join(map(str, array.shape))
-        raise data_error(f"an array of {array.ndim} dimensions ({shape}); expected frames x channels", file=path)
+        raise data_error(f"an array of {array.ndim} dimensions ({shape}); expected frames x channels")
     if array.ndim == 1:
         array = array[:, None]
     if array.shape[1] == 0:
-        raise data_error("frames without a channel (0 columns)", file=path)
+        raise data_error("frames without a channel (0 columns)")
     with np.errstate(over="ignore"):
         frames = np.array(array, np.float32, order="C")  # a copy: it does not hold the file's map open
     if place := infinite_at(frames):
-        raise data_error(
-            f"frame {place[0] + 1}, channel {place[1] + 1}: {too_large(array[place], array[place])}", file=path
-        )
+        raise data_error(f"frame {place[0] + 1}, channel {place[1] + 1}: {too_large(array[place], array[place])}")
     return frames
 
 
@@ -176,23 +150,23 @@ def _read_csv(path: Path, max_line: int, on_invalid: OnInvalid) -> Frames:
             cells = rows[0][1].split(",")
             width = len(cells)
             rows = rows[any(cell.strip() and not _is_number(cell) for cell in cells) :]
-        blocks.append(_parse_rows(rows, width, path))
+        blocks.append(_parse_rows(rows, width))
     if not width:
-        raise data_error("the file is empty or has only blank lines", file=path)
+        raise data_error("the file is empty or has only blank lines")
     return np.concatenate(blocks)
 
 
-def _parse_rows(rows: list[tuple[int, str]], width: int, path: Path) -> Frames:
+def _parse_rows(rows: list[tuple[int, str]], width: int) -> Frames:
     for number, line in rows:
         if line.count(",") != width - 1:
             cells = counted(line.count(",") + 1, "cell")
-            raise data_error(f"{cells} where the first line has {width} (commas between them)", file=path, line=number)
+            raise data_error(f"{cells} where the first line has {width} (commas between them)", line=number)
     values = ",".join(line for _, line in rows).split(",") if rows else []
     try:
         return parse_numbers(values, "").reshape(-1, width)
     except BadCell as error:
         row, column = divmod(error.index, width)
-        raise data_error(f"column {column + 1}: {error}", file=path, line=rows[row][0]) from None
+        raise data_error(f"column {column + 1}: {error}", line=rows[row][0]) from None
 
 
 class BadCell(ValueError):

@@ -11,16 +11,16 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from seqcli.errors import data_error
+from seqcli.errors import cannot_read, data_error
 from seqcli.files import atomic_write
-from seqcli.store.manifest import Entry, cannot_read, entry_of, is_pickle
+from seqcli.store.manifest import FileRecord, is_pickle
 
 Tensors = dict[str, Tensor]
 
 _MAX_HEADER = 64 * 2**20
 
 
-def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Entry:
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> FileRecord:
     """Write named tensors as safetensors, all or nothing; returns the size and SHA-256 of the file.
 
     Raises:
@@ -29,7 +29,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Entry:
     data = serialize(tensors)
     with atomic_write(path) as handle:
         handle.write(data)
-    return entry_of(data)
+    return FileRecord.of(data)
 
 
 def load_weights(path: Path) -> Tensors:

@@ -56,6 +56,7 @@ def evaluate(
     """Measure a finished run.
 
     Args:
+        device, engine: see `Model.load`.
         data: files in the format of the model's data; None measures ``split`` of the data it was trained with.
         data_format: format of the files, where it is another.
         with_errors: also list every error (of a tagger or a classifier).
@@ -66,17 +67,43 @@ def evaluate(
         UserError: bad data (65), a damaged model (65), files that cannot be read (74), an option that the task does
             not have (2), a language model that gives no number (1).
     """
-    model: Model[Any] = Model.load(run, device=device, engine=engine)
+    other: Model[Any] | None = None
+    if against is not None:
+        other = Model.load(against, device=device, engine=engine)
+    return evaluate_model(
+        Model.load(run, device=device, engine=engine),
+        data,
+        split=split,
+        data_format=data_format,
+        with_errors=with_errors,
+        against=other,
+        progress=progress,
+    )
+
+
+def evaluate_model(
+    model: Model[Any],
+    data: list[str] | None = None,
+    *,
+    split: str = "test",
+    data_format: str | None = None,
+    with_errors: bool = False,
+    against: Model[Any] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """`evaluate` of loaded models."""
     task = model.task
     if not task.score_names:
         raise usage_error(
-            f"{run} is a model for {task.kind}, which has no score on a split",
+            f"{model.name} is a model for {task.kind}, which has no score on a split",
             hint="A file of analogy questions measures word vectors.",
         )
     if with_errors and not task.error_columns:
-        raise usage_error(f"errors can be listed for taggers and classifiers; {run} is a model for {task.kind}")
+        raise usage_error(f"errors can be listed for taggers and classifiers; {model.name} is a model for {task.kind}")
     if against is not None and not task.comparable:
-        raise usage_error(f"language models and classifiers can be compared so; {run} is a model for {task.kind}")
+        raise usage_error(
+            f"language models and classifiers can be compared so; {model.name} is a model for {task.kind}"
+        )
     columns = model.columns(data, split, data_format=data_format, progress=progress)
     batches = task.data(columns)
     measured = task.measure(model.engine, batches, mistakes=with_errors)
@@ -85,18 +112,17 @@ def evaluate(
     notices = _notices(task, batches)
     compared: list[dict[str, Any]] = []
     if against is not None:
-        other: Model[Any] = Model.load(against, device=device, engine=engine)
-        if other.task.kind != task.kind:
-            raise usage_error(f"{against} is a model for {other.task.kind}, not {task.comparable} to compare with")
-        notices += task.differences(other.task, str(against))
-        theirs_columns = model.columns(data, split, data_format=data_format, reader=other.task, progress=progress)
-        theirs = other.task.measure(other.engine, other.task.data(theirs_columns))
-        compared = [_compared(str(against), measured, theirs)]
+        other = against.task
+        if other.kind != task.kind:
+            raise usage_error(f"{against.name} is a model for {other.kind}, not {task.comparable} to compare with")
+        notices += task.differences(other, against.name)
+        theirs = model.columns(data, split, data_format=data_format, reader=other, progress=progress)
+        compared = [_compared(against.name, measured, other.measure(against.engine, other.data(theirs)))]
     elif data is None:
-        compared = [_stored(entry, split) for entry in run.report().get("baselines", []) if split in entry]
+        compared = [_stored(entry, split) for entry in model.report.get("baselines", []) if split in entry]
     scorer = measured.scorer
     return Evaluation(
-        str(run),
+        model.name,
         ", ".join(data) if data else split,
         score,
         scorer.scores(),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -21,17 +21,17 @@ from seqcli.errors import UserError, data_error, usage_error
 from seqcli.fields.base import Progress
 from seqcli.fields.text import TextField
 from seqcli.machine import cores
-from seqcli.pipeline.prepare import open_columns
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
+from seqcli.store.manifest import read_manifest
 from seqcli.store.runs import Run, Store
 from seqcli.store.weights import load_arrays
-from seqcli.tasks.base import Data, Engine, Task, new_task
+from seqcli.tasks.base import Engine, Task, new_task
+
+if TYPE_CHECKING:
+    from seqcli.pipeline.evaluate import Evaluation
 
 P = TypeVar("P")
-
-POSITIONS = 4096
-"""Positions a batch, padding counted."""
 
 ENGINES = ("auto", "onnx", "torch")
 
@@ -53,6 +53,11 @@ class Model(Generic[P]):
 
     def __post_init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What training said at its end; empty for a model that lies in no run."""
+        return {} if self.run is None else self.run.report()
 
     @classmethod
     def load(cls, run: Run | str, *, runs: str | None = None, device: str = "auto", engine: str = "auto") -> Model[Any]:
@@ -109,7 +114,7 @@ class Model(Generic[P]):
         """Predictions of pieces that each fit into the model, in their order."""
         task = self.task
         lengths = np.array([len(piece) for piece in pieces], np.int64)
-        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=POSITIONS)]
+        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
 
         def work(job: tuple[Side, list[Any]]) -> list[P]:
             side, chosen = job
@@ -148,6 +153,8 @@ class Model(Generic[P]):
         Raises:
             UserError: there is no such split (2); bad data (65); an unreadable file (74).
         """
+        from seqcli.pipeline.prepare import open_columns
+
         recipe = self.task.recipe
         if data is not None:
             changes = {split: data, "dev_share": None, **({"format": data_format} if data_format else {})}
@@ -160,15 +167,17 @@ class Model(Generic[P]):
             )
         return columns[split]
 
-    def data(self, columns: Columns) -> Data:
-        return self.task.data(columns)
+    def evaluate(self, data: list[str] | None = None, *, split: str = "test") -> Evaluation:
+        """Measure the model on files, or on a split of the data it was trained with; see `evaluate`."""
+        from seqcli.pipeline.evaluate import evaluate_model
+
+        return evaluate_model(self, data, split=split)
 
 
 def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
     if not task.is_network:
         return task.counts_engine(load_arrays(run), run.weights_path)
-    graph = run.path / ENGINE_FILE
-    if engine == "torch" or device not in ("auto", "cpu") or not graph.exists():
+    if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in read_manifest(run.path).files:
         if engine == "onnx":
             raise usage_error(
                 f"{run} has no graph to run"
@@ -179,7 +188,7 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
         from seqcli.engines.torch_engine import load_network, torch_engine
 
         return torch_engine(task, load_network(task, run.weights_path, device))
-    return onnx_engine(task, graph)
+    return onnx_engine(task, run.path / ENGINE_FILE)
 
 
 def stored_recipe(run: Run) -> Recipe:

@@ -30,9 +30,10 @@ from seqcli.tasks.rules import (
     head_kind,
     needs,
     network,
+    section,
+    selects_by,
     sides,
     single,
-    target,
     token_embedder,
     unless_network,
 )
@@ -51,7 +52,12 @@ class Tagged(NamedTuple):
 
 
 def _target(recipe: Recipe) -> TagFieldConfig:
-    return target(recipe, TagFieldConfig)
+    return section(recipe.target, TagFieldConfig)
+
+
+def _scores(recipe: Recipe) -> Sequence[str]:
+    spans = ("f1", "precision", "recall") if _target(recipe).scheme else ()
+    return (*spans, "accuracy", "loss")
 
 
 class TaggingTask(Task[Tagged]):
@@ -61,6 +67,7 @@ class TaggingTask(Task[Tagged]):
         *sides(("text",), ("tags",)),
         unless_network("tagging"),
         *needs("embedder", "encoder", "head"),
+        selects_by(_scores),
         *single("tagging"),
         Rule(
             "model.head",
@@ -110,7 +117,7 @@ class TaggingTask(Task[Tagged]):
 
     @property
     def score_names(self) -> Sequence[str]:
-        return ("f1", "precision", "recall", "accuracy", "loss") if self.target.scheme else ("accuracy", "loss")
+        return _scores(self.recipe)
 
     @property
     def learned(self) -> str:

@@ -21,19 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqcli.errors import UserError, data_error
+from seqcli.errors import UserError, cannot_read, data_error
 from seqcli.files import cannot_write, fsync_folder
 from seqcli.models.weights import Tensors, parse, serialize
-from seqcli.store.manifest import (
-    MANIFEST,
-    Entry,
-    Manifest,
-    cannot_read,
-    entry_of,
-    is_plain_name,
-    read_checked,
-    read_manifest,
-)
+from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, is_plain_name, read_manifest
 
 Json = Any
 
@@ -134,11 +125,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if _age(path)[0] not in (-1, step):
         raise data_error(f"the folder is named for step {_age(path)[0]} and holds step {step}", file=path)
     tensors = {
-        file.removesuffix(_SUFFIX): parse(read_checked(path, file, entry), path / file)
-        for file, entry in manifest.files.items()
+        file.removesuffix(_SUFFIX): parse(record.read(path / file), path / file)
+        for file, record in manifest.files.items()
         if file.endswith(_SUFFIX)
     }
-    state = json.loads(read_checked(path, _STATE, manifest.files[_STATE]))
+    state = json.loads(manifest.files[_STATE].read(path / _STATE))
     return Checkpoint(path, step, tensors, state)
 
 
@@ -209,7 +200,7 @@ def restore_rng(tensors: Mapping[str, Tensor], state: Json) -> None:
 def _write_files(
     folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Json], step: int
 ) -> None:
-    files: dict[str, Entry] = {}
+    files: dict[str, FileRecord] = {}
     for stem, named in tensors.items():
         if not is_plain_name(stem):
             raise ValueError(f"'{stem}' cannot be the name of a file")
@@ -218,12 +209,12 @@ def _write_files(
     _write(folder / MANIFEST, Manifest(files, {"format": _FORMAT, "step": step}).to_bytes())
 
 
-def _write(path: Path, data: bytes) -> Entry:
+def _write(path: Path, data: bytes) -> FileRecord:
     with path.open("xb") as handle:
         handle.write(data)
         handle.flush()
         os.fsync(handle.fileno())
-    return entry_of(data)
+    return FileRecord.of(data)
 
 
 def _whole(folder: Path) -> list[Path]:

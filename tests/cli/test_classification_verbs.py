@@ -60,14 +60,7 @@ def test_train_on_frames(seqcli: Program, classifiers: Path) -> None:
 
 def test_train_a_baseline(seqcli: Program, classifiers: Path) -> None:
     code, out, err = seqcli(
-        "train",
-        "tsv.yaml",
-        "--set",
-        "name=again",
-        "--set",
-        "model={kind: majority}",
-        "--set",
-        "training={seed: 1}",
+        "train", "tsv.yaml", "--set", "name=again", "--set", "model={kind: majority}", "--set", "training={seed: 1}"
     )
     assert code == 0
     assert [line.split(" ")[0] for line in out.splitlines()] == ["test", "bag", "again@1"]

@@ -3,7 +3,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.data.chunks import chunks
-from seqcli.data.formats import Reading, check_columns, clean_tag, guess_format, guess_from_lines, read_examples
+from seqcli.data.formats import (
+    FORMATS,
+    FRAME_FORMATS,
+    Reading,
+    check_columns,
+    clean_tag,
+    format_class,
+    guess_format,
+    guess_from_lines,
+    read_examples,
+)
 from seqcli.errors import UserError
 from seqcli.lines import Chunk, read_batches, read_blocks, read_lines
 
@@ -24,6 +34,46 @@ from seqcli.lines import Chunk, read_batches, read_blocks, read_lines
 )
 def test_a_format_is_guessed_from_the_lines(lines, expected):
     assert guess_from_lines(lines) == expected
+
+
+SMALL = {
+    "conll": ("Paris\tB-LOC\nis\tO\n\nRome\tO\n", 2),
+    "conllu": ("1\ta\ta\tX\tX\t_\t0\troot\t_\t_\n", 1),
+    "inline": ("The/DT dog/NN\n", 1),
+    "tsv": ("good film\tpos\nbad film\tneg\n", 2),
+    "jsonl": ('{"text": "a"}\n', 1),
+    "lines": ("It was late.\n\nNobody came.\n", 2),
+    "records": ("Roses are red,\nviolets blue all day long.\n\nOnce\n", 2),
+    "labelled": ("pos good film\n", 1),
+    "ts": ("@classLabel true a\n@data\n1,2:3,4:a\n", 1),
+    "frames": ("walk.csv\tx\n", 1),
+    "csv-folders": (None, 1),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_reads_its_example_whole_and_in_chunks(tmp_path, name):
+    text, count = SMALL[name]
+    (tmp_path / "walk.csv").write_text("1,2\n3,4\n")
+    path = tmp_path / "walk.csv" if text is None else tmp_path / "example"
+    if text is not None:
+        path.write_text(text)
+    recognised = ("conll", "conllu", "inline", "tsv", "jsonl", "frames")
+    assert guess_format(path) == (name if name in recognised else "lines")
+    reading = Reading(name)
+    assert format_class(name).name == name
+    assert len(list(read_examples(path, reading))) == count
+    parts = chunks(path, name, 1)
+    assert sum(len(list(read_examples(part, reading))) for part in parts) == count
+    form = format_class(name)(reading)
+    before = form.fingerprint(path)
+    path.write_text(path.read_text() + "\n")
+    assert form.fingerprint(path) != before
+    assert list(form.lint(path)) == []
+    (tmp_path / "empty").write_text("")
+    errors = []
+    assert list(read_examples(tmp_path / "empty", reading, on_error=errors.append)) == []
+    assert (name in FRAME_FORMATS) == form.has_frames
 
 
 def test_a_format_is_guessed_from_the_name_first(tmp_path):

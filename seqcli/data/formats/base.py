@@ -58,15 +58,8 @@ class Reading:
     @classmethod
     def of(cls, config: DataConfig, *, on_invalid: OnInvalid = "strict") -> Reading:
         """The reading that a recipe's data section asks for."""
-        return cls(
-            config.format,
-            config.columns,
-            config.separator,
-            config.max_line,
-            on_invalid,
-            blank_lines=config.blank_lines,
-            record_start=config.record_start,
-        )
+        options = ("format", "columns", "separator", "max_line", "blank_lines", "record_start")
+        return cls(on_invalid=on_invalid, **{name: getattr(config, name) for name in options})
 
     def as_text(self) -> str:
         """All options on one line: part of a fingerprint."""
@@ -110,17 +103,17 @@ class Format(ABC):
         """
         result: dict[str, int | str] = {}
         for key, column in (columns or {}).items():
-            if (known := _SYNONYMS.get(key, key)) not in _KEYS:
+            if (role := _SYNONYMS.get(key, key)) not in _KEYS:
                 hint = did_you_mean(key, [*_KEYS, *_SYNONYMS]) or f"Known: {', '.join(_KEYS)}."
                 raise usage_error(f"data.columns: unknown column '{key}'", hint=hint)
-            result[cls.check_column(key, known, column)] = column
+            result[cls.check_column(key, role, column)] = column
         if result and cls.needs_source and not {*SOURCES} & {*result}:
             raise usage_error("data.columns: name the column of the source or of the tokens")
         return result
 
     @classmethod
-    def check_column(cls, key: str, known: str, column: int | str) -> str:
-        """The name under which this format knows a column that was called ``key``, which means ``known``."""
+    def check_column(cls, key: str, role: str, column: int | str) -> str:
+        """The name under which this format knows a column that was called ``key`` and has this role."""
         raise usage_error(f"data.columns: the {cls.name} format has no columns")
 
     @classmethod

@@ -12,7 +12,7 @@ from pathlib import Path
 from seqcli.data.example import Example
 from seqcli.data.formats.base import Format, OnError
 from seqcli.data.formats.tsv import Tsv
-from seqcli.errors import UserError, data_error, io_error, usage_error
+from seqcli.errors import UserError, data_error, io_error, reading, usage_error
 from seqcli.files import sha256_file
 from seqcli.lines import Chunk, Input, is_stdin, source_name
 
@@ -39,10 +39,10 @@ class FrameIndex(Format):
         return 1.0 if all(_FRAME_FILE.search(line.split("\t", 1)[0]) for line in lines) else 0.0
 
     @classmethod
-    def check_column(cls, key: str, known: str, column: int | str) -> str:
-        if known not in ("source", "target"):
+    def check_column(cls, key: str, role: str, column: int | str) -> str:
+        if role not in ("source", "target"):
             raise usage_error(f"data.columns: the frames format has source and target, no {key}")
-        return known
+        return role
 
     def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
         from seqcli.data.frame_files import read_frames
@@ -56,7 +56,7 @@ class FrameIndex(Format):
             except UserError as error:  # said at the line of the index
                 place = f"'{row.source}'" if error.line is None else f"'{row.source}', line {error.line}"
                 message = f"{place}: {error.message}"
-                self.report(UserError(message, hint=error.hint, code=error.code), _line_of(row))
+                self.report(UserError(message, hint=error.hint, code=error.code), row.line)
                 continue
             yield Example(frames, row.target, row.at)
 
@@ -65,7 +65,7 @@ class FrameIndex(Format):
         folder = _folder_of(path)
         for row in _IndexRows(replace(self.reading, on_invalid="replace")).read(path, lambda error: None):
             try:
-                yield _line_of(row), _locate(row.source, folder)[0]
+                yield row.line, _locate(row.source, folder)[0]
             except UserError:
                 continue
 
@@ -140,10 +140,6 @@ def _folder_of(index: Input) -> Path:
     return (Path() if path is None or is_stdin(path) else Path(path).parent).resolve()
 
 
-def _line_of(row: Example) -> int:
-    return int(row.at.rpartition(":")[2])
-
-
 def _locate(cell: str, folder: Path) -> tuple[Path, str | None]:
     """The file that a cell of an index names, and the array in it where the cell says which.
 
@@ -172,8 +168,6 @@ def _locate(cell: str, folder: Path) -> tuple[Path, str | None]:
 
 
 def _children(folder: Path) -> list[Path]:
-    try:
+    with reading(folder):
         names = sorted(os.listdir(folder))
-    except OSError as error:
-        raise io_error(f"cannot read: {error.strerror or error}", file=folder) from error
     return [folder / name for name in names if not name.startswith(".")]

@@ -39,8 +39,8 @@ class JsonLines(LineFormat):
         return 0.9 if all(line.startswith("{") for line in lines) else 0.0
 
     @classmethod
-    def check_column(cls, key: str, known: str, column: int | str) -> str:
-        return known
+    def check_column(cls, key: str, role: str, column: int | str) -> str:
+        return role
 
     def head(self, line: str, number: int) -> bool:
         with suppress(UserError):

@@ -41,7 +41,7 @@ class _Header:
     dimensions: int | None = None
     labels: dict[str, None] = field(default_factory=dict)
     open: bool = True
-    seen: bool = False
+    is_there: bool = False
 
     def takes(self, line: str, number: int) -> bool:
         """Whether a line is a comment, a blank one or one of the header; a header line is read.
@@ -55,10 +55,10 @@ class _Header:
         if first == "@":
             if not self.open:
                 raise self._error("a header line after the data has begun", number, hint="One header a file.")
-            self.seen = True
+            self.is_there = True
             self._read(line.split(), number)
             return True
-        if self.open and self.seen:
+        if self.open and self.is_there:
             raise self._error("data before the line '@data'", number)
         self.open = False
         return False
@@ -105,10 +105,10 @@ class Ts(Format):
         self.header = _Header("", has_label="target" in self.columns)
 
     @classmethod
-    def check_column(cls, key: str, known: str, column: int | str) -> str:
-        if (known, column) != ("target", -1):
+    def check_column(cls, key: str, role: str, column: int | str) -> str:
+        if (role, column) != ("target", -1):
             raise usage_error("data.columns: of the ts format only {target: -1} can be said")
-        return known
+        return role
 
     def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
         self.file = self.header.name = source_name(source)
@@ -151,7 +151,7 @@ class Ts(Format):
         lengths = [part.count(",") + 1 if part.strip() else 0 for part in parts]
         length = lengths[0]
         if other := next((dimension for dimension, own in enumerate(lengths) if own != length), None):
-            may_be_label = not header.seen and other == len(parts) - 1 and lengths[other] == 1
+            may_be_label = not header.is_there and other == len(parts) - 1 and lengths[other] == 1
             raise data_error(
                 f"dimension {other + 1} has {counted(lengths[other], 'value')} where dimension 1 has {length:,}",
                 hint="Is it a label? The header says so: begin with the file's lines in '@'." if may_be_label else None,

@@ -30,8 +30,8 @@ class Tsv(LineFormat):
         return 0.5 if all("\t" in line for line in lines) else 0.0
 
     @classmethod
-    def check_column(cls, key: str, known: str, column: int | str) -> str:
-        return known
+    def check_column(cls, key: str, role: str, column: int | str) -> str:
+        return role
 
     def head(self, line: str, number: int) -> bool:
         cells = line.split("\t")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from seqcli.data.download import FetchFailed, Web, without_credentials
+from seqcli.data.fetch.download import FetchFailed, Web, without_credentials
 
 _ACCEPT = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8"
 
@@ -83,8 +83,8 @@ def _read_npmrc(path: Path) -> dict[str, str]:
         return {}
     values = {}
     for line in text.split("\n"):
-        key, found, value = line.partition("=")
-        if found and not key.lstrip().startswith((";", "#")):
+        key, equals, value = line.partition("=")
+        if equals and not key.lstrip().startswith((";", "#")):
             value = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], ""), value)
             values[key.strip()] = value.strip().strip("\"'")
     return values

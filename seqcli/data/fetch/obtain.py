@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from seqcli.data import archives, npm, pypi
 from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, cached_path
-from seqcli.data.download import (
+from seqcli.data.fetch import archives, npm, pypi
+from seqcli.data.fetch.download import (
     ChecksumFailed,
     FetchFailed,
     Progress,
@@ -25,7 +25,7 @@ from seqcli.data.download import (
     without_credentials,
 )
 from seqcli.errors import io_error
-from seqcli.files import atomic_write, cannot_write
+from seqcli.files import atomic_write, writing
 
 __all__ = ["Progress", "obtain"]
 
@@ -59,10 +59,8 @@ def _make(data_set: DataSet, division: Division, progress: Progress | None) -> N
     texts = {name: obtain(data_set, name, progress).read_bytes().decode("utf-8") for name in division.of}
     for name, text in divide(division, texts).items():
         path = cached_path(data_set, name)
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(path, error) from error
         made_of = f"made of {', '.join(division.of)} it has"
         _write(path, text.encode("utf-8"), data_set.file(name), path, made_of, "The rule of the catalogue changed")
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
-from seqcli.data.download import FetchFailed, Web, basic_authorization, without_credentials
+from seqcli.data.fetch.download import FetchFailed, Web, basic_authorization, without_credentials
 
+_OPTIONS = ["index-url", "extra-index-url", "find-links", "no-index", "cert", "client-cert", "proxy", "trusted-host"]
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 
@@ -38,18 +39,9 @@ def pip_settings() -> PipSettings:
     values: dict[str, str] = {}
     for path in _config_files():
         values.update(_read_config(path))
-    for key in (
-        "index-url",
-        "extra-index-url",
-        "find-links",
-        "no-index",
-        "cert",
-        "client-cert",
-        "proxy",
-        "trusted-host",
-    ):
-        if found := os.environ.get("PIP_" + key.upper().replace("-", "_")):
-            values[key] = found
+    for key in _OPTIONS:
+        if value := os.environ.get("PIP_" + key.upper().replace("-", "_")):
+            values[key] = value
     indexes: list[str] = []
     if values.get("no-index", "").lower() not in ("1", "true", "yes", "on"):
         main = values.get("index-url") or _pip_default_index()
@@ -66,22 +58,22 @@ def pip_settings() -> PipSettings:
 
 def locate(package: str, filename: str, settings: PipSettings) -> tuple[list[str], list[str]]:
     """The addresses of a package's file, in the order to try them, and what was looked through in vain."""
-    found: list[str] = []
+    addresses: list[str] = []
     in_vain: list[str] = []
     for place in settings.find_links:
         local = _local_path(place)
         if local is not None and local.is_dir():
-            (found if (local / filename).is_file() else in_vain).append((local / filename).absolute().as_uri())
+            (addresses if (local / filename).is_file() else in_vain).append((local / filename).absolute().as_uri())
         else:
-            _look(place, filename, settings.web, found, in_vain)
+            _look(place, filename, settings.web, addresses, in_vain)
     for index in settings.indexes:
         normal = re.sub(r"[-_.]+", "-", package).lower()
         page = f"{index.rstrip('/')}/{normal}/"
         local = _local_path(page) if urlsplit(page).scheme == "file" else None
-        _look(page + "index.html" if local is not None else page, filename, settings.web, found, in_vain)
+        _look(page + "index.html" if local is not None else page, filename, settings.web, addresses, in_vain)
     if not settings.indexes and not settings.find_links:
         in_vain.append("no package index is set (PIP_INDEX_URL)")
-    return found, in_vain
+    return addresses, in_vain
 
 
 def links_of(content_type: str, body: bytes, page_url: str) -> Iterator[tuple[str, str]]:
@@ -106,19 +98,19 @@ class _Anchors(HTMLParser):
         self.hrefs += [value for name, value in attrs if tag == "a" and name == "href" and value]
 
 
-def _look(page: str, filename: str, web: Web, found: list[str], in_vain: list[str]) -> None:
+def _look(page: str, filename: str, web: Web, addresses: list[str], in_vain: list[str]) -> None:
     """Look for the file on one page; what fails is said, not raised, for the next page may have it."""
     try:
         content_type, body = web.page(page, _ACCEPT)
-        addresses = [address for name, address in links_of(content_type, body, page) if name == filename]
+        links = [address for name, address in links_of(content_type, body, page) if name == filename]
     except FetchFailed as error:
         in_vain.append(str(error))
         return
     except (ValueError, KeyError, TypeError, AttributeError):
         in_vain.append(f"{without_credentials(page)} (not an index page)")
         return
-    if addresses:
-        found.append(addresses[0])
+    if links:
+        addresses.append(links[0])
     else:
         in_vain.append(f"{without_credentials(page)} (has no {filename})")
 
@@ -181,7 +173,7 @@ def _pip_default_index() -> str | None:
 
 def _from_netrc(url: str) -> str | None:
     try:
-        known = netrc.netrc().authenticators(urlsplit(url).hostname or "")
+        login = netrc.netrc().authenticators(urlsplit(url).hostname or "")
     except (OSError, netrc.NetrcParseError):
         return None
-    return basic_authorization(known[0], known[2] or "") if known else None
+    return basic_authorization(login[0], login[2] or "") if login else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import http.client
 import os
 import ssl
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from seqcli import __version__
 from seqcli.errors import io_error
-from seqcli.files import cannot_write, fsync_folder
+from seqcli.files import fsync_folder, sha256_file, writing
+from seqcli.version import __version__
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (file, bytes so far, bytes in all or None)."""
@@ -59,8 +58,9 @@ class Web:
         if parts.scheme not in ("http", "https", "file"):
             raise urllib.error.URLError(f"'{parts.scheme}' is no scheme for a download")
         bare = without_credentials(url)
+        basic = parts.username and basic_authorization(unquote(parts.username), unquote(parts.password or ""))
         request = urllib.request.Request(bare, headers={"User-Agent": f"seqcli/{__version__}", **(headers or {})})
-        if authorization := _basic(url) or self.authorization(bare):
+        if authorization := basic or self.authorization(bare):
             request.add_unredirected_header("Authorization", authorization)  # never handed on to another host
         proxies = {"http": self.proxy, "https": self.proxy} if self.proxy else None
         opener = urllib.request.build_opener(
@@ -108,21 +108,23 @@ def download(
         UserError: the folder cannot be written (exit code 74).
     """
     part = target.with_name(f".{target.name}.part")
-    try:
+
+    def show(done: int, total: int | None) -> None:
+        if progress is not None:
+            progress(label or target.name, done, total)
+
+    with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target.with_name(f".{target.name}.lock")):
-            if target.is_file() and sha256_or_none(target) == sha256:  # another process was faster
-                return target
-            _transfer(web or Web(), url, part, sha256, size, progress, label or target.name)
-            os.replace(part, target)
-            fsync_folder(target.parent)
-    except OSError as error:
-        raise cannot_write(target, error) from error
+            if sha256_or_none(target) != sha256:  # else another process was faster
+                _transfer(web or Web(), url, part, sha256, size, show)
+                os.replace(part, target)
+                fsync_folder(target.parent)
     return target
 
 
 def _transfer(
-    web: Web, url: str, part: Path, sha256: str, size: int | None, progress: Progress | None, label: str
+    web: Web, url: str, part: Path, sha256: str, size: int | None, show: Callable[[int, int | None], None]
 ) -> None:
     shown = without_credentials(url)
     reason = ""
@@ -132,7 +134,7 @@ def _transfer(
         resumed = part.stat().st_size if part.exists() else 0
         try:
             with _open_from(web, url, resumed) as response:
-                resumed = _receive(response, part, resumed, size, lambda *done: progress and progress(label, *done))
+                resumed = _receive(response, part, resumed, size, show)
         except _CutOff as error:
             reason = str(error)
             continue
@@ -145,13 +147,11 @@ def _transfer(
             elif error.code not in (408, 429) and error.code < 500:
                 raise FetchFailed(f"{shown} ({reason})") from error
             continue
-        except _Unreachable as error:
-            raise FetchFailed(f"{shown} ({error})") from error
-        found = sha256_or_none(part)
-        if found == sha256:
+        received = sha256_or_none(part)
+        if received == sha256:
             return
         part.unlink(missing_ok=True)
-        reason = f"wrong checksum: sha256 {found}, expected {sha256}; the file was removed"
+        reason = f"wrong checksum: sha256 {received}, expected {sha256}; the file was removed"
         if not resumed:
             raise ChecksumFailed(f"{shown} ({reason})")
     raise FetchFailed(f"{shown} ({reason})")
@@ -161,44 +161,32 @@ class _CutOff(Exception):
     """The transfer began and broke."""
 
 
-class _Unreachable(Exception):
-    """The transfer did not begin."""
-
-
 def _open_from(web: Web, url: str, offset: int) -> Any:
     try:
         return web.open(url, {"Range": f"bytes={offset}-"} if offset and not url.startswith("file:") else None)
     except urllib.error.HTTPError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _Unreachable(reason_of(error)) from error
+        raise FetchFailed(f"{without_credentials(url)} ({reason_of(error)})") from error
 
 
-def _read(response: Any) -> bytes:
-    try:
-        return bytes(response.read(2**16))
-    except (OSError, http.client.HTTPException) as error:
-        raise _CutOff(f"cut off: {reason_of(error)}; what arrived is kept, run again to resume") from error
-
-
-def _receive(
-    response: Any, part: Path, offset: int, size: int | None, progress: Callable[[int, int | None], Any]
-) -> int:
+def _receive(response: Any, part: Path, offset: int, size: int | None, show: Callable[[int, int | None], None]) -> int:
     """Write the body to ``part``, after what is there when the server goes on from it; return where it went on from."""
-    if not (offset and _goes_on_from(response, offset)):
+    goes_on = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+    if not (offset and goes_on):
         offset = 0
     length = response.headers.get("Content-Length")
     total = offset + int(length) if length and length.isdecimal() else size
     done = offset
-    limit = max(size or 0, total or 0) if size else None
+    limit = max(size, total or 0) if size else None
     with part.open("ab" if offset else "wb") as handle:
-        progress(done, total)
+        show(done, total)
         while data := _read(response):
             handle.write(data)
             done += len(data)
             if limit is not None and done > limit:
                 break  # the checksum will say the rest
-            progress(done, total)
+            show(done, total)
         handle.flush()
         os.fsync(handle.fileno())
     if total is not None and done < total:
@@ -206,8 +194,11 @@ def _receive(
     return offset
 
 
-def _goes_on_from(response: Any, offset: int) -> bool:
-    return response.status == 206 and str(response.headers.get("Content-Range", "")).startswith(f"bytes {offset}-")
+def _read(response: Any) -> bytes:
+    try:
+        return bytes(response.read(2**16))
+    except (OSError, http.client.HTTPException) as error:
+        raise _CutOff(f"cut off: {reason_of(error)}; what arrived is kept, run again to resume") from error
 
 
 def reason_of(error: BaseException) -> str:
@@ -229,8 +220,7 @@ def without_credentials(url: str) -> str:
 def sha256_or_none(path: Path) -> str | None:
     """SHA-256 of a file, or None when it is not there."""
     try:
-        with path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return sha256_file(path)
     except FileNotFoundError:
         return None
 
@@ -238,13 +228,6 @@ def sha256_or_none(path: Path) -> str | None:
 def basic_authorization(user: str, password: str) -> str:
     """The header of HTTP Basic authentication (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
-
-
-def _basic(url: str) -> str | None:
-    parts = urlsplit(url)
-    if parts.username is None:
-        return None
-    return basic_authorization(unquote(parts.username), unquote(parts.password or ""))
 
 
 @contextmanager
