@@ -116,7 +116,7 @@ def export(
 
     run = Store(runs).resolve(model)
     with open_display() as display:
-        done = export_run(run, {None: "auto", True: "int8", False: "fp32"}[int8], display.progress)
+        done = export_run(run, "auto" if int8 is None else "int8" if int8 else "fp32", display.progress)
     if done.unmeasured is not None:
         console.warn(f"not compared with the network on data: {done.unmeasured}")
     path = run.path / ENGINE_FILE

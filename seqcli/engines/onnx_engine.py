@@ -40,6 +40,7 @@ class OnnxEngine:
 
     flat = False
     parallel = True
+    positions = 1024  # what a step works on then stays in the cache
 
     def __init__(self, model: Path | bytes, eos: int = 0, context: int | None = None) -> None:
         self.eos, self.context = eos, context
@@ -66,7 +67,8 @@ class OnnxEngine:
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Some of the outputs."""
-        return self.session.run(names, feeds)  # type: ignore[no-any-return]
+        results: list[Array] = self.session.run(names, feeds)
+        return results
 
 
 class OnnxStepper(NetworkStepper[Array]):

@@ -30,6 +30,7 @@ class TorchEngine:
 
     flat = False
     parallel = False
+    positions = 4096
 
     def __init__(self, network: Network, eos: int = 0, context: int | None = None) -> None:
         """``eos``, ``context``: of a language model, the token that starts a sequence and how far it looks back."""
@@ -53,7 +54,7 @@ class TorchStepper(NetworkStepper[Tensor]):
         super().__init__(eos, context)
         self.network = network.eval()
         self.device = next(network.parameters()).device
-        self.vocabulary_size = network.embedder.words.num_embeddings
+        self.vocabulary_size = network.words.num_embeddings
 
     def initial(self, count: int) -> list[Tensor]:
         return []

@@ -35,7 +35,7 @@ class FrameField(SourceField):
 
     def read(self, value: Any, at: str) -> NDArray[np.float32]:
         """Raises UserError (65): no frames, other channels than the model's, a missing value where none may be."""
-        if not isinstance(value, np.ndarray):
+        if not isinstance(value, np.ndarray) or value.ndim != 2:
             raise data_error(
                 "this recipe reads frames, and here are none",
                 file=at,

@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 P = TypeVar("P")
 
-POSITIONS = 4096
-"""Positions a batch, padding counted."""
-
 ENGINES = ("auto", "onnx", "torch")
 
 _ITEMS = 1024
@@ -99,7 +96,7 @@ class Model(Generic[P]):
         """A prediction for each item, in order: lines of text, lists of tokens, or arrays of frames [T, channels].
 
         Raises:
-            UserError: an item that the model does not read (65).
+            UserError: an item that the model does not read (65); a model that predicts nothing (2).
         """
         waiting = iter(items)
         while block := list(islice(waiting, _ITEMS)):
@@ -108,6 +105,8 @@ class Model(Generic[P]):
     def predict_block(self, items: Sequence[Any], *, scores: bool = False) -> list[P]:
         """The same of some items at once: batches of like length run side by side."""
         task, field = self.task, self.task.source
+        if not task.output_formats:
+            raise usage_error(f"{self.name} is a model for {task.kind}, which predicts nothing")
         if self.engine.flat:
             if isinstance(field, TextField) and all(isinstance(item, str) for item in items):
                 side = field.lines(items)
@@ -127,7 +126,7 @@ class Model(Generic[P]):
         """Predictions of pieces that each fit into the model, in their order."""
         task = self.task
         lengths = np.array([len(piece) for piece in pieces], np.int64)
-        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=POSITIONS)]
+        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
 
         def work(job: tuple[Side, list[Any]]) -> list[P]:
             side, chosen = job

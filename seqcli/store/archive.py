@@ -186,7 +186,7 @@ def _write_member(stream: gzip.GzipFile, path: Path, record: FileRecord) -> None
     with _writing(path) as write:
         while left:
             chunk = _read(stream, min(left, _CHUNK))
-            if left == record.size and is_pickle(chunk[:64], text=path.suffix == ".safetensors"):
+            if left == record.size and is_pickle(chunk[:64], text=path.suffix in (".safetensors", ".onnx")):
                 raise data_error(f"refused: '{path.name}' is a pickle, which can run code")
             digest.update(chunk)
             left -= len(chunk)

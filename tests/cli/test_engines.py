@@ -138,7 +138,9 @@ def test_language_models(seqcli: Program, language: Path) -> None:
                 np.testing.assert_allclose(one["log_probs"], other["log_probs"], atol=1e-4)
             else:
                 np.testing.assert_allclose(
-                    [each["probability"] for each in one["next"]], [each["probability"] for each in other["next"]], atol=1e-4
+                    [each["probability"] for each in one["next"]],
+                    [each["probability"] for each in other["next"]],
+                    atol=1e-4,
                 )
     drawn = [seqcli("sample", "tiny-lm", "--seed", "3", "-n", "4", "--engine", name).out for name in ("onnx", "torch")]
     assert drawn[0] == drawn[1]

@@ -253,9 +253,7 @@ def test_weights_that_are_a_pickle(seqcli: Program, trained: Path, engine: str) 
         ("labels.txt", "B-NEW\n", "the graph is for 13 labels, but the model has 14"),
     ],
 )
-def test_a_vocabulary_that_does_not_match(
-    seqcli: Program, trained: Path, file: str, line: str, message: str
-) -> None:
+def test_a_vocabulary_that_does_not_match(seqcli: Program, trained: Path, file: str, line: str, message: str) -> None:
     with (trained / RUN / file).open("a") as handle:
         handle.write(line)
     reseal()
