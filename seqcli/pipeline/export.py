@@ -61,13 +61,13 @@ def export(
     try:
         graph = graph_of(network, sha256_file(weights))
     except NotImplementedError as error:  # a layer of another package
-        return Exported(torch, {**report, "kind": "torch", "refused": f"there is no graph for {error}"}, {})
+        return Exported(torch, {**report, "kind": "torch", "refused": f"no graph can be made of {error}"}, {})
     exact = onnx_engine(task, graph.SerializeToString())
     dev = data.get("dev")
     if (checked := dev or data.get("train")) is not None:
         report["difference"] = difference(task, torch, exact, checked)
         if not report["difference"] <= MOST_DIFFERENCE:
-            refused = f"the graph differs from the network by {report['difference']:.2g}"
+            refused = f"the graph differs from the network by {report['difference']:.2g}, so it is not kept"
             return Exported(torch, {**report, "kind": "torch", "refused": refused}, {})
     engine, model, wanted = exact, graph, precision == "int8"
     by_default = precision == "auto" and dev is not None and not task.generates
