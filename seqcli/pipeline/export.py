@@ -48,7 +48,8 @@ def export(
     """Make ``engine.onnx``: int8 where that costs next to nothing on dev, or as asked.
 
     ``difference`` in the report is the greatest between the outputs of the network and of the fp32 graph, on dev
-    examples where there are some. Language models stay fp32 unless int8 is asked for, and so does what has no dev split.
+    examples where there are some. Language models stay fp32 unless int8 is asked for, and so does what has no dev split;
+    a small network has nothing to round.
 
     Args:
         weights: the file that the network's weights stand in.
@@ -72,7 +73,7 @@ def export(
     engine, model, wanted = exact, graph, precision == "int8"
     by_default = precision == "auto" and dev is not None and not task.generates
     small = quantize(graph) if wanted or by_default else graph
-    if wanted or small is not graph:
+    if small is not graph:
         rounded = onnx_engine(task, small.SerializeToString())
         if dev is not None:
             scores = {name: _score(task, one, dev) for name, one in (("fp32", exact), ("int8", rounded))}
