@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -262,14 +262,14 @@ class Task(ABC, Generic[P]):
 
     def measure(self, engine: Engine, data: Data, *, mistakes: bool = False) -> Measured[P]:
         """Run a model over a split and count."""
-        pairs = cast(PairData, data)
+        assert isinstance(data, PairData)
         scorer = self.scorer()
         right = np.zeros(len(data.columns), bool)
         wrong: list[Mistake[P]] = []
-        for rows in pairs.measuring_order(POSITIONS):
-            batch = pairs.batch(rows)
+        for rows in data.measuring_order(POSITIONS):
+            batch = data.batch(rows)
             predictions = self.measured(engine.outputs(batch.source), batch)
-            gold = self.gold(pairs, rows)
+            gold = self.gold(data, rows)
             right[rows] = scorer.add(gold, predictions)
             if mistakes:
                 wrong += [
@@ -328,7 +328,7 @@ def new_task(recipe: Recipe) -> Task[Any]:
     Raises:
         UserError: a dev score that the task does not have (2).
     """
-    task = cast("Task[Any]", registry.implementation("task", recipe.task.kind)(recipe))
+    task: Task[Any] = registry.implementation("task", recipe.task.kind)(recipe)
     if task.select_by not in task.score_names and task.score_names:
         raise usage_error(
             f"training.select_by: there is no dev score '{task.select_by}'",
