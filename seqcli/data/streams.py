@@ -99,7 +99,7 @@ class StreamData:
         return shuffled_windows(total, windows=side, window=window, offset=offset, random=random)
 
     def parts(self) -> list[tuple[Ints, int]]:
-        """The text as sequences to be scored side by side, and how many tokens of each are only read, not counted.
+        """The text as headed sequences to be scored side by side, and how many results of each do not count.
 
         Every token counts once. Where the state runs on, a part begins `CONTEXT` tokens before its first that counts;
         a model that looks back on a window alone gets the text whole.
@@ -108,9 +108,10 @@ class StreamData:
         side = int(np.clip(total // (4 * CONTEXT), 1, PARTS)) if self.carries else 1
         edges = [total * part // side for part in range(side + 1)]
         starts = [max(edge - CONTEXT, 0) for edge in edges[:-1]]
-        starts = [start - 1 if start else 0 for start in starts]  # one more: the token that the first one follows
+        heads = [self.ids[start - 1 : start] if start else np.array([self.eos]) for start in starts]
         return [
-            (self.ids[start:end], first - start) for start, first, end in zip(starts, edges, edges[1:], strict=False)
+            (np.concatenate([head, self.ids[start:end]]), first - start)
+            for head, start, first, end in zip(heads, starts, edges, edges[1:], strict=False)
         ]
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.decode.stepper import LogProbs, State, Stepper
+from seqcli.decode.stepper import LogProbs, Stepper
 from seqcli.errors import UserError, usage_error
 
 _FEW = 512
@@ -78,7 +78,8 @@ class Drawn(NamedTuple):
 def filtered(row: LogProbs, options: SamplingOptions) -> tuple[NDArray[np.int64] | None, LogProbs]:
     """What `SamplingOptions` leave: ``(its ids in order, or None for all; ln p, the highest about 0, not normalised)``.
 
-    Of equally probable tokens at a border, those with the lower ids stay. A filter that leaves few tokens makes those after it cheap.
+    Of equally probable tokens at a border, those with the lower ids stay. A filter that leaves few tokens makes those
+    after it cheap.
     """
     row = row - row.max()
     if options.is_greedy:
@@ -89,13 +90,13 @@ def filtered(row: LogProbs, options: SamplingOptions) -> tuple[NDArray[np.int64]
     filters: tuple[tuple[bool, Callable[[LogProbs], NDArray[np.int64]]], ...] = (
         (options.top_k is not None, lambda row: _largest(row, options.top_k or 0)),
         (options.typical < 1, lambda row: _typical(row, options.typical)),
-        (options.top_p < 1, lambda row: _nucleus(row, options.top_p)),
+        (options.top_p < 1, lambda row: _first(-row, np.exp(row), options.top_p)),
         (options.min_p > 0, lambda row: np.flatnonzero(row - row.max() >= math.log(options.min_p) - _SLACK)),
     )
-    for wanted, keep in filters:
+    for wanted, choose in filters:
         if wanted:
-            kept = keep(row)
-            row, ids = row[kept], kept if ids is None else ids[kept]
+            chosen = choose(row)
+            row, ids = row[chosen], chosen if ids is None else ids[chosen]
     return ids, row
 
 
@@ -108,9 +109,9 @@ def draw(row: LogProbs, uniform: float) -> int:
     """
     probabilities = np.exp(row)
     cumulated = np.cumsum(probabilities, dtype=np.float64)
-    found = int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
+    token = int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
     # the product can round up to the sum itself
-    return found if found < len(row) else int(np.flatnonzero(probabilities)[-1])
+    return token if token < len(row) else int(np.flatnonzero(probabilities)[-1])
 
 
 def sample(
@@ -160,7 +161,7 @@ def sample(
         if not left or not going.any():
             return
         if not going.all():
-            alive, tokens, state = alive[going], tokens[going], _keep(model, state, going)
+            alive, tokens, state = alive[going], tokens[going], model.select(state, np.flatnonzero(going))
         log_probs, state = model.read(tokens[:, None], state)
 
 
@@ -172,10 +173,6 @@ def check_numbers(log_probs: NDArray[np.floating]) -> None:
             "the model gives no number (NaN) for the next token",
             hint="Its training went wrong; train it again, with a lower learning rate.",
         )
-
-
-def _keep(model: Stepper, state: State, going: NDArray[np.bool_]) -> State:
-    return model.select(state, np.flatnonzero(going))
 
 
 def _choose(row: LogProbs, barred: NDArray[np.int64], options: SamplingOptions, chance: np.random.Generator) -> int:
@@ -195,14 +192,10 @@ def _largest(row: LogProbs, count: int) -> NDArray[np.int64]:
     if count >= len(row):
         return np.arange(len(row))
     smallest = np.partition(row, -count)[-count]
-    kept = row > smallest
+    largest = row > smallest
     ties = np.flatnonzero(row == smallest)
-    kept[ties[: count - int(np.count_nonzero(kept))]] = True
-    return np.flatnonzero(kept)
-
-
-def _nucleus(row: LogProbs, share: float) -> NDArray[np.int64]:
-    return _first(-row, np.exp(row), share)
+    largest[ties[: count - int(np.count_nonzero(largest))]] = True
+    return np.flatnonzero(largest)
 
 
 def _typical(row: LogProbs, share: float) -> NDArray[np.int64]:

@@ -33,5 +33,8 @@ class Stepper(Protocol):
     def select(self, state: State, rows: NDArray[np.int64]) -> State:
         """The state of some of the sequences, in the order of ``rows``; a row may come more than once."""
 
-    def score(self, sequences: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
-        """ln p of each token of each sequence, read from the start; <EOS> is a token like any other."""
+    def score(self, sequences: Sequence[NDArray[np.int64]], *, headed: bool = False) -> list[NDArray[np.float64]]:
+        """ln p of each token of each sequence, read from the start; <EOS> is a token like any other.
+
+        ``headed``: of each but the first, which is only read, as the token that the second one follows.
+        """

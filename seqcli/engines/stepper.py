@@ -80,12 +80,12 @@ class NetworkStepper(ABC, Generic[S]):
         seen_BT = None if state.seen_BT is None else state.seen_BT[rows]
         return ReadState([self.rows(one, rows) for one in state.states], seen_BT)
 
-    def score(self, sequences: Sequence[Ids]) -> list[NDArray[np.float64]]:
-        """ln p of each token of each sequence."""
-        results = [np.zeros(len(sequence)) for sequence in sequences]
-        windows = [
-            window for number, sequence in enumerate(sequences) for window in self._windows(number, len(sequence))
-        ]
+    def score(self, sequences: Sequence[Ids], *, headed: bool = False) -> list[NDArray[np.float64]]:
+        """See `seqcli.decode.stepper.Stepper.score`."""
+        if not headed:
+            sequences = [np.concatenate([[self.eos], sequence]) for sequence in sequences]
+        results = [np.zeros(len(sequence) - 1) for sequence in sequences]
+        windows = [window for number, result in enumerate(results) for window in self._windows(number, len(result))]
         lengths = np.array([window.end - window.start for window in windows], np.int64)
         # a limited context is read in one go, so that its batches are small; else a long batch is read in pieces
         tokens = POSITIONS if self.context is None else min(POSITIONS, self.positions)
@@ -126,10 +126,8 @@ class NetworkStepper(ABC, Generic[S]):
         return [_Window(number, 0, context, 0), *later]
 
     def _pair(self, sequences: Sequence[Ids], window: _Window) -> tuple[Ids, Ids]:
-        sequence = sequences[window.sequence]
-        before = sequence[window.start - 1 : window.start] if window.start else np.array([self.eos])
-        after = sequence[window.start : window.end]
-        return np.concatenate([before, after[:-1]]), after
+        tokens = sequences[window.sequence][window.start : window.end + 1]
+        return tokens[:-1], tokens[1:]
 
     def _score(self, pairs: list[tuple[Ids, Ids]]) -> list[NDArray[np.float64]]:
         """ln p of the targets of some windows, so many positions at a time as `chosen` takes."""
@@ -152,7 +150,7 @@ def _padded(sequences: list[Ids]) -> Ids:
 
 
 class _Window(NamedTuple):
-    """Tokens ``start`` to ``end`` of a sequence are read, those from ``counted`` on are its results."""
+    """Targets ``start`` to ``end`` of a sequence are read, those from ``counted`` on are its results."""
 
     sequence: int
     start: int

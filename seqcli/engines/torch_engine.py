@@ -30,6 +30,7 @@ class TorchEngine:
 
     flat = False
     parallel = False
+    positions = 4096
 
     def __init__(self, network: Network, eos: int = 0, context: int | None = None) -> None:
         """``eos``, ``context``: of a language model, the token that starts a sequence and how far it looks back."""

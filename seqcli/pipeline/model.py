@@ -23,6 +23,7 @@ from seqcli.fields.text import TextField
 from seqcli.machine import cores
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
+from seqcli.store.manifest import read_manifest
 from seqcli.store.runs import Run, Store
 from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Engine, Task, new_task
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from seqcli.pipeline.evaluate import Evaluation
 
 P = TypeVar("P")
-
-POSITIONS = 4096
-"""Positions a batch, padding counted."""
 
 ENGINES = ("auto", "onnx", "torch")
 
@@ -114,7 +112,7 @@ class Model(Generic[P]):
         """Predictions of pieces that each fit into the model, in their order."""
         task = self.task
         lengths = np.array([len(piece) for piece in pieces], np.int64)
-        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=POSITIONS)]
+        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
 
         def work(job: tuple[Side, list[Any]]) -> list[P]:
             side, chosen = job
@@ -177,8 +175,7 @@ class Model(Generic[P]):
 def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
     if not task.is_network:
         return task.counts_engine(load_arrays(run), run.weights_path)
-    graph = run.path / ENGINE_FILE
-    if engine == "torch" or device not in ("auto", "cpu") or not graph.exists():
+    if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in read_manifest(run.path).files:
         if engine == "onnx":
             raise usage_error(
                 f"{run} has no graph to run"
@@ -189,7 +186,7 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
         from seqcli.engines.torch_engine import load_network, torch_engine
 
         return torch_engine(task, load_network(task, run.weights_path, device))
-    return onnx_engine(task, graph)
+    return onnx_engine(task, run.path / ENGINE_FILE)
 
 
 def stored_recipe(run: Run) -> Recipe:

@@ -20,7 +20,7 @@ from seqcli.data.encode import Cut
 from seqcli.data.example import Example
 from seqcli.data.order import ByLength, Lengths
 from seqcli.decode.stepper import Stepper
-from seqcli.errors import did_you_mean, usage_error
+from seqcli.errors import usage_error
 from seqcli.fields.base import Field, SourceField
 from seqcli.metrics.score import Score
 from seqcli.recipe import registry
@@ -36,9 +36,6 @@ C_contra = TypeVar("C_contra", contravariant=True)
 Arrays = dict[str, NDArray[Any]]
 Count = Callable[[int, int], None]
 """Told (done, total) for a progress bar; may raise to stop."""
-
-POSITIONS = 8192
-"""Positions a batch when nothing is learned, padding counted."""
 
 
 class Data(Protocol):
@@ -66,10 +63,12 @@ class Engine(Protocol):
     Attributes:
         flat: it wants the positions of all examples joined, not padded.
         parallel: batches may run side by side in threads, and gain by it.
+        positions: a batch of so many, padding counted, runs fastest.
     """
 
     flat: bool
     parallel: bool
+    positions: int
 
     def outputs(self, source: Side) -> Outputs:
         """What the model says of some examples."""
@@ -266,7 +265,7 @@ class Task(ABC, Generic[P]):
         scorer = self.scorer()
         right = np.zeros(len(data.columns), bool)
         wrong: list[Mistake[P]] = []
-        for rows in data.measuring_order(POSITIONS):
+        for rows in data.measuring_order(engine.positions):
             batch = data.batch(rows)
             predictions = self.measured(engine.outputs(batch.source), batch)
             gold = self.gold(data, rows)
@@ -323,17 +322,8 @@ class Task(ABC, Generic[P]):
 
 
 def new_task(recipe: Recipe) -> Task[Any]:
-    """The task that a recipe names, not yet fitted.
-
-    Raises:
-        UserError: a dev score that the task does not have (2).
-    """
+    """The task that a recipe names, not yet fitted."""
     task: Task[Any] = registry.implementation("task", recipe.task.kind)(recipe)
-    if task.select_by not in task.score_names and task.score_names:
-        raise usage_error(
-            f"training.select_by: there is no dev score '{task.select_by}'",
-            hint=did_you_mean(task.select_by, task.score_names) or f"Scores: {', '.join(task.score_names)}.",
-        )
     return task
 
 

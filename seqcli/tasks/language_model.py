@@ -27,7 +27,17 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import LanguageModelConfig
 from seqcli.tasks.base import Arrays, Count, Data, Engine, Measured, Task
-from seqcli.tasks.rules import encoder_kind, head_kind, needs, network, sides, single, token_embedder, unless_network
+from seqcli.tasks.rules import (
+    encoder_kind,
+    head_kind,
+    needs,
+    network,
+    selects_by,
+    sides,
+    single,
+    token_embedder,
+    unless_network,
+)
 
 if TYPE_CHECKING:
     from seqcli.models.language import LanguageModel
@@ -65,6 +75,10 @@ def _more_than_tokens(recipe: Recipe) -> bool:
     return config is None or bool(config.characters or config.affixes or config.vectors)
 
 
+def _scores(recipe: Recipe) -> Sequence[str]:
+    return ("loss", "perplexity", "word_perplexity", "bits_per_character")
+
+
 class LanguageModelTask(Task[float]):
     """The next token given those before it: words, characters, notes."""
 
@@ -72,6 +86,7 @@ class LanguageModelTask(Task[float]):
         *sides(("text",), ()),
         unless_network("language-model", "ngram"),
         *needs("embedder", "encoder", "head"),
+        selects_by(_scores),
         *single("language-model"),
         Rule(
             "model.encoder",
@@ -151,7 +166,7 @@ class LanguageModelTask(Task[float]):
 
     @property
     def score_names(self) -> Sequence[str]:
-        return ("loss", "perplexity", "word_perplexity", "bits_per_character")
+        return _scores(self.recipe)
 
     @property
     def carries(self) -> bool:
@@ -226,9 +241,9 @@ class LanguageModelTask(Task[float]):
         stepper = engine.stepper()
         if isinstance(data, StreamData):
             parts = data.parts()
-            scored = zip(parts, stepper.score([ids for ids, _ in parts]), strict=True)
-            for (ids, read), log_probs in scored:
-                self._count(counted, ids[read:], log_probs[read:])
+            scored = stepper.score([ids for ids, _ in parts], headed=True)
+            for (ids, read), log_probs in zip(parts, scored, strict=True):
+                self._count(counted, ids[1 + read :], log_probs[read:])
         else:
             for start in range(0, len(data.columns), _AT_ONCE):
                 sequences = data.sequences(np.arange(start, min(start + _AT_ONCE, len(data.columns))))
@@ -300,6 +315,7 @@ class CountsEngine:
 
     flat = True
     parallel = False
+    positions = 2**16
 
     def __init__(self, model: Stepper) -> None:
         self.model = model

@@ -176,6 +176,7 @@ class VectorEngine:
 
     flat = True
     parallel = False
+    positions = 2**16
 
     def outputs(self, source: Side) -> Outputs:
         raise usage_error("word vectors predict nothing")

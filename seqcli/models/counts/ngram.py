@@ -57,7 +57,7 @@ class NGramModel:
         # One more at the end, so that the number -1 (no such n-gram) reads 0: nothing to leave to lower orders.
         self._backoffs = [np.append(level.backoff, 0.0) for level in levels[:-1]]
         self._start = np.full(self.order - 1, -1, np.int64)
-        self._start[:1] = sizes.bos
+        self._start[:1] = self.bos = sizes.bos
 
     @staticmethod
     def title(config: NGramConfig) -> str:
@@ -128,7 +128,11 @@ class NGramModel:
     def select(self, state: Ints, rows: Ints) -> Ints:
         return state[rows]
 
-    def score(self, sequences: Sequence[Ints]) -> list[Floats]:
+    def score(self, sequences: Sequence[Ints], *, headed: bool = False) -> list[Floats]:
+        if headed:  # what is read before a sequence already stands for <EOS>
+            bare = [sequence[1:] if sequence[0] == self.bos else sequence for sequence in sequences]
+            pairs = zip(sequences, self.score(bare), strict=True)
+            return [result[len(result) + 1 - len(sequence) :] for sequence, result in pairs]
         if not sequences:
             return []
         lengths = np.array([len(sequence) for sequence in sequences])
