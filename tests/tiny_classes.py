@@ -145,7 +145,7 @@ def ts(examples: Labelled, *, labels: bool = True) -> str:
 
 
 def _recipe(text: str, folder: Path, suffix: str, splits: dict[str, str], overrides: tuple[str, ...]) -> Recipe:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, content in splits.items():
         path = folder / f"{name}.{suffix}"
         path.write_text(content, encoding="utf-8")
