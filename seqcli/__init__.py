@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from seqcli.version import __version__
+
 if TYPE_CHECKING:
     from seqcli.pipeline.model import Model
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "load", "train"]
 
 

@@ -15,6 +15,7 @@ from seqcli.cli.app import build_app
 from seqcli.cli.verbs import VERBS
 from seqcli.data.catalogue import data_set
 from seqcli.errors import ExitCode
+from seqcli.recipe.load import recipe_from_text
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -114,6 +115,13 @@ def test_a_wrong_command_line_would_be_noticed() -> None:
     for words in (["train", "ner", "--sett", "a=b"], ["data", "lst"], ["vocab", "build", "a.txt"]):
         with pytest.raises(Exception, match=r"sett|lst|out"):
             parse(words)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_recipe_is_one_the_program_takes(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for recipe in re.findall(r"^```yaml\n(name: .*?)^```", text, re.DOTALL | re.MULTILINE):
+        recipe_from_text(recipe, name=page)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the pages are written for a POSIX shell")

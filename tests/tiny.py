@@ -10,7 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from seqcli.recipe.schema import Recipe
+    from seqcli.store.runs import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = """\
@@ -60,6 +64,17 @@ def _sentence(chance: random.Random) -> str:
         name, label = chance.choice(NAMES)
         rows.append(f"{name}\tB-{label}\n" + (f"Kumar\tI-{label}\n" if chance.random() < 0.3 else ""))
     return "".join(rows)
+
+
+def trained_run(recipe: Recipe, folder: Path) -> Run:
+    """The finished run of a recipe, in ``folder/runs``."""
+    from seqcli.pipeline.train import train
+    from seqcli.store.runs import Store
+
+    store = Store(folder / "runs")
+    for _ in train(recipe, store, device="cpu"):
+        pass
+    return store.resolve(recipe.name)
 
 
 def run_inside(*arguments: str, stdin: bytes = b"") -> Result:

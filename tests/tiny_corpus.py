@@ -57,7 +57,7 @@ def conllu(sentences=SENTENCES) -> str:
 
 def tiny_recipe(folder: Path, *overrides: str, train=SENTENCES, dev=SENTENCES) -> Recipe:
     """`RECIPE` over files in ``folder``."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, sentences in (("train", train), ("dev", dev)):
         (folder / f"{name}.conll").write_text(conll(sentences), encoding="utf-8")
     text = RECIPE.replace("TRAIN", str(folder / "train.conll")).replace("DEV", str(folder / "dev.conll"))

@@ -12,10 +12,10 @@ from typing import Any
 
 import typer
 
-from seqcli import __version__
 from seqcli.cli import console
 from seqcli.cli.verbs import VERBS
 from seqcli.errors import ExitCode, UserError, usage_error
+from seqcli.version import __version__
 
 _EVERYWHERE = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose", "--debug": "debug"}
 

@@ -26,7 +26,7 @@ def command(
         if kind is not None:
             _check(slot, kind, registry.kinds(slot))
 
-    from seqcli.recipe.catalogue import describe_all
+    from seqcli.recipe.describe import describe_all
 
     components = describe_all(slot, kind)
     if as_json:

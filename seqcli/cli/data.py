@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from seqcli.data import formats
     from seqcli.data.catalogue import DataSet
     from seqcli.data.corpus import SplitFiles
+    from seqcli.data.fetch.obtain import Progress
     from seqcli.data.frame_statistics import FrameStatistics
     from seqcli.data.lint_text import Finding
-    from seqcli.data.obtain import Progress
     from seqcli.data.statistics import SplitStatistics
 
 command = typer.Typer(
@@ -136,7 +136,7 @@ def get(
 ) -> None:
     """Fetch data sets into the cache and print where their files lie."""
     from seqcli.data.catalogue import data_set
-    from seqcli.data.obtain import obtain
+    from seqcli.data.fetch.obtain import obtain
 
     with _progress() as progress:
         files = [

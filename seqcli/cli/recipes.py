@@ -23,7 +23,7 @@ command = typer.Typer(
     epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes validate my.yaml"),
 )
 
-_Source = Annotated[
+_Recipe = Annotated[
     str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A recipe that comes with seqcli, or a file.")
 ]
 
@@ -48,12 +48,12 @@ def _cell(value: object) -> str:
 @command.command(
     "show", epilog=examples("seqcli recipes show ner", "seqcli recipes show ner --set model.encoder.dim=300")
 )
-def show_recipe(source: _Source, overrides: SetValue = None, as_json: Json = False) -> None:
+def show_recipe(recipe: _Recipe, overrides: SetValue = None, as_json: Json = False) -> None:
     """Print a recipe filled in, with the origin of each value: default, file or --set."""
     from seqcli.recipe.dump import dump_recipe
     from seqcli.recipe.load import load_recipe
 
-    loaded = load_recipe(source, overrides or ())
+    loaded = load_recipe(recipe, overrides or ())
     if as_json:
         console.emit_json(
             {"path": str(loaded.path), "recipe": loaded.recipe.model_dump(mode="json"), "origins": loaded.origins}
@@ -64,7 +64,7 @@ def show_recipe(source: _Source, overrides: SetValue = None, as_json: Json = Fal
 
 @command.command("cp", epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes cp ner recipes/"))
 def copy(
-    source: _Source,
+    recipe: _Recipe,
     destination: Annotated[Path, typer.Argument(metavar="DEST", show_default=False, help="A file, or a folder.")],
     force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite DEST if it exists.")] = False,
 ) -> None:
@@ -72,7 +72,7 @@ def copy(
     from seqcli.files import atomic_write_text
     from seqcli.recipe.folder import find_recipe, read_recipe_text
 
-    path = find_recipe(source)
+    path = find_recipe(recipe)
     text = read_recipe_text(path)
     target = destination / path.name if destination.is_dir() else destination
     if target.exists() and not force:
@@ -85,34 +85,30 @@ def copy(
     "validate", epilog=examples("seqcli recipes validate my.yaml", "seqcli recipes validate recipes/*.yaml")
 )
 def validate(
-    sources: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False, help="Files, or names.")],
+    recipes: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False, help="Files, or names.")],
     overrides: SetValue = None,
     as_json: Json = False,
 ) -> None:
     """Check recipes: every error of every file, one a line with its place; exit code 2 if there is one."""
-    from seqcli.recipe.quick import surely_valid
-
     reports: list[dict[str, Any]] = []
     wrong: list[UserError] = []
-    for source in sources:
-        errors = () if not overrides and surely_valid(source) else _errors(source, overrides or ())
+    for recipe in recipes:
+        errors = _errors(recipe, overrides or ())
         wrong += errors
-        reports.append({"file": source, "ok": not errors, "errors": [_as_dict(error) for error in errors]})
+        reports.append({"file": recipe, "ok": not errors, "errors": [_as_dict(error) for error in errors]})
         if not errors and not as_json:
-            console.emit(f"{source}: ok")
+            console.emit(f"{recipe}: ok")
     if as_json:
         console.emit_json(reports)
     if wrong:
         raise UserErrors(wrong)
 
 
-def _errors(source: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
+def _errors(recipe: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
     from seqcli.recipe.load import load_recipe
-    from seqcli.recipe.quick import remember_schema
 
     try:
-        load_recipe(source, overrides)
-        remember_schema()
+        load_recipe(recipe, overrides)
     except UserErrors as errors:
         return errors.errors
     except UserError as error:
@@ -136,6 +132,6 @@ def _as_dict(error: UserError) -> dict[str, Any]:
 )
 def schema() -> None:
     """Print the JSON Schema of a recipe, with which editors complete and check."""
-    from seqcli.recipe.catalogue import recipe_schema
+    from seqcli.recipe.describe import recipe_schema
 
     console.emit(json.dumps(recipe_schema(), indent=2, ensure_ascii=False))

@@ -103,7 +103,7 @@ def _follow(display: Display, events: Any) -> Finished | None:
     for event in events:
         display.show(event)
         last = event
-    return last  # type: ignore[no-any-return]
+    return last
 
 
 def _show_result(finished: Finished) -> None:
@@ -119,10 +119,22 @@ def _show_result(finished: Finished) -> None:
     console.emit(
         f"{finished.run} in {finished.folder}: {_duration(report['minutes'])}, {report['parameters']:,} parameters"
     )
+    if engine := report.get("engine"):
+        console.note(engine_line(engine))
     use = USES.get(report["task"], "seqcli predict {run}")
     if report.get("input") == "frames":
         use = "seqcli predict {run} FILE --scores"
     console.note("Use it:  " + use.format(run=finished.run))
+
+
+def engine_line(engine: dict[str, Any]) -> str:
+    """What runs the model, how far it is from the network, and what eight bits cost on dev."""
+    text = f"Engine: {engine['kind']} {engine['precision']}"
+    if engine.get("difference") is not None:
+        text += f", at most {engine['difference']:.1e} from the network"
+    if dev := engine.get("dev"):
+        text += f"; dev {dev['score']} {dev['fp32']:.2f} in fp32, {dev['int8']:.2f} in int8"
+    return text
 
 
 def _language_figures(score: dict[str, Any]) -> str:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from seqcli.data import catalogue
 from seqcli.data.catalogue import DataSet
 from seqcli.data.example import Example, source_bytes
+from seqcli.data.fetch.obtain import Progress, obtain
 from seqcli.data.formats import (
     FRAME_FORMATS,
     Format,
+    OnError,
     Reading,
     check_columns,
     format_by_name,
@@ -21,7 +23,6 @@ from seqcli.data.formats import (
     guess_format,
     read_examples,
 )
-from seqcli.data.obtain import Progress, obtain
 from seqcli.errors import data_error, did_you_mean, io_error, usage_error
 from seqcli.lines import Chunk, OnInvalid
 
@@ -48,6 +49,10 @@ class SplitFiles:
     @property
     def format(self) -> Format:
         return format_class(str(self.reading.format))(self.reading)
+
+    def examples(self, on_error: OnError | None = None) -> Iterator[Example]:
+        """The examples of all files, one after the other."""
+        return (example for path in self.files for example in read_examples(path, self.reading, on_error=on_error))
 
 
 @dataclass(slots=True)

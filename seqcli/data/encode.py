@@ -156,28 +156,22 @@ class _Collector:
 
     def add(self, values: Any, at: str) -> None:
         if isinstance(values, np.ndarray):
-            self.rows.append(_checked(values, self.rows, at))
+            if not len(values):
+                file, line = place(at)
+                raise data_error("a sequence without a single frame", file=file, line=line)
+            if self.rows and self.rows[0].shape[1] != values.shape[1]:
+                raise other_width(values.shape[1], self.rows[0].shape[1], *place(at))
+            self.rows.append(np.asarray(values, np.float32))
         else:
             self.ids.extend(map(self.table.__getitem__, values))
         self.lengths.append(len(values))
 
     def finish(self) -> PartField:
         self.table.default_factory = None  # it holds the table; without the circle memory is freed at once
-        lengths = np.frombuffer(self.lengths, np.int64) if self.lengths else np.zeros(0, np.int64)
+        lengths = np.array(self.lengths, np.int64)
         if self.rows:
             return PartField(np.concatenate(self.rows), lengths, [])
-        values = np.frombuffer(self.ids, np.uint32) if self.ids else np.zeros(0, np.uint32)
-        return PartField(values, lengths, list(self.table))
-
-
-def _checked(values: np.ndarray[Any, Any], before: list[Any], at: str) -> np.ndarray[Any, Any]:
-    """The numbers of an example as 32-bit ones, refused (65) where they do not fit those of the examples before."""
-    if not len(values):
-        file, line = place(at)
-        raise data_error("a sequence without a single frame", file=file, line=line)
-    if before and before[0].shape[1] != values.shape[1]:
-        raise other_width(values.shape[1], before[0].shape[1], *place(at))
-    return np.asarray(values, np.float32)
+        return PartField(np.array(self.ids, np.uint32), lengths, list(self.table))
 
 
 class _PartBuilder:
@@ -207,12 +201,8 @@ class _PartBuilder:
         return self.examples >= _EXAMPLES_A_PART or self.size >= _VALUES_A_PART
 
     def finish(self) -> Part:
-        return Part(
-            self.file,
-            np.frombuffer(self.lines, np.int64) if self.lines else np.zeros(0, np.int64),
-            {name: collector.finish() for name, collector in self.collectors.items()},
-            self.cut,
-        )
+        fields = {name: collector.finish() for name, collector in self.collectors.items()}
+        return Part(self.file, np.array(self.lines, np.int64), fields, self.cut)
 
 
 def encode_examples(examples: Iterator[Example], pieces: Pieces, file: int) -> Iterator[Part]:

@@ -38,14 +38,6 @@ KINDS = {
 """Each kind of finding in words."""
 
 
-@dataclass(slots=True)
-class _Memory:
-    """The place of each sentence of all splits so far by its hash, and the first split's labels."""
-
-    places: dict[int, tuple[int, str]] = field(default_factory=dict)
-    labels: set[str] = field(default_factory=set)
-
-
 def lint(splits: Sequence[SplitFiles], scheme: str | None) -> Iterator[Finding]:
     """Yield what is wrong, file by file: the text, the format, then tags, labels and sentences against the others.
 
@@ -54,84 +46,44 @@ def lint(splits: Sequence[SplitFiles], scheme: str | None) -> Iterator[Finding]:
     Raises:
         UserError: an unreadable file (74), columns that the format does not know (2).
     """
-    memory = _Memory()
-    check_frames = None
-    if any(split.has_frames for split in splits):
+    has_frames = any(split.has_frames for split in splits)
+    if has_frames:
         from seqcli.data.lint_frames import FrameLint  # it needs numpy, which text does not
 
-        check_frames = FrameLint().check
+        check = FrameLint().check
+    else:
+        check = _TextLint(scheme).check
     for index, split in enumerate(splits):
         for path in split.files:
-            if path.suffix.lower() != ".npy" or not check_frames:
+            if path.suffix.lower() != ".npy" or not has_frames:
                 yield from check_text(path, split.reading.max_line)
             yield from split.format.lint(path)
-        items = _examples_and_findings(split)
-        yield from check_frames(split, index, items) if check_frames else _check(split, index, items, scheme, memory)
+        yield from check(split, index, _examples_and_findings(split))
 
 
 def _examples_and_findings(split: SplitFiles) -> Iterator[Example | Finding]:
     """Examples, and a finding where a line or a sentence is none."""
     reading = replace(split.reading, on_invalid="replace")
     for path in split.files:
-        faults: list[Finding] = []
-
-        def note(error: UserError, path: Path = path, faults: list[Finding] = faults) -> None:
-            faults.append(Finding(str(path), error.line, "format", error.message))
-
+        errors: list[UserError] = []
         count = 0
         try:
-            for example in read_examples(path, reading, on_error=note):
-                yield from faults
-                faults.clear()
+            for example in read_examples(path, reading, on_error=errors.append):
+                yield from _findings(path, errors)
+                errors.clear()
                 count += 1
                 yield example
         except UserError as error:
             if error.code != ExitCode.DATA:
                 raise
-            note(error)
-        count += len(faults)
-        yield from faults
-        if not count:
+            errors.append(error)
+        yield from _findings(path, errors)
+        if not count and not errors:
             yield Finding(str(path), None, "empty", "no example: the file is empty or has only blank lines")
 
 
-def _check(
-    split: SplitFiles, index: int, items: Iterator[Example | Finding], scheme: str | None, memory: _Memory
-) -> Iterator[Finding]:
-    counts: Counter[str] = Counter()
-    first_place: dict[str, str] = {}
-    whole_labels, empty = 0, []
-    for item in items:
-        if isinstance(item, Finding):
-            yield item
-            continue
-        for tag in tags_of(item):
-            if tag not in counts:
-                first_place[tag] = item.at
-            counts[tag] += 1
-        if isinstance(item.target, str):
-            whole_labels += 1
-            if not tokens_of(item):
-                empty.append(item.at)
-                continue
-        elif scheme is not None and item.target is not None:
-            yield from _check_tags(item, scheme, line_per_token=split.reading.format == "conll")
-        if split.reading.blank_lines != "keep":  # a line of a running text may well stand in another one too
-            key = hash("\x1f".join(tokens_of(item)))
-            other, other_place = memory.places.setdefault(key, (index, item.at))
-            if other != index:
-                yield Finding.at(item.at, "duplicate", f"the same sentence stands in another split, at {other_place}")
-    if empty:
-        message = f"labelled examples whose text is empty: {len(empty):,}, this one first"
-        yield Finding.at(empty[0], "blank", message, is_note=True)
-    if index == 0:
-        memory.labels = set(counts)
-        if whole_labels > 1 and len(counts) == 1:
-            (label,) = counts
-            message = f"every example has one and the same label, '{label}': there is nothing to tell apart"
-            yield Finding(place(first_place[label])[0], None, "classes", message)
-    elif memory.labels:
-        yield from unseen_labels(counts, first_place, memory.labels, "sentence")
+def _findings(path: Path, errors: list[UserError]) -> list[Finding]:
+    return [Finding(str(path), error.line, "format", error.message) for error in errors]
 
 
 def unseen_labels(counts: Counter[str], first_place: dict[str, str], labels: set[str], what: str) -> Iterator[Finding]:
@@ -142,6 +94,54 @@ def unseen_labels(counts: Counter[str], first_place: dict[str, str], labels: set
             yield Finding.at(
                 first_place[label], "label", f"{message} (times here: {count:,}; this {what} is the first)"
             )
+
+
+@dataclass(slots=True)
+class _TextLint:
+    """The splits so far: the place of each sentence by its hash, and the first split's labels."""
+
+    scheme: str | None
+    places: dict[int, tuple[int, str]] = field(default_factory=dict)
+    labels: set[str] = field(default_factory=set)
+
+    def check(self, split: SplitFiles, index: int, items: Iterator[Example | Finding]) -> Iterator[Finding]:
+        """Yield what is wrong with the examples of a split, and what the reader says of lines."""
+        counts: Counter[str] = Counter()
+        first_place: dict[str, str] = {}
+        whole_labels, empty = 0, []
+        for item in items:
+            if isinstance(item, Finding):
+                yield item
+                continue
+            for tag in tags_of(item):
+                if tag not in counts:
+                    first_place[tag] = item.at
+                counts[tag] += 1
+            if isinstance(item.target, str):
+                whole_labels += 1
+                if not tokens_of(item):
+                    empty.append(item.at)
+                    continue
+            elif self.scheme is not None and item.target is not None:
+                yield from _check_tags(item, self.scheme, line_per_token=split.reading.format == "conll")
+            if split.reading.blank_lines != "keep":  # a line of a running text may well stand in another one too
+                key = hash("\x1f".join(tokens_of(item)))
+                other, other_place = self.places.setdefault(key, (index, item.at))
+                if other != index:
+                    yield Finding.at(
+                        item.at, "duplicate", f"the same sentence stands in another split, at {other_place}"
+                    )
+        if empty:
+            message = f"labelled examples whose text is empty: {len(empty):,}, this one first"
+            yield Finding.at(empty[0], "blank", message, is_note=True)
+        if index == 0:
+            self.labels = set(counts)
+            if whole_labels > 1 and len(counts) == 1:
+                (label,) = counts
+                message = f"every example has one and the same label, '{label}': there is nothing to tell apart"
+                yield Finding(place(first_place[label])[0], None, "classes", message)
+        elif self.labels:
+            yield from unseen_labels(counts, first_place, self.labels, "sentence")
 
 
 def _check_tags(example: Example, scheme: str, *, line_per_token: bool) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.decode.stepper import LogProbs, State, Stepper
+from seqcli.decode.stepper import LogProbs, Stepper
 from seqcli.errors import UserError, usage_error
 
 _FEW = 512
@@ -144,7 +144,7 @@ def sample(
         if not left or not going.any():
             return
         if not going.all():
-            alive, tokens, state = alive[going], tokens[going], _keep(model, state, going)
+            alive, tokens, state = alive[going], tokens[going], model.select(state, np.flatnonzero(going))
         log_probs, state = model.read(tokens[:, None], state)
 
 
@@ -156,10 +156,6 @@ def check_numbers(log_probs: NDArray[np.floating]) -> None:
             "the model gives no number (NaN) for the next token",
             hint="Its training went wrong; train it again, with a lower learning rate.",
         )
-
-
-def _keep(model: Stepper, state: State, going: NDArray[np.bool_]) -> State:
-    return model.select(state, np.flatnonzero(going))
 
 
 def _choose(row: LogProbs, barred: NDArray[np.int64], options: SamplingOptions, chance: np.random.Generator) -> int:
@@ -178,9 +174,9 @@ def _choose(row: LogProbs, barred: NDArray[np.int64], options: SamplingOptions, 
 def _draw(row: LogProbs, uniform: float) -> int:
     probabilities = np.exp(row)
     cumulated = np.cumsum(probabilities, dtype=np.float64)
-    found = int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
+    token = int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
     # the product can round up to the sum itself
-    return found if found < len(row) else int(np.flatnonzero(probabilities)[-1])
+    return token if token < len(row) else int(np.flatnonzero(probabilities)[-1])
 
 
 def _filter(row: LogProbs, options: SamplingOptions) -> tuple[NDArray[np.int64] | None, LogProbs]:
@@ -197,13 +193,13 @@ def _filter(row: LogProbs, options: SamplingOptions) -> tuple[NDArray[np.int64] 
     filters: tuple[tuple[bool, Callable[[LogProbs], NDArray[np.int64]]], ...] = (
         (options.top_k is not None, lambda row: _largest(row, options.top_k or 0)),
         (options.typical < 1, lambda row: _typical(row, options.typical)),
-        (options.top_p < 1, lambda row: _nucleus(row, options.top_p)),
+        (options.top_p < 1, lambda row: _first(-row, np.exp(row), options.top_p)),
         (options.min_p > 0, lambda row: np.flatnonzero(row - row.max() >= math.log(options.min_p) - _SLACK)),
     )
-    for wanted, keep in filters:
+    for wanted, choose in filters:
         if wanted:
-            kept = keep(row)
-            row, ids = row[kept], kept if ids is None else ids[kept]
+            chosen = choose(row)
+            row, ids = row[chosen], chosen if ids is None else ids[chosen]
     return ids, row
 
 
@@ -211,14 +207,10 @@ def _largest(row: LogProbs, count: int) -> NDArray[np.int64]:
     if count >= len(row):
         return np.arange(len(row))
     smallest = np.partition(row, -count)[-count]
-    kept = row > smallest
+    largest = row > smallest
     ties = np.flatnonzero(row == smallest)
-    kept[ties[: count - int(np.count_nonzero(kept))]] = True
-    return np.flatnonzero(kept)
-
-
-def _nucleus(row: LogProbs, share: float) -> NDArray[np.int64]:
-    return _first(-row, np.exp(row), share)
+    largest[ties[: count - int(np.count_nonzero(largest))]] = True
+    return np.flatnonzero(largest)
 
 
 def _typical(row: LogProbs, share: float) -> NDArray[np.int64]:

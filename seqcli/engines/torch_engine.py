@@ -54,7 +54,7 @@ class TorchStepper(NetworkStepper[Tensor]):
         super().__init__(eos, context)
         self.network = network.eval()
         self.device = next(network.parameters()).device
-        self.vocabulary_size = network.embedder.words.num_embeddings
+        self.vocabulary_size = network.words.num_embeddings
 
     def initial(self, count: int) -> list[Tensor]:
         return []

@@ -35,7 +35,7 @@ class FrameField(SourceField):
 
     def read(self, value: Any, at: str) -> NDArray[np.float32]:
         """Raises UserError (65): no frames, other channels than the model's, a missing value where none may be."""
-        if not isinstance(value, np.ndarray):
+        if not isinstance(value, np.ndarray) or value.ndim != 2:
             raise data_error(
                 "this recipe reads frames, and here are none",
                 file=at,
@@ -73,6 +73,9 @@ class FrameField(SourceField):
 
     def sizes(self) -> InputSizes:
         return InputSizes(frame_dim=self.channels, frame_gaps=self.config.missing == "mask", scaling=self.scaling)
+
+    def tables(self) -> dict[str, int]:
+        return {"channels": self.channels}
 
     def key(self) -> list[Any]:
         return ["frames", self.config.missing]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from seqcli.data.arrays import Column
 from seqcli.data.batch import InputSizes, Ints, Side, pad_ids
 from seqcli.errors import UserError, data_error, io_error
-from seqcli.fields.base import Progress, SourceField
+from seqcli.fields.base import Progress, SourceField, affix_table
 from seqcli.files import cache_folder, sha256_file
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig
@@ -38,6 +38,8 @@ END = "\n"
 """How the end of a line stands among the tokens of a running text: no token of a text can spell it."""
 
 _CUT_BEFORE_LOWERING = ("whitespace", "words")
+"""Tokenizers that cut text as it is: a word keeps its case, which its characters and affixes tell, to the end."""
+
 _TOKENIZER_MODEL = "tokenizer.model"
 
 
@@ -47,6 +49,10 @@ class TextField(SourceField):
     Args:
         spelling: the embedder's section, which says what of a token's spelling is wanted.
         flat: see `SourceField`.
+
+    Attributes:
+        lowers_text: the tokenizer gives tokens in lower case; ``lowers_words``: words are looked up in lower case.
+        vectors: pretrained ones ``(rows [M], vectors [M, D])`` that a new network starts from; a trained one has its own.
     """
 
     unit = "tokens"
@@ -54,16 +60,18 @@ class TextField(SourceField):
     def __init__(self, config: TextFieldConfig, spelling: TokensConfig | None = None, *, flat: bool = False) -> None:
         self.config, self.flat = config, flat
         self.spelling = spelling or TokensConfig.model_validate({})
-        self.lowercase = config.vocabulary.lowercase
+        lowercase, kind = config.vocabulary.lowercase, config.tokenizer.kind
+        self.lowers_text, self.lowers_words = lowercase and kind not in _CUT_BEFORE_LOWERING, lowercase
         self.tokenizer_model: Path | None = None
         self.features: TokenFeatures
+        self.vectors: tuple[Ints, NDArray[np.float32]] | None = None
         self._tokenizer: Tokenizer | None = None
         self._memory: _Memory | None = None
         self._fast: FastIds | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """A tokenizer is built anew in each worker."""
-        return {**self.__dict__, "_tokenizer": None, "_memory": None, "_fast": None}
+        """Without what a worker, which only reads, builds anew or does not need."""
+        return {**self.__dict__, "vectors": None, "_tokenizer": None, "_memory": None, "_fast": None}
 
     @property
     def words(self) -> Vocabulary:
@@ -71,11 +79,9 @@ class TextField(SourceField):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Cuts text; where that is done in lower case it lowers the text, else tokens keep their case to the end."""
         if self._tokenizer is None:
             tokenizer = tokenizer_of(self.config.tokenizer, self.tokenizer_model)
-            lowers = self.lowercase and tokenizer.kind not in _CUT_BEFORE_LOWERING
-            self._tokenizer = Lowercased(tokenizer) if lowers else tokenizer
+            self._tokenizer = Lowercased(tokenizer) if self.lowers_text else tokenizer
         return self._tokenizer
 
     def prepare(self, values: Callable[[], Iterable[tuple[Any, str]]], key: str, progress: Progress | None) -> None:
@@ -92,7 +98,7 @@ class TextField(SourceField):
             path = Path(config.model).expanduser()
             SentencePieces(path)
         else:
-            options = f"{key} {config.size} {config.algorithm} {self.lowercase}"
+            options = f"{key} {config.size} {config.algorithm} {self.lowers_text}"
             path = cache_folder() / "pieces" / f"{hashlib.sha256(options.encode()).hexdigest()[:32]}.model"
             if not path.exists():
                 if progress is not None:
@@ -115,7 +121,7 @@ class TextField(SourceField):
                         handle.write((value if isinstance(value, str) else " ".join(value)) + "\n")
                 max_line = text.stat().st_size + 1
                 train_sentencepiece(
-                    [text], config.size, path, config.algorithm, lowercase=self.lowercase, max_line=max_line
+                    [text], config.size, path, config.algorithm, lowercase=self.lowers_text, max_line=max_line
                 )
         except OSError as error:
             raise io_error(
@@ -140,13 +146,14 @@ class TextField(SourceField):
         return value
 
     def fit(self, column: Column, files: Sequence[str]) -> None:
+        """Raises UserError: pretrained vectors that cannot be read (74) or are none of this size (65)."""
         vocabulary, spelling = self.config.vocabulary, self.spelling
         extra: Sequence[str] = ()
         if spelling.vectors is not None and spelling.vectors.extend:
             extra = list(read_vectors(Path(spelling.vectors.file), spelling.dim, None))
         self.features = TokenFeatures.fit(
             dict(zip(column.symbols, column.counts.tolist(), strict=True)),
-            lowercase=self.lowercase,
+            lowercase=self.lowers_words,
             max_size=vocabulary.max_size,
             min_count=vocabulary.min_count,
             characters=spelling.characters is not None,
@@ -154,6 +161,11 @@ class TextField(SourceField):
             affix_min_count=spelling.affixes.min_count if spelling.affixes else 1,
             extra_words=extra,
         )
+        if spelling.vectors is not None:
+            row_of = {word: row for row, word in enumerate(self.words.tokens) if row > 1}
+            table = read_vectors(Path(spelling.vectors.file), spelling.dim, row_of)
+            matrix = np.array([*table.values()], np.float32).reshape(len(table), spelling.dim)
+            self.vectors = np.array([row_of[word] for word in table], np.int64), matrix
 
     def encode(self, tokens: Sequence[str]) -> TypeArrays:
         """Rows of tokens: THE way to numbers, in training and in prediction."""
@@ -190,26 +202,25 @@ class TextField(SourceField):
         return Side(arrays, lengths_B)
 
     def sizes(self) -> InputSizes:
-        features, vectors = self.features, None
-        if self.spelling.vectors is not None and Path(self.spelling.vectors.file).exists():
-            rows = {word: row for row, word in enumerate(self.words.tokens) if row > 1}
-            table = read_vectors(Path(self.spelling.vectors.file), self.spelling.dim, rows)
-            vectors = (
-                np.array([rows[word] for word in table], np.int64),
-                np.array([*table.values()], np.float32).reshape(len(table), self.spelling.dim),
-            )
+        features = self.features
         return InputSizes(
             words=len(self.words),
             characters=len(features.characters) if features.characters is not None else 0,
             affixes=tuple(len(vocabulary) for vocabulary in features.affixes.values()),
             word_counts=(0, 0, *self.words.counts[2:]),
-            vectors=vectors,
+            vectors=self.vectors,
         )
 
+    def tables(self) -> dict[str, int]:
+        features = self.features
+        tables = {"words": len(features.words)}
+        if features.characters is not None:
+            tables["characters"] = len(features.characters)
+        return tables | {affix_table(column): len(one) for column, one in enumerate(features.affixes.values())}
+
     def key(self) -> list[Any]:
-        lowers = self.lowercase and self.config.tokenizer.kind not in _CUT_BEFORE_LOWERING
         model = None if self.tokenizer_model is None else sha256_file(self.tokenizer_model)
-        return ["text", self.config.tokenizer.model_dump(mode="json"), lowers, model]
+        return ["text", self.config.tokenizer.model_dump(mode="json"), self.lowers_text, model]
 
     def save(self, folder: Path) -> list[str]:
         """The vocabularies, and the tokenizer's model where there is one."""
@@ -222,7 +233,7 @@ class TextField(SourceField):
     def load(self, folder: Path) -> None:
         self.features = TokenFeatures.load(
             folder,
-            lowercase=self.lowercase,
+            lowercase=self.lowers_words,
             characters=self.spelling.characters is not None,
             affix_kinds=affix_kinds(self.spelling),
         )
@@ -251,18 +262,14 @@ class TextView:
 
 
 class RunningTextField(TextField):
-    """Text that a language model reads on and on: <UNK> and <EOS>, no padding row, an `END` after each example."""
+    """Text that a language model reads on and on: <UNK> and <EOS>, no padding row, an `END` after each example.
+
+    Its tokens are shown to people as the model knows them, so they are in lower case where the vocabulary is.
+    """
 
     def __init__(self, config: TextFieldConfig) -> None:
         super().__init__(config)
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """Tokens are shown to people as the model knows them, so they are in lower case where the vocabulary is."""
-        if self._tokenizer is None:
-            tokenizer = tokenizer_of(self.config.tokenizer, self.tokenizer_model)
-            self._tokenizer = Lowercased(tokenizer) if self.lowercase else tokenizer
-        return self._tokenizer
+        self.lowers_text, self.lowers_words = config.vocabulary.lowercase, False
 
     def read(self, value: Any, at: str) -> list[str]:
         """Tokens of a line, without the end.
@@ -276,7 +283,7 @@ class RunningTextField(TextField):
             raise data_error("a language model needs text", file=at, hint="Check data.format and data.columns.")
         if "" in value or END in value:
             raise data_error("a token is empty or a line break", file=at)
-        return [lower(token) for token in value] if self.lowercase else value
+        return [lower(token) for token in value] if self.lowers_text else value
 
     def fit(self, column: Column, files: Sequence[str]) -> None:
         """<UNK>, <EOS>, and the most frequent tokens."""
@@ -285,7 +292,7 @@ class RunningTextField(TextField):
         ends = counts.pop(END, 0)
         built = Vocabulary.build(counts, config.max_size, config.min_count, specials=(UNK, EOS))
         words = Vocabulary(built.tokens, (built.counts[0], ends, *built.counts[2:]), built.specials)
-        self.features = TokenFeatures(words, lowercase=self.lowercase, characters=None, affixes={})
+        self.features = TokenFeatures(words, lowercase=self.lowers_words, characters=None, affixes={})
 
     @property
     def eos(self) -> int:
@@ -305,7 +312,7 @@ class RunningTextField(TextField):
         return InputSizes(words=len(self.words), word_counts=self.words.counts, unknown=self.unk, padded=False)
 
     def key(self) -> list[Any]:
-        return [*super().key(), "running", self.lowercase]
+        return [*super().key(), "running"]
 
     def summary(self) -> dict[str, int]:
         return {"tokens in the vocabulary": len(self.words)}
@@ -325,7 +332,7 @@ class _Memory:
         try:
             numbers = [known[token] for tokens in raws for token in tokens]
         except KeyError:
-            needed = {token for tokens in raws for token in tokens}
+            needed = dict.fromkeys(token for tokens in raws for token in tokens)
             new = [token for token in needed if token not in known]
             if len(known) + len(new) > MAX_REMEMBERED:
                 known.clear()

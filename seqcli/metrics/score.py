@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from seqcli import __version__
+from seqcli.version import __version__
 
 
 @dataclass(frozen=True)

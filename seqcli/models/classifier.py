@@ -6,7 +6,6 @@ Shapes: B sequences, T positions, D values, K labels, M members.
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import numpy as np
 import torch
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
-from seqcli.models.network import Loss, Memory, Network, Tensors, build
+from seqcli.models.layers import Embedder, Encoder, Pooling, SequenceHead, build, only
+from seqcli.models.network import Loss, Memory, Network, Tensors
 from seqcli.recipe.models import NetworkConfig
 
 Weights = NDArray[np.float32] | None
@@ -27,25 +27,22 @@ class SequenceClassifier(Network):
 
     def __init__(self, config: NetworkConfig, sizes: InputSizes, space: LabelSpace, weights_K: Weights = None) -> None:
         super().__init__()
-        bidirectional = bool(dict(config.encoder or ()).get("bidirectional", False))
-        self.embedder = build("embedder", config.embedder, sizes)
-        self.encoder = build("encoder", config.encoder, self.embedder.output_dim)
-        self.pooling = build("pooling", config.pooling, self.encoder.output_dim, bidirectional=bidirectional)
-        self.head = build("head", config.head, self.pooling.output_dim, space)
+        self.embedder: Embedder = build("embedder", config.embedder, sizes)
+        self.encoder: Encoder = build("encoder", config.encoder, self.embedder.output_dim)
+        dim, bidirectional = self.encoder.output_dim, self.encoder.bidirectional
+        self.pooling: Pooling = build("pooling", config.pooling, dim, bidirectional=bidirectional)
+        self.head: SequenceHead = build("head", config.head, self.pooling.output_dim, space)
         weights = None if weights_K is None else torch.from_numpy(weights_K)
         self.register_buffer("weights_K", weights, persistent=False)
 
     def forward(self, source: Side) -> Tensors:
         """``log_probs_BK``."""
-        inputs, lengths_B = self.tensors(source)
-        return {"log_probs_BK": self.head.sequence_log_probs(self.pool(self.embedder(inputs, lengths_B), lengths_B))}
+        return {"log_probs_BK": self.head.log_probs(self._pooled(source))}
 
     def loss(self, batch: Batch, memory: Memory) -> Loss:
         """Cross-entropy summed over the sequences, and their number (or the sum of their weights)."""
-        inputs, lengths_B = self.tensors(batch.source)
-        pooled_BD = self.pool(self.embedder(inputs, lengths_B), lengths_B)
         (labels,) = self.tensors(batch.target)[0].values()
-        loss, targets = self.head.sequence_loss(pooled_BD, labels, self.weights_K)
+        loss, targets = self.head.sequence_loss(self._pooled(batch.source), labels, self.weights_K)
         return Loss(loss, targets, memory)
 
     def pool(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
@@ -54,6 +51,10 @@ class SequenceClassifier(Network):
         real_B = lengths_B.clamp(min=1)
         pooled_BD = self.pooling(self.encoder(x_BTD, real_B), real_B)
         return torch.where((lengths_B > 0).unsqueeze(1), pooled_BD, torch.zeros_like(pooled_BD))
+
+    def _pooled(self, source: Side) -> Tensor:
+        inputs, lengths_B = self.tensors(source)
+        return self.pool(self.embedder(inputs, lengths_B), lengths_B)
 
 
 class EnsembleClassifier(Network):
@@ -68,7 +69,7 @@ class EnsembleClassifier(Network):
         self.members = nn.ModuleList(each)
 
     def networks(self) -> list[SequenceClassifier]:
-        return [cast(SequenceClassifier, member) for member in self.members]
+        return only(SequenceClassifier, self.members)
 
     def forward(self, source: Side) -> Tensors:
         each_MBK = torch.stack([network(source)["log_probs_BK"] for network in self.networks()])

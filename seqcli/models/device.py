@@ -19,7 +19,7 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
 
 
-def autocast(precision: str, device: torch.device) -> Any:
+def autocast(precision: str, device: torch.device) -> torch.autocast:
     """Context in which matrix products run in ``precision``."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 

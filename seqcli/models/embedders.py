@@ -5,22 +5,18 @@ Shapes: B sequences, T positions, D values, U different tokens in the batch, C c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seqcli.data.batch import InputSizes
 from seqcli.models.dropout import SequenceDropout, keep_mask, uniform_like
+from seqcli.models.layers import Embedder, Inputs, Speller, build
 from seqcli.models.masks import real_positions
-from seqcli.models.network import build
 from seqcli.recipe.embedders import FramesConfig, TokensConfig
 
-Inputs = Mapping[str, Tensor]
 
-
-class TokenEmbedder(nn.Module):
+class TokenEmbedder(Embedder):
     """Word vectors, character vectors and affix vectors, side by side.
 
     Everything that depends on a token's spelling alone is computed once for each different token of the batch
@@ -49,7 +45,9 @@ class TokenEmbedder(nn.Module):
                 if sizes.vectors is not None:
                     self.words.weight[torch.from_numpy(sizes.vectors[0])] = torch.from_numpy(sizes.vectors[1])
             self.words.weight.requires_grad_(config.vectors is None or not config.vectors.freeze)
-        self.characters = build("characters", config.characters, sizes.characters) if config.characters else None
+        self.characters: Speller | None = None
+        if config.characters is not None:
+            self.characters = build("characters", config.characters, sizes.characters)
         affix_dim = config.affixes.dim if config.affixes else 0
         tables = [nn.Embedding(rows, affix_dim) for rows in sizes.affixes]
         for table in tables:
@@ -58,14 +56,13 @@ class TokenEmbedder(nn.Module):
         self.dropout = SequenceDropout(config.dropout)
         self.output_dim = config.dim + affix_dim * len(sizes.affixes)
         if self.characters is not None:
-            self.output_dim += int(self.characters.output_dim)
+            self.output_dim += self.characters.output_dim
         counts = torch.tensor(sizes.word_counts or [0] * sizes.words, dtype=torch.float32)
         chance = torch.where(counts > 0, config.word_dropout / counts.clamp(min=1), torch.zeros_like(counts))
         self.register_buffer("unknown_chance", chance, persistent=False)
         self.word_dropout, self.token_dropout = config.word_dropout, config.token_dropout
 
     def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
-        """Vectors [B, T, output_dim]."""
         if "words_BT" in inputs:
             assert self.words is not None
             x_BTD = self.words(self._forget_rare(inputs["words_BT"]))
@@ -75,10 +72,6 @@ class TokenEmbedder(nn.Module):
         if self.training and self.token_dropout:
             x_BTD = x_BTD * keep_mask([*x_BTD.shape[:2], 1], self.token_dropout, x_BTD)
         return self.dropout(x_BTD * self.scale if self.scale != 1 else x_BTD)
-
-    def positions(self, lengths_B: Tensor) -> Tensor:
-        """Vectors that come of so many tokens."""
-        return lengths_B
 
     def embed_types(self, inputs: Inputs) -> Tensor:
         """Vectors [U, output_dim] of the different tokens; row 0 is zero."""
@@ -100,7 +93,7 @@ class TokenEmbedder(nn.Module):
         return torch.where(uniform_like(chance) < chance, self.unknown, words)
 
 
-class FrameEmbedder(nn.Module):
+class FrameEmbedder(Embedder):
     """Frames of real numbers scaled and projected, by a convolution over time where the kernel is longer than one.
 
     The scaling is part of the model, so that frames go in as they come. Inputs: ``frames_BTD`` (NaN: missing).
@@ -122,7 +115,6 @@ class FrameEmbedder(nn.Module):
         self.output_dim = config.dim
 
     def positions(self, lengths_B: Tensor) -> Tensor:
-        """Vectors that come of so many frames."""
         return (lengths_B + self.stride - 1) // self.stride
 
     def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:

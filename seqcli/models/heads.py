@@ -1,7 +1,6 @@
 """Heads: a vector for each position -> a label for each position, or a vector for the sequence -> its label(s).
 
 Shapes: B sequences, T positions, D values, K labels, N real positions of the batch.
-A head for positions has ``loss -> (loss_sum, num_targets)`` and ``outputs``; one for sequences has ``sequence_loss`` and ``sequence_log_probs``.
 """
 
 from __future__ import annotations
@@ -11,15 +10,17 @@ from torch import Tensor, nn
 
 from seqcli.data.batch import LabelSpace
 from seqcli.models.crf import log_partition, path_score
+from seqcli.models.layers import PositionHead, SequenceHead, TokenHead
 from seqcli.models.masks import real_positions
+from seqcli.models.output import linear_cross_entropy
 from seqcli.recipe.heads import CRFConfig, SigmoidConfig, SoftmaxConfig
 
 FORBIDDEN = -1e4
 """Score of a step the scheme forbids: never taken, and still a number that gradients survive."""
 
 
-class SoftmaxHead(nn.Module):
-    """Each position for itself: a linear layer and cross-entropy."""
+class SoftmaxHead(PositionHead, SequenceHead, TokenHead):
+    """Each position, or each sequence, for itself: a linear layer and cross-entropy."""
 
     def __init__(self, config: SoftmaxConfig, input_dim: int, space: LabelSpace) -> None:
         super().__init__()
@@ -27,7 +28,6 @@ class SoftmaxHead(nn.Module):
         self.label_smoothing = config.label_smoothing
 
     def loss(self, hidden_BTD: Tensor, labels_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, int]:
-        """Summed cross-entropy in nats and the number of positions it sums over."""
         real_BT = real_positions(lengths_B, labels_BT.size(1))
         logits_NK = self.output(hidden_BTD[real_BT]).float()
         labels_N = labels_BT[real_BT]
@@ -35,7 +35,6 @@ class SoftmaxHead(nn.Module):
         return loss, len(labels_N)
 
     def outputs(self, hidden_BTD: Tensor) -> dict[str, Tensor]:
-        """``logits_BTK``."""
         return {"logits_BTK": self.output(hidden_BTD).float()}
 
     def sequence_loss(self, pooled_BD: Tensor, labels_B: Tensor, weights_K: Tensor | None) -> tuple[Tensor, float]:
@@ -49,12 +48,14 @@ class SoftmaxHead(nn.Module):
         weights_B = weights_K[labels_B]
         return (loss_B * weights_B).sum(), float(weights_B.sum())
 
-    def sequence_log_probs(self, pooled_BD: Tensor) -> Tensor:
-        """Log-probabilities [B, K]."""
-        return self.output(pooled_BD).float().log_softmax(-1)
+    def next_loss(self, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
+        return linear_cross_entropy(hidden_ND, self.output.weight, self.output.bias, targets_N)
+
+    def log_probs(self, hidden_ND: Tensor) -> Tensor:
+        return self.output(hidden_ND).float().log_softmax(-1)
 
 
-class SigmoidHead(nn.Module):
+class SigmoidHead(SequenceHead):
     """Each label of a sequence for itself: a linear layer and binary cross-entropy."""
 
     def __init__(self, config: SigmoidConfig, input_dim: int, space: LabelSpace) -> None:
@@ -73,12 +74,11 @@ class SigmoidHead(nn.Module):
             loss_BK = loss_BK * torch.where(labels_BK > 0, weights_K, 1.0)
         return loss_BK.sum(), len(labels_BK)
 
-    def sequence_log_probs(self, pooled_BD: Tensor) -> Tensor:
-        """Log-probability of each label [B, K]."""
+    def log_probs(self, pooled_BD: Tensor) -> Tensor:
         return nn.functional.logsigmoid(self.output(pooled_BD).float())
 
 
-class CRFHead(nn.Module):
+class CRFHead(PositionHead):
     """Linear-chain conditional random field (Lafferty et al. 2001; Lample et al. 2016, eq. 1-2)."""
 
     forbidden_KK: Tensor
@@ -110,7 +110,6 @@ class CRFHead(nn.Module):
         )
 
     def loss(self, hidden_BTD: Tensor, labels_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, int]:
-        """Summed negative log-likelihood of the label paths in nats, and the number of positions."""
         emissions_BTK = self.output(hidden_BTD).float()
         scores = self.scores()
         log_z_B = log_partition(emissions_BTK, *scores, lengths_B)

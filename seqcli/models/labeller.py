@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
-from seqcli.models.network import Loss, Memory, Network, Tensors, build
+from seqcli.models.layers import Embedder, Encoder, PositionHead, build
+from seqcli.models.network import Loss, Memory, Network, Tensors
 from seqcli.recipe.models import NetworkConfig
 
 
@@ -12,20 +15,22 @@ class Labeller(Network):
 
     def __init__(self, config: NetworkConfig, sizes: InputSizes, space: LabelSpace) -> None:
         super().__init__()
-        self.embedder = build("embedder", config.embedder, sizes)
-        self.encoder = build("encoder", config.encoder, self.embedder.output_dim)
-        self.head = build("head", config.head, self.encoder.output_dim, space)
+        self.embedder: Embedder = build("embedder", config.embedder, sizes)
+        self.encoder: Encoder = build("encoder", config.encoder, self.embedder.output_dim)
+        self.head: PositionHead = build("head", config.head, self.encoder.output_dim, space)
 
     def forward(self, source: Side) -> Tensors:
         """``logits_BTK``, and of a CRF the scores of steps, starts and ends."""
-        inputs, lengths_B = self.tensors(source)
-        hidden_BTD = self.encoder(self.embedder(inputs, lengths_B), self.embedder.positions(lengths_B))
-        return self.head.outputs(hidden_BTD)
+        return self.head.outputs(self._hidden(source)[0])
 
     def loss(self, batch: Batch, memory: Memory) -> Loss:
-        inputs, lengths_B = self.tensors(batch.source)
-        positions_B = self.embedder.positions(lengths_B)
-        hidden_BTD = self.encoder(self.embedder(inputs, lengths_B), positions_B)
+        hidden_BTD, positions_B = self._hidden(batch.source)
         labels_BT = self.tensors(batch.target)[0]["ids_BT"]
         loss, targets = self.head.loss(hidden_BTD, labels_BT, positions_B)
         return Loss(loss, targets, memory)
+
+    def _hidden(self, source: Side) -> tuple[Tensor, Tensor]:
+        """``(hidden vectors [B, T, D], how many of them are real [B])``."""
+        inputs, lengths_B = self.tensors(source)
+        positions_B = self.embedder.positions(lengths_B)
+        return self.encoder(self.embedder(inputs, lengths_B), positions_B), positions_B

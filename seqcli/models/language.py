@@ -1,9 +1,6 @@
 """Language models: tokens -> the distribution of the next one.
 
 Shapes: B sequences, T positions, D values, V rows of the vocabulary, N = B x T.
-
-An encoder of a language model has ``stream(x_BTD, states) -> (hidden_BTD, states)``: it reads on from ``states`` (an
-empty list at the start of a sequence), no position sees a later one, and every state has the sequences in front.
 """
 
 from __future__ import annotations
@@ -12,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.data.batch import IGNORE, Batch, InputSizes, LabelSpace, Side
-from seqcli.models.network import Loss, Memory, Network, Tensors, build
-from seqcli.models.output import linear_cross_entropy
-from seqcli.recipe.embedders import TokensConfig
+from seqcli.models.embedders import TokenEmbedder
+from seqcli.models.heads import SoftmaxHead
+from seqcli.models.layers import Encoder, TokenHead, build
+from seqcli.models.network import Loss, Memory, Network, Tensors
 from seqcli.recipe.heads import AdaptiveConfig, SoftmaxConfig
 from seqcli.recipe.models import NetworkConfig
 
 
-class AdaptiveHead(nn.Module):
+class AdaptiveHead(TokenHead):
     """Softmax in clusters (Grave et al. 2017): rare words cost little, and share fewer weights."""
 
     def __init__(self, config: AdaptiveConfig, input_dim: int, space: LabelSpace) -> None:
@@ -32,13 +30,11 @@ class AdaptiveHead(nn.Module):
         )
 
     def next_loss(self, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
-        """Cross-entropy in nats, summed over the targets that count."""
         counted = targets_N != IGNORE
         with torch.autocast(hidden_ND.device.type, enabled=False):  # torch's clusters do not mix types
             return -self.softmax(hidden_ND[counted].float(), targets_N[counted]).output.sum()
 
     def log_probs(self, hidden_ND: Tensor) -> Tensor:
-        """ln p of every row of the vocabulary [N, V]."""
         return self.softmax.log_prob(hidden_ND).float()
 
 
@@ -51,18 +47,24 @@ class LanguageModel(Network):
 
     def __init__(self, config: NetworkConfig, sizes: InputSizes, *, carries: bool = False) -> None:
         super().__init__()
-        assert isinstance(config.embedder, TokensConfig)
         tied = isinstance(config.head, SoftmaxConfig) and config.head.tied
         self.carries = carries
-        self.embedder = build("embedder", config.embedder, sizes, tied=tied)
-        self.encoder = build("encoder", config.encoder, config.embedder.dim)
-        hidden = int(self.encoder.output_dim)
+        self.embedder: TokenEmbedder = build("embedder", config.embedder, sizes, tied=tied)
+        dim = self.embedder.output_dim
+        self.encoder: Encoder = build("encoder", config.encoder, dim)
+        hidden = self.encoder.output_dim
         # a tied output has the size of a word's vector, whatever the size of the state
-        resized = tied and hidden != config.embedder.dim
-        self.project = nn.Linear(hidden, config.embedder.dim) if resized else nn.Identity()
-        self.head = build("head", config.head, config.embedder.dim if tied else hidden, LabelSpace(sizes.words))
+        self.project = nn.Linear(hidden, dim) if tied and hidden != dim else nn.Identity()
+        self.head: TokenHead = build("head", config.head, dim if tied else hidden, LabelSpace(sizes.words))
         if tied:
-            self.head.output.weight = self.embedder.words.weight
+            assert isinstance(self.head, SoftmaxHead)
+            self.head.output.weight = self.words.weight
+
+    @property
+    def words(self) -> nn.Embedding:
+        """The vectors of the vocabulary."""
+        assert self.embedder.words is not None
+        return self.embedder.words
 
     def read(self, words_BT: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """``(vectors that predict the token after each position [B, T, D], states to read on from)``."""
@@ -81,15 +83,10 @@ class LanguageModel(Network):
         hidden_BTD, states = self.read(self.tensors(batch.source)[0]["words_BT"], states)
         targets_BT = self.tensors(batch.target)[0]["ids_BT"]
         hidden_ND, targets_N = hidden_BTD.flatten(0, 1), targets_BT.flatten()
-        if isinstance(self.head, AdaptiveHead):
-            loss = self.head.next_loss(hidden_ND, targets_N)
-        else:
-            loss = linear_cross_entropy(hidden_ND, self.head.output.weight, self.head.output.bias, targets_N)
+        loss = self.head.next_loss(hidden_ND, targets_N)
         after = Memory([state.detach() for state in states]) if self.carries else Memory()
         return Loss(loss, int((targets_BT != IGNORE).sum()), after)
 
     def log_probs(self, hidden_ND: Tensor) -> Tensor:
         """ln p of every row of the vocabulary [N, V], float32."""
-        if isinstance(self.head, AdaptiveHead):
-            return self.head.log_probs(hidden_ND)
-        return self.head.output(hidden_ND).float().log_softmax(-1)
+        return self.head.log_probs(hidden_ND)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from seqcli.data.batch import Batch, Side
-from seqcli.recipe import registry
-from seqcli.recipe.base import Component
 
 Tensors = dict[str, Tensor]
 
@@ -65,9 +63,3 @@ class Network(nn.Module, ABC):
 
         arrays = {name: move(torch.from_numpy(array)) for name, array in side.arrays.items()}
         return arrays, move(torch.from_numpy(side.lengths_B))
-
-
-def build(slot: str, config: Component | None, *arguments: object, **options: object) -> Any:
-    """The layer that a section of a recipe asks for."""
-    assert config is not None, slot
-    return registry.implementation(slot, config.kind)(config, *arguments, **options)

@@ -8,8 +8,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from seqcli import __version__
 from seqcli.machine import processor
+from seqcli.version import __version__
 
 _PACKAGES = ("torch", "numpy", "onnxruntime")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -23,11 +24,13 @@ from seqcli.fields.text import TextField
 from seqcli.machine import cores
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
+from seqcli.store.manifest import read_manifest
 from seqcli.store.runs import Run, Store
 from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Engine, Task, new_task
 
 if TYPE_CHECKING:
+    from seqcli.models.network import Network
     from seqcli.pipeline.evaluate import Evaluation
 
 P = TypeVar("P")
@@ -52,6 +55,16 @@ class Model(Generic[P]):
 
     def __post_init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
+
+    @cached_property
+    def network(self) -> Network:
+        """The network itself, for what needs its gradients: that of the engine, or one loaded for it."""
+        from seqcli.engines.torch_engine import TorchEngine, load_network
+
+        if isinstance(self.engine, TorchEngine):
+            return self.engine.network
+        assert self.run is not None
+        return load_network(self.task, self.run.weights_path, "cpu")
 
     @property
     def report(self) -> dict[str, Any]:
@@ -83,7 +96,7 @@ class Model(Generic[P]):
         """A prediction for each item, in order: lines of text, lists of tokens, or arrays of frames [T, channels].
 
         Raises:
-            UserError: an item that the model does not read (65).
+            UserError: an item that the model does not read (65); a model that predicts nothing (2).
         """
         waiting = iter(items)
         while block := list(islice(waiting, _ITEMS)):
@@ -92,6 +105,8 @@ class Model(Generic[P]):
     def predict_block(self, items: Sequence[Any], *, scores: bool = False) -> list[P]:
         """The same of some items at once: batches of like length run side by side."""
         task, field = self.task, self.task.source
+        if not task.output_formats:
+            raise usage_error(f"{self.name} is a model for {task.kind}, which predicts nothing")
         if self.engine.flat:
             if isinstance(field, TextField) and all(isinstance(item, str) for item in items):
                 side = field.lines(items)
@@ -174,8 +189,8 @@ class Model(Generic[P]):
 def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
     if not task.is_network:
         return task.counts_engine(load_arrays(run), run.weights_path)
-    graph = run.path / ENGINE_FILE
-    if engine == "torch" or device not in ("auto", "cpu") or not graph.exists():
+    files = read_manifest(run.path).files
+    if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in files:
         if engine == "onnx":
             raise usage_error(
                 f"{run} has no graph to run"
@@ -186,7 +201,7 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
         from seqcli.engines.torch_engine import load_network, torch_engine
 
         return torch_engine(task, load_network(task, run.weights_path, device))
-    return onnx_engine(task, graph)
+    return onnx_engine(task, run.path / ENGINE_FILE, files[run.weights_path.name].sha256)
 
 
 def stored_recipe(run: Run) -> Recipe:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,17 +10,17 @@ from typing import Any
 
 from seqcli.errors import ExitCode, usage_error
 from seqcli.fields.base import Progress
-from seqcli.files import atomic_write_text
+from seqcli.files import atomic_write, atomic_write_text
 from seqcli.machine import peak_memory_mb
 from seqcli.metrics.paired import compare_right
 from seqcli.pipeline.estimators import CountsEstimator, Estimator, GradientEstimator, Job
 from seqcli.pipeline.events import Event, Finished, Notice
-from seqcli.pipeline.export import export
+from seqcli.pipeline.export import MOST_DIFFERENCE, export
 from seqcli.pipeline.prepare import kept_recipe, open_columns
 from seqcli.recipe.dump import recipe_difference
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
-from seqcli.store.runs import Run, Store
+from seqcli.store.runs import Run, Store, report_text
 from seqcli.tasks.base import Data, Measured, Task, new_task
 from seqcli.training.distributed import ALONE, World
 
@@ -141,9 +140,19 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
     about_engine: dict[str, Any] = {}
     engine = estimator.engine()
     if network is not None:
-        exported = export(task, network, run, data)
+        exported = export(task, network, run.weights_path, data)
+        if not exported.files:
+            yield Notice(f"{exported.report['refused']}, so the network itself will be run, which is slower")
         engine, about_engine = exported.engine, {"engine": exported.report}
+        for name, graph in exported.files.items():
+            with atomic_write(run.path / name) as handle:
+                handle.write(graph)
         files += exported.files
+        if not exported.files:
+            yield Notice(
+                f"the graph differs from the network by {exported.report['difference']:.2g}, more than "
+                f"{MOST_DIFFERENCE:g}, so it is not kept: torch runs this model"
+            )
     names: list[str] = [name for name in ("dev", "test") if name in data and task.score_names]
     measured: dict[str, Measured[Any]] = {name: task.measure(engine, data[name]) for name in names}
     scores: dict[str, Any] = {name: one.scorer.score().as_json() for name, one in measured.items()}
@@ -162,7 +171,7 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
         "seed": job.recipe.training.seed,
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    atomic_write_text(run.report_path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    atomic_write_text(run.report_path, report_text(report))
     run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", *files])
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     yield Finished(str(run), str(run.path), report)

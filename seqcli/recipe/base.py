@@ -26,9 +26,9 @@ class Config(BaseModel):
 
 
 def _mark_rules(config: type[BaseModel], definition: JsonSchemaValue) -> None:
-    """Mark a class whose validators say more than its JSON Schema (unless it has put the rule there as if/then)."""
+    """Mark a class whose validators say more than its JSON Schema."""
     validators = config.__pydantic_decorators__
-    if (validators.model_validators or validators.field_validators) and "if" not in definition:
+    if validators.model_validators or validators.field_validators:
         definition["$comment"] = "rules of several options together are checked by 'seqcli recipes validate'"
 
 

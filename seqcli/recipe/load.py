@@ -16,7 +16,7 @@ from seqcli.recipe.folder import find_recipe, read_recipe_text
 from seqcli.recipe.messages import Override, broken_rule, explain, old_spelling
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.sections import default_kind
-from seqcli.recipe.tree import Node, Origin, Source, parse, walk_nodes
+from seqcli.recipe.tree import Document, Node, Origin, parse, walk_nodes
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class LoadedRecipe:
     text: str
 
 
-def load_recipe(source: str | Path, overrides: Sequence[str] = (), *, confine_to: Path | None = None) -> LoadedRecipe:
+def load_recipe(name: str | Path, overrides: Sequence[str] = (), *, confine_to: Path | None = None) -> LoadedRecipe:
     """Read a recipe: one of ours by its name (``ner``), or a file by its path.
 
     Args:
-        source: a name without slash and suffix, or a path.
+        name: of one of ours, without slash and suffix; or a path.
         overrides: ``a.b=value`` each, as given to ``--set``; the value is YAML (``{kind: sgd, lr: 0.1}``).
         confine_to: folder outside of which the recipe may name no file (a recipe inside a downloaded model).
 
@@ -46,7 +46,7 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = (), *, confine_to
             ``confine_to`` (65).
         UserError: unknown name (2), unreadable file (74), not UTF-8 (65).
     """
-    path = find_recipe(source)
+    path = find_recipe(name)
     return recipe_from_text(
         read_recipe_text(path), name=str(path), overrides=overrides, confine_to=confine_to, path=path
     )
@@ -61,9 +61,9 @@ def recipe_from_text(
     path: Path | None = None,
 ) -> LoadedRecipe:
     """`load_recipe` of a text in memory; ``name`` is what messages call it."""
-    source = Source(name, text)
-    root, errors = parse(source)
-    root, top_errors = _top(root, source, bool(errors))
+    document = Document(name, text)
+    root, errors = parse(document)
+    root, top_errors = _top(root, document, bool(errors))
     errors += top_errors
     applied = []
     if root is not None:
@@ -87,15 +87,15 @@ def _place(error: UserError) -> tuple[float, int]:
     return (math.inf if error.line is None else error.line, error.column or 0)
 
 
-def _top(root: Node | None, source: Source, failed: bool) -> tuple[Node | None, list[UserError]]:
+def _top(root: Node | None, document: Document, failed: bool) -> tuple[Node | None, list[UserError]]:
     """The top of the tree if it is a mapping, and the error if it is not."""
     if root is None or (root.value is None and not root.quoted):
         return None, [] if failed else [
-            source.error("the recipe is empty", hint="'seqcli recipes cp ner my.yaml' gives one to start from.")
+            document.error("the recipe is empty", hint="'seqcli recipes cp ner my.yaml' gives one to start from.")
         ]
     if not isinstance(root.value, dict):
         found = "a list" if isinstance(root.value, list) else "a single value"
-        return None, [source.error(f"expected a mapping (name: ..., task: ...), found {found}", root.index)]
+        return None, [document.error(f"expected a mapping (name: ..., task: ...), found {found}", root.index)]
     return root, []
 
 
@@ -112,20 +112,20 @@ def _apply(root: Node, override: str) -> tuple[Override | None, list[UserError]]
     """Set one value in the tree."""
     dotted, equals, text = override.partition("=")
     names = [name.strip() for name in dotted.split(".")]
-    source = Source(f"--set {override}", text, origin="--set")
+    document = Document(f"--set {override}", text, origin="--set")
     if not equals or not all(names):
-        return None, [source.error("expected a.b=value, such as training.optimizer.lr=1e-3")]
+        return None, [document.error("expected a.b=value, such as training.optimizer.lr=1e-3")]
     if not text.strip():
-        return None, [source.error("nothing stands after the '='", hint=f"For no value at all, write {dotted}=null.")]
+        return None, [document.error("nothing stands after the '='", hint=f"For no value at all, write {dotted}=null.")]
     if not _is_unicode(text):
-        return None, [source.error("invalid UTF-8")]
-    node, errors = parse(source)
+        return None, [document.error("invalid UTF-8")]
+    node, errors = parse(document)
     if node is None or errors:
-        return None, errors or [source.error("nothing stands after the '='")]
+        return None, errors or [document.error("nothing stands after the '='")]
     node.key_index = 0
     section = root
     for depth, name in enumerate(names[:-1], start=1):
-        section, problem = _descend(section, tuple(names[:depth]), name, root, source)
+        section, problem = _descend(section, tuple(names[:depth]), name, root, document)
         if problem is not None:
             return None, [problem]
     section.value[names[-1]] = node
@@ -141,7 +141,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _descend(
-    section: Node, path: tuple[str, ...], name: str, root: Node, source: Source
+    section: Node, path: tuple[str, ...], name: str, root: Node, document: Document
 ) -> tuple[Node, UserError | None]:
     """The section ``name`` below ``section``, made if the file does not have it (with the kind it has by default)."""
     child = section.value.get(name)
@@ -149,11 +149,11 @@ def _descend(
         if isinstance(child.value, dict):
             return child, None
         what = "a list" if isinstance(child.value, list) else "a value"
-        return child, source.error(f"{'.'.join(path)} is {what}, not a section", hint="Set it as a whole.")
-    child = Node({}, source, 0, key_index=0, origin="--set")
+        return child, document.error(f"{'.'.join(path)} is {what}, not a section", hint="Set it as a whole.")
+    child = Node({}, document, 0, key_index=0, origin="--set")
     section.value[name] = child
     if kind := default_kind(path, root.plain()):
-        child.value["kind"] = Node(kind, source, 0, key_index=0, origin="default", written=kind)
+        child.value["kind"] = Node(kind, document, 0, key_index=0, origin="default", written=kind)
     return child, None
 
 
@@ -175,11 +175,11 @@ def _outside(root: Node, folder: Path) -> list[UserError]:
         if node.origin != "file" or not isinstance(node.value, str) or path == ("description",):
             continue
         if _leads_out(node.value, folder):
-            line, column = node.source.position(node.index)
+            line, column = node.document.position(node.index)
             errors.append(
                 data_error(
                     f"{'.'.join(path)}: a path out of the model's folder ('{node.value}')",
-                    file=node.source.name,
+                    file=node.document.name,
                     line=line,
                     column=column,
                     hint="The recipe of a model may name only files inside it.",

@@ -76,23 +76,18 @@ def explain(error: ValidationError, root: Node, overrides: list[Override]) -> li
     values = root.plain()
     told = [_error(group, values, overrides) for group in list(grouped.values())[:MAX_ERRORS]]
     if len(grouped) > MAX_ERRORS:
-        told.append(root.source.error(f"{len(grouped) - MAX_ERRORS:,} more errors like these"))
+        told.append(root.document.error(f"{len(grouped) - MAX_ERRORS:,} more errors like these"))
     return told
 
 
 def broken_rule(root: Node, rule: Rule, recipe: Recipe) -> UserError:
     """The error of sections that cannot be meant together, at the option that the rule is about."""
-    node = root
-    for name in rule.where.split("."):
-        child = _child(node.value, name)
-        if child is None:  # not written down: point at the section that lacks it
-            break
-        node = child
-    return node.source.error(f"{rule.where}: {rule.text(recipe)}", _start(node), rule.hint)
+    node, _ = _nearest(root, rule.where)  # the section that lacks the option where it is not written down
+    return node.error(f"{rule.where}: {rule.message_of(recipe)}", rule.hint_of(recipe))
 
 
-_OLD_SPELLINGS = {
-    "text": "source (kind: text)",
+_MOVED: dict[str, str | dict[str, str]] = {
+    "task.kind": {"embedding": "word-vectors"},
     "task.scheme": "target.scheme (kind: tags)",
     "task.model_scheme": "target.model_scheme",
     "task.labels": "target.labels",
@@ -103,39 +98,44 @@ _OLD_SPELLINGS = {
     "task.negative": "model.negative",
     "task.subsample": "model.subsample",
     "task.lr": "model.lr",
+    "text": "source (kind: text)",
     "model.embedder.missing": "source.missing (kind: frames)",
     "model.embedder.scaling": "source.scaling",
-}
-_OLD_KINDS = {
-    "task.kind": {"embedding": "word-vectors"},
     "model.encoder.kind": {
         kind: f"a model of its own, model: {{kind: {kind}, ...}}"
         for kind in ("ngram", "bag-of-words", "mean-pool", "majority")
     },
 }
+"""Where an option stands that recipes had elsewhere before source and target were sections; or what a value became."""
 
 
 def old_spelling(root: Node) -> UserError | None:
-    """One error for all that stood elsewhere before source and target had sections of their own, or None."""
-    first: Node | None = None
-    moved = []
-    for path in [*_OLD_SPELLINGS, *_OLD_KINDS]:
-        node: Node | None = root
-        for name in path.split("."):
-            node = None if node is None else _child(node.value, name)
-        if node is None:
-            continue
-        if path in _OLD_SPELLINGS:
-            moved.append(f"'{path}' is now {_OLD_SPELLINGS[path]}")
-        elif isinstance(node.value, str) and (now := _OLD_KINDS[path].get(node.value)):
-            moved.append(f"'{path}: {node.value}' is now {now}")
-        else:
-            continue
-        first = first or node
-    if first is None:
+    """One error for everything that has moved, at the first of it; None for a recipe as they are written now."""
+    moved: list[tuple[Node, str]] = []
+    for path, now in _MOVED.items():
+        node, there = _nearest(root, path)
+        if there and isinstance(now, str):
+            moved.append((node, f"'{path}' is now {now}"))
+        elif there and isinstance(now, dict) and isinstance(node.value, str) and node.value in now:
+            moved.append((node, f"'{path}: {node.value}' is now {now[node.value]}"))
+    if not moved:
         return None
-    hint = "'seqcli recipes show NAME' prints a recipe as it is written now."
-    return first.source.error(f"this is how recipes were written before: {'; '.join(moved)}", first.key_index, hint)
+    first = min((node for node, _ in moved), key=lambda node: (node.document.origin != "file", node.key_index))
+    return first.key_error(
+        f"this is how recipes were written before: {'; '.join(text for _, text in moved)}",
+        "'seqcli recipes show NAME' prints a recipe as it is written now.",
+    )
+
+
+def _nearest(root: Node, dotted: str) -> tuple[Node, bool]:
+    """The deepest node on a dotted path, and whether it is the end of the path."""
+    node = root
+    for name in dotted.split("."):
+        child = _child(node.value, name)
+        if child is None:
+            return node, False
+        node = child
+    return node, True
 
 
 def _locate(line: Any, root: Node) -> _Problem:
@@ -177,21 +177,14 @@ def _error(group: list[_Problem], values: Any, overrides: list[Override]) -> Use
     node = first.node
     if first.kind == "extra_forbidden":
         message, hint = _unknown_key(first, values, overrides)
-        return node.source.error(f"{dotted}: {message}", node.key_index, hint)
+        return node.key_error(f"{dotted}: {message}", hint)
     if first.kind == "missing":
         return _missing(first, dotted, values)
     if first.kind in ("kind_missing", "kind_unknown", "value_error"):
         message = first.message.removeprefix("Value error, ")
-        return node.source.error(f"{dotted}: {message}", _start(node))
+        return node.error(f"{dotted}: {message}")
     message, hint = _wrong_value(group)
-    return node.source.error(f"{dotted}: {message}", _start(node), hint)
-
-
-def _start(node: Node) -> int:
-    """Where to point: at a scalar or a list itself, at the key of a section."""
-    if isinstance(node.value, dict) and node.key_index is not None:
-        return node.key_index
-    return node.index
+    return node.error(f"{dotted}: {message}", hint)
 
 
 def _unknown_key(problem: _Problem, values: Any, overrides: list[Override]) -> tuple[str, str | None]:
@@ -218,19 +211,19 @@ def _unknown_key(problem: _Problem, values: Any, overrides: list[Override]) -> t
 def _missing(problem: _Problem, dotted: str, values: Any) -> UserError:
     node = problem.node
     if isinstance(problem.path[-1], int):  # a list that stands for a tuple
-        return node.source.error(f"{'.'.join(map(str, problem.path[:-1]))}: the list has too few items", node.index)
+        return node.error(f"{'.'.join(map(str, problem.path[:-1]))}: the list has too few items")
     field = field_at(problem.path, values)
     what = f" ({field.description})" if field is not None and field.description else ""
-    return node.source.error(f"{dotted}: missing{what}", _start(node))
+    return node.error(f"{dotted}: missing{what}")
 
 
 def _wrong_value(group: list[_Problem]) -> tuple[str, str | None]:
     first = group[0]
     node = first.node
     if first.kind == "string_pattern_mismatch":
-        return f"expected {_PATTERNS.get(first.context['pattern'], first.message)}, found {found(node)}", None
+        return f"expected {_PATTERNS.get(first.context['pattern'], first.message)}, found {_in_words(node)}", None
     if any(problem.kind not in _EXPECTED for problem in group):
-        return f"{first.message[:1].lower()}{first.message[1:]}, found {found(node)}", None
+        return f"{first.message[:1].lower()}{first.message[1:]}, found {_in_words(node)}", None
     wanted = [_EXPECTED[problem.kind].format(**_numbers(problem.context)) for problem in group]
     expected = " or ".join(dict.fromkeys(wanted))
     hint = _value_hint({problem.kind for problem in group}, node)
@@ -238,7 +231,7 @@ def _wrong_value(group: list[_Problem]) -> tuple[str, str | None]:
         choices = re.findall(r"'([^']*)'", first.context["expected"])
         expected = f"one of {', '.join(choices)}" if len(choices) > 1 else expected
         hint = hint or did_you_mean(str(node.value), choices)
-    return f"expected {expected}, found {found(node)}", hint
+    return f"expected {expected}, found {_in_words(node)}", hint
 
 
 def _numbers(context: dict[str, Any]) -> dict[str, Any]:
@@ -259,8 +252,8 @@ def _value_hint(kinds: set[str], node: Node) -> str | None:
     return None
 
 
-def found(node: Node) -> str:
-    """What stands there, in words."""
+def _in_words(node: Node) -> str:
+    """What stands there."""
     value = node.value
     if isinstance(value, dict):
         return "a section"

@@ -12,8 +12,8 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 
-class Entry(NamedTuple):
-    """Where a kind's config class lives and where its implementation lives, as ``module:name``."""
+class Kind(NamedTuple):
+    """``module:name`` of a kind's config class, and of the class or function that does its work."""
 
     config: str
     implementation: str
@@ -129,9 +129,9 @@ _TABLE: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     ),
 }
 
-REGISTRY: dict[str, dict[str, Entry]] = {
+REGISTRY: dict[str, dict[str, Kind]] = {
     slot: {
-        kind: Entry(f"seqcli.recipe.{module}:{config}", f"seqcli.{implementation}")
+        kind: Kind(f"seqcli.recipe.{module}:{config}", f"seqcli.{implementation}")
         for kind, (config, implementation) in kinds_of.items()
     }
     for slot, (module, kinds_of) in _TABLE.items()
@@ -166,16 +166,16 @@ def knows(slot: str, kind: object) -> bool:
 @cache
 def config_class(slot: str, kind: str) -> Any:
     """The config class (a `seqcli.recipe.base.Component`) of a kind."""
-    if entry := REGISTRY[slot].get(kind):
-        return load(entry.config)
+    if known := REGISTRY[slot].get(kind):
+        return load(known.config)
     return load(_foreign(slot)[kind])
 
 
 @cache
 def implementation(slot: str, kind: str) -> Any:
     """The class or function that does the work of a kind."""
-    if entry := REGISTRY[slot].get(kind):
-        return load(entry.implementation)
+    if known := REGISTRY[slot].get(kind):
+        return load(known.implementation)
     return load(config_class(slot, kind).implementation)
 
 

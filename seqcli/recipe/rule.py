@@ -15,14 +15,17 @@ class Rule:
     Attributes:
         where: dotted path of the option to change, such as ``target.labels``.
         broken: whether a recipe breaks the rule.
-        message: why it is refused; of a recipe where the words depend on it.
+        message: why it is refused; made of the recipe where the words depend on it.
         hint: what to write instead.
     """
 
     where: str
     broken: Callable[[Recipe], object]
     message: str | Callable[[Recipe], str]
-    hint: str | None = None
+    hint: str | Callable[[Recipe], str] | None = None
 
-    def text(self, recipe: Recipe) -> str:
-        return self.message if isinstance(self.message, str) else self.message(recipe)
+    def message_of(self, recipe: Recipe) -> str:
+        return self.message(recipe) if callable(self.message) else self.message
+
+    def hint_of(self, recipe: Recipe) -> str | None:
+        return self.hint(recipe) if callable(self.hint) else self.hint

@@ -12,17 +12,18 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seqcli.errors import UserError, cannot_read, data_error, did_you_mean, io_error, reading, usage_error
-from seqcli.files import cannot_write, fsync_folder, writing
+from seqcli.files import atomic_write, cannot_write, fsync_folder, writing
 from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, read_manifest, write_manifest
 
 FORMAT = "seqcli model 2"
+_OLD_FORMATS = ("seqcli model 1",)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[1-9]\d{0,8}")
 _LOCK = ".lock"
@@ -116,13 +117,35 @@ class Run:
             raise cannot_read(error.filename or self.path, error) from error
         write_manifest(self.path, Manifest(records, {"format": FORMAT}))
 
+    def replace(self, files: Mapping[str, bytes]) -> None:
+        """Put files of a finished run in place of others and seal it again.
+
+        Wherever this is interrupted the run verifies: until the end these files are out of the seal.
+
+        Raises:
+            UserError: a file of the run is missing or damaged (65), or one cannot be written (74).
+        """
+        names = set(self.verify().files)
+        self.seal(names - files.keys())
+        for name, data in files.items():
+            with atomic_write(self.path / name) as handle:
+                handle.write(data)
+        self.seal(names | files.keys())
+
     def verify(self) -> Manifest:
         """Compare every file of the manifest with its size and SHA-256 (10 MB take about 10 ms).
 
         Raises:
-            UserError: a file is missing or damaged, and which (65), or cannot be read (74).
+            UserError: a file is missing or damaged, and which (65), a model of another version of seqcli (65), or a
+                file that cannot be read (74).
         """
         manifest = read_manifest(self.path)
+        if manifest.about.get("format") in _OLD_FORMATS:
+            raise data_error(
+                "the model was trained by an older seqcli, and this one cannot read it",
+                file=self.path,
+                hint="Train it again.",
+            )
         if manifest.about.get("format") != FORMAT:
             raise data_error("not a model of this version of seqcli", file=self.path / MANIFEST)
         for name, record in manifest.files.items():
@@ -356,6 +379,11 @@ def _children(folder: Path, nothing: tuple[type[OSError], ...] = (FileNotFoundEr
             return list(folder.iterdir())
         except nothing:
             return []
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """A report as it lies in a run."""
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 
 
 def check_name(name: str) -> None:

@@ -20,7 +20,7 @@ from seqcli.data.encode import Cut
 from seqcli.data.example import Example
 from seqcli.data.order import ByLength, Lengths
 from seqcli.decode.stepper import Stepper
-from seqcli.errors import did_you_mean, usage_error
+from seqcli.errors import usage_error
 from seqcli.fields.base import Field, SourceField
 from seqcli.metrics.score import Score
 from seqcli.recipe import registry
@@ -143,6 +143,8 @@ class Task(ABC, Generic[P]):
     """What two models of this task are called that can be measured against each other; None where they cannot yet."""
     generates: ClassVar[bool] = False
     """Its model is asked token by token; it has no outputs of a whole batch."""
+    output: ClassVar[str] = ""
+    """The output of a network that `predict` reads."""
     plain_text: ClassVar[bool] = False
     """Its data is text and nothing beside it: a file of which nobody said the format is lines."""
 
@@ -223,6 +225,11 @@ class Task(ABC, Generic[P]):
 
     def _refusal(self, what: str) -> Exception:
         return usage_error(f"model.kind: {self.recipe.model.kind} {what} in the task {self.kind}")
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Sizes that a network must have for the fields as they are fitted."""
+        return {name: size for field in self.fields.values() for name, size in field.tables().items()}
 
     # -- from outputs to predictions and scores
 
@@ -322,18 +329,8 @@ class Task(ABC, Generic[P]):
 
 
 def new_task(recipe: Recipe) -> Task[Any]:
-    """The task that a recipe names, not yet fitted.
-
-    Raises:
-        UserError: a dev score that the task does not have (2).
-    """
-    task = cast("Task[Any]", registry.implementation("task", recipe.task.kind)(recipe))
-    if task.select_by not in task.score_names and task.score_names:
-        raise usage_error(
-            f"training.select_by: there is no dev score '{task.select_by}'",
-            hint=did_you_mean(task.select_by, task.score_names) or f"Scores: {', '.join(task.score_names)}.",
-        )
-    return task
+    """The task that a recipe names, not yet fitted."""
+    return cast("Task[Any]", registry.implementation("task", recipe.task.kind)(recipe))
 
 
 def shortened(columns: dict[str, Any], max_length: int) -> Mapping[str, Any]:

@@ -30,7 +30,17 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import ClassificationConfig
 from seqcli.tasks.base import Arrays, Count, Data, Engine, Mistake, PairData, Task, shortened
-from seqcli.tasks.rules import SPELLING, head_kind, needs, network, sides, token_embedder, unless_network
+from seqcli.tasks.rules import (
+    SPELLING,
+    head_kind,
+    needs,
+    network,
+    section,
+    selects_by,
+    sides,
+    token_embedder,
+    unless_network,
+)
 
 if TYPE_CHECKING:
     from seqcli.models.classifier import Classifier
@@ -62,13 +72,19 @@ class Classified(NamedTuple):
 
 
 def _target(recipe: Recipe) -> LabelFieldConfig:
-    assert isinstance(recipe.target, LabelFieldConfig)
-    return recipe.target
+    return section(recipe.target, LabelFieldConfig)
 
 
 def _config(recipe: Recipe) -> ClassificationConfig:
     assert isinstance(recipe.task, ClassificationConfig)
     return recipe.task
+
+
+def _scores(recipe: Recipe) -> Sequence[str]:
+    if _target(recipe).separator:
+        return ("f1", "precision", "recall", "macro_f1", "exact_match", "brier", "loss")
+    grades = ("mean_absolute_error", "kappa") if _target(recipe).ordinal else ()
+    return ("accuracy", "macro_f1", "brier", "calibration_error", "loss", *grades)
 
 
 def _wrong_head(recipe: Recipe) -> bool:
@@ -89,6 +105,7 @@ class ClassificationTask(Task[Classified]):
         *sides(("text", "frames"), ("labels",)),
         unless_network("classification", *BASELINES),
         *needs("embedder", "encoder", "pooling", "head"),
+        selects_by(_scores),
         Rule(
             "model.embedder",
             lambda r: (
@@ -150,6 +167,7 @@ class ClassificationTask(Task[Classified]):
         ),
     )
     target: LabelField
+    output = "log_probs_BK"
     output_formats = ("tsv", "jsonl")
     comparable = "a classifier"
     error_columns = ("place", "gold", "predicted", "confidence", "source")
@@ -171,10 +189,7 @@ class ClassificationTask(Task[Classified]):
 
     @property
     def score_names(self) -> Sequence[str]:
-        if self.target.multilabel:
-            return ("f1", "precision", "recall", "macro_f1", "exact_match", "brier", "loss")
-        grades = ("mean_absolute_error", "kappa") if self.target.config.ordinal else ()
-        return ("accuracy", "macro_f1", "brier", "calibration_error", "loss", *grades)
+        return _scores(self.recipe)
 
     @property
     def too_long(self) -> tuple[str, str]:  # type: ignore[override]

@@ -27,7 +27,17 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import LanguageModelConfig
 from seqcli.tasks.base import Arrays, Count, Data, Engine, Measured, Task
-from seqcli.tasks.rules import encoder_kind, head_kind, needs, network, sides, single, token_embedder, unless_network
+from seqcli.tasks.rules import (
+    encoder_kind,
+    head_kind,
+    needs,
+    network,
+    selects_by,
+    sides,
+    single,
+    token_embedder,
+    unless_network,
+)
 
 if TYPE_CHECKING:
     from seqcli.models.language import LanguageModel
@@ -65,6 +75,10 @@ def _more_than_tokens(recipe: Recipe) -> bool:
     return config is None or bool(config.characters or config.affixes or config.vectors)
 
 
+def _scores(recipe: Recipe) -> Sequence[str]:
+    return ("loss", "perplexity", "word_perplexity", "bits_per_character")
+
+
 class LanguageModelTask(Task[float]):
     """The next token given those before it: words, characters, notes."""
 
@@ -72,6 +86,7 @@ class LanguageModelTask(Task[float]):
         *sides(("text",), ()),
         unless_network("language-model", "ngram"),
         *needs("embedder", "encoder", "head"),
+        selects_by(_scores),
         *single("language-model"),
         Rule(
             "model.encoder",
@@ -139,6 +154,7 @@ class LanguageModelTask(Task[float]):
     )
     comparable = "a language model"
     generates = True
+    output = "log_probs_NV"
     plain_text = True
     source: RunningTextField
 
@@ -151,7 +167,7 @@ class LanguageModelTask(Task[float]):
 
     @property
     def score_names(self) -> Sequence[str]:
-        return ("loss", "perplexity", "word_perplexity", "bits_per_character")
+        return _scores(self.recipe)
 
     @property
     def carries(self) -> bool:
@@ -266,6 +282,7 @@ class LanguageModelTask(Task[float]):
             return []
         counts = NGramConfig(order=self.config.floor, prune=[])
         other = LanguageModelTask(self.recipe.model_copy(update={"model": counts}))
+        other.source.tokenizer_model = self.source.tokenizer_model
         return [(other.title, other)]
 
     def describe(self, data: Data, rows: Any) -> list[str]:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from seqcli.errors import did_you_mean
+from seqcli.recipe.base import Config
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.models import NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 
-_NO_NETWORK = NetworkConfig.model_construct()
+C = TypeVar("C", bound=Config)
+
+
+def section(value: object, kind: type[C]) -> C:
+    """A section; an empty one where it is of another kind, which breaks no rule about this one."""
+    return value if isinstance(value, kind) else kind.model_construct()
 
 
 def network(recipe: Recipe) -> NetworkConfig:
-    """The model section; an empty one where the model is no network, which breaks no rule about networks."""
-    return recipe.model if isinstance(recipe.model, NetworkConfig) else _NO_NETWORK
+    """The model section, if it is a network."""
+    return section(recipe.model, NetworkConfig)
 
 
 def token_embedder(recipe: Recipe) -> TokensConfig | None:
@@ -87,6 +97,20 @@ def single(task: str) -> tuple[Rule, Rule]:
         ),
         Rule("model.pooling", lambda r: network(r).pooling is not None, f"the task {task} has none", "Leave it out."),
     )
+
+
+def selects_by(scores_of: Callable[[Recipe], Sequence[str]]) -> Rule:
+    """``training.select_by`` is one of the dev scores of a recipe."""
+
+    def unknown(recipe: Recipe) -> str | None:
+        name = recipe.training.select_by
+        return None if name in scores_of(recipe) else name
+
+    def hint(recipe: Recipe) -> str:
+        known = scores_of(recipe)
+        return did_you_mean(unknown(recipe) or "", known) or f"Scores: {', '.join(known)}."
+
+    return Rule("training.select_by", unknown, lambda r: f"there is no dev score '{unknown(r)}'", hint)
 
 
 def unless_network(task: str, *others: str) -> Rule:

@@ -25,7 +25,18 @@ from seqcli.recipe.models import NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import Data, Mistake, PairData, Task
-from seqcli.tasks.rules import SPELLING, head_kind, needs, network, sides, single, token_embedder, unless_network
+from seqcli.tasks.rules import (
+    SPELLING,
+    head_kind,
+    needs,
+    network,
+    section,
+    selects_by,
+    sides,
+    single,
+    token_embedder,
+    unless_network,
+)
 
 if TYPE_CHECKING:
     from seqcli.models.labeller import Labeller
@@ -41,8 +52,12 @@ class Tagged(NamedTuple):
 
 
 def _target(recipe: Recipe) -> TagFieldConfig:
-    assert isinstance(recipe.target, TagFieldConfig)
-    return recipe.target
+    return section(recipe.target, TagFieldConfig)
+
+
+def _scores(recipe: Recipe) -> Sequence[str]:
+    spans = ("f1", "precision", "recall") if _target(recipe).scheme else ()
+    return (*spans, "accuracy", "loss")
 
 
 class TaggingTask(Task[Tagged]):
@@ -52,6 +67,7 @@ class TaggingTask(Task[Tagged]):
         *sides(("text",), ("tags",)),
         unless_network("tagging"),
         *needs("embedder", "encoder", "head"),
+        selects_by(_scores),
         *single("tagging"),
         Rule(
             "model.head",
@@ -90,6 +106,7 @@ class TaggingTask(Task[Tagged]):
     )
     source: TextField
     target: TagField
+    output = "logits_BTK"
     output_formats = ("inline", "conll", "tsv", "jsonl")
     error_columns = ("place", "kind", "gold", "predicted", "gold_text", "predicted_text", "sentence")
 
@@ -101,7 +118,7 @@ class TaggingTask(Task[Tagged]):
 
     @property
     def score_names(self) -> Sequence[str]:
-        return ("f1", "precision", "recall", "accuracy", "loss") if self.target.scheme else ("accuracy", "loss")
+        return _scores(self.recipe)
 
     @property
     def learned(self) -> str:

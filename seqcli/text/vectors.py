@@ -33,11 +33,11 @@ def read_vectors(path: Path, dim: int, wanted: Container[str] | None) -> dict[st
         UserError: unreadable file (74); vectors of another size, a line with too few values, one that is no number,
             fewer or more lines than the header says (65).
     """
-    found: dict[str, NDArray[np.float32]] = {}
+    vectors: dict[str, NDArray[np.float32]] = {}
     for line in _lines(path, dim):
-        if line.word not in found and (wanted is None or line.word in wanted):
-            found[line.word] = _numbers(line, path)
-    return found
+        if line.word not in vectors and (wanted is None or line.word in wanted):
+            vectors[line.word] = _numbers(line, path)
+    return vectors
 
 
 def read_vector_file(path: Path) -> tuple[list[str], NDArray[np.float32]]:

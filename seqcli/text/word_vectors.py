@@ -211,8 +211,8 @@ class WordVectors:
     def _nearest(self, vector: Matrix, k: int, measure: str, excluded: Collection[int]) -> list[Near]:
         if measure == "cosine":
             return self._best(self._cosines(vector), k, excluded)
-        found = self._best(-self._distances(vector, 2 if measure == "euclidean" else 1), k, excluded)
-        return [Near(word, abs(score)) for word, score in found]
+        nearest = self._best(-self._distances(vector, 2 if measure == "euclidean" else 1), k, excluded)
+        return [Near(word, abs(score)) for word, score in nearest]
 
     def _best(self, scores: Matrix, k: int, excluded: Collection[int]) -> list[Near]:
         scores[list(excluded)] = -np.inf

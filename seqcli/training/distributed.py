@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seqcli.errors import ExitCode, UserError, io_error, usage_error
+from seqcli.machine import cores
 
 if TYPE_CHECKING:  # a process on its own imports nothing for this
     from torch import Tensor
@@ -84,7 +85,7 @@ class World:
         except BaseException as error:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the launcher's, which may come before the line is out
             if not self._speaks(store):
-                raise SystemExit(int(getattr(error, "code", None) or ExitCode.FAILURE)) from None
+                raise SystemExit(int(error.code if isinstance(error, UserError) else ExitCode.FAILURE)) from None
             raise
         dist.destroy_process_group()
         signal.signal(signal.SIGTERM, before)
@@ -96,7 +97,7 @@ class World:
 
         from seqcli.models.device import choose_device
 
-        torch.set_num_threads(max(1, _cores() // self.local_size))
+        torch.set_num_threads(max(1, cores() // self.local_size))
         kind = choose_device(device).type
         if kind == "mps":
             raise usage_error("several processes train on CPUs or on CUDA GPUs", hint="Use --device cpu.")
@@ -199,8 +200,3 @@ def _together(collective: Callable[..., object], *arguments: Any, **options: Any
 
 def _terminated(number: int, frame: object) -> None:
     raise UserError("terminated before the training began", code=ExitCode.TERMINATED)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -25,7 +25,7 @@ class Schedule(Protocol):
 
 def build_schedule(config: Component, total_steps: int) -> Schedule:
     """The schedule of a recipe; ``total_steps`` is where training is expected to end."""
-    return registry.implementation("schedule", config.kind)(config, total_steps)  # type: ignore[no-any-return]
+    return registry.implementation("schedule", config.kind)(config, total_steps)
 
 
 def warmup_factor(step: int, warmup: int) -> float:

@@ -20,8 +20,8 @@ from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, Grade, 
 from seqcli.data.chunks import chunks
 from seqcli.data.corpus import open_corpus
 from seqcli.data.divide import divide, graded
+from seqcli.data.fetch.obtain import obtain
 from seqcli.data.formats import Reading, guess_format, guess_from_lines, read_examples
-from seqcli.data.obtain import obtain
 from seqcli.errors import UserError
 from seqcli.recipe.data import DataConfig
 
@@ -178,7 +178,7 @@ def test_labels_get_their_readable_names_and_a_recipes_own_file_too(tmp_path, mo
         ({"kind": "embedded"},),
         labels={"0": "bad", "1": "good"},
     )
-    monkeypatch.setattr("seqcli.data.obtain.EMBEDDED", embedded.parent)
+    monkeypatch.setattr("seqcli.data.fetch.obtain.EMBEDDED", embedded.parent)
     monkeypatch.setattr(catalogue, "data_set", lambda name: entry)
     own = write(tmp_path, "1 x\ngood y\nodd z\n", "own.txt")
     corpus = open_corpus(DataConfig(corpus="toy", test=str(own)))

@@ -10,7 +10,7 @@ from seqcli.data import catalogue
 from seqcli.data.catalogue import DataFile, DataSet, Division, cached_path
 from seqcli.data.corpus import open_corpus
 from seqcli.data.divide import cut_sentences, divide, groups
-from seqcli.data.obtain import obtain
+from seqcli.data.fetch.obtain import obtain
 from seqcli.errors import UserError
 from seqcli.recipe.data import DataConfig
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from seqcli.data import catalogue, download
+from seqcli.data import catalogue
 from seqcli.data.catalogue import DataFile, DataSet, cached_path
-from seqcli.data.download import ChecksumFailed, FetchFailed, Web, without_credentials
-from seqcli.data.obtain import obtain
+from seqcli.data.fetch import download
+from seqcli.data.fetch.download import ChecksumFailed, FetchFailed, Web, without_credentials
+from seqcli.data.fetch.obtain import obtain
 from seqcli.errors import UserError
 
 BODY = bytes(range(256)) * 2000  # 512,000 bytes

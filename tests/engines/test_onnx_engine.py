@@ -8,7 +8,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
-from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -17,25 +16,26 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import made
 from tiny import environment
+from tiny_corpus import tiny_recipe
+from tiny_text import text_recipe
 from torch import nn
 
-from seqcli.engines import onnx_export
-from seqcli.engines.language import NetworkEngine
+from seqcli.data.batch import InputSizes, LabelSpace, Side
+from seqcli.engines import onnx_engine, onnx_export
 from seqcli.engines.onnx_engine import OnnxEngine, OnnxStepper
-from seqcli.engines.onnx_export import export_classifier, export_labeller, export_language_model
-from seqcli.engines.onnx_write import check, check_language_model, quantize
-from seqcli.models.classifier import SequenceClassifier
-from seqcli.models.embedders import InputSizes
-from seqcli.models.ensemble import EnsembleClassifier
-from seqcli.models.heads import LabelSpace
+from seqcli.engines.onnx_write import graph_of, quantize
+from seqcli.engines.torch_engine import TorchEngine, TorchStepper
+from seqcli.models.classifier import new_classifier
+from seqcli.models.labeller import Labeller
 from seqcli.models.language import LanguageModel
-from seqcli.models.sequence import SequenceModel
+from seqcli.pipeline.export import difference
 from seqcli.recipe import registry
 from seqcli.recipe.embedders import AffixesConfig, CharacterCNNConfig, CharacterLSTMConfig, FramesConfig, TokensConfig
 from seqcli.recipe.encoders import BagConfig
 from seqcli.recipe.heads import AdaptiveConfig, CRFConfig, SigmoidConfig, SoftmaxConfig
-from seqcli.recipe.schema import ModelConfig
+from seqcli.recipe.models import NetworkConfig
 
 AFFIXES = (4, 6)
 SIZES = InputSizes(words=11, characters=9, frame_dim=3)
@@ -47,7 +47,7 @@ EMBEDDERS = {
     "affixes": TokensConfig(dim=3, affixes=AffixesConfig(dim=2)),
     "frames": FramesConfig(dim=4),
     "strided": FramesConfig(dim=4, kernel=3, stride=2, activation="relu"),
-    "gaps": FramesConfig(dim=4, kernel=4, stride=3, missing="mask"),
+    "gaps": FramesConfig(dim=4, kernel=4, stride=3),
     "skipping": FramesConfig(dim=4, kernel=1, stride=2),
 }
 ENCODERS = [
@@ -72,13 +72,19 @@ ENCODERS = [
     ("cnn", {"widths": [1, 2, 3, 9], "filters": 3}),
     ("bag", {}),
 ]
+GAPS = (EMBEDDERS["gaps"],)
+"""Those whose frames have gaps."""
 POOLINGS = ["last", "mean", "max", "attention"]
 LABELS = 4
 
 
 def sizes_for(embedder):
-    has_affixes = isinstance(embedder, TokensConfig) and embedder.affixes is not None
-    return replace(SIZES, affixes=AFFIXES) if has_affixes else SIZES
+    if isinstance(embedder, FramesConfig):
+        random = np.random.default_rng(2)
+        mean, deviation = random.normal(size=SIZES.frame_dim), random.uniform(0.5, 1.5, SIZES.frame_dim)
+        scaling = mean.astype(np.float32), deviation.astype(np.float32)
+        return replace(SIZES, frame_gaps=embedder in GAPS, scaling=scaling)
+    return replace(SIZES, affixes=AFFIXES) if embedder.affixes is not None else SIZES
 
 
 def encoder_config(kind, options):
@@ -95,21 +101,18 @@ def large(network, seed=1):
     for module in network.modules():
         if isinstance(module, nn.Embedding) and module.padding_idx == 0:
             nn.init.zeros_(module.weight[0].detach())
-    for module in network.modules():
-        if type(module).__name__ == "FrameEmbedder":
-            module.scale_by(torch.randn(SIZES.frame_dim), torch.rand(SIZES.frame_dim) + 0.5)
     return network.eval()
 
 
 def batch_of(embedder, lengths, seed=3):
-    """``(arrays, lengths)`` of a batch whose padding holds something."""
+    """A batch whose padding holds something."""
     random = np.random.default_rng(seed)
     batch, longest = len(lengths), max(1, *lengths)
     if isinstance(embedder, FramesConfig):
         frames = random.normal(size=(batch, longest, SIZES.frame_dim)).astype(np.float32)
-        if embedder.missing == "mask":
+        if embedder in GAPS:
             frames[random.random(frames.shape) < 0.3] = np.nan
-        return {"frames_BTD": frames}, np.array(lengths)
+        return Side({"frames_BTD": frames}, np.array(lengths))
     types = 8
     arrays = {"words_U": np.r_[0, random.integers(1, SIZES.words, types)]}
     arrays["index_BT"] = random.integers(0, types + 1, (batch, longest))
@@ -119,28 +122,22 @@ def batch_of(embedder, lengths, seed=3):
         arrays["characters_UC"] = np.where(np.arange(6) < sizes[:, None], characters, 0)
     if embedder.affixes is not None:
         arrays["affixes_UA"] = np.stack([random.integers(0, rows, types + 1) for rows in AFFIXES], axis=1)
-    return arrays, np.array(lengths)
-
-
-def tensors(arrays):
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return Side(arrays, np.array(lengths))
 
 
 BATCHES = [[7, 1, 4, 2], [1], [5], [3, 3], [12, 9]]
 
 
 def compare_labeller(config):
-    network = large(SequenceModel(config, sizes_for(config.embedder), LabelSpace(LABELS)))
-    model = export_labeller(network.embedder, network.encoder, network.head)
+    network = large(Labeller(config, sizes_for(config.embedder), LabelSpace(LABELS)))
+    model = graph_of(network)
     onnx.checker.check_model(model, full_check=True)
     engine = OnnxEngine(model.SerializeToString())
     for lengths in BATCHES:
-        arrays, lengths_B = batch_of(config.embedder, lengths)
-        outputs = engine.outputs({**arrays, "more": np.zeros(2)}, lengths_B)
-        with torch.inference_mode():
-            x_BTD = network.embedder(tensors(arrays), torch.from_numpy(lengths_B))
-            sizes_B = network.embedder.positions(torch.from_numpy(lengths_B))
-            expected = network.head.output(network.encoder(x_BTD, sizes_B)).numpy()
+        source = batch_of(config.embedder, lengths)
+        outputs = engine.outputs(Side({**source.arrays, "more": np.zeros(2)}, source.lengths_B))
+        expected = TorchEngine(network).outputs(source)["logits_BTK"]
+        sizes_B = network.embedder.positions(torch.from_numpy(source.lengths_B))
         assert outputs["logits_BTK"].shape == expected.shape
         for found, wanted, size in zip(outputs["logits_BTK"], expected, sizes_B.tolist(), strict=True):
             np.testing.assert_allclose(found[:size], wanted[:size], rtol=1e-5, atol=2e-5)
@@ -149,50 +146,45 @@ def compare_labeller(config):
 
 @pytest.mark.parametrize("name", EMBEDDERS)
 def test_embedders(name):
-    compare_labeller(ModelConfig(embedder=EMBEDDERS[name], encoder=BagConfig(dim=4), head=SoftmaxConfig()))
+    compare_labeller(NetworkConfig(embedder=EMBEDDERS[name], encoder=BagConfig(dim=4), head=SoftmaxConfig()))
 
 
 @pytest.mark.parametrize(("kind", "options"), ENCODERS)
 def test_encoders(kind, options):
     compare_labeller(
-        ModelConfig(embedder=EMBEDDERS["words"], encoder=encoder_config(kind, options), head=SoftmaxConfig())
+        NetworkConfig(embedder=EMBEDDERS["words"], encoder=encoder_config(kind, options), head=SoftmaxConfig())
     )
 
 
 def test_batches_side_by_side():
-    config = ModelConfig(embedder=EMBEDDERS["all"], encoder=encoder_config("lstm", {}), head=SoftmaxConfig())
-    network = large(SequenceModel(config, sizes_for(config.embedder), LabelSpace(LABELS)))
-    engine = OnnxEngine(export_labeller(network.embedder, network.encoder, network.head).SerializeToString())
+    config = NetworkConfig(embedder=EMBEDDERS["all"], encoder=encoder_config("lstm", {}), head=SoftmaxConfig())
+    network = large(Labeller(config, sizes_for(config.embedder), LabelSpace(LABELS)))
+    engine = OnnxEngine(graph_of(network).SerializeToString())
     batches = [batch_of(config.embedder, [1 + seed % 9, 3], seed) for seed in range(60)]
     with ThreadPoolExecutor(4) as pool:
-        for found, batch in zip(pool.map(lambda batch: engine.outputs(*batch), batches), batches, strict=True):
-            np.testing.assert_array_equal(found["logits_BTK"], engine.outputs(*batch)["logits_BTK"])
+        for found, batch in zip(pool.map(engine.outputs, batches), batches, strict=True):
+            np.testing.assert_array_equal(found["logits_BTK"], engine.outputs(batch)["logits_BTK"])
 
 
 def test_a_chains_scores_come_with_its_emissions():
     head = CRFConfig()
-    network, outputs = compare_labeller(ModelConfig(embedder=EMBEDDERS["all"], encoder=BagConfig(dim=4), head=head))
+    network, outputs = compare_labeller(NetworkConfig(embedder=EMBEDDERS["all"], encoder=BagConfig(dim=4), head=head))
     network.head.forbidden_KK[1, 2] = network.head.forbidden_start_K[2] = network.head.forbidden_end_K[0] = True
-    model = export_labeller(network.embedder, network.encoder, network.head)
-    outputs = OnnxEngine(model.SerializeToString()).outputs(*batch_of(EMBEDDERS["all"], [3]))
+    outputs = OnnxEngine(graph_of(network).SerializeToString()).outputs(batch_of(EMBEDDERS["all"], [3]))
     for name, score in zip(("transitions_KK", "start_K", "end_K"), network.head.scores(), strict=True):
         np.testing.assert_array_equal(outputs[name], score.detach().numpy())
         assert outputs[name].dtype == np.float32
 
 
 def compare_classifier(config):
-    network = large(
-        (EnsembleClassifier if config.members > 1 else SequenceClassifier)(config, sizes_for(config.embedder), LABELS)
-    )
-    model = export_classifier(network.networks())
+    network = large(new_classifier(config, sizes_for(config.embedder), LabelSpace(LABELS), None))
+    model = graph_of(network)
     onnx.checker.check_model(model, full_check=True)
     engine = OnnxEngine(model.SerializeToString())
     for lengths in [*BATCHES, [4, 0, 2], [0], [0, 0]]:
-        arrays, lengths_B = batch_of(config.embedder, lengths)
-        found = engine.outputs(arrays, lengths_B)["log_probs_BK"]
-        with torch.inference_mode():
-            vectors = network(tensors(arrays), torch.from_numpy(lengths_B))
-            expected = network.head.sequence_log_probs(vectors).numpy()
+        source = batch_of(config.embedder, lengths)
+        found = engine.outputs(source)["log_probs_BK"]
+        expected = TorchEngine(network).outputs(source)["log_probs_BK"]
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-5)
 
 
@@ -209,7 +201,7 @@ def compare_classifier(config):
 @pytest.mark.parametrize("head", [SoftmaxConfig(), SigmoidConfig()], ids=lambda head: head.kind)
 def test_classifiers(embedder, kind, options, pooling, head):
     compare_classifier(
-        ModelConfig(
+        NetworkConfig(
             embedder=EMBEDDERS[embedder],
             encoder=encoder_config(kind, options),
             pooling=registry.config_class("pooling", pooling)(),
@@ -221,7 +213,7 @@ def test_classifiers(embedder, kind, options, pooling, head):
 @pytest.mark.parametrize("head", [SoftmaxConfig(), SigmoidConfig()], ids=lambda head: head.kind)
 def test_an_ensembles_probabilities_are_averaged(head):
     compare_classifier(
-        ModelConfig(
+        NetworkConfig(
             embedder=EMBEDDERS["all"],
             encoder=encoder_config("lstm", {}),
             pooling=registry.config_class("pooling", "max")(),
@@ -272,26 +264,29 @@ TABLES = {"lstm", "lstm-deep", "lstm-wide"}
 """LSTMs whose words' part of the gates is a table; "lstm-residual" is the same as "lstm-deep" without."""
 
 
+def language_sizes(words):
+    return InputSizes(words=words, word_counts=(5,) * words, unknown=0, padded=False)
+
+
 @cache
 def language_pair(name):
     """``(torch's stepper, ONNX's)`` of one network; a transformer's context is 6 tokens."""
     kind, options, head = LANGUAGE_MODELS[name]
     if kind in ("rnn", "lstm", "gru"):
         options = {"bidirectional": False, **options}
-    config = ModelConfig(
+    config = NetworkConfig(
         embedder=TokensConfig(dim=5),
         encoder=encoder_config(kind, options),
         head=AdaptiveConfig(**head) if "cutoffs" in head else SoftmaxConfig(**head),
     )
-    network = large(LanguageModel(config, [5] * VOCABULARY))
+    network = large(LanguageModel(config, language_sizes(VOCABULARY)))
     with mock.patch.object(onnx_export, "LARGE_STATE", 0 if name in TABLES else 256):
-        model = export_language_model(network)
+        model = graph_of(network)
     onnx.checker.check_model(model, full_check=True)
     assert ("Scan" in operators(model)) == (name in TABLES)
     context = 6 if kind == "transformer" else None
-    task = SimpleNamespace(eos=1, context=context, vocabulary=range(VOCABULARY))
-    engine = OnnxEngine(model.SerializeToString())
-    return NetworkEngine(task, network, torch.device("cpu")), OnnxStepper(engine, 1, context)
+    engine = OnnxEngine(model.SerializeToString(), 1, context)
+    return TorchEngine(network, 1, context).stepper(), engine.stepper()
 
 
 def ids_of(*shape, seed=0):
@@ -346,10 +341,11 @@ def test_score(name, monkeypatch):
     assert stepper.score([]) == []
 
 
-def test_several_threads_say_the_same():
+def test_several_threads_say_the_same(monkeypatch):
     _, stepper = language_pair("lstm")
     sequences = [ids_of(1 + length % 40, seed=length) for length in range(300)]
-    several = OnnxStepper(stepper.engine, 1, None, threads=3)
+    monkeypatch.setattr(onnx_engine, "cores", lambda: 3)
+    several = OnnxStepper(stepper.engine)
     for one, other in zip(several.score(sequences), stepper.score(sequences), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -359,65 +355,81 @@ def test_several_threads_say_the_same():
 
 def test_eight_bits_reach_every_large_weight():
     encoder = encoder_config("lstm", {"dim": 64, "layers": 2})
-    config = ModelConfig(embedder=TokensConfig(dim=64), encoder=encoder, head=CRFConfig())
-    network = SequenceModel(config, SIZES, LabelSpace(LABELS)).eval()
-    model = quantize(export_labeller(network.embedder, network.encoder, network.head))
+    config = NetworkConfig(embedder=TokensConfig(dim=64), encoder=encoder, head=CRFConfig())
+    network = Labeller(config, SIZES, LabelSpace(LABELS)).eval()
+    model = quantize(graph_of(network))
     count = operators(model)
     assert (count["DynamicQuantizeLSTM"], count["LSTM"]) == (1, 0), "the second layer, both directions in one"
     assert (count["MatMulInteger"], count["MatMul"]) == (4, 1), "each direction's two weights; the last is small"
     engine = OnnxEngine(model.SerializeToString())
-    batches = [batch_of(config.embedder, lengths) for lengths in BATCHES]
-    assert 0 < check(engine, network, batches) < 0.01
+    worst = 0.0
+    for lengths in BATCHES:
+        source = batch_of(config.embedder, lengths)
+        found, expected = (one.outputs(source)["logits_BTK"] for one in (engine, TorchEngine(network)))
+        real_BT = np.arange(max(lengths)) < source.lengths_B[:, None]
+        worst = max(worst, np.abs(found - expected)[real_BT].max())
+    assert 0 < worst < 0.01
     assert engine.constants["transitions_KK"].shape == (LABELS, LABELS)
 
 
 @pytest.mark.parametrize(("kind", "products"), [("lstm", 1), ("transformer", 10)])
 def test_eight_bits_of_a_language_model(kind, products):
     options = {"dim": 128, "bidirectional": False} if kind == "lstm" else {"dim": 128}
-    config = ModelConfig(embedder=TokensConfig(dim=128), encoder=encoder_config(kind, options), head=SoftmaxConfig())
-    network = LanguageModel(config, [5] * 500).eval()
-    model = quantize(export_language_model(network))
+    config = NetworkConfig(embedder=TokensConfig(dim=128), encoder=encoder_config(kind, options), head=SoftmaxConfig())
+    network = LanguageModel(config, language_sizes(500)).eval()
+    model = quantize(graph_of(network))
     count = operators(model)
     assert count["MatMulInteger"] == products
     assert count["DynamicQuantizeLSTM"] == (kind == "lstm")
     assert count["LSTM"] == count["Gemm"] == 0
-    stepper = OnnxStepper(OnnxEngine(model.SerializeToString()), 1, None)
-    assert 0 < check_language_model(stepper, network, [ids_of(3, 9), ids_of(1, 2)]) < 0.05
+    stepper = OnnxEngine(model.SerializeToString(), 1).stepper()
+    sequences = [*ids_of(3, 9), *ids_of(1, 2)]
+    for found, expected in zip(stepper.score(sequences), TorchStepper(network, 1, None).score(sequences), strict=True):
+        assert 0 < np.abs(found - expected).max() < 0.05
 
 
 # -- what an export is checked by
 
 
-def test_check_sees_a_difference_but_none_in_the_padding():
-    config = ModelConfig(embedder=EMBEDDERS["all"], encoder=encoder_config("gru", {}), head=SoftmaxConfig())
-    network = large(SequenceModel(config, sizes_for(config.embedder), LabelSpace(LABELS)))
-    engine = OnnxEngine(export_labeller(network.embedder, network.encoder, network.head).SerializeToString())
-    batches = [batch_of(config.embedder, lengths) for lengths in BATCHES]
-    assert check(engine, network, batches) < 1e-5
+def test_the_check_sees_a_difference_but_none_in_the_padding(tmp_path, cache):
+    task, network, columns = made(
+        tiny_recipe(tmp_path, "model.encoder={kind: gru, dim: 5}", "model.head={kind: softmax}")
+    )
+    data, engine, torch_engine = (
+        task.data(columns),
+        OnnxEngine(graph_of(network).SerializeToString()),
+        TorchEngine(network),
+    )
+    assert len(set(data.lengths.tolist())) > 2
+    assert difference(task, torch_engine, engine, data) < 1e-5
     with torch.no_grad():
         network.head.output.bias[1] += 0.25
-    assert check(engine, network, batches) == pytest.approx(0.25, abs=1e-5)
+    assert difference(task, torch_engine, engine, data) == pytest.approx(0.25, abs=1e-5)
 
 
-def test_check_of_a_language_model():
-    network, stepper = language_pair("lstm-deep")
-    assert check_language_model(stepper, network.model, [ids_of(3, 9), ids_of(1, 2)]) < 1e-5
-    other, _ = language_pair("lstm-wide")
-    assert check_language_model(stepper, other.model, [ids_of(3, 9)]) > 0.1
+def test_the_check_of_a_language_model(tmp_path, cache):
+    task, network, columns = made(text_recipe(tmp_path))
+    data, engine = task.data(columns), OnnxEngine(graph_of(network).SerializeToString(), task.source.eos)
+    torch_engine = TorchEngine(network, task.source.eos)
+    assert difference(task, torch_engine, engine, data) < 1e-5
+    with torch.no_grad():
+        network.head.output.bias[2] += 5
+    assert difference(task, torch_engine, engine, data) > 0.1
 
 
 def test_prediction_does_without_torch(tmp_path):
-    config = ModelConfig(embedder=EMBEDDERS["words"], encoder=encoder_config("lstm", {}), head=CRFConfig())
-    network = large(SequenceModel(config, sizes_for(config.embedder), LabelSpace(LABELS)))
-    model = export_labeller(network.embedder, network.encoder, network.head)
+    config = NetworkConfig(embedder=EMBEDDERS["words"], encoder=encoder_config("lstm", {}), head=CRFConfig())
+    network = large(Labeller(config, sizes_for(config.embedder), LabelSpace(LABELS)))
+    model = graph_of(network)
     (tmp_path / "engine.onnx").write_bytes(model.SerializeToString())
     script = """
 import sys
 from pathlib import Path
 import numpy as np
+from seqcli.data.batch import Side
 from seqcli.engines.onnx_engine import OnnxEngine
 engine = OnnxEngine(Path(sys.argv[1]))
-outputs = engine.outputs({"words_U": np.array([0, 3]), "index_BT": np.array([[1, 1]])}, np.array([2]))
+outputs = engine.outputs(Side({"words_U": np.array([0, 3]), "index_BT": np.array([[1, 1]])}, np.array([2])))
 print(outputs["logits_BTK"].shape, [name for name in ("torch", "onnx") if name in sys.modules])
 """
     done = subprocess.run(

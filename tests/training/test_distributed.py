@@ -18,12 +18,12 @@ from tiny import environment, run_outside
 from tiny_corpus import tiny_recipe
 from tiny_text import DEEP, text_recipe
 
-from seqcli.pipeline.prepare import open_splits
+from seqcli.models.network import Memory
+from seqcli.models.weights import load_weights
+from seqcli.pipeline.prepare import open_columns
 from seqcli.recipe.dump import dump_recipe
 from seqcli.recipe.schema import Recipe
-from seqcli.tasks.base import Carried
-from seqcli.tasks.build import new_task
-from seqcli.training.checkpoint import load_weights
+from seqcli.tasks.base import new_task
 from seqcli.training.distributed import World
 from seqcli.training.gradients import Gradients
 
@@ -47,27 +47,27 @@ class Alone(World):
 def test_processes_draw_the_masks_of_as_many_threads(tmp_path: Path, cache: Path, rows: int) -> None:
     recipe = text_recipe(tmp_path, STREAM, DEEP, "model.embedder.dropout=0.3", f"training.batch={{sequences: {rows}}}")
     task = new_task(recipe)
-    split = open_splits(recipe, task, ("train",))["train"]
-    task.fit(split)
+    columns = open_columns(recipe, task, ("train",))["train"]
+    task.fit(columns)
     torch.manual_seed(1)
-    data, model = task.data(split), task.build_model().train()
+    data, network = task.data(columns), task.network().train()
     batches = data.training_order(recipe.training.batch, seed=1, epoch=0)[:2]
     assert len(batches[0]) == rows
 
-    def gradients(threads: int, world: World) -> tuple[float, Carried, list[torch.Tensor | None]]:
-        own = Gradients(task, model, data, CPU, precision="fp32", seed=3, threads=threads, world=world)
-        model.zero_grad(set_to_none=True)
-        total, carried = 0.0, Carried()
+    def gradients(threads: int, world: World) -> tuple[float, Memory, list[torch.Tensor | None]]:
+        own = Gradients(network, data, CPU, precision="fp32", seed=3, threads=threads, world=world)
+        network.zero_grad(set_to_none=True)
+        total, memory = 0.0, Memory()
         for step, batch in enumerate(batches):
-            loss, _, _, carried = own.add(batch, carried, step=step)
+            loss, _, _, memory = own.add(batch, memory, step=step)
             total += loss
-        return total, carried, [parameter.grad for parameter in model.parameters()]
+        return total, memory, [parameter.grad for parameter in network.parameters()]
 
-    loss, carried, expected = gradients(4, World())
+    loss, memory, expected = gradients(4, World())
     parts = [gradients(2, Alone(rank, 2)) for rank in range(2)]
     assert sum(part[0] for part in parts) == pytest.approx(loss, rel=1e-6)
-    joined = Carried.joined([part[1] for part in parts if part[1].states])
-    for mine, whole in zip(joined.states, carried.states, strict=True):
+    joined = Memory.joined([part[1] for part in parts if part[1].states])
+    for mine, whole in zip(joined.states, memory.states, strict=True):
         torch.testing.assert_close(mine, whole)
     for whole, *own in zip(expected, *(part[2] for part in parts), strict=True):
         torch.testing.assert_close(sum(one for one in own if one is not None), whole)

@@ -43,7 +43,7 @@ def format_class(name: str) -> type[Format]:
     if name not in FORMATS:
         hint = did_you_mean(name, FORMATS) or f"Known: {', '.join(FORMATS)}."
         raise usage_error(f"unknown format '{name}'", hint=hint)
-    return registry.load(registry.FORMATS[name])  # type: ignore[no-any-return]
+    return registry.load(registry.FORMATS[name])
 
 
 FRAME_FORMATS = frozenset(name for name in FORMATS if format_class(name).has_frames)

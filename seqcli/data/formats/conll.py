@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -95,20 +96,14 @@ class Conll(BlockFormat):
         Args:
             replace: from tags and the number of the first one's line to as many tags.
         """
-        rows: list[str] = []
-        begin = 1
         self.file = source_name(source)
-        for first, lines in self.blocks(source):
-            for number, line in enumerate(lines, first):
-                if line.strip(" \t"):
-                    if not rows:
-                        begin = number
-                    rows.append(line)
-                    continue
-                yield from self._with_tags(rows, begin, replace)
-                rows = []
-                yield line
-        yield from self._with_tags(rows, begin, replace)
+        numbered = (item for first, lines in self.blocks(source) for item in enumerate(lines, first))
+        for is_blank, group in groupby(numbered, lambda item: not item[1].strip(" \t")):
+            if is_blank:
+                yield from (line for _, line in group)
+            else:
+                sentence = list(group)
+                yield from self._with_tags([line for _, line in sentence], sentence[0][0], replace)
 
     def _with_tags(self, rows: list[str], begin: int, replace: Callable[[list[str], int], list[str]]) -> list[str]:
         self.layout = self.layout or _layout_of(rows)

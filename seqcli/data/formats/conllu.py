@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seqcli.data.example import Example
-from seqcli.data.formats.base import BlockFormat, OnError, Reading
+from seqcli.data.formats.base import BlockFormat, OnError
 from seqcli.errors import UserError, data_error, did_you_mean, usage_error
 from seqcli.lines import Input, source_name
 
@@ -24,12 +24,6 @@ class ConllU(BlockFormat):
     name = "conllu"
     suffixes = (".conllu",)
 
-    def __init__(self, reading: Reading) -> None:
-        super().__init__(reading)
-        self.token = _column_number(self.columns.get("token", "form"))
-        tag = self.columns.get("tag") if self.columns else "upos"
-        self.tag = None if tag is None else _column_number(tag)
-
     @classmethod
     def likelihood(cls, lines: list[str], *, has_blank: bool) -> float:
         return 0.7 if all(line.count("\t") == 9 and line[0].isdigit() for line in lines) else 0.0
@@ -40,6 +34,9 @@ class ConllU(BlockFormat):
 
     def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
         self.file, self.on_error = source_name(source), on_error
+        token = _column_number(self.columns.get("token", "form"))
+        named_tag = self.columns.get("tag") if self.columns else "upos"
+        tag = None if named_tag is None else _column_number(named_tag)
         for begin, rows in self.paragraphs(source):
             try:
                 words = _words(rows, begin)
@@ -47,8 +44,8 @@ class ConllU(BlockFormat):
                 self.report(error)
                 continue
             if words:
-                tags = None if self.tag is None else [cells[self.tag] for cells in words]
-                yield Example([cells[self.token] for cells in words], tags, f"{self.file}:{begin}")
+                tags = None if tag is None else [cells[tag] for cells in words]
+                yield Example([cells[token] for cells in words], tags, f"{self.file}:{begin}")
 
 
 def _column_number(column: int | str) -> int:

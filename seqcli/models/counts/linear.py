@@ -1,6 +1,6 @@
 """Logistic regression with an L2 penalty: one linear layer, brought to its optimum, without torch.
 
-Letters: E examples, D features, K classes, C columns of weights (K, or 1 for two classes).
+Letters: E examples, D features (F: with one that is always 1, for the bias), K classes, C columns of weights (K, or 1 for two classes).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def fit_linear(
     # In the unknowns of the objective a gradient is about as long as the way to the optimum, so it gives the radius.
     options = {
         "gtol": _TOLERANCE * first + np.finfo(float).tiny,
-        "initial_trust_radius": 0.1 * first + 1,
+        "initial_trust_radius": 0.03 * first + 1,
         "max_trust_radius": 1e9,
         "maxiter": _STEPS,
     }
@@ -83,72 +83,68 @@ def fit_linear(
 
 
 class _Objective:
-    """The penalised loss of unknowns u [D + 1, C], the last row the bias, in one vector as scipy has them.
+    """The penalised loss of unknowns u [D + 1, C], in one vector as scipy has them; the last row is the bias.
 
-    The weights are ``stretch * u``, so that the loss bends about equally along every unknown: conjugate gradients
-    then need a third of the steps.
+    Weights and bias are ``stretch * u``, so that the loss bends about equally along every unknown: where values are
+    counts, conjugate gradients then need a third of the steps.
     """
 
     def __init__(
         self, features: Any, data: Labelled, sizes: Sizes, regularization: float, scale: NDArray[Any] | None
     ) -> None:
-        from scipy.sparse import csr_array
+        from scipy.sparse import csr_array, hstack
 
-        self.features_ED = csr_array(features, dtype=np.float64)
-        self.features_DE = self.features_ED.T.tocsr()  # row by row again: adding up is faster than scattering
+        features_ED = csr_array(features, dtype=np.float64)
+        examples, size = features_ED.shape
+        self.features_EF = hstack([features_ED, csr_array(np.ones((examples, 1)))], format="csr")
+        self.features_FE = self.features_EF.T.tocsr()  # row by row again: adding up is faster than scattering
         self.truth_EC = data.truth(sizes)[:, -sizes.columns :]
         self.counted_E1 = data.counted()[:, None]
         self.softmax = sizes.columns > 1 and not sizes.multilabel
-        self.shape = self.features_ED.shape[1] + 1, sizes.columns
-        scales = np.ones((1, 1)) if scale is None else np.asarray(scale, np.float64)
+        self.shape = size + 1, sizes.columns
         p = 1 / sizes.classes if self.softmax else 0.5
-        bend = _FLATTER * p * (1 - p)
-        squares_D1 = _product(self.features_DE.power(2), self.counted_E1)
-        unit_DC = 1 / np.sqrt(bend * squares_D1 * scales**2 + regularization)
-        self.stretch_DC, self.penalty_DC = scales * unit_DC, regularization * unit_DC**2
-        self.stretch_bias = 1 / math.sqrt(max(bend * self.counted_E1.sum(), 1e-12))
-        self._at: Floats | None = None
-        self._p_EC = self.truth_EC
+        bend_F1 = _FLATTER * p * (1 - p) * _product(self.features_FE.power(2), self.counted_E1)
+        penalty_F1 = np.append(np.full(size, regularization), 0)[:, None]
+        scale_FC = np.ones((1, 1)) if scale is None else np.append(scale, np.ones_like(scale[:1]), axis=0)
+        unit_FC = 1 / np.sqrt(np.maximum(bend_F1 * scale_FC**2 + penalty_F1, 1e-12))
+        self.stretch_FC, self.penalty_FC = scale_FC * unit_FC, penalty_F1 * unit_FC**2
+        self._at, self._p_EC = np.zeros(0), self.truth_EC
 
     def linear(self, unknowns: Floats) -> Linear:
-        u = unknowns.reshape(self.shape)
-        return Linear(self.stretch_DC * u[:-1], self.stretch_bias * u[-1])
+        best_FC = self.stretch_FC * unknowns.reshape(self.shape)
+        return Linear(best_FC[:-1], best_FC[-1])
 
     def value_and_gradient(self, unknowns: Floats) -> tuple[float, Floats]:
         u, logits_EC = unknowns.reshape(self.shape), self._logits(unknowns)
-        log_p_EC = _log_softmax(logits_EC) if self.softmax else _log_sigmoid(logits_EC)
+        log_p_EC = self._log_p(logits_EC)
         loss_EC = -self.truth_EC * log_p_EC if self.softmax else (1 - self.truth_EC) * logits_EC - log_p_EC
-        loss = float((self.counted_E1 * loss_EC).sum() + 0.5 * (self.penalty_DC * u[:-1] ** 2).sum())
+        loss = float((self.counted_E1 * loss_EC).sum() + 0.5 * (self.penalty_FC * u**2).sum())
         return loss, self._back(np.exp(log_p_EC) - self.truth_EC, u)
 
     def curvature(self, unknowns: Floats, direction: Floats) -> Floats:
         """The second derivative times a direction."""
-        if self._at is None or not np.array_equal(unknowns, self._at):  # asked many times at one place
-            logits_EC = self._logits(unknowns)
-            self._at, self._p_EC = (
-                unknowns,
-                np.exp(_log_softmax(logits_EC) if self.softmax else _log_sigmoid(logits_EC)),
-            )
+        if not np.array_equal(unknowns, self._at):  # asked many times at one place
+            self._at, self._p_EC = unknowns, np.exp(self._log_p(self._logits(unknowns)))
         ahead_EC = self._logits(direction)
         if self.softmax:
-            slope_EC = self._p_EC * ahead_EC
-            slope_EC -= self._p_EC * slope_EC.sum(1, keepdims=True)
+            slopes_EC = self._p_EC * ahead_EC
+            slopes_EC -= self._p_EC * slopes_EC.sum(1, keepdims=True)
         else:
-            slope_EC = self._p_EC * (1 - self._p_EC) * ahead_EC
-        return self._back(slope_EC, direction.reshape(self.shape))
+            slopes_EC = self._p_EC * (1 - self._p_EC) * ahead_EC
+        return self._back(slopes_EC, direction.reshape(self.shape))
+
+    def _log_p(self, logits_EC: Floats) -> Floats:
+        return _log_softmax(logits_EC) if self.softmax else _log_sigmoid(logits_EC)
 
     def _logits(self, unknowns: Floats) -> Floats:
-        weights_DC, bias_C = self.linear(unknowns)
-        return _product(self.features_ED, weights_DC) + bias_C
+        return _product(self.features_EF, self.stretch_FC * unknowns.reshape(self.shape))
 
     def _back(self, slopes_EC: Floats, u: Floats) -> Floats:
         """What the slopes of the logits, and the penalty, say of the unknowns."""
-        slopes_EC = self.counted_E1 * slopes_EC
-        gradient = np.empty(self.shape)
-        gradient[:-1] = self.stretch_DC * _product(self.features_DE, slopes_EC)
-        gradient[:-1] += self.penalty_DC * u[:-1]
-        gradient[-1] = self.stretch_bias * slopes_EC.sum(0)
-        return gradient.ravel()
+        gradient_FC = _product(self.features_FE, self.counted_E1 * slopes_EC)
+        gradient_FC *= self.stretch_FC
+        gradient_FC += self.penalty_FC * u
+        return gradient_FC.ravel()
 
 
 def _product(matrix: Any, columns: Floats) -> Floats:

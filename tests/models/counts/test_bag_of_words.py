@@ -18,7 +18,7 @@ from seqcli.models.counts.bag_of_words import BagOfWords
 from seqcli.models.counts.base import Labelled, Sizes
 from seqcli.models.counts.integer_table import IntegerTable
 from seqcli.models.counts.ngram_rows import NGramRows, Rows
-from seqcli.recipe.encoders import BagOfWordsConfig
+from seqcli.recipe.models import BagOfWordsConfig
 from seqcli.text.words import Words
 
 WORDS = 14
@@ -348,7 +348,7 @@ def test_the_model_never_imports_torch():
         "from seqcli.models.counts.base import Labelled, Sizes\n"
         "from seqcli.models.counts.majority import Majority\n"
         "from seqcli.models.counts.mean_pool import MeanPool\n"
-        "from seqcli.recipe.encoders import BagOfWordsConfig\n"
+        "from seqcli.recipe.models import BagOfWordsConfig\n"
         "assert 'scipy' not in sys.modules\n"
         "data = Labelled(np.array([2, 3]), np.array([0, 1, 2]), np.array([0, 1]))\n"
         "BagOfWords.fit(BagOfWordsConfig(), data, Sizes(words=4, classes=2))\n"

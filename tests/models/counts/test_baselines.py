@@ -10,7 +10,7 @@ from seqcli.errors import UserError
 from seqcli.models.counts.base import Labelled, Sizes
 from seqcli.models.counts.majority import Majority
 from seqcli.models.counts.mean_pool import MeanPool
-from seqcli.recipe.encoders import MajorityConfig, MeanPoolConfig
+from seqcli.recipe.models import MajorityConfig, MeanPoolConfig
 
 NOTHING = np.zeros(0, np.int32), np.zeros(1, np.int64)
 
@@ -31,9 +31,9 @@ def packed(parts):
     return np.concatenate(parts).astype(np.float32), np.cumsum([0, *map(len, parts)])
 
 
-def fit(parts, labels, classes=3, missing="refuse", weights=None, multilabel=False):
+def fit(parts, labels, classes=3, weights=None, multilabel=False):
     data = Labelled(*packed(parts), np.asarray(labels), weights)
-    return MeanPool.fit(MeanPoolConfig(missing=missing), data, Sizes(classes=classes, multilabel=multilabel))
+    return MeanPool.fit(MeanPoolConfig(), data, Sizes(classes=classes, multilabel=multilabel))
 
 
 def majority(labels, classes, weights=None, multilabel=False):
@@ -120,30 +120,18 @@ def test_missing_values_are_left_out_of_the_mean():
     holes = [part.copy() for part in parts]
     holes.append(np.concatenate([parts[0], np.full((2, 4), np.nan)]))  # adds nothing: the same mean as parts[0]
     holes.append(np.full((1, 4), np.nan))
-    model = fit(holes, [*labels, labels[0], 0], missing="mask")
+    model = fit(holes, [*labels, labels[0], 0])
     log_p = model.log_probs(*packed(holes))
     assert np.isfinite(log_p).all()
     assert np.allclose(log_p[-2], log_p[0], atol=1e-5)
     assert np.allclose(log_p[-1], model.log_probs(np.zeros((0, 4)), np.zeros(2, int))[0], atol=1e-5)
 
 
-def test_missing_values_are_refused_by_default():
-    parts, labels = sequences(6)
-    model = fit(parts, labels)
-    parts[0][0, 2] = np.nan
-    message = r"frame 1, channel 3 is missing \(NaN\)\. To leave missing values out of the mean, write 'missing: mask'"
-    with pytest.raises(UserError, match=message):
-        fit(parts, labels)
-    with pytest.raises(UserError, match=message) as caught:
-        model.log_probs(*packed(parts))
-    assert caught.value.code == 65
-
-
 def test_a_channel_that_never_changes_and_one_that_is_never_there():
     parts, labels = sequences(7)
     for part in parts:
         part[:, 1], part[:, 2] = 16_777_215.0, np.nan
-    model = fit(parts, labels, missing="mask")
+    model = fit(parts, labels)
     assert np.isfinite(model.log_probs(*packed(parts))).all()
     assert model.arrays()["deviation"][1:3].tolist() == [1, 1]
 

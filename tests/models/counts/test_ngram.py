@@ -19,7 +19,7 @@ from seqcli.models.counts import ngram
 from seqcli.models.counts.base import Sizes, Tokens
 from seqcli.models.counts.kneser_ney import discounts
 from seqcli.models.counts.ngram import NGramModel
-from seqcli.recipe.encoders import NGramConfig
+from seqcli.recipe.models import NGramConfig
 
 UNK, EOS = 0, 1
 SIZES = Sizes(words=8, bos=EOS, unk=UNK)

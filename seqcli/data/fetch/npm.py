@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from seqcli.data.download import FetchFailed, Web, without_credentials
+from seqcli.data.fetch.download import FetchFailed, Web, without_credentials
 
 _ACCEPT = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from seqcli.data import archives, npm, pypi
 from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, cached_path
-from seqcli.data.download import (
+from seqcli.data.fetch import archives, npm, pypi
+from seqcli.data.fetch.download import (
     ChecksumFailed,
     FetchFailed,
     Progress,

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcli.batching.running import CONTEXT, IGNORE, SentenceData, StreamData, TokenIds
+from seqcli.data.arrays import Column
+from seqcli.data.batch import IGNORE
+from seqcli.data.streams import CONTEXT, PARTS, SentenceData, StreamData, TokenIds
 from seqcli.recipe.schema import BatchConfig
 
 EOS = 1
 relaxed = settings(max_examples=60, deadline=None)
 
 
-class FakeField(NamedTuple):
-    """The part of a token field that batches read."""
+class FakeColumns(dict):
+    """A split of sentences that are ids already."""
 
-    values: np.ndarray
-    offsets: np.ndarray
-
-    @property
-    def lengths(self):
-        return np.diff(self.offsets)
-
-
-class FakeSplit:
     def __init__(self, sentences):
         offsets = np.cumsum([0, *map(len, sentences)]).astype(np.int64)
-        self.fields = {"token": FakeField(np.concatenate([np.array(one, np.uint16) for one in sentences]), offsets)}
+        values = np.concatenate([np.array(one, np.uint16) for one in sentences])
+        super().__init__(source=Column(values, offsets, [], np.zeros(0, np.int64)))
 
     def place(self, row):
         return f"text.txt:{row + 1}"
@@ -39,21 +32,16 @@ class FakeSplit:
 
 def stream_of(total, *, bptt, carries, sentences=None):
     """Tokens 0, 1, 2, ... so that a token's id is its place."""
-    split = FakeSplit(sentences or [list(range(total))])
+    columns = FakeColumns(sentences or [list(range(total))])
     return StreamData(
-        split, TokenIds(split.fields["token"], np.arange(total, dtype=np.int64)), EOS, bptt=bptt, carries=carries
+        columns, TokenIds(columns["source"], np.arange(total, dtype=np.int64)), EOS, bptt=bptt, carries=carries
     )
-
-
-def counted(data, batch):
-    """The targets that count, row by row."""
-    return [row[row != IGNORE].tolist() for row in batch.targets.numpy()]
 
 
 def inputs_fit_targets(batch, total):
     """Every input is the token before its target on the ring; <EOS> before the very first of the text."""
-    for ids, targets in zip(batch.inputs["ids_BT"].tolist(), batch.targets.tolist(), strict=True):
-        for before, after in zip(ids, targets, strict=True):
+    for ids, targets in zip(batch.source.arrays["words_BT"], batch.target.arrays["ids_BT"], strict=True):
+        for before, after in zip(ids.tolist(), targets.tolist(), strict=True):
             if after == IGNORE:
                 continue
             assert before == (after - 1) % total or (after == 0 and before == EOS)
@@ -63,47 +51,26 @@ def inputs_fit_targets(batch, total):
 
 
 @relaxed
-@given(total=st.one_of(st.integers(1, 50), st.integers(1, 12_000)), tokens=st.integers(1, 9000))
-def test_measuring_counts_each_token_once_after_enough_context(total, tokens):
-    """Read as it will be read: row by row the state goes on; a token has read CONTEXT tokens before it, or all."""
+@given(total=st.one_of(st.integers(1, 50), st.integers(1, 12_000), st.integers(1, 100_000)))
+def test_measuring_counts_each_token_once_after_enough_context(total):
+    """A token has read CONTEXT tokens before it, or all; parts are read side by side."""
     data = stream_of(total, bptt=16, carries=True)
-    tokens = max(tokens, total // 60)  # keeps the test short
-    seen = np.zeros(total, int)
-    first_read, place = None, None
-    for number, rows in enumerate(data.measuring_order(tokens)):
-        assert (rows[:, 2] == (number == 0)).all()
-        if first_read is None:
-            first_read, place = rows[:, 0].copy(), rows[:, 0].copy()
-        assert (rows[:, 0] == place).all(), "a row goes on where it ended"
-        place = rows[:, 1].copy()
-        assert (rows[:, 1] - rows[:, 0]).sum() <= max(tokens, len(rows))
-        batch = data.batch(rows)
-        assert ("fresh" in batch.inputs) == (number == 0)
-        inputs_fit_targets(batch, total)
-        for start, row in zip(first_read, counted(data, batch), strict=True):
-            for token in row:
-                seen[token] += 1
-                assert token - start >= min(CONTEXT, token)
-    assert (seen == 1).all()
+    counted = []
+    for ids, read in data.parts():
+        assert ids.tolist() == list(range(ids[0], ids[0] + len(ids)))
+        assert read == ids[read] == 0 or read > CONTEXT or ids[0] == 0
+        counted += ids[read:].tolist()
+    assert counted == list(range(total))
+    assert len(data.parts()) <= PARTS
+    assert len(data.parts()) > 1 or total < 8 * CONTEXT
 
 
-@relaxed
-@given(total=st.integers(1, 400), bptt=st.integers(1, 60), tokens=st.integers(1, 500))
-def test_windows_on_their_own_count_each_token_once_after_half_a_window(total, bptt, tokens):
-    data = stream_of(total, bptt=bptt, carries=False)
-    seen = np.zeros(total, int)
-    for rows in data.measuring_order(tokens):
-        assert rows[:, 2].all()
-        assert (rows[:, 1] - rows[:, 0]).max() <= bptt
-        assert len(rows) * bptt <= max(tokens, bptt)
-        batch = data.batch(rows)
-        assert "fresh" in batch.inputs
-        inputs_fit_targets(batch, total)
-        for start, row in zip(rows[:, 0], counted(data, batch), strict=True):
-            for token in row:
-                seen[token] += 1
-                assert token - start >= min(bptt - max(1, bptt // 2), token)
-    assert (seen == 1).all()
+@pytest.mark.parametrize("total", [1, 7, 50_000])
+def test_windows_on_their_own_are_measured_as_one_text(total):
+    """A model of limited context cuts it where it has to."""
+    ((ids, read),) = stream_of(total, bptt=16, carries=False).parts()
+    assert read == 0
+    assert ids.tolist() == list(range(total))
 
 
 # -- training
@@ -137,10 +104,13 @@ def test_training_windows_go_round_the_ring_once(total, bptt, tokens, sequences,
     for rows in order:
         assert len(set((rows[:, 1] - rows[:, 0]).tolist())) == 1, "windows of a batch have one length"
         made = data.batch(rows)
-        assert made.targets.shape[1] <= bptt
-        assert ("fresh" in made.inputs) == bool(rows[0, 2])
+        targets_BT = made.target.arrays["ids_BT"]
+        assert targets_BT.shape[1] <= bptt
+        assert made.fresh == bool(rows[0, 2])
+        assert made.positions == targets_BT.size
+        assert data.widths(rows).tolist() == made.source.lengths_B.tolist()
         inputs_fit_targets(made, total)
-        np.add.at(seen, made.targets.numpy().ravel(), 1)
+        np.add.at(seen, targets_BT.ravel(), 1)
     assert seen.max() == 1
     assert (seen == 0).sum() == total % side
 
@@ -154,9 +124,11 @@ def test_windows_on_their_own_are_the_text_in_another_order(total, bptt, tokens,
     for rows in order:
         assert rows[:, 2].all()
         batch = data.batch(rows)
-        assert batch.targets.shape == (len(rows), min(bptt, total))
+        targets_BT = batch.target.arrays["ids_BT"]
+        assert targets_BT.shape == (len(rows), min(bptt, total))
+        assert batch.fresh
         inputs_fit_targets(batch, total)
-        np.add.at(seen, batch.targets.numpy().ravel(), 1)
+        np.add.at(seen, targets_BT.ravel(), 1)
     assert seen.max() == 1
     assert (seen == 0).sum() == total % min(bptt, total)
 
@@ -177,11 +149,8 @@ def test_a_text_shorter_than_a_window():
     data = stream_of(5, bptt=64, carries=True)
     (rows,) = data.training_order(BatchConfig(tokens=2048), seed=1, epoch=0)
     batch = data.batch(rows)
-    assert batch.inputs["ids_BT"].tolist() == [[EOS, 0, 1, 2, 3]]
-    assert batch.targets.tolist() == [[0, 1, 2, 3, 4]]
-    for carries in (True, False):
-        (rows,) = stream_of(5, bptt=64, carries=carries).measuring_order(8192)
-        assert counted(data, data.batch(rows)) == [[0, 1, 2, 3, 4]]
+    assert batch.source.arrays["words_BT"].tolist() == [[EOS, 0, 1, 2, 3]]
+    assert batch.target.arrays["ids_BT"].tolist() == [[0, 1, 2, 3, 4]]
 
 
 def test_a_text_of_one_token():
@@ -189,7 +158,7 @@ def test_a_text_of_one_token():
         data = stream_of(1, bptt=64, carries=carries)
         for epoch in (0, 1):
             (rows,) = data.training_order(BatchConfig(), seed=1, epoch=epoch)
-            assert data.batch(rows).targets.tolist() == [[0]]
+            assert data.batch(rows).target.arrays["ids_BT"].tolist() == [[0]]
 
 
 def test_any_part_of_a_batch_is_a_batch():
@@ -198,9 +167,10 @@ def test_any_part_of_a_batch_is_a_batch():
     for rows in data.training_order(BatchConfig(tokens=40), seed=1, epoch=1):
         whole = data.batch(rows)
         parts = [data.batch(rows[:2]), data.batch(rows[2:])]
-        assert [row for part in parts for row in part.targets.tolist()] == whole.targets.tolist()
-        assert [row for part in parts for row in part.inputs["ids_BT"].tolist()] == whole.inputs["ids_BT"].tolist()
-        assert {"fresh" in part.inputs for part in parts} == {"fresh" in whole.inputs}
+        for side, name in (("source", "words_BT"), ("target", "ids_BT")):
+            joined = np.concatenate([getattr(part, side).arrays[name] for part in parts])
+            assert joined.tolist() == getattr(whole, side).arrays[name].tolist()
+        assert {part.fresh for part in parts} == {whole.fresh}
 
 
 def test_places_name_the_line_where_a_window_begins():
@@ -210,8 +180,7 @@ def test_places_name_the_line_where_a_window_begins():
 
 
 def test_ids_of_a_ring():
-    split = FakeSplit([[0, 1, 2, 1]])
-    ids = TokenIds(split.fields["token"], np.array([5, 6, 7], np.int64))
+    ids = TokenIds(FakeColumns([[0, 1, 2, 1]])["source"], np.array([5, 6, 7], np.int64))
     assert len(ids) == 4
     assert ids[1:3].tolist() == [6, 7]
     assert ids.ring(-1, 2).tolist() == [6, 5, 6]
@@ -223,17 +192,16 @@ def test_ids_of_a_ring():
 
 @pytest.fixture
 def sentences():
-    split = FakeSplit([[5, 6, 1], [1], [7, 5, 6, 1]])
-    return SentenceData(split, TokenIds(split.fields["token"], np.arange(8, dtype=np.int64)), EOS)
+    columns = FakeColumns([[5, 6, 1], [1], [7, 5, 6, 1]])
+    return SentenceData(columns, TokenIds(columns["source"], np.arange(8, dtype=np.int64)), EOS)
 
 
 def test_a_sentence_begins_with_its_start_and_ends_in_eos(sentences):
     batch = sentences.batch(np.array([2, 1, 0]))
-    assert batch.inputs["ids_BT"].tolist() == [[1, 7, 5, 6], [1, 0, 0, 0], [1, 5, 6, 0]]
-    assert batch.targets.tolist() == [[7, 5, 6, 1], [1, -100, -100, -100], [5, 6, 1, -100]]
-    assert batch.lengths_B.tolist() == [4, 1, 3]
-    assert "fresh" not in batch.inputs
-    assert not sentences.carries
+    assert batch.source.arrays["words_BT"].tolist() == [[1, 7, 5, 6], [1, 0, 0, 0], [1, 5, 6, 0]]
+    assert batch.target.arrays["ids_BT"].tolist() == [[7, 5, 6, 1], [1, -100, -100, -100], [5, 6, 1, -100]]
+    assert batch.source.lengths_B.tolist() == batch.target.lengths_B.tolist() == [4, 1, 3]
+    assert batch.fresh
     assert sentences.places(np.array([2, 0])) == ["text.txt:3", "text.txt:1"]
 
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
-from seqcli.data.download import FetchFailed, Web, basic_authorization, without_credentials
+from seqcli.data.fetch.download import FetchFailed, Web, basic_authorization, without_credentials
 
+_OPTIONS = ["index-url", "extra-index-url", "find-links", "no-index", "cert", "client-cert", "proxy", "trusted-host"]
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 
@@ -38,16 +39,7 @@ def pip_settings() -> PipSettings:
     values: dict[str, str] = {}
     for path in _config_files():
         values.update(_read_config(path))
-    for key in (
-        "index-url",
-        "extra-index-url",
-        "find-links",
-        "no-index",
-        "cert",
-        "client-cert",
-        "proxy",
-        "trusted-host",
-    ):
+    for key in _OPTIONS:
         if value := os.environ.get("PIP_" + key.upper().replace("-", "_")):
             values[key] = value
     indexes: list[str] = []

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from seqcli import __version__
 from seqcli.errors import io_error
 from seqcli.files import fsync_folder, sha256_file, writing
+from seqcli.version import __version__
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (file, bytes so far, bytes in all or None)."""
