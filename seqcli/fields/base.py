@@ -23,8 +23,6 @@ Progress = Callable[[str, int, int | None], None]
 class FieldView(Protocol):
     """A column of a split through the eyes of a field."""
 
-    lengths: NDArray[np.signedinteger[Any]]
-
     def side(self, rows: NDArray[np.int64]) -> Side:
         """The examples in these rows, padded."""
 
