@@ -154,6 +154,7 @@ class LanguageModelTask(Task[float]):
     )
     comparable = "a language model"
     generates = True
+    output = "log_probs_NV"
     plain_text = True
     source: RunningTextField
 
@@ -228,7 +229,7 @@ class LanguageModelTask(Task[float]):
     def measure(self, engine: Engine, data: Data, *, mistakes: bool = False) -> Measured[float]:
         """ln p of every token, each once; a stream is one sequence."""
         assert isinstance(data, SentenceData | StreamData)
-        counted = PerplexityScorer(self.source.tokenizer.kind, self.config.unit, len(self.source.words))
+        counted = PerplexityScorer(self.source.config.tokenizer.kind, self.config.unit, len(self.source.words))
         counted.sequences = 1 if isinstance(data, StreamData) else len(data.columns)
         sizes = data.columns["size"].values
         for start in range(0, len(sizes), 2**20):

@@ -410,6 +410,13 @@ def test_pieces_are_trained_on_the_training_text_alone(tmp_path, cache):
     assert len(kept_out) == len(columns["dev"])
 
 
+def test_pieces_have_a_floor_too(tmp_path, cache):
+    run = trained(tmp_path, PIECES, "task.floor=2", "training.max_steps=1", train=TEXT, dev=TEXT)
+    (floor,) = run.report()["baselines"]
+    assert floor["dev"]["counts"]["tokens"] == run.report()["dev"]["counts"]["tokens"]
+    assert floor["dev"]["signature"] == run.report()["dev"]["signature"]
+
+
 def test_a_model_file_of_pieces_comes_along(tmp_path, cache):
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
     model = tmp_path / "mine.model"
