@@ -183,7 +183,7 @@ class TextField(SourceField):
     def lines(self, lines: Sequence[str]) -> Side:
         """Lines of text for a flat model: `read` and `side` in one pass over all of them."""
         if self._fast is None:
-            self._fast = FastIds(self.tokenizer, lambda tokens: self.encode(tokens).words.tolist())
+            self._fast = FastIds(self.tokenizer, self.features.rows)
         ids, offsets = self._fast.ids_of(lines)
         return Side({"values": ids}, np.diff(offsets))
 
@@ -254,7 +254,7 @@ class TextView:
     """The tokens of a split; the rows of its different tokens are computed once."""
 
     def __init__(self, field: TextField, column: Column) -> None:
-        self.field, self.column, self.lengths = field, column, column.lengths
+        self.field, self.column = field, column
         self.types = field.encode(column.symbols)
 
     def side(self, rows: NDArray[np.int64]) -> Side:

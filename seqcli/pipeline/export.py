@@ -68,7 +68,7 @@ def export(
     if (checked := dev or data.get("train")) is not None:
         report["difference"] = difference(task, torch, exact, checked)
         if not report["difference"] <= MOST_DIFFERENCE:
-            refused = f"the graph differs from the network by {report['difference']:.2g}, so it is not kept"
+            refused = f"the graph differs from the network by {report['difference']:.2g}"
             return Exported(torch, {**report, "kind": "torch", "refused": refused}, {})
     engine, model, wanted = exact, graph, precision == "int8"
     by_default = precision == "auto" and dev is not None and not task.generates

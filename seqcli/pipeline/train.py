@@ -146,8 +146,6 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
             with atomic_write(run.path / name) as handle:
                 handle.write(graph)
         files += exported.files
-        if not exported.files:
-            yield Notice(f"{exported.report['refused']}: torch runs this model")
     names: list[str] = [name for name in ("dev", "test") if name in data and task.score_names]
     measured: dict[str, Measured[Any]] = {name: task.measure(engine, data[name]) for name in names}
     scores: dict[str, Any] = {name: one.scorer.score().as_json() for name, one in measured.items()}
