@@ -9,7 +9,7 @@ import typer
 
 from seqcli.cli import console
 from seqcli.cli.language import READ_AT_ONCE, open_model, warn_of_unknown
-from seqcli.cli.options import Device, Invalid, JsonLines, MaxLine, NewestLanguageModel, Runs
+from seqcli.cli.options import Device, EngineName, Invalid, JsonLines, MaxLine, NewestLanguageModel, Runs
 from seqcli.lines import DEFAULT_MAX_LINE, read_batches
 
 if TYPE_CHECKING:
@@ -36,13 +36,14 @@ def command(
     max_line: MaxLine = DEFAULT_MAX_LINE,
     runs: Runs = None,
     device: Device = "auto",
+    engine: EngineName = "auto",
 ) -> None:
     """List the most probable next words after a text.
 
     With --prompt a line for each word: word, tab, probability. From stdin one line for each line, the pairs on it
     with tabs between. <EOS> is the end of the line.
     """
-    trained = open_model(model, runs, device)
+    trained = open_model(model, runs, device, engine)
     if prompt is not None:
         print_prompt(trained, prompt, count, words=words, as_json=as_json)
     else:

@@ -13,11 +13,11 @@ READ_AT_ONCE = 2**16
 """Bytes of lines that are answered together: enough for full batches, few enough to wait for."""
 
 
-def open_model(model: str | None, runs: str | None, device: str) -> LanguageModel:
+def open_model(model: str | None, runs: str | None, device: str, engine: str) -> LanguageModel:
     """The language model of that name; without one the newest, said on stderr.
 
     Raises:
-        UserError: there is none, or it is a model for another task (2), or it is damaged (65).
+        UserError: there is none, it is a model for another task, or the engine cannot run it (2); it is damaged (65).
     """
     from seqcli.store.runs import Store
 
@@ -26,7 +26,7 @@ def open_model(model: str | None, runs: str | None, device: str) -> LanguageMode
         console.note(f"using {run}")
     from seqcli.pipeline.language import load_language_model
 
-    return load_language_model(run, device)
+    return load_language_model(run, device, engine)
 
 
 def warn_of_unknown(model: LanguageModel, prompt: str) -> None:

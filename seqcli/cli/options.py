@@ -42,7 +42,13 @@ Runs = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 EngineName = Annotated[
-    str, typer.Option("--engine", help="What runs the network: onnx (the default on a CPU) or torch.")
+    str,
+    typer.Option(
+        "--engine",
+        metavar="auto|onnx|torch",
+        parser=one_of("--engine", ("auto", "onnx", "torch")),
+        help="What runs a network: onnx (auto, on a CPU) or torch.",
+    ),
 ]
 SetValue = Annotated[
     list[str] | None,

@@ -9,7 +9,7 @@ import typer
 
 from seqcli.cli import console
 from seqcli.cli.language import open_model, warn_of_unknown
-from seqcli.cli.options import Device, JsonLines, NewestLanguageModel, Runs
+from seqcli.cli.options import Device, EngineName, JsonLines, NewestLanguageModel, Runs
 
 if TYPE_CHECKING:
     from seqcli.pipeline.sample import Sample
@@ -58,6 +58,7 @@ def command(
     as_json: JsonLines = False,
     runs: Runs = None,
     device: Device = "auto",
+    engine: EngineName = "auto",
 ) -> None:
     """Sample text from a language model.
 
@@ -70,7 +71,7 @@ def command(
     options = SamplingOptions(temperature, top_k, typical, top_p, min_p, greedy)
     if stop == "":
         raise usage_error("--stop: an empty text would end every sample before it begins")
-    trained = open_model(model, runs, device)
+    trained = open_model(model, runs, device, engine)
     warn_of_unknown(trained, prompt)
     if seed is None:
         seed = _new_seed()

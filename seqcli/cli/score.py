@@ -11,7 +11,7 @@ import typer
 
 from seqcli.cli import console
 from seqcli.cli.language import READ_AT_ONCE, open_model
-from seqcli.cli.options import Device, File, Invalid, JsonLines, MaxLine, Runs, Tokens
+from seqcli.cli.options import Device, EngineName, File, Invalid, JsonLines, MaxLine, Runs, Tokens
 from seqcli.lines import DEFAULT_MAX_LINE, is_stdin, read_batches
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def command(
     max_line: MaxLine = DEFAULT_MAX_LINE,
     runs: Runs = None,
     device: Device = "auto",
+    engine: EngineName = "auto",
 ) -> None:
     """Log-probability of each line by a language model.
 
@@ -68,7 +69,7 @@ def command(
 
     write = _writer(choice("--base", base, list(_BASES)), per_token, as_json)
     model, file = model_and_file(model, file, runs)
-    trained = open_model(model, runs, device)
+    trained = open_model(model, runs, device, engine)
     batches = read_batches(file, on_invalid=invalid, max_line=max_line, block=READ_AT_ONCE)
     print_scores(trained, batches, write, tokens=tokens, stream=stream, summary=summary)
 

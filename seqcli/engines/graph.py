@@ -31,6 +31,7 @@ class Graph:
         self.outputs: list[onnx.ValueInfoProto] = []
         self.initializers: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
         self.constants: dict[str, NDArray[Any]] = {}
+        self.sizes: dict[str, int] = {}
         self._values = 0
 
     def input(self, name: str, kind: int, *shape: int | str) -> str:
@@ -79,10 +80,11 @@ class Graph:
         return self.node("Squeeze", self.node("Shape", value, start=axis, end=axis + 1), [0])
 
     def model(self) -> onnx.ModelProto:
-        """The finished graph; its constants are metadata, exact to the bit."""
+        """The finished graph; its constants, exact to the bit, and the sizes of its tables are metadata."""
         opset = helper.make_opsetid("", OPSET)
         model = helper.make_model(self.inner(), opset_imports=[opset], ir_version=IR_VERSION, producer_name="seqcli")
-        helper.set_model_props(model, {"constants": json.dumps(_lists(self.constants))})
+        told = {"constants": json.dumps(_lists(self.constants)), "sizes": json.dumps(self.sizes)}
+        helper.set_model_props(model, told)
         return model
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seqcli.data.batch import Outputs, Side
 from seqcli.decode.stepper import LogProbs
 from seqcli.engines.stepper import Ids, NetworkStepper
+from seqcli.errors import data_error
 from seqcli.machine import cores
 from seqcli.tasks.base import Task
 from seqcli.tasks.language_model import LanguageModelTask
@@ -31,6 +32,10 @@ class OnnxEngine:
 
     Args:
         eos, context: of a language model, the token that starts a sequence and how far it looks back.
+
+    Attributes:
+        sizes: of its tables, as in `Task.tables`.
+        weights: SHA-256 of the file of weights that it was made from.
     """
 
     flat = False
@@ -40,10 +45,13 @@ class OnnxEngine:
     def __init__(self, model: Path | bytes, eos: int = 0, context: int | None = None) -> None:
         self.eos, self.context = eos, context
         self.session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
-        stored = json.loads(self.session.get_modelmeta().custom_metadata_map["constants"])
+        told = self.session.get_modelmeta().custom_metadata_map
         self.constants: dict[str, Array] = {
-            name: np.array(one["values"], np.float32).reshape(one["shape"]) for name, one in stored.items()
+            name: np.array(one["values"], np.float32).reshape(one["shape"])
+            for name, one in json.loads(told["constants"]).items()
         }
+        self.sizes: dict[str, int] = json.loads(told["sizes"])
+        self.weights = told.get("weights")
         self.inputs = [value.name for value in self.session.get_inputs()]
         self.names = [value.name for value in self.session.get_outputs()]
         self.shapes = {value.name: value.shape for value in self.session.get_outputs()}
@@ -110,8 +118,38 @@ def _options() -> onnxruntime.SessionOptions:
     return options
 
 
-def onnx_engine(task: Task[Any], model: Path | bytes) -> OnnxEngine:
-    """The engine of a task's graph."""
-    if isinstance(task, LanguageModelTask):
-        return OnnxEngine(model, task.source.eos, task.context)
-    return OnnxEngine(model)
+def onnx_engine(task: Task[Any], model: Path | bytes, weights: str | None = None) -> OnnxEngine:
+    """The engine of a fitted task's graph, made from the file of weights with this SHA-256.
+
+    Raises:
+        UserError: no graph that seqcli wrote, one of another task, of other sizes or of other weights (65).
+    """
+    file = model if isinstance(model, Path) else None
+    again = f"Make it again: seqcli models export {file.parent}" if file else None
+    start = (task.source.eos, task.context) if isinstance(task, LanguageModelTask) else ()
+    try:
+        engine = OnnxEngine(model, *start)
+    except MemoryError:
+        raise
+    except (KeyError, ValueError, TypeError) as error:
+        raise data_error("a graph that seqcli did not write", file=file, hint=again) from error
+    except Exception as error:  # onnxruntime's own, one class for each kind and none above them
+        reason = str(error).rpartition("failed:")[2].split("\n")[0]
+        raise data_error(f"not a graph that can be run: {reason}", file=file, hint=again) from error
+    if (wrong := _misfit(task, engine, weights)) is not None:
+        raise data_error(wrong, file=file, hint=again)
+    return engine
+
+
+def _misfit(task: Task[Any], engine: OnnxEngine, weights: str | None) -> str | None:
+    """Why a graph is not that of a task and of its weights, in words."""
+    if task.output not in engine.names:
+        return f"a graph for something else than {task.kind}: it gives {', '.join(engine.names)}, not {task.output}"
+    for name, size in task.tables.items():
+        found = engine.sizes.get(name, 0)
+        if found != size and (found or name != "words"):  # an embedder may do without vectors of words
+            return f"the graph is for {found:,} {name}, but the model has {size:,}"
+    if weights is not None and engine.weights != weights:
+        made = (engine.weights or "unknown")[:12]
+        return f"the graph was made from other weights ({made}) than those in the model ({weights[:12]})"
+    return None

@@ -31,6 +31,7 @@ from seqcli.engines.onnx_parts import (
     windows,
 )
 from seqcli.engines.onnx_recurrent import encode_tokens, recurrence, stream_words
+from seqcli.fields.base import affix_table
 from seqcli.models.characters import CharacterCNN, CharacterLSTM
 from seqcli.models.classifier import SequenceClassifier
 from seqcli.models.embedders import FrameEmbedder, TokenEmbedder
@@ -96,9 +97,10 @@ def export_language_model(model: LanguageModel) -> onnx.ModelProto:
     if isinstance(model.project, nn.Linear):
         hidden_ND = linear(graph, model.project, hidden_ND)
     log_probs_NV = _next_log_probs(model.head, graph, hidden_ND)
+    graph.sizes["words"] = model.words.num_embeddings
     targets_N1 = graph.node("Unsqueeze", graph.input("targets_N", INT64, "N"), [1])
     chosen_N = graph.node("Squeeze", graph.node("GatherElements", log_probs_NV, targets_N1, axis=1), [1])
-    graph.output("log_probs_NV", log_probs_NV, "N", model.words.num_embeddings)
+    graph.output("log_probs_NV", log_probs_NV, "N", graph.sizes["words"])
     graph.output("chosen_N", chosen_N, "N")
     for number, (state, start) in enumerate(zip(after, start_states(model.encoder), strict=True)):
         graph.output(f"after_{number}", state, "B", *(size or f"A{number}" for size in start.shape[1:]))
@@ -157,10 +159,13 @@ def token_types(layer: TokenEmbedder, graph: Graph) -> tuple[str, str]:
     words_U = graph.input("words_U", INT64, "U")
     parts = []
     if layer.words is not None:
+        graph.sizes["words"] = layer.words.num_embeddings
         parts.append(graph.node("Gather", layer.words.weight, words_U))
     if layer.characters is not None:
+        graph.sizes["characters"] = layer.characters.embedding.num_embeddings
         parts.append(spell(layer.characters, graph, graph.input("characters_UC", INT64, "U", "C")))
     for column, table in enumerate(only(nn.Embedding, layer.affixes)):
+        graph.sizes[affix_table(column)] = table.num_embeddings
         affixes_U = graph.node("Gather", graph.input("affixes_UA", INT64, "U", len(layer.affixes)), column, axis=1)
         parts.append(graph.node("Gather", table.weight, affixes_U))
     types_UD = graph.node("Concat", *parts, axis=-1) if len(parts) > 1 else parts[0]
@@ -170,6 +175,7 @@ def token_types(layer: TokenEmbedder, graph: Graph) -> tuple[str, str]:
 
 @embed.register
 def _frames(layer: FrameEmbedder, graph: Graph, lengths_B: str) -> str:
+    graph.sizes["channels"] = len(layer.mean_D)
     frames_BTD = graph.input("frames_BTD", FLOAT, "B", "T", len(layer.mean_D))
     x_BTD = graph.node("Div", graph.node("Sub", frames_BTD, layer.mean_D), layer.deviation_D)
     if layer.masked:
@@ -331,6 +337,7 @@ def _attention_pooling(layer: AttentionPooling, graph: Graph, hidden_BTD: str, l
 
 def logits(head: nn.Module, graph: Graph, hidden: str) -> str:
     assert isinstance(head, SoftmaxHead | CRFHead | SigmoidHead)
+    graph.sizes["labels"] = head.output.out_features
     return linear(graph, head.output, hidden)
 
 

@@ -16,7 +16,7 @@ from seqcli.models.language import LanguageModel
 from seqcli.models.network import Network
 
 FEW_WEIGHTS = 2**14
-"""A product with fewer weights stays as it is: it takes no time, and it is often the last."""
+"""A product, or an LSTM, with fewer weights stays as it is: it takes no time, and a product is often the last."""
 
 
 def quantize(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -29,7 +29,7 @@ def quantize(model: onnx.ModelProto) -> onnx.ModelProto:
     small = [
         node.name
         for node in model.graph.node
-        if node.op_type in ("MatMul", "Gemm") and sizes.get(node.input[1], 0) < FEW_WEIGHTS
+        if node.op_type in ("MatMul", "Gemm", "LSTM") and sizes.get(node.input[1], 0) < FEW_WEIGHTS
     ]
     marked = onnx.ModelProto()
     marked.CopyFrom(model)
@@ -49,8 +49,18 @@ def quantize(model: onnx.ModelProto) -> onnx.ModelProto:
         return onnx.load(path)
 
 
-def graph_of(network: Network) -> onnx.ModelProto:
-    """The graph of a network: a tagger's, a classifier's or a language model's."""
+def graph_of(network: Network, weights: str = "") -> onnx.ModelProto:
+    """The graph of a network: a tagger's, a classifier's or a language model's.
+
+    ``weights``: SHA-256 of the file that the network's weights stand in, which the graph keeps.
+    """
+    graph = _graph_of(network)
+    entry = graph.metadata_props.add()
+    entry.key, entry.value = "weights", weights
+    return graph
+
+
+def _graph_of(network: Network) -> onnx.ModelProto:
     if isinstance(network, Labeller):
         return export_labeller(network.embedder, network.encoder, network.head)
     if isinstance(network, LanguageModel):

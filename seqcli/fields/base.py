@@ -20,6 +20,11 @@ Progress = Callable[[str, int, int | None], None]
 """Called with (what is being done, how much is done, how much there is or None)."""
 
 
+def affix_table(column: int) -> str:
+    """What `Field.tables` calls the entries of a table of affixes."""
+    return f"entries of affix table {column + 1}"
+
+
 class FieldView(Protocol):
     """A column of a split through the eyes of a field."""
 
@@ -69,6 +74,10 @@ class Field(ABC):
     @abstractmethod
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
+
+    @abstractmethod
+    def tables(self) -> dict[str, int]:
+        """How many words, characters, channels or labels a network must know: what a graph is checked against."""
 
     @abstractmethod
     def summary(self) -> dict[str, int]:

@@ -74,6 +74,9 @@ class FrameField(SourceField):
     def sizes(self) -> InputSizes:
         return InputSizes(frame_dim=self.channels, frame_gaps=self.config.missing == "mask", scaling=self.scaling)
 
+    def tables(self) -> dict[str, int]:
+        return {"channels": self.channels}
+
     def key(self) -> list[Any]:
         return ["frames", self.config.missing]
 

@@ -92,6 +92,9 @@ class LabelField(Field):
     def space(self) -> LabelSpace:
         return LabelSpace(len(self.labels))
 
+    def tables(self) -> dict[str, int]:
+        return {"labels": len(self.labels)}
+
     def key(self) -> list[Any]:
         return ["labels", self.config.separator]
 

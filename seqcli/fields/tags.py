@@ -123,6 +123,9 @@ class TagField(Field):
             np.array([legal_step(tag, None, scheme) for tag in self.labels], bool),
         )
 
+    def tables(self) -> dict[str, int]:
+        return {"labels": len(self.labels)}
+
     def key(self) -> list[Any]:
         return ["tags", self.scheme, self.model_scheme, self.config.labels]
 

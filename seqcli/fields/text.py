@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from seqcli.data.arrays import Column
 from seqcli.data.batch import InputSizes, Ints, Side, pad_ids
 from seqcli.errors import UserError, data_error, io_error
-from seqcli.fields.base import Progress, SourceField
+from seqcli.fields.base import Progress, SourceField, affix_table
 from seqcli.files import cache_folder, sha256_file
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig
@@ -210,6 +210,13 @@ class TextField(SourceField):
             word_counts=(0, 0, *self.words.counts[2:]),
             vectors=self.vectors,
         )
+
+    def tables(self) -> dict[str, int]:
+        features = self.features
+        tables = {"words": len(features.words)}
+        if features.characters is not None:
+            tables["characters"] = len(features.characters)
+        return tables | {affix_table(column): len(one) for column, one in enumerate(features.affixes.values())}
 
     def key(self) -> list[Any]:
         model = None if self.tokenizer_model is None else sha256_file(self.tokenizer_model)

@@ -1,7 +1,7 @@
 """Which positions carried a classifier's decision: gradient times input.
 
-The share of a position is the gradient of the logit of the most probable label by the position's vector (of a frame, by
-its values), times that vector (the values less their mean). Of labels that exclude each other the logit is taken less
+The share of a position is the gradient of the logit of a label by the position's vector (of a frame, by its values),
+times that vector (the values less their mean). Of labels that exclude each other the logit is taken less
 the mean of all logits, which the softmax does not see. Of several networks the logits are averaged.
 Shapes: B = 1 sequence, T positions, D values, K labels.
 """
@@ -19,8 +19,8 @@ from seqcli.models.embedders import FrameEmbedder
 from seqcli.models.network import Network
 
 
-def attribution(network: Network, source: Side, *, exclusive: bool) -> NDArray[np.float32]:
-    """The share [T] of each position of one sequence."""
+def attribution(network: Network, source: Side, label: int, *, exclusive: bool) -> NDArray[np.float32]:
+    """The share [T] of each position of one sequence in a label."""
     assert isinstance(network, SequenceClassifier | EnsembleClassifier)
     members = network.networks() if isinstance(network, EnsembleClassifier) else [network]
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
@@ -28,7 +28,7 @@ def attribution(network: Network, source: Side, *, exclusive: bool) -> NDArray[n
         logits_K = torch.stack([logits for logits, _ in pairs]).mean(0)
         if exclusive:
             logits_K = logits_K - logits_K.mean()
-        gradients = torch.autograd.grad(logits_K.max(), [x_BTD for _, x_BTD in pairs])
+        gradients = torch.autograd.grad(logits_K[label], [x_BTD for _, x_BTD in pairs])
     length = int(source.lengths_B[0])
     shares_T = torch.zeros(length)
     for member, (_, x_BTD), gradient in zip(members, pairs, gradients, strict=True):

@@ -35,6 +35,7 @@ class Embedder(nn.Module, ABC):
 class Speller(nn.Module, ABC):
     """The characters of words -> a vector for each word."""
 
+    embedding: nn.Embedding
     output_dim: int
 
     @abstractmethod

@@ -28,23 +28,12 @@ def explain(model: Model[Classified], item: Any) -> Explained:
     (seen,) = task.pieces(raw)
     side = task.source.side([seen])
     (classified,) = task.classified(model.engine.outputs(side), [len(raw)])
+    label = int(classified.probs_K.argmax())
     if isinstance(model.engine, CountsEngine):
-        shares_TK = model.engine.model.contributions(side.arrays["values"])
-        shares = shares_TK[:, int(classified.probs_K.argmax())].tolist()
+        shares = model.engine.model.contributions(side.arrays["values"])[:, label].tolist()
     else:
         from seqcli.inspect.attribution import attribution
 
-        shares = attribution(_network(model), side, exclusive=not task.target.multilabel).tolist()
+        shares = attribution(model.network, side, label, exclusive=not task.target.multilabel).tolist()
     positions = list(seen) if isinstance(task.source, TextField) else [str(frame) for frame in range(len(seen))]
     return Explained(classified, positions, shares)
-
-
-def _network(model: Model[Classified]) -> Any:
-    """The network of a model that explains: of one that torch runs, else loaded once for it."""
-    from seqcli.engines.torch_engine import TorchEngine, load_network, torch_engine
-
-    if not isinstance(model.engine, TorchEngine):
-        assert model.run is not None
-        model.engine = torch_engine(model.task, load_network(model.task, model.run.weights_path, "cpu"))
-    assert isinstance(model.engine, TorchEngine)
-    return model.engine.network

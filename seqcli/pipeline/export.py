@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from seqcli.engines.onnx_engine import ENGINE_FILE, OnnxEngine, onnx_engine
 from seqcli.errors import UserError, usage_error
 from seqcli.fields.base import Progress
+from seqcli.files import sha256_file
 from seqcli.metrics.metric import METRICS
 from seqcli.pipeline.model import stored_recipe
 from seqcli.pipeline.prepare import open_columns
@@ -40,28 +42,37 @@ class Exported:
     files: dict[str, bytes]
 
 
-def export(task: Task[Any], network: Network, data: Mapping[str, Data], precision: Precision = "auto") -> Exported:
+def export(
+    task: Task[Any], network: Network, weights: Path, data: Mapping[str, Data], precision: Precision = "auto"
+) -> Exported:
     """Make ``engine.onnx``: int8 where that costs next to nothing on dev, or as asked.
 
     ``difference`` in the report is the greatest between the outputs of the network and of the fp32 graph, on dev
     examples where there are some. Language models stay fp32 unless int8 is asked for, and so does what has no dev split.
+
+    Args:
+        weights: the file that the network's weights stand in.
     """
     from seqcli.engines.onnx_write import graph_of, quantize
     from seqcli.engines.torch_engine import torch_engine
 
-    graph = graph_of(network)
-    exact = onnx_engine(task, graph.SerializeToString())
     torch = torch_engine(task, network)
     report: dict[str, Any] = {"kind": "onnx", "precision": "fp32"}
+    try:
+        graph = graph_of(network, sha256_file(weights))
+    except NotImplementedError as error:  # a layer of another package
+        return Exported(torch, {**report, "kind": "torch", "refused": f"there is no graph for {error}"}, {})
+    exact = onnx_engine(task, graph.SerializeToString())
     dev = data.get("dev")
     if (checked := dev or data.get("train")) is not None:
         report["difference"] = difference(task, torch, exact, checked)
         if not report["difference"] <= MOST_DIFFERENCE:
-            return Exported(torch, {**report, "kind": "torch", "refused": True}, {})
-    engine, model = exact, graph
+            refused = f"the graph differs from the network by {report['difference']:.2g}"
+            return Exported(torch, {**report, "kind": "torch", "refused": refused}, {})
+    engine, model, wanted = exact, graph, precision == "int8"
     by_default = precision == "auto" and dev is not None and not task.generates
-    if precision == "int8" or by_default:
-        small = quantize(graph)
+    small = quantize(graph) if wanted or by_default else graph
+    if wanted or small.ByteSize() < graph.ByteSize():  # in a small network nothing is rounded
         rounded = onnx_engine(task, small.SerializeToString())
         if dev is not None:
             scores = {name: _score(task, one, dev) for name, one in (("fp32", exact), ("int8", rounded))}
@@ -69,7 +80,7 @@ def export(task: Task[Any], network: Network, data: Mapping[str, Data], precisio
             better = 1 if METRICS[task.select_by].better == "higher" else -1
             loss = better * (scores["fp32"] - scores["int8"])
             by_default = by_default and loss <= (MOST_LOST if better > 0 else 0.005 * abs(scores["fp32"]))
-        if precision == "int8" or by_default:
+        if wanted or by_default:
             engine, model, report["precision"] = rounded, small, "int8"
     return Exported(engine, report, {ENGINE_FILE: model.SerializeToString()})
 
@@ -100,11 +111,10 @@ def export_run(run: Run, precision: Precision = "auto", progress: Progress | Non
         task.load(run.path)
         network = load_network(task, run.weights_path, "cpu")
         data, unmeasured = _data(task, progress)
-        exported = export(task, network, data, precision)
+        exported = export(task, network, run.weights_path, data, precision)
         if not exported.files:
             raise UserError(
-                f"the graph of {run} differs from its network by {exported.report['difference']:.2g}, so it is not kept",
-                hint="'--engine torch' runs the network itself.",
+                f"{run} gets no graph: {exported.report['refused']}", hint="'--engine torch' runs the network itself."
             )
         report = {**run.report(), "engine": exported.report}
         run.replace({**exported.files, run.report_path.name: report_text(report).encode()})

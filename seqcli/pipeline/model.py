@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -29,6 +30,7 @@ from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Engine, Task, new_task
 
 if TYPE_CHECKING:
+    from seqcli.models.network import Network
     from seqcli.pipeline.evaluate import Evaluation
 
 P = TypeVar("P")
@@ -53,6 +55,16 @@ class Model(Generic[P]):
 
     def __post_init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
+
+    @cached_property
+    def network(self) -> Network:
+        """The network itself, for what needs its gradients: that of the engine, or one loaded for it."""
+        from seqcli.engines.torch_engine import TorchEngine, load_network
+
+        if isinstance(self.engine, TorchEngine):
+            return self.engine.network
+        assert self.run is not None
+        return load_network(self.task, self.run.weights_path, "cpu")
 
     @property
     def report(self) -> dict[str, Any]:
@@ -177,7 +189,8 @@ class Model(Generic[P]):
 def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
     if not task.is_network:
         return task.counts_engine(load_arrays(run), run.weights_path)
-    if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in read_manifest(run.path).files:
+    files = read_manifest(run.path).files
+    if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in files:
         if engine == "onnx":
             raise usage_error(
                 f"{run} has no graph to run"
@@ -188,7 +201,7 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
         from seqcli.engines.torch_engine import load_network, torch_engine
 
         return torch_engine(task, load_network(task, run.weights_path, device))
-    return onnx_engine(task, run.path / ENGINE_FILE)
+    return onnx_engine(task, run.path / ENGINE_FILE, files[run.weights_path.name].sha256)
 
 
 def stored_recipe(run: Run) -> Recipe:

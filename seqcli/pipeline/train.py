@@ -140,7 +140,9 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
     about_engine: dict[str, Any] = {}
     engine = estimator.engine()
     if network is not None:
-        exported = export(task, network, data)
+        exported = export(task, network, run.weights_path, data)
+        if not exported.files:
+            yield Notice(f"{exported.report['refused']}, so the network itself will be run, which is slower")
         engine, about_engine = exported.engine, {"engine": exported.report}
         for name, graph in exported.files.items():
             with atomic_write(run.path / name) as handle:

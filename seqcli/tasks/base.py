@@ -143,6 +143,8 @@ class Task(ABC, Generic[P]):
     """What two models of this task are called that can be measured against each other; None where they cannot yet."""
     generates: ClassVar[bool] = False
     """Its model is asked token by token; it has no outputs of a whole batch."""
+    output: ClassVar[str] = ""
+    """The output of a network that `predict` reads."""
     plain_text: ClassVar[bool] = False
     """Its data is text and nothing beside it: a file of which nobody said the format is lines."""
 
@@ -223,6 +225,11 @@ class Task(ABC, Generic[P]):
 
     def _refusal(self, what: str) -> Exception:
         return usage_error(f"model.kind: {self.recipe.model.kind} {what} in the task {self.kind}")
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Sizes that a network must have for the fields as they are fitted."""
+        return {name: size for field in self.fields.values() for name, size in field.tables().items()}
 
     # -- from outputs to predictions and scores
 

@@ -167,6 +167,7 @@ class ClassificationTask(Task[Classified]):
         ),
     )
     target: LabelField
+    output = "log_probs_BK"
     output_formats = ("tsv", "jsonl")
     comparable = "a classifier"
     error_columns = ("place", "gold", "predicted", "confidence", "source")

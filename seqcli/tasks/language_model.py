@@ -154,6 +154,7 @@ class LanguageModelTask(Task[float]):
     )
     comparable = "a language model"
     generates = True
+    output = "log_probs_NV"
     plain_text = True
     source: RunningTextField
 
@@ -281,6 +282,7 @@ class LanguageModelTask(Task[float]):
             return []
         counts = NGramConfig(order=self.config.floor, prune=[])
         other = LanguageModelTask(self.recipe.model_copy(update={"model": counts}))
+        other.source.tokenizer_model = self.source.tokenizer_model
         return [(other.title, other)]
 
     def describe(self, data: Data, rows: Any) -> list[str]:

@@ -106,6 +106,7 @@ class TaggingTask(Task[Tagged]):
     )
     source: TextField
     target: TagField
+    output = "logits_BTK"
     output_formats = ("inline", "conll", "tsv", "jsonl")
     error_columns = ("place", "kind", "gold", "predicted", "gold_text", "predicted_text", "sentence")
 

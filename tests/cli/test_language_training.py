@@ -18,11 +18,11 @@ from tiny import Program, environment, run_inside, write_corpus
 from tiny_text import RECIPE, lines
 
 from seqcli.errors import ExitCode, UserError
+from seqcli.models.weights import load_weights, save_weights
 from seqcli.pipeline.train import train
 from seqcli.recipe.load import load_recipe
 from seqcli.store.runs import Run, Store
 from seqcli.text.pieces import train_sentencepiece
-from seqcli.training.checkpoint import load_weights, save_weights
 from seqcli.training.loop import StepEvent
 
 SIGNATURE = r"\(perplexity\|tokens:whitespace\|unit:sentences\|vocabulary:12\|eos:counted\|unk:counted\|v:seqcli-.*\)"
@@ -122,7 +122,7 @@ def test_a_recipe_that_is_none_is_refused_before_anything_is_read(seqcli: Progra
     code, out, err = seqcli("train", "lm.yaml", "--set", "model.encoder.bidirectional=true")
     assert (code, out) == (2, "")
     assert err == (
-        "error: model.encoder.bidirectional: a language model reads forwards only, or it would see the "
+        "error: --set model.encoder.bidirectional=true: model.encoder.bidirectional: a language model reads forwards only, or it would see the "
         "token it should predict. Set bidirectional: false.\n"
     )
     assert not (text / "runs").exists()
