@@ -183,7 +183,7 @@ class TextField(SourceField):
     def lines(self, lines: Sequence[str]) -> Side:
         """Lines of text for a flat model: `read` and `side` in one pass over all of them."""
         if self._fast is None:
-            self._fast = FastIds(self.tokenizer, lambda tokens: self.encode(tokens).words.tolist())
+            self._fast = FastIds(self.tokenizer, self.features.rows)
         ids, offsets = self._fast.ids_of(lines)
         return Side({"values": ids}, np.diff(offsets))
 

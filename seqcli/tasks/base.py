@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -268,14 +268,14 @@ class Task(ABC, Generic[P]):
 
     def measure(self, engine: Engine, data: Data, *, mistakes: bool = False) -> Measured[P]:
         """Run a model over a split and count."""
-        pairs = cast(PairData, data)
+        assert isinstance(data, PairData)
         scorer = self.scorer()
         right = np.zeros(len(data.columns), bool)
         wrong: list[Mistake[P]] = []
-        for rows in pairs.measuring_order(engine.positions):
-            batch = pairs.batch(rows)
+        for rows in data.measuring_order(engine.positions):
+            batch = data.batch(rows)
             predictions = self.measured(engine.outputs(batch.source), batch)
-            gold = self.gold(pairs, rows)
+            gold = self.gold(data, rows)
             right[rows] = scorer.add(gold, predictions)
             if mistakes:
                 wrong += [
@@ -330,7 +330,8 @@ class Task(ABC, Generic[P]):
 
 def new_task(recipe: Recipe) -> Task[Any]:
     """The task that a recipe names, not yet fitted."""
-    return cast("Task[Any]", registry.implementation("task", recipe.task.kind)(recipe))
+    task: Task[Any] = registry.implementation("task", recipe.task.kind)(recipe)
+    return task
 
 
 def shortened(columns: dict[str, Any], max_length: int) -> Mapping[str, Any]:

@@ -128,10 +128,13 @@ class TokenFeatures:
             affixes[kind] = Vocabulary.build(shown, min_count=affix_min_count, specials=(PAD, UNK))
         return cls(words, lowercase=lowercase, characters=character_vocabulary, affixes=affixes)
 
+    def rows(self, tokens: Sequence[str]) -> list[int]:
+        """The row of each token in the word vocabulary."""
+        return self.words.encode(map(lower, tokens) if self.lowercase else tokens)
+
     def encode(self, tokens: Sequence[str]) -> TypeArrays:
         """Arrays over the given tokens, in their order."""
-        folded = [*map(lower, tokens)] if self.lowercase else tokens
-        words = np.array(self.words.encode(folded), np.int32)
+        words = np.array(self.rows(tokens), np.int32)
         characters = None if self.characters is None else _character_rows(tokens, self.characters)
         affixes = None
         if self.affixes:
