@@ -197,7 +197,9 @@ finally:
 """
 
 
-@pytest.mark.parametrize(("heading", "arguments"), [("Training", ["train", "tiny.yaml"]), ("Prediction", ["predict", "tiny"])])
+@pytest.mark.parametrize(
+    ("heading", "arguments"), [("Training", ["train", "tiny.yaml"]), ("Prediction", ["predict", "tiny"])]
+)
 def test_the_walk_is_the_way_a_sentence_goes(heading: str, arguments: list[str], trained: Path) -> None:
     """CONTRIBUTING's list of functions, in the order in which they are first called."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -205,7 +207,9 @@ def test_the_walk_is_the_way_a_sentence_goes(heading: str, arguments: list[str],
     assert 10 < len(stops) < 20
     program = TRACE.format(package=f"{ROOT / 'seqcli'}{os.sep}", arguments=arguments)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SEQCLI_CACHE": str(trained / "cache")}
-    subprocess.run([sys.executable, "-c", program], input=b"Anna met Ravi\n", check=True, capture_output=True, env=environment)
+    subprocess.run(
+        [sys.executable, "-c", program], input=b"Anna met Ravi\n", check=True, capture_output=True, env=environment
+    )
     met = Path("met.txt").read_text().split("\n")
     assert [stop for stop in stops if stop not in met] == []
     assert sorted(stops, key=met.index) == stops
