@@ -21,8 +21,6 @@ from seqcli.tasks.language_model import LanguageModelTask
 
 Array = NDArray[Any]
 
-ENGINE_FILE = "engine.onnx"
-
 LOGITS = 2**22
 """Logits made at a time when scoring."""
 

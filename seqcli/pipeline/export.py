@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from seqcli.engines.onnx_engine import ENGINE_FILE, OnnxEngine, onnx_engine
+from seqcli.engines.onnx_engine import OnnxEngine, onnx_engine
 from seqcli.errors import UserError, usage_error
 from seqcli.fields.base import Progress
 from seqcli.files import sha256_file
@@ -82,7 +82,7 @@ def export(
             by_default = by_default and loss <= (MOST_LOST if better > 0 else 0.005 * abs(scores["fp32"]))
         if wanted or by_default:
             engine, model, report["precision"] = rounded, small, "int8"
-    return Exported(engine, report, {ENGINE_FILE: model.SerializeToString()})
+    return Exported(engine, report, {run.engine_path.name: model.SerializeToString()})
 
 
 @dataclass(frozen=True)

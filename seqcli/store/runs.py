@@ -64,6 +64,7 @@ class Run:
     vocabulary_path = _Inside("vocabulary.txt")
     labels_path = _Inside("labels.txt")
     weights_path = _Inside("model.safetensors")
+    engine_path = _Inside("engine.onnx")
     metrics_path = _Inside("metrics.jsonl")
     report_path = _Inside("report.json")
     environment_path = _Inside("environment.json")
