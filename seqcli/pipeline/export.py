@@ -16,7 +16,7 @@ from seqcli.files import sha256_file
 from seqcli.metrics.metric import METRICS
 from seqcli.pipeline.model import stored_recipe
 from seqcli.pipeline.prepare import open_columns
-from seqcli.store.runs import Run, report_text
+from seqcli.store.runs import ENGINE_FILE, Run, report_text
 from seqcli.tasks.base import Data, Engine, Task, new_task
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def export(
             by_default = by_default and loss <= (MOST_LOST if better > 0 else 0.005 * abs(scores["fp32"]))
         if wanted or by_default:
             engine, model, report["precision"] = rounded, small, "int8"
-    return Exported(engine, report, {run.engine_path.name: model.SerializeToString()})
+    return Exported(engine, report, {ENGINE_FILE: model.SerializeToString()})
 
 
 @dataclass(frozen=True)

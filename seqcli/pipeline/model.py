@@ -24,7 +24,7 @@ from seqcli.machine import cores
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
 from seqcli.store.manifest import read_manifest
-from seqcli.store.runs import Run, Store
+from seqcli.store.runs import ENGINE_FILE, Run, Store
 from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Engine, Task, new_task
 
@@ -189,7 +189,7 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
     if not task.is_network:
         return task.counts_engine(load_arrays(run), run.weights_path)
     files = read_manifest(run.path).files
-    if engine == "torch" or device not in ("auto", "cpu") or run.engine_path.name not in files:
+    if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in files:
         if engine == "onnx":
             raise usage_error(
                 f"{run} has no graph to run"
