@@ -12,12 +12,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from seqcli.engines.language import NetworkEngine
+from seqcli.tasks.build import new_task
 
 from seqcli.decode.sampling import SamplingOptions, sample
-from seqcli.engines.language import NetworkEngine
 from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe.load import load_recipe
-from seqcli.tasks.build import new_task
 from seqcli.training.loop import Trainer
 
 BIG = [  # two layers of 512 over 10,002 rows, 32 streams of 35: the size that is quoted for word models

@@ -13,16 +13,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from seqcli.engines.language import NetworkEngine
+from seqcli.models.sequence import SequenceModel
 
 from seqcli.decode.sampling import SamplingOptions, sample
-from seqcli.engines.language import NetworkEngine
 from seqcli.engines.onnx_engine import OnnxEngine, OnnxStepper
 from seqcli.engines.onnx_export import export_labeller, export_language_model
 from seqcli.engines.onnx_write import quantize
 from seqcli.models.embedders import InputSizes
 from seqcli.models.heads import LabelSpace
 from seqcli.models.language import LanguageModel
-from seqcli.models.sequence import SequenceModel
 from seqcli.recipe.embedders import CharacterCNNConfig, TokensConfig
 from seqcli.recipe.encoders import GRUConfig, LSTMConfig, TransformerConfig
 from seqcli.recipe.heads import CRFConfig, SoftmaxConfig

@@ -18,12 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from seqcli.tasks.build import new_task
+from seqcli.training.precision import choose_device
+
 from seqcli.errors import UserError
 from seqcli.pipeline.prepare import open_splits
 from seqcli.recipe.load import load_recipe
-from seqcli.tasks.build import new_task
 from seqcli.training.loop import Trainer
-from seqcli.training.precision import choose_device
 
 ROOT = Path(__file__).parents[1]
 

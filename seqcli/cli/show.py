@@ -13,7 +13,7 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), *, right
 
     Rows may have different numbers of cells.
     """
-    cells = [[str(cell) for cell in row] for row in ([header] if header else []) + list(rows)]  # type: ignore[list-item]
+    cells = [[str(cell) for cell in row] for row in ([header] if header else []) + list(rows)]
     columns = max(map(len, cells), default=0)
     cells = [row + [""] * (columns - len(row)) for row in cells]
     widths = [max(len(row[column]) for row in cells) for column in range(columns)]

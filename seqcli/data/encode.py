@@ -6,7 +6,6 @@ number of processes.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import tempfile
@@ -23,6 +22,7 @@ import numpy as np
 from seqcli.data.arrays import FORMAT_VERSION, Columns, Part, PartField, SplitWriter, other_width, publish
 from seqcli.data.example import Example, place
 from seqcli.errors import UserError, data_error, usage_error
+from seqcli.machine import cores
 
 PARALLEL_BYTES = 16 * 2**20
 """Smaller files are encoded in this process: starting workers takes longer than the work."""
@@ -105,7 +105,7 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
 
 def _encoded(job: EncodeJob, tasks: list[tuple[int, Any]]) -> Iterator[Iterable[Part]]:
     """What each task gives, in order."""
-    workers = min(len(tasks), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    workers = min(len(tasks), cores())
     if workers < 2 or job.size < PARALLEL_BYTES:
         for file, part in tasks:
             yield encode_examples(job.read(part), job.pieces, file)

@@ -45,7 +45,8 @@ def posteriors(emissions_BTK: Scores, transitions_KK: Scores, start_K: Scores, e
     """Probability of each label at each position [B, T, K]; zero past a length."""
     chain = _Chain(emissions_BTK, transitions_KK, start_K, end_K, lengths_B)
     result_TBK = np.empty_like(chain.forward_TBK)
-    beta_BK = chain.last_K / chain.ended_B1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beta_BK = chain.last_K / chain.ended_B1
     for step in range(len(result_TBK) - 1, -1, -1):
         inside_B1 = chain.inside_TB1[step]
         result_TBK[step] = chain.forward_TBK[step] * beta_BK * inside_B1
@@ -77,7 +78,10 @@ def path_score(
 
 
 class _Chain:
-    """The forward recursion on probabilities in float64, rescaled at each step, as small matrix products."""
+    """The forward recursion on probabilities in float64, rescaled at each step, as small matrix products.
+
+    Scores so far apart that no path has a probability left give NaN.
+    """
 
     def __init__(
         self, emissions_BTK: Scores, transitions_KK: Scores, start_K: Scores, end_K: Scores, lengths_B: Ids
@@ -87,22 +91,24 @@ class _Chain:
         self.inside_TB1 = (np.arange(length)[:, None] < lengths_B)[:, :, None]
         peak_TB1 = emissions_TBK.max(axis=-1, keepdims=True)
         self.evidence_TBK = np.exp(emissions_TBK - peak_TB1)
-        shift = float(transitions_KK.max())
+        start, shift, end = (float(scores.max()) for scores in (start_K, transitions_KK, end_K))
         self.step_KK = np.exp(transitions_KK.astype(np.float64) - shift)
-        self.last_K = np.exp(end_K.astype(np.float64))
+        self.last_K = np.exp(end_K.astype(np.float64) - end)
         self.forward_TBK = np.empty_like(emissions_TBK)
         self.scale_TB1 = np.ones_like(peak_TB1)
-        alpha_BK = self.evidence_TBK[0] * np.exp(start_K.astype(np.float64))
-        for step in range(length):
-            if step:
-                moved_BK = (alpha_BK @ self.step_KK) * self.evidence_TBK[step]
-                alpha_BK = np.where(self.inside_TB1[step], moved_BK, alpha_BK)
-            self.scale_TB1[step] = alpha_BK.sum(axis=-1, keepdims=True)
-            alpha_BK = alpha_BK / self.scale_TB1[step]
-            self.forward_TBK[step] = alpha_BK
-        self.ended_B1 = (alpha_BK * self.last_K).sum(axis=-1, keepdims=True)
-        scales_TB1 = np.where(self.inside_TB1, np.log(self.scale_TB1) + peak_TB1, 0)
-        self.log_z_B: Floats = scales_TB1.sum(axis=(0, 2)) + shift * (lengths_B - 1) + np.log(self.ended_B1[:, 0])
+        alpha_BK = self.evidence_TBK[0] * np.exp(start_K.astype(np.float64) - start)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for step in range(length):
+                if step:
+                    moved_BK = (alpha_BK @ self.step_KK) * self.evidence_TBK[step]
+                    alpha_BK = np.where(self.inside_TB1[step], moved_BK, alpha_BK)
+                self.scale_TB1[step] = alpha_BK.sum(axis=-1, keepdims=True)
+                alpha_BK = alpha_BK / self.scale_TB1[step]
+                self.forward_TBK[step] = alpha_BK
+            self.ended_B1 = (alpha_BK * self.last_K).sum(axis=-1, keepdims=True)
+            ended_B = np.log(self.ended_B1[:, 0]) + start + shift * (lengths_B - 1) + end
+            scales_TB1 = np.where(self.inside_TB1, np.log(self.scale_TB1) + peak_TB1, 0)
+        self.log_z_B: Floats = scales_TB1.sum(axis=(0, 2)) + ended_B
 
 
 def log_softmax(scores: Scores) -> Floats:

@@ -23,7 +23,6 @@ from seqcli.engines.onnx_parts import (
     linear,
     masked,
     mean,
-    only,
     real_positions,
     start_states,
     stream,
@@ -37,6 +36,7 @@ from seqcli.models.classifier import SequenceClassifier
 from seqcli.models.embedders import FrameEmbedder, TokenEmbedder
 from seqcli.models.heads import CRFHead, SigmoidHead, SoftmaxHead
 from seqcli.models.language import AdaptiveHead, LanguageModel
+from seqcli.models.layers import only
 from seqcli.models.local import BagEncoder, CNNEncoder, WindowEncoder
 from seqcli.models.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
 from seqcli.models.recurrent import RecurrentEncoder

@@ -5,20 +5,12 @@ Shapes: B sequences, T positions, D values. A value is given by its name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import singledispatch
-from typing import TypeVar
 
 from torch import Tensor, nn
 
 from seqcli.engines.graph import FLOAT, Graph
-
-M = TypeVar("M", bound=nn.Module)
-
-
-def only(kind: type[M], layers: Iterable[nn.Module]) -> list[M]:
-    """The layers that are of a kind (a list of modules has lost it)."""
-    return [layer for layer in layers if isinstance(layer, kind)]
 
 
 def linear(graph: Graph, layer: nn.Linear, x: str) -> str:

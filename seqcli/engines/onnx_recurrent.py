@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.engines.graph import FLOAT, INT32, INT64, Graph, Operand
-from seqcli.engines.onnx_parts import encode, norm, only, real_positions, start_states, stream, swap
+from seqcli.engines.onnx_parts import encode, norm, real_positions, start_states, stream, swap
 from seqcli.models.cells import PeepholeLSTM, PlainRNN
+from seqcli.models.layers import only
 from seqcli.models.recurrent import RecurrentEncoder
 
 

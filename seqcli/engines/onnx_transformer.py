@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.engines.graph import FLOAT, Graph
-from seqcli.engines.onnx_parts import encode, linear, norm, only, real_positions, start_states, stream
+from seqcli.engines.onnx_parts import encode, linear, norm, real_positions, start_states, stream
+from seqcli.models.layers import only
 from seqcli.models.transformer import Block, TransformerEncoder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -22,15 +23,21 @@ FEW_WEIGHTS = 2**14
 def quantize(model: onnx.ModelProto) -> onnx.ModelProto:
     """The weights of LSTMs and of matrix products in 8 bits, one scale a column; activations are scaled as they come.
 
-    GRU, RNN and vectors of words stay float32. Products that meet integer instructions (VNNI, or ARM's dot product) are
-    two to four times as fast; the largest weights may saturate on an x86 without them.
+    That is over a whole batch, so what is said of an example depends a little on its neighbours. GRU, RNN and vectors
+    of words stay float32. Products that meet integer instructions (VNNI, or ARM's dot product) are two to four times as
+    fast; the largest weights may saturate on an x86 without them. A model of `FEW_WEIGHTS` products only is given back.
     """
-    sizes = {weight.name: math.prod(weight.dims) for weight in model.graph.initializer}
-    small = [
-        node.name
-        for node in model.graph.node
-        if node.op_type in ("MatMul", "Gemm", "LSTM") and sizes.get(node.input[1], 0) < FEW_WEIGHTS
-    ]
+    graphs = [*_graphs(model.graph)]
+    sizes = {weight.name: math.prod(weight.dims) for graph in graphs for weight in graph.initializer}
+    products = {
+        node.name: sizes.get(node.input[1], 0)
+        for graph in graphs
+        for node in graph.node
+        if node.op_type in ("MatMul", "Gemm", "LSTM")
+    }
+    small = [name for name, size in products.items() if size < FEW_WEIGHTS]
+    if len(small) == len(products):
+        return model
     marked = onnx.ModelProto()
     marked.CopyFrom(model)
     entry = marked.metadata_props.add()  # the quantizer's own mark: it then asks for no preparation on the root logger
@@ -47,6 +54,15 @@ def quantize(model: onnx.ModelProto) -> onnx.ModelProto:
             extra_options={"EnableSubgraph": True},
         )
         return onnx.load(path)
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and those inside its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _graphs(attribute.g)
 
 
 def graph_of(network: Network, weights: str = "") -> onnx.ModelProto:

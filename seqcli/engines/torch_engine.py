@@ -62,7 +62,7 @@ class TorchStepper(NetworkStepper[Tensor]):
     @torch.inference_mode()
     def next(self, ids_BT: Ids, states: list[Tensor]) -> tuple[LogProbs, list[Tensor]]:
         hidden_BTD, states = self.network.read(torch.from_numpy(ids_BT).to(self.device), states)
-        return self.network.log_probs(hidden_BTD[:, -1]).cpu().numpy(), states
+        return self.network.head.log_probs(hidden_BTD[:, -1]).cpu().numpy(), states
 
     @torch.inference_mode()
     def chosen(self, ids_BT: Ids, targets_BT: Ids, states: list[Tensor]) -> tuple[NDArray[np.float32], list[Tensor]]:
@@ -71,7 +71,7 @@ class TorchStepper(NetworkStepper[Tensor]):
         targets_N1 = torch.from_numpy(targets_BT).to(self.device).flatten().unsqueeze(1)
         rows = max(16, LOGITS // self.vocabulary_size)
         parts = [
-            self.network.log_probs(hidden_ND[at : at + rows]).gather(1, targets_N1[at : at + rows])
+            self.network.head.log_probs(hidden_ND[at : at + rows]).gather(1, targets_N1[at : at + rows])
             for at in range(0, len(hidden_ND), rows)
         ]
         return torch.cat(parts).view(targets_BT.shape).cpu().numpy(), states

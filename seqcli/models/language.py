@@ -75,7 +75,7 @@ class LanguageModel(Network):
     def forward(self, source: Side) -> Tensors:
         """``log_probs_BTV`` of the token after each position, from a fresh state."""
         hidden_BTD, _ = self.read(self.tensors(source)[0]["words_BT"], [])
-        return {"log_probs_BTV": self.log_probs(hidden_BTD.flatten(0, 1)).view(*hidden_BTD.shape[:2], -1)}
+        return {"log_probs_BTV": self.head.log_probs(hidden_BTD.flatten(0, 1)).view(*hidden_BTD.shape[:2], -1)}
 
     def loss(self, batch: Batch, memory: Memory) -> Loss:
         """Cross-entropy in nats summed over the tokens that count; the states after them without their history."""
@@ -86,7 +86,3 @@ class LanguageModel(Network):
         loss = self.head.next_loss(hidden_ND, targets_N)
         after = Memory([state.detach() for state in states]) if self.carries else Memory()
         return Loss(loss, int((targets_BT != IGNORE).sum()), after)
-
-    def log_probs(self, hidden_ND: Tensor) -> Tensor:
-        """ln p of every row of the vocabulary [N, V], float32."""
-        return self.head.log_probs(hidden_ND)

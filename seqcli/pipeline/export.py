@@ -72,7 +72,7 @@ def export(
     engine, model, wanted = exact, graph, precision == "int8"
     by_default = precision == "auto" and dev is not None and not task.generates
     small = quantize(graph) if wanted or by_default else graph
-    if wanted or small.ByteSize() < graph.ByteSize():  # in a small network nothing is rounded
+    if wanted or small is not graph:
         rounded = onnx_engine(task, small.SerializeToString())
         if dev is not None:
             scores = {name: _score(task, one, dev) for name, one in (("fp32", exact), ("int8", rounded))}

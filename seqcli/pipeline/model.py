@@ -191,11 +191,10 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
     files = read_manifest(run.path).files
     if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in files:
         if engine == "onnx":
+            if device not in ("auto", "cpu"):
+                raise usage_error(f"the engine onnx runs on the CPU, not {device}", hint="Leave out --engine.")
             raise usage_error(
-                f"{run} has no graph to run"
-                if device in ("auto", "cpu")
-                else f"the engine onnx runs on the CPU, not {device}",
-                hint=f"'seqcli models export {run}' makes one; or leave out --engine.",
+                f"{run} has no graph to run", hint=f"'seqcli models export {run}' makes one; or leave out --engine."
             )
         from seqcli.engines.torch_engine import load_network, torch_engine
 

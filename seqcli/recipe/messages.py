@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -159,7 +159,8 @@ def _child(value: Any, name: str | int) -> Node | None:
     if isinstance(value, dict):
         return value.get(name)
     if isinstance(value, list) and isinstance(name, int) and name < len(value):
-        return cast(Node, value[name])
+        child: Node = value[name]
+        return child
     return None
 
 

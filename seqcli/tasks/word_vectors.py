@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -199,7 +199,7 @@ class SentencesOfWords:
 
     def words(self, symbols: NDArray[Any]) -> list[str]:
         """The known words of a sentence."""
-        return cast("list[str]", self._word_of[symbols[self._known[symbols]]].tolist())
+        return self._word_of[symbols[self._known[symbols]]].tolist()
 
     def blocks(self) -> Iterator[tuple[list[list[str]], int]]:
         """The sentences in order, in blocks, with the number of words in each; read from the disk every time."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from seqcli.errors import UserError, data_error, io_error, usage_error
 from seqcli.files import atomic_write
@@ -55,11 +55,11 @@ class SentencePieces:
             raise data_error("not a sentencepiece model", file=model) from error
 
     def tokenize(self, text: str) -> list[str]:
-        return cast("list[str]", self._processor.EncodeAsPieces(text))
+        return self._processor.EncodeAsPieces(text)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         """The normalized text."""
-        return cast("str", self._processor.DecodePieces(list(tokens)))
+        return self._processor.DecodePieces(list(tokens))
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Refused: pieces are cut from the normalized text, not from this one."""

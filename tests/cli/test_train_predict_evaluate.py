@@ -181,3 +181,13 @@ def test_on_a_terminal_there_is_a_bar_and_no_colour_where_none_is_wanted(place: 
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     assert re.search(r"epoch \d .*loss \d\.\d{3} +[\d,]+ tokens/s", plain)
     assert plain.count("*best") == 3
+
+
+def test_tensorboard_that_is_not_installed(seqcli: Program, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqcli.pipeline.tensorboard.find_spec", lambda name: None)
+    assert seqcli("train", "tiny.yaml", "--tensorboard") == (
+        2,
+        "",
+        "error: the package 'tensorboard' is not installed. Install it: pip install 'seqcli[tensorboard]'.\n",
+    )
+    assert not (place / "runs").exists()

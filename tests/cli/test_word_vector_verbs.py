@@ -32,7 +32,7 @@ def make_run(name: str, points: dict[str, tuple[float, float]] | None, *, rows: 
     """A finished run: with a word table, or without one (``points`` None)."""
     run = Store("runs").create(name)
     run.recipe_path.write_text(f"name: {name}\n")
-    run.report_path.write_text(json.dumps({"task": "embedding"}))
+    run.report_path.write_text(json.dumps({"task": "word-vectors"}))
     tensors = {"head.bias": np.zeros(3, np.float32)}
     if points is not None:
         table = np.array([(0, 0), (7, 7), *points.values()], np.float32)

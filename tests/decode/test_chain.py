@@ -1,5 +1,7 @@
 """The chain in numpy against every path listed, and against what training computes."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -101,3 +103,19 @@ def test_long_sequences_stay_numbers(scale):
         assert chain.path_score(*numbers[:4], other, numbers[4]) <= top
     assert (top <= chain.log_partition(*numbers)).all()
     np.testing.assert_allclose(chain.posteriors(*numbers).sum(-1), 1, atol=1e-9)
+
+
+def test_scores_of_any_size_warn_of_nothing():
+    """Starts and ends beyond what exp can take count as they are; where no path is left there is no number."""
+    emissions_BTK, transitions_KK = np.zeros((1, 2, 2), np.float32), np.zeros((2, 2), np.float32)
+    start_K = end_K = np.array([1000, 0], np.float32)
+    lengths_B = np.array([2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert chain.log_partition(emissions_BTK, transitions_KK, start_K, end_K, lengths_B) == [2000]
+        found_BTK = chain.posteriors(emissions_BTK, transitions_KK, start_K, end_K, lengths_B)
+        assert found_BTK.tolist() == [[[1, 0], [1, 0]]]
+        apart_BTK = np.array([[[1e30, 0], [0, 1e30]]], np.float32)
+        never_KK = np.array([[0, -10000], [0, 0]], np.float32)
+        assert np.isnan(chain.log_partition(apart_BTK, never_KK, start_K, end_K, lengths_B)).all()
+        assert np.isnan(chain.posteriors(apart_BTK, never_KK, start_K, end_K, lengths_B)).any()

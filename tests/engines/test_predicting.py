@@ -73,7 +73,7 @@ def test_sentences_one_by_one_in_blocks_and_with_any_memory(model, monkeypatch, 
     assert len({tag for one in expected for tag in one.tags}) > 2
     in_the_same_words(tagger.predict(sentences, scores=True), expected)
     monkeypatch.setattr(text, "MAX_REMEMBERED", 20)
-    monkeypatch.setattr(pipeline, "POSITIONS", 30)
+    monkeypatch.setattr(tagger.engine, "positions", 30)
     monkeypatch.setattr(pipeline, "_ITEMS", 17)
     in_the_same_words(tagger.predict(iter(sentences), scores=True), expected)
 
@@ -87,7 +87,7 @@ def test_texts_one_by_one_in_any_order_and_with_any_memory(model, monkeypatch, e
     assert np.ptp([one.probs_K for one in expected], axis=0).max() > 0.1
     np.testing.assert_allclose([one.probs_K.sum() for one in expected], 1, atol=1e-5)
     monkeypatch.setattr(text, "MAX_REMEMBERED", 20)
-    monkeypatch.setattr(pipeline, "POSITIONS", 30)
+    monkeypatch.setattr(classifier.engine, "positions", 30)
     order = np.random.default_rng(1).permutation(60)
     for start in range(0, 60, 7):
         rows = order[start : start + 7].tolist()
@@ -122,8 +122,8 @@ def test_several_threads_say_the_same_in_the_same_order(model, monkeypatch):
     """Batches side by side, where the engine takes them so."""
     tagger = model("onnx", tiny_corpus.tiny_recipe)
     sentences = random_sentences(300, WORDS)
-    expected = tagger.predict_block(sentences, scores=True)
-    monkeypatch.setattr(pipeline, "POSITIONS", 40)
+    expected = [next(tagger.predict([sentence], scores=True)) for sentence in sentences]
+    monkeypatch.setattr(tagger.engine, "positions", 40)
     monkeypatch.setattr(pipeline, "cores", lambda: 3)
     outputs, threads = tagger.engine.outputs, set()
     together = threading.Barrier(3)

@@ -40,7 +40,7 @@ def test_every_error_of_a_recipe_with_its_place(seqcli: Program, place: Path) ->
     code, out, err = seqcli("train", "tiny.yaml")
     assert (code, out) == (2, "")
     lines = err.splitlines()
-    assert [line.split(": ")[1] for line in lines] == ["tiny.yaml:7:19", "tiny.yaml:13:3", "tiny.yaml:14:3"]
+    assert [line.split(": ")[1] for line in lines] == ["tiny.yaml:8:19", "tiny.yaml:14:3", "tiny.yaml:15:3"]
     assert "Did you mean 'lstm'?" in lines[0]
     assert "twice" in lines[1] or "duplicate" in lines[1]
     assert "Did you mean 'patience'?" in lines[2]
@@ -51,7 +51,7 @@ def test_a_score_that_does_not_exist_is_refused_before_training(seqcli: Program,
         seqcli,
         place,
         2,
-        "training.select_by: there is no dev score 'f9'. Scores: f1, precision, recall, accuracy, loss.",
+        "--set training.select_by=f9: training.select_by: there is no dev score 'f9'. Scores: f1, precision, recall, accuracy, loss.",
         "training.select_by=f9",
     )
 

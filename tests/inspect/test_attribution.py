@@ -9,6 +9,7 @@ from tiny_classes import SEVERAL, SIGMOID, TEXTS, baseline, frame_recipe, motion
 from torch import nn
 
 from seqcli.data.batch import Side
+from seqcli.engines.onnx_engine import OnnxEngine
 from seqcli.engines.torch_engine import torch_engine
 from seqcli.inspect.attribution import attribution
 from seqcli.pipeline.explain import explain
@@ -42,18 +43,22 @@ def members(network, several):
     return network.networks() if several > 1 else [network]
 
 
-def logit(pooled, networks, exclusive):
-    """The most probable label's logit, less the mean of all where they exclude each other."""
+LABELS = pytest.mark.parametrize("label", [0, 2])
+
+
+def logit(pooled, networks, label, exclusive):
+    """A label's logit, less the mean of all where they exclude each other."""
     with torch.inference_mode():
         logits = [one.head.output(vector)[0] for one, vector in zip(networks, pooled, strict=True)]
         logits_K = torch.stack(logits).mean(0)
-    return logits_K.max().item() - (logits_K.mean().item() if exclusive else 0)
+    return logits_K[label].item() - (logits_K.mean().item() if exclusive else 0)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("count", [1, 3])
-def test_gradient_times_input_of_each_word(made, encoder, several, count):
+@LABELS
+def test_gradient_times_input_of_each_word(made, encoder, several, count, label):
     """Every vector a little longer, one position at a time."""
     task, network = made(
         text_recipe,
@@ -64,7 +69,7 @@ def test_gradient_times_input_of_each_word(made, encoder, several, count):
         train=SEVERAL if several else TEXTS,
     )
     source = task.source.side([["rain", "not", "new", "charming", "not"]])
-    shares = attribution(network, source, exclusive=not several)
+    shares = attribution(network, source, label, exclusive=not several)
     assert shares.shape == (5,)
     networks, step = members(network, count), 1e-5
     inputs, lengths_B = network.tensors(source)
@@ -77,11 +82,12 @@ def test_gradient_times_input_of_each_word(made, encoder, several, count):
                     x_BTD = one.embedder(inputs, lengths_B)
                     x_BTD[0, place] *= factor
                     pooled.append(one.pool(x_BTD, lengths_B))
-            moved.append(logit(pooled, networks, not several))
+            moved.append(logit(pooled, networks, label, not several))
         assert shares[place] == pytest.approx((moved[0] - moved[1]) / (2 * step), abs=1e-4)
 
 
-def test_frames_have_a_share_each_whatever_the_stride(made):
+@LABELS
+def test_frames_have_a_share_each_whatever_the_stride(made, label):
     _, network = made(
         frame_recipe,
         "model.embedder={kind: frames, dim: 6, kernel: 3, stride: 2}",
@@ -92,13 +98,13 @@ def test_frames_have_a_share_each_whatever_the_stride(made):
     frames = motions(1, 7)[0][0].astype(np.float64)
     frames[2, 1] = np.nan
     length = np.array([len(frames)])
-    shares = attribution(network, Side({"frames_BTD": frames[None]}, length), exclusive=True)
+    shares = attribution(network, Side({"frames_BTD": frames[None]}, length), label, exclusive=True)
     assert shares.shape == (len(frames),)
 
     def of(frames):
         with torch.inference_mode():
             inputs, lengths_B = network.tensors(Side({"frames_BTD": frames[None]}, length))
-            return logit([network.pool(network.embedder(inputs, lengths_B), lengths_B)], [network], True)
+            return logit([network.pool(network.embedder(inputs, lengths_B), lengths_B)], [network], label, True)
 
     mean = network.embedder.mean_D.numpy()
     for place in range(len(frames)):
@@ -122,6 +128,23 @@ def test_it_leaves_no_trace(made):
         np.testing.assert_allclose(explained.classified.probs_K, before.probs_K, atol=1e-6)
         np.testing.assert_array_equal(next(model.predict([text])).probs_K, before.probs_K)
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_explaining_leaves_the_engine_as_it_is(classifiers):
+    """What is predicted before, while and after is of the graph in the run; the shares are of its network."""
+    model = Model.load("tiny", runs="runs")
+    engine = model.engine
+    assert isinstance(engine, OnnxEngine)
+    for text in ("a charming film", "boring", ""):
+        expected = next(model.predict([text]))
+        explained = explain(model, text)
+        np.testing.assert_array_equal(explained.classified.probs_K, expected.probs_K)
+        label = int(expected.probs_K.argmax())
+        side = model.task.source.side([model.task.source.read(text, "")])
+        np.testing.assert_array_equal(explained.shares, attribution(model.network, side, label, exclusive=True))
+    assert model.engine is engine
+    with_torch = Model.load("tiny", runs="runs", engine="torch")
+    assert with_torch.network is with_torch.engine.network
 
 
 @pytest.mark.parametrize(
