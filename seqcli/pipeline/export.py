@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from seqcli.engines.onnx_engine import ENGINE_FILE, OnnxEngine, onnx_engine
+from seqcli.engines.onnx_engine import OnnxEngine, onnx_engine
 from seqcli.errors import UserError, usage_error
 from seqcli.fields.base import Progress
 from seqcli.files import sha256_file
 from seqcli.metrics.metric import METRICS
 from seqcli.pipeline.model import stored_recipe
 from seqcli.pipeline.prepare import open_columns
-from seqcli.store.runs import Run, report_text
+from seqcli.store.runs import ENGINE_FILE, Run, report_text
 from seqcli.tasks.base import Data, Engine, Task, new_task
 
 if TYPE_CHECKING:
