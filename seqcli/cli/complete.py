@@ -9,8 +9,8 @@ import typer
 
 from seqcli.cli import console
 from seqcli.cli.language import READ_AT_ONCE, open_model, warn_of_unknown
-from seqcli.cli.options import Device, EngineName, Invalid, JsonLines, MaxLine, NewestLanguageModel, Runs
-from seqcli.lines import DEFAULT_MAX_LINE, read_batches
+from seqcli.cli.options import JsonLines, NewestLanguageModel, Reading, Running, grouped
+from seqcli.lines import read_batches
 
 if TYPE_CHECKING:
     from seqcli.pipeline.language import LanguageModel
@@ -23,7 +23,9 @@ EPILOG = """Examples:
   cut -f 2 prompts.tsv | seqcli complete lm-word --json"""
 
 
+@grouped
 def command(
+    *,
     model: NewestLanguageModel = None,
     prompt: Annotated[
         str | None,
@@ -32,22 +34,19 @@ def command(
     count: Annotated[int, typer.Option("-k", "--count", help="How many tokens to list.", min=1)] = 5,
     words: Annotated[bool, typer.Option("--words", help="Whole words, of a model of characters or bytes.")] = False,
     as_json: JsonLines = False,
-    invalid: Invalid = "strict",
-    max_line: MaxLine = DEFAULT_MAX_LINE,
-    runs: Runs = None,
-    device: Device = "auto",
-    engine: EngineName = "auto",
+    reading: Reading,
+    running: Running,
 ) -> None:
     """List the most probable next words after a text.
 
     With --prompt a line for each word: word, tab, probability. From stdin one line for each line, the pairs on it
     with tabs between. <EOS> is the end of the line.
     """
-    trained = open_model(model, runs, device, engine)
+    trained = open_model(model, running)
     if prompt is not None:
         print_prompt(trained, prompt, count, words=words, as_json=as_json)
     else:
-        lines = read_batches(None, on_invalid=invalid, max_line=max_line, block=READ_AT_ONCE)
+        lines = read_batches(None, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE)
         print_lines(trained, lines, count, words=words, as_json=as_json)
 
 

@@ -10,11 +10,23 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from seqcli.cli.choices import choice
+from seqcli.errors import did_you_mean, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 from seqcli.recipe.registry import FORMATS
 
 Result = TypeVar("Result")
+
+
+def choice(option: str, value: str, known: Sequence[str]) -> str:
+    """``value`` if it is one of ``known``.
+
+    Raises:
+        UserError: it is not (exit code 2), with the nearest.
+    """
+    if value not in known:
+        hint = did_you_mean(value, known) or f"Known: {', '.join(known)}."
+        raise usage_error(f"{option}: unknown value '{value}'", hint=hint)
+    return value
 
 
 def one_of(option: str, known: Sequence[str]) -> Callable[[str], Any]:
@@ -98,6 +110,15 @@ class Reading:
 
     invalid: Invalid = "strict"
     max_line: MaxLine = DEFAULT_MAX_LINE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """Where the model lies, and what runs it."""
+
+    runs: Runs = None
+    device: Device = "auto"
+    engine: EngineName = "auto"
 
 
 def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
