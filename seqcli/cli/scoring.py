@@ -101,11 +101,10 @@ class Rows:
 
     def _unequal(self, counts: Sequence[int]) -> UserError:
         """The error for texts of these numbers of lines, which differ or are all 0."""
-        from seqcli.metrics.parallel import transposed_columns, unequal_lines
+        from seqcli.metrics.parallel import unequal_lines
 
         hypothesis, *references = zip(self.names, counts, strict=True)
-        problem = transposed_columns(hypothesis, references[0], self.columns or 1)
-        problem = problem or unequal_lines(hypothesis, references)
+        problem = unequal_lines(hypothesis, references, self.columns or 1)
         assert problem, "called for texts that fit together"
         return problem
 

@@ -163,13 +163,11 @@ def violations(tags: Sequence[str], scheme: str) -> list[Fault]:
     A span that is never closed (``bioes``, ``bilou``) is reported at its last tag.
     """
     scheme = scheme_name(scheme)
-    faults = []
-    previous: str | None = None
-    for index, tag in enumerate([*tags, None]):
-        for offset, reason in _step_faults(previous, tag, scheme):
-            faults.append(Fault(index + offset, reason))
-        previous = tag
-    return faults
+    return [
+        Fault(index + offset, reason)
+        for index, (previous, tag) in enumerate(pairwise([None, *tags, None]))
+        for offset, reason in _step_faults(previous, tag, scheme)
+    ]
 
 
 def legal_step(previous: str | None, tag: str | None, scheme: str) -> bool:
@@ -177,21 +175,14 @@ def legal_step(previous: str | None, tag: str | None, scheme: str) -> bool:
     return not _step_faults(previous, tag, scheme_name(scheme))
 
 
-def recognise(tag_sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """The schemes under which all the data is valid, the most specific first; empty for labels of another kind.
-
-    Data without a single span (all O, or nothing) is valid under every scheme.
-    """
-    steps = _count_steps(tag_sequences)
-    return tuple(scheme for scheme in SCHEMES if not any(_step_faults(*step, scheme) for step in steps))
-
-
 def closest_scheme(tag_sequences: Iterable[Sequence[str]]) -> str | None:
     """The scheme that the fewest tags of the data break, so that a fault can be named; None where no scheme fits.
 
     A scheme that cannot write some tag at all does not fit. Data without a span is called ``bio``.
     """
-    steps = _count_steps(tag_sequences)
+    steps: Counter[tuple[str | None, str | None]] = Counter()
+    for sequence in tag_sequences:
+        steps.update(pairwise([None, *sequence, None]))
     tags = {tag for step in steps for tag in step if tag is not None}
     if tags <= {OUTSIDE}:
         return "bio"
@@ -207,9 +198,6 @@ def convert(tags: Sequence[str], source: str, target: str, *, repair: bool = Fal
     """``tags`` written in the scheme ``target`` instead of ``source``.
 
     Args:
-        tags: the tags of one sequence.
-        source: the scheme they are in.
-        target: the scheme wanted.
         repair: read an invalid sequence as conlleval does, and let ``io`` join two spans that touch.
 
     Raises:
@@ -245,16 +233,6 @@ def write_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
             tags[span.start] = letters.single + suffix
         before = span
     return tags
-
-
-def _count_steps(tag_sequences: Iterable[Sequence[str]]) -> Counter[tuple[str | None, str | None]]:
-    steps: Counter[tuple[str | None, str | None]] = Counter()
-    for tags in tag_sequences:
-        if tags:
-            steps.update(pairwise(tags))
-            steps[None, tags[0]] += 1
-            steps[tags[-1], None] += 1
-    return steps
 
 
 @lru_cache(maxsize=65536)

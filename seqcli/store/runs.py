@@ -62,7 +62,6 @@ class Run:
 
     recipe_path = _Inside("recipe.yaml")
     vocabulary_path = _Inside("vocabulary.txt")
-    labels_path = _Inside("labels.txt")
     weights_path = _Inside("model.safetensors")
     metrics_path = _Inside("metrics.jsonl")
     report_path = _Inside("report.json")
