@@ -45,7 +45,7 @@ def command(
     model: ModelOption = None,
     vectors: VectorsOption = None,
     k: Annotated[int, typer.Option("-k", help="How many answers, the best first.")] = 5,
-    method: Annotated[str, typer.Option("--method", help="3cosadd or 3cosmul.")] = "3cosadd",
+    method: Annotated[str, typer.Option(help="3cosadd or 3cosmul.")] = "3cosadd",
     measure: MeasureOption = "cosine",
     as_json: JsonLines = False,
     reading: Reading,

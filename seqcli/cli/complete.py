@@ -28,8 +28,7 @@ def command(
     *,
     model: NewestLanguageModel = None,
     prompt: Annotated[
-        str | None,
-        typer.Option("--prompt", metavar="TEXT", help="Text to complete; without it, each line of stdin is."),
+        str | None, typer.Option(metavar="TEXT", help="Text to complete; without it, each line of stdin is.")
     ] = None,
     count: Annotated[int, typer.Option("-k", "--count", help="How many tokens to list.", min=1)] = 5,
     words: Annotated[bool, typer.Option("--words", help="Whole words, of a model of characters or bytes.")] = False,

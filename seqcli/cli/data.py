@@ -52,30 +52,21 @@ class DataReading:
     columns: Annotated[
         str | None,
         typer.Option(
-            "--columns",
-            metavar="KEY=COLUMN,...",
-            show_default=False,
-            help="Such as token=0,tag=-1 or token=form,tag=xpos.",
+            metavar="KEY=COLUMN,...", show_default=False, help="Such as token=0,tag=-1 or token=form,tag=xpos."
         ),
     ] = None
     separator: Annotated[
-        str | None,
-        typer.Option(
-            "--separator", show_default=False, help="Between token and tag in the inline format (default: /)."
-        ),
+        str | None, typer.Option(show_default=False, help="Between token and tag in the inline format (default: /).")
     ] = None
     blank_lines: Annotated[
         str | None,
         typer.Option(
-            "--blank-lines",
-            show_default=False,
-            help="skip or keep those of the lines format (default: the catalogue's, else skip).",
+            show_default=False, help="skip or keep those of the lines format (default: the catalogue's, else skip)."
         ),
     ] = None
     record_start: Annotated[
         str | None,
         typer.Option(
-            "--record-start",
             metavar="TEXT",
             show_default=False,
             help="What the first line of a record begins with, such as X: (default: a blank line comes before it).",
@@ -84,9 +75,7 @@ class DataReading:
     scheme: Annotated[
         str | None,
         typer.Option(
-            "--scheme",
-            show_default=False,
-            help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised).",
+            show_default=False, help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised)."
         ),
     ] = None
     max_line: MaxLine = DEFAULT_MAX_LINE
@@ -242,7 +231,7 @@ def convert(
         str | None,
         typer.Option("--from", show_default=False, help="The scheme of the file (default: recognised, and said)."),
     ] = None,
-    tag: Annotated[int, typer.Option("--tag", help="Column of the tags, from 0; negative from the end.")] = -1,
+    tag: Annotated[int, typer.Option(help="Column of the tags, from 0; negative from the end.")] = -1,
     repair: Annotated[bool, typer.Option("--repair", help="Read invalid tags as conlleval does.")] = False,
     reading: Reading,
 ) -> None:

@@ -35,12 +35,11 @@ def command(
             help="Files in the format the model was trained on; without any, the test split of its own data."
         ),
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="Split of its own data: train, dev or test.")] = "test",
+    split: Annotated[str, typer.Option(help="Split of its own data: train, dev or test.")] = "test",
     format_: Format = None,
     errors: ErrorRows = None,
     against: Annotated[
-        str | None,
-        typer.Option("--against", metavar="MODEL", help="Also measure this language model or classifier, and compare."),
+        str | None, typer.Option(metavar="MODEL", help="Also measure this language model or classifier, and compare.")
     ] = None,
     as_json: Json = False,
     running: Running,

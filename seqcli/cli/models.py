@@ -187,9 +187,7 @@ def unpack(
         str | None,
         typer.Option("--name", metavar="NAME", help="Name to give it (default: the one it was packed under)."),
     ] = None,
-    max_size: Annotated[
-        int, typer.Option("--max-size", min=1, metavar="BYTES", help="Refuse what unpacks to more.")
-    ] = 4 * 2**30,
+    max_size: Annotated[int, typer.Option(min=1, metavar="BYTES", help="Refuse what unpacks to more.")] = 4 * 2**30,
     runs: Runs = None,
 ) -> None:
     """Unpack a model, checked byte for byte; prints its name."""

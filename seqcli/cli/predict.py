@@ -49,9 +49,7 @@ def command(
     scores: Annotated[bool, typer.Option("--scores", help="Add the probability of each tag, or of the label.")] = False,
     top: Annotated[
         int | None,
-        typer.Option(
-            "--top", metavar="K", help="Classifiers: the K most probable labels with their probabilities.", min=1
-        ),
+        typer.Option(metavar="K", help="Classifiers: the K most probable labels with their probabilities.", min=1),
     ] = None,
     attribution: Annotated[
         bool,

@@ -27,36 +27,28 @@ EPILOG = """Examples:
 def command(
     *,
     model: NewestLanguageModel = None,
-    prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from; printed too.")] = "",
+    prompt: Annotated[str, typer.Option(metavar="TEXT", help="Text to go on from; printed too.")] = "",
     count: Annotated[int, typer.Option("-n", "--count", help="How many samples.", min=1)] = 1,
-    max_tokens: Annotated[
-        int, typer.Option("--max-tokens", help="Most tokens a sample, the prompt not counted.", min=1)
-    ] = 200,
-    stop: Annotated[
-        str | None, typer.Option("--stop", metavar="TEXT", help="End a sample where this text would come.")
-    ] = None,
+    max_tokens: Annotated[int, typer.Option(help="Most tokens a sample, the prompt not counted.", min=1)] = 200,
+    stop: Annotated[str | None, typer.Option(metavar="TEXT", help="End a sample where this text would come.")] = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", help="Divides ln p: below 1 the likely become likelier; 0 is --greedy.")
+        float, typer.Option(help="Divides ln p: below 1 the likely become likelier; 0 is --greedy.")
     ] = 1.0,
-    top_k: Annotated[int | None, typer.Option("--top-k", help="Only the K most probable tokens.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Only the K most probable tokens.")] = None,
     typical: Annotated[
         float,
-        typer.Option(
-            "--typical", help="Only the tokens nearest to the expected surprise that have this probability together."
-        ),
+        typer.Option(help="Only the tokens nearest to the expected surprise that have this probability together."),
     ] = 1.0,
     top_p: Annotated[
-        float, typer.Option("--top-p", help="Only the most probable tokens that have this probability together.")
+        float, typer.Option(help="Only the most probable tokens that have this probability together.")
     ] = 1.0,
     min_p: Annotated[
-        float, typer.Option("--min-p", help="Only tokens with this share of the most probable one's probability.")
+        float, typer.Option(help="Only tokens with this share of the most probable one's probability.")
     ] = 0.0,
     greedy: Annotated[bool, typer.Option("--greedy", help="Always the most probable token.")] = False,
     seed: Annotated[
         int | None,
-        typer.Option(
-            "--seed", help="The same seed gives the same samples; without one a new seed, told on stderr.", min=0
-        ),
+        typer.Option(help="The same seed gives the same samples; without one a new seed, told on stderr.", min=0),
     ] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="Print tokens with spaces between, not text.")] = False,
     as_json: JsonLines = False,

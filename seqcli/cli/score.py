@@ -40,7 +40,7 @@ def command(
         ),
     ] = None,
     file: File = None,
-    base: Annotated[str, typer.Option("--base", help="Base of the logarithms: 10, 2 or e.")] = "10",
+    base: Annotated[str, typer.Option(help="Base of the logarithms: 10, 2 or e.")] = "10",
     per_token: Annotated[
         bool,
         typer.Option(

@@ -45,8 +45,7 @@ class Request(scoring.Output):
         1000
     )
     compare: Annotated[
-        list[str] | None,
-        typer.Option("--compare", metavar="OTHER_HYP", help="Test another system against HYP; may be given again."),
+        list[str] | None, typer.Option(metavar="OTHER_HYP", help="Test another system against HYP; may be given again.")
     ] = None
     paired_bs_n: Annotated[
         int, typer.Option("--paired-bs-n", "-pbsn", min=2, help="Resamples of the paired bootstrap.")
@@ -54,7 +53,7 @@ class Request(scoring.Output):
     paired_ar_n: Annotated[
         int, typer.Option("--paired-ar-n", "-parn", min=2, help="Trials of the approximate randomisation.")
     ] = 10_000
-    seed: Annotated[int, typer.Option("--seed", min=1, help="Seed of every resampling.")] = 12345
+    seed: Annotated[int, typer.Option(min=1, help="Seed of every resampling.")] = 12345
 
     def rows(self, verb: str) -> scoring.Rows:
         """The texts, once what cannot be meant is refused (exit code 2)."""

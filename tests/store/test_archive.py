@@ -6,9 +6,9 @@ import gzip
 import io
 import json
 import os
-import resource
 import pickle
 import random
+import resource
 import tarfile
 import tracemalloc
 
