@@ -51,10 +51,8 @@ def command(
 
 def print_prompt(model: LanguageModel, prompt: str, count: int, *, words: bool = False, as_json: bool) -> None:
     """Print the words that complete one text, a line each."""
-    from seqcli.pipeline.complete import complete, complete_words
-
     warn_of_unknown(model, prompt)
-    found = complete_words(model, prompt, count) if words else complete(model, [prompt], count)[0]
+    (found,) = _completions(model, [prompt], count, words)
     if as_json:
         console.emit_json(_as_json(prompt, found))
     else:
@@ -65,16 +63,21 @@ def print_lines(
     model: LanguageModel, batches: Iterable[Sequence[str]], count: int, *, words: bool = False, as_json: bool
 ) -> None:
     """Print one line for each line: the words that complete it."""
-    from seqcli.pipeline.complete import complete, complete_words
-
     for lines in batches:
-        each = [complete_words(model, line, count) for line in lines] if words else complete(model, lines, count)
-        for line, found in zip(lines, each, strict=True):
+        for line, found in zip(lines, _completions(model, lines, count, words), strict=True):
             if as_json:
                 console.emit_json(_as_json(line, found))
             else:
                 console.emit("\t".join(f"{token}\t{probability:.4f}" for token, probability in found))
         console.write("", flush=True)
+
+
+def _completions(
+    model: LanguageModel, lines: Sequence[str], count: int, words: bool
+) -> Sequence[Sequence[tuple[str, float]]]:
+    from seqcli.pipeline.complete import complete, complete_words
+
+    return [complete_words(model, line, count) for line in lines] if words else complete(model, lines, count)
 
 
 def _as_json(prompt: str, found: Sequence[tuple[str, float]]) -> dict[str, object]:

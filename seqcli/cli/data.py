@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Format, Invalid, Json, MaxLine, Reading, examples, grouped
-from seqcli.errors import ExitCode, data_error, did_you_mean, usage_error
+from seqcli.cli.options import Format, Invalid, Json, MaxLine, Reading, examples, grouped, nearest, verb_of_verbs
+from seqcli.errors import ExitCode, data_error, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
+from seqcli.recipe.registry import FORMATS
 
 if TYPE_CHECKING:
     from seqcli.data import formats
@@ -24,13 +27,7 @@ if TYPE_CHECKING:
     from seqcli.data.lint_text import Finding
     from seqcli.data.statistics import SplitStatistics
 
-command = typer.Typer(
-    name="data",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="List, fetch, describe and check data sets.",
-    epilog=examples("seqcli data get wnut17", "seqcli data lint my/train.conll my/dev.conll"),
-)
+command = verb_of_verbs("seqcli data get wnut17", "seqcli data lint my/train.conll my/dev.conll")
 
 _LABELS_SHOWN = 20
 
@@ -83,13 +80,10 @@ class DataReading:
     def splits(self, names: Sequence[str], invalid: OnInvalid) -> tuple[list[SplitFiles], str | None]:
         """The splits of these data sets or files, and their tag scheme."""
         from seqcli.data.formats import Reading
-        from seqcli.recipe.registry import FORMATS
 
         if self.data_format is not None and self.data_format not in FORMATS:
-            raise usage_error(
-                f"--format: unknown format '{self.data_format}'",
-                hint=did_you_mean(self.data_format, list(FORMATS)) or f"Known: {', '.join(FORMATS)}.",
-            )
+            hint = nearest(self.data_format, list(FORMATS))
+            raise usage_error(f"--format: unknown format '{self.data_format}'", hint=hint)
         if self.blank_lines not in (None, "skip", "keep"):
             raise usage_error(f"--blank-lines: skip or keep, not '{self.blank_lines}'")
         if self.record_start == "":
@@ -255,8 +249,6 @@ def convert(
 
 
 def _refuse_frames(file: str | None) -> None:
-    from pathlib import Path
-
     from seqcli.data.formats import FRAME_FORMATS, format_by_name
 
     if file is not None and (Path(file).is_dir() or format_by_name(file) in FRAME_FORMATS):
@@ -297,9 +289,6 @@ def _parse_columns(text: str | None) -> dict[str, int | str] | None:
 
 def _where(entry: DataSet) -> str:
     """Where the files of a data set are already, as far as their names tell."""
-    import os
-    from pathlib import Path
-
     from seqcli.data.catalogue import cached_path
 
     if entry.embedded:
@@ -314,15 +303,9 @@ def _where(entry: DataSet) -> str:
 
 def _as_dict(entry: DataSet) -> dict[str, Any]:
     """What a reader of JSON may want to know, in the catalogue's own words."""
+    names = ("name", "description", "task", "licence", "citation", "size", "format", "scheme")
     return {
-        "name": entry.name,
-        "description": entry.description,
-        "task": entry.task,
-        "licence": entry.licence,
-        "citation": entry.citation,
-        "size": entry.size,
-        "format": entry.format,
-        "scheme": entry.scheme,
+        **{name: getattr(entry, name) for name in names},
         "splits": {split: list(files) for split, files in entry.splits.items()},
         "sources": [str(source["kind"]) for source in entry.sources],
     }

@@ -24,9 +24,13 @@ def choice(option: str, value: str, known: Sequence[str]) -> str:
         UserError: it is not (exit code 2), with the nearest.
     """
     if value not in known:
-        hint = did_you_mean(value, known) or f"Known: {', '.join(known)}."
-        raise usage_error(f"{option}: unknown value '{value}'", hint=hint)
+        raise usage_error(f"{option}: unknown value '{value}'", hint=nearest(value, known))
     return value
+
+
+def nearest(value: str, known: Sequence[str]) -> str:
+    """The hint for a value that is none of ``known``: what was meant, else all there is."""
+    return did_you_mean(value, known) or f"Known: {', '.join(known)}."
 
 
 def one_of(option: str, known: Sequence[str]) -> Callable[[str], Any]:
@@ -151,6 +155,11 @@ def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
     with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_groups.__annotations__ = {}
     return with_groups
+
+
+def verb_of_verbs(*lines: str) -> typer.Typer:
+    """A verb such as ``data`` that has verbs of its own; the lines are its examples."""
+    return typer.Typer(no_args_is_help=True, rich_markup_mode=None, epilog=examples(*lines))
 
 
 def examples(*lines: str) -> str:

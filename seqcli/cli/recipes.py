@@ -10,18 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Json, SetValue, examples
+from seqcli.cli.options import Json, SetValue, examples, verb_of_verbs
 from seqcli.errors import UserError, UserErrors, usage_error
 
 # The loader stands on pydantic, which costs more than all the rest: only the bodies that need it import it.
 
-command = typer.Typer(
-    name="recipes",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="List, show, copy and validate recipes.",
-    epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes validate my.yaml"),
-)
+command = verb_of_verbs("seqcli recipes cp ner my.yaml", "seqcli recipes validate my.yaml")
 
 _Recipe = Annotated[
     str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A recipe that comes with seqcli, or a file.")
@@ -117,13 +111,7 @@ def _errors(recipe: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
 
 
 def _as_dict(error: UserError) -> dict[str, Any]:
-    return {
-        "file": error.file,
-        "line": error.line,
-        "column": error.column,
-        "message": error.message,
-        "hint": error.hint,
-    }
+    return {name: getattr(error, name) for name in ("file", "line", "column", "message", "hint")}
 
 
 @command.command(

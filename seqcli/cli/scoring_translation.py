@@ -103,11 +103,9 @@ def _no_garbage_collection() -> Iterator[None]:
 def _score_corpus(metric: TranslationMetric, request: Request, rows: scoring.Rows, warn_if_tokenised: bool) -> None:
     from seqcli.metrics.translation import zero_bleu_warning
 
-    hypotheses, references = [], []
-    for hypothesis, own in rows:
-        hypotheses.append(hypothesis)
-        references.append(own)
-    streams: Streams = [list(stream) for stream in zip_longest(*references)]
+    pairs = list(rows)
+    hypotheses = [hypothesis for hypothesis, _ in pairs]
+    streams: Streams = [list(stream) for stream in zip_longest(*(references for _, references in pairs))]
     rows.warn_of_empty_lines()
     if warn_if_tokenised:
         _warn_if_tokenised(metric.name, rows.names[0], hypotheses, streams)

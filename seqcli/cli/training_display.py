@@ -50,7 +50,6 @@ class Display:
         self._unit = "tokens"
 
     def say(self, text: str) -> None:
-        """One line, silenced by -q."""
         console.note(text)
 
     def progress(self, what: str, done: int, total: int | None) -> None:
@@ -136,12 +135,10 @@ class LiveDisplay(Display):
         self._speed = 0.0
 
     def say(self, text: str) -> None:
-        """One line above the bar."""
         if not console.settings.quiet:
             self.console.print(text, markup=False, soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int | None) -> None:
-        """One bar a download or split."""
         if what != self._last_progress:
             self._drop()
             self._last_progress = what
@@ -149,12 +146,10 @@ class LiveDisplay(Display):
         self.bar.update(self._task, completed=done, total=total)
 
     def prepared(self, event: Prepared) -> None:
-        """The bar of the whole training."""
         self._drop()
         self._task = self.bar.add_task("training", total=event.total_steps, completed=event.resumed, note="")
 
     def step(self, event: StepEvent) -> None:
-        """Move the bar."""
         now = event.positions / event.seconds
         self._speed = 0.9 * self._speed + 0.1 * now if self._speed else now
         self.bar.update(
@@ -165,7 +160,6 @@ class LiveDisplay(Display):
         )
 
     def close(self) -> None:
-        """Take the bar away."""
         self.bar.stop()
 
     def _drop(self) -> None:

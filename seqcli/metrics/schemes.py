@@ -93,24 +93,15 @@ def is_tag(tag: str, scheme: str) -> bool:
     return tag == OUTSIDE or (len(letter) == 1 and letter in _LETTERS[scheme_name(scheme)].all())
 
 
-class _Roles(dict[str, tuple[bool, bool, str]]):
-    """Tag -> (always begins a span, always ends it, label), filled in as tags are met."""
-
-    def __init__(self, scheme: str) -> None:
-        super().__init__()
-        self.scheme = scheme
-
-    def __missing__(self, tag: str) -> tuple[bool, bool, str]:
-        if not is_tag(tag, self.scheme):
-            raise data_error(f"'{tag}' is not a tag of the scheme {self.scheme}", hint=_letters_hint(self.scheme))
-        letters = _LETTERS[self.scheme]
-        letter, label = split_tag(tag)
-        role = letter in letters.begin + letters.single, letter in letters.end + letters.single, label
-        self[tag] = role
-        return role
-
-
-_ROLES = {scheme: _Roles(scheme) for scheme in SCHEMES}
+@lru_cache(maxsize=65536)
+def _role(tag: str, scheme: str) -> tuple[bool, bool, str]:
+    """Whether a tag always begins a span, whether it always ends one, and its label."""
+    letters = _LETTERS[scheme]
+    if not is_tag(tag, scheme):
+        labelled = ", ".join(f"{letter}-LABEL" for letter in letters.all())
+        raise data_error(f"'{tag}' is not a tag of the scheme {scheme}", hint=f"It writes O, {labelled}.")
+    letter, label = split_tag(tag)
+    return letter in letters.begin + letters.single, letter in letters.end + letters.single, label
 
 
 def spans(tags: Sequence[str], scheme: str = "bio", matching: Matching = "conlleval") -> list[Span]:
@@ -125,8 +116,7 @@ def spans(tags: Sequence[str], scheme: str = "bio", matching: Matching = "conlle
     Raises:
         UserError: a tag that the scheme cannot write (65), an unknown scheme (2).
     """
-    scheme = scheme if scheme in _ROLES else scheme_name(scheme)
-    roles = _ROLES[scheme]
+    scheme = scheme_name(scheme)
     result: list[Span] = []
     start, label = -1, ""
     for index, tag in enumerate(tags):
@@ -135,7 +125,7 @@ def spans(tags: Sequence[str], scheme: str = "bio", matching: Matching = "conlle
                 result.append(Span(start, index, label))
                 start = -1
             continue
-        begins, ends, own = roles[tag]
+        begins, ends, own = _role(tag, scheme)
         if start >= 0:
             if not begins and own == label:
                 if ends:
@@ -255,8 +245,3 @@ def _step_faults(previous: str | None, tag: str | None, scheme: str) -> tuple[tu
     if scheme in {"bio", "bioes", "bilou"} and continues and not follows:
         faults.append((0, f"{tag} does not continue a span of its label"))
     return tuple(faults)
-
-
-def _letters_hint(scheme: str) -> str:
-    labelled = ", ".join(f"{letter}-LABEL" for letter in _LETTERS[scheme].all())
-    return f"It writes O, {labelled}."
