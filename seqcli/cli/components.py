@@ -14,8 +14,8 @@ EPILOG = examples("seqcli components encoder", "seqcli components encoder lstm -
 
 
 def command(
-    slot: Annotated[str | None, typer.Argument(show_default=False, help="Only this slot: encoder, head, ...")] = None,
-    kind: Annotated[str | None, typer.Argument(show_default=False, help="Only this kind: lstm, crf, ...")] = None,
+    slot: Annotated[str | None, typer.Argument(help="Only this slot: encoder, head, ...")] = None,
+    kind: Annotated[str | None, typer.Argument(help="Only this kind: lstm, crf, ...")] = None,
     as_json: Json = False,
 ) -> None:
     """List every component kind with its options."""

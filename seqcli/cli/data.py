@@ -35,7 +35,6 @@ Names = Annotated[
     list[str],
     typer.Argument(
         metavar="NAME|FILE...",
-        show_default=False,
         help="A data set of the catalogue, or files (or folders of frames); they are compared with the first of them.",
     ),
 ]
@@ -47,33 +46,23 @@ class DataReading:
 
     data_format: Format = None
     columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY=COLUMN,...", show_default=False, help="Such as token=0,tag=-1 or token=form,tag=xpos."
-        ),
+        str | None, typer.Option(metavar="KEY=COLUMN,...", help="Such as token=0,tag=-1 or token=form,tag=xpos.")
     ] = None
-    separator: Annotated[
-        str | None, typer.Option(show_default=False, help="Between token and tag in the inline format (default: /).")
-    ] = None
+    separator: Annotated[str | None, typer.Option(help="Between token and tag in the inline format (default: /).")] = (
+        None
+    )
     blank_lines: Annotated[
-        str | None,
-        typer.Option(
-            show_default=False, help="skip or keep those of the lines format (default: the catalogue's, else skip)."
-        ),
+        str | None, typer.Option(help="skip or keep those of the lines format (default: the catalogue's, else skip).")
     ] = None
     record_start: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
-            show_default=False,
             help="What the first line of a record begins with, such as X: (default: a blank line comes before it).",
         ),
     ] = None
     scheme: Annotated[
-        str | None,
-        typer.Option(
-            show_default=False, help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised)."
-        ),
+        str | None, typer.Option(help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised).")
     ] = None
     max_line: MaxLine = DEFAULT_MAX_LINE
 
@@ -114,8 +103,7 @@ def list_data(as_json: Json = False) -> None:
 
 @command.command("get", epilog=examples("seqcli data get brown", "SEQCLI_MIRROR=/data seqcli data get wnut17"))
 def get(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", show_default=False, help="Names of data sets.")],
-    as_json: Json = False,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of data sets.")], as_json: Json = False
 ) -> None:
     """Fetch data sets into the cache and print where their files lie."""
     from seqcli.data.catalogue import data_set
@@ -217,13 +205,10 @@ def lint(
 @grouped
 def convert(
     *,
-    to_scheme: Annotated[str, typer.Option("--to", show_default=False, help="io, iob1, bio, bioes or bilou.")],
-    file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", show_default=False, help="A CoNLL file; - or nothing: stdin.")
-    ] = None,
+    to_scheme: Annotated[str, typer.Option("--to", help="io, iob1, bio, bioes or bilou.")],
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="A CoNLL file; - or nothing: stdin.")] = None,
     from_scheme: Annotated[
-        str | None,
-        typer.Option("--from", show_default=False, help="The scheme of the file (default: recognised, and said)."),
+        str | None, typer.Option("--from", help="The scheme of the file (default: recognised, and said).")
     ] = None,
     tag: Annotated[int, typer.Option(help="Column of the tags, from 0; negative from the end.")] = -1,
     repair: Annotated[bool, typer.Option("--repair", help="Read invalid tags as conlleval does.")] = False,

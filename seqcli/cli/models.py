@@ -95,7 +95,6 @@ def export(
         bool | None,
         typer.Option(
             "--int8/--fp32",
-            show_default=False,
             help="Weights in 8 bits, or as they are (default: int8 for taggers and classifiers that lose next to "
             "nothing on dev by it).",
         ),

@@ -68,16 +68,13 @@ EngineName = Annotated[
 ]
 SetValue = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", show_default=False, help="Change one value of the recipe; may be given again."
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe; may be given again."),
 ]
 
 # what comes in
 
 File = Annotated[
-    str | None,
-    typer.Argument(metavar="[FILE]", show_default=False, help="Text, a line at a time; '-' or nothing reads stdin."),
+    str | None, typer.Argument(metavar="[FILE]", help="Text, a line at a time; '-' or nothing reads stdin.")
 ]
 Invalid = Annotated[
     OnInvalid,
@@ -93,9 +90,7 @@ Tokens = Annotated[bool, typer.Option("--tokens", help="The input is tokens alre
 Format = Annotated[
     str | None,
     typer.Option(
-        "--format",
-        show_default=False,
-        help=f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]} (default: by the file, or the model's).",
+        "--format", help=f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]} (default: by the file, or the model's)."
     ),
 ]
 

@@ -17,9 +17,7 @@ from seqcli.errors import UserError, UserErrors, usage_error
 
 command = verb_of_verbs("seqcli recipes cp ner my.yaml", "seqcli recipes validate my.yaml")
 
-_Recipe = Annotated[
-    str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A recipe that comes with seqcli, or a file.")
-]
+_Recipe = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A recipe that comes with seqcli, or a file.")]
 
 
 @command.command("ls", epilog=examples("seqcli recipes ls", "seqcli recipes ls --json"))
@@ -59,7 +57,7 @@ def show_recipe(recipe: _Recipe, overrides: SetValue = None, as_json: Json = Fal
 @command.command("cp", epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes cp ner recipes/"))
 def copy(
     recipe: _Recipe,
-    destination: Annotated[Path, typer.Argument(metavar="DEST", show_default=False, help="A file, or a folder.")],
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A file, or a folder.")],
     force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite DEST if it exists.")] = False,
 ) -> None:
     """Copy a recipe as a start for your own, and print where it lies."""
@@ -79,7 +77,7 @@ def copy(
     "validate", epilog=examples("seqcli recipes validate my.yaml", "seqcli recipes validate recipes/*.yaml")
 )
 def validate(
-    recipes: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False, help="Files, or names.")],
+    recipes: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, or names.")],
     overrides: SetValue = None,
     as_json: Json = False,
 ) -> None:
