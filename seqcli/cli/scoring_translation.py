@@ -14,6 +14,7 @@ import typer
 from seqcli.cli import console, scoring, show
 from seqcli.errors import usage_error
 from seqcli.lines import read_lines, source_name
+from seqcli.metrics.parallel import check_lines, looks_tokenised, tokenised_warning
 
 if TYPE_CHECKING:
     from seqcli.metrics.translation import Comparison, MetricName, TranslationMetric
@@ -123,17 +124,13 @@ def _score_corpus(metric: TranslationMetric, request: Request, rows: scoring.Row
 def _compare(
     metric: TranslationMetric, request: Request, rows: scoring.Rows, hypotheses: Sequence[str], streams: Streams
 ) -> list[Comparison]:
-    from seqcli.metrics.parallel import unequal_lines
-
     systems = {rows.names[0]: list(hypotheses)}
     for source in request.compare or ():
         other = source_name(source)
         if other in systems:
             raise usage_error(f"'{other}' is given twice as a system")
         lines = [text.rstrip() for _, text in read_lines(source, on_invalid=request.invalid)]
-        problem = unequal_lines((other, len(lines)), [(rows.names[1], len(hypotheses))])
-        if problem:
-            raise problem
+        check_lines((other, len(lines)), [(rows.names[1], len(hypotheses))])
         systems[other] = lines
     return metric.compare(
         systems,
@@ -179,8 +176,6 @@ def _p_value(value: float | None) -> str:
 
 
 def _warn_if_tokenised(metric: str, name: str, hypotheses: Sequence[str], streams: Streams) -> None:
-    from seqcli.metrics.parallel import looks_tokenised, tokenised_warning
-
     if metric == "bleu":
         advice = (
             "BLEU tokenises by itself and expects plain text: detokenise it, "

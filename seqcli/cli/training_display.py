@@ -95,10 +95,6 @@ class Display:
         self.say(f"data: {sizes}; " + ", ".join(f"{value:,} {name}" for name, value in event.summary.items()))
         if event.resumed:
             self.say(f"resumed at step {event.resumed:,} of {event.total_steps:,}")
-        self.prepared(event)
-
-    def prepared(self, event: Prepared) -> None:
-        """Hook for the live display."""
 
     def _evaluated(self, event: Evaluated) -> None:
         if self._columns is None:
@@ -145,7 +141,8 @@ class LiveDisplay(Display):
             self._task = self.bar.add_task(what, total=total, note="")
         self.bar.update(self._task, completed=done, total=total)
 
-    def prepared(self, event: Prepared) -> None:
+    def _prepared(self, event: Prepared) -> None:
+        super()._prepared(event)
         self._drop()
         self._task = self.bar.add_task("training", total=event.total_steps, completed=event.resumed, note="")
 

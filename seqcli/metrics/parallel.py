@@ -9,33 +9,37 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from seqcli.errors import UserError, data_error
+from seqcli.errors import data_error
 
 # A full stop or comma that stands alone, the joiner of Moses and subword-nmt, escapes of the Moses tokenizer.
 _TOKENISED = re.compile(r" [.,](?=\s|$)|@-@|@@ |&apos;|&quot;")
 _PUNCTUATED = re.compile(r"[.,](?=\s|$)|@-@|@@ |&apos;|&quot;")
 
 
-def unequal_lines(
-    hypothesis: tuple[str, int], references: Sequence[tuple[str, int]], columns: int = 1
-) -> UserError | None:
-    """The error for a hypothesis and references that do not have the same number of lines, None if they have.
+def check_lines(hypothesis: tuple[str, int], references: Sequence[tuple[str, int]], columns: int = 1) -> None:
+    """Refuse a hypothesis and references that do not have the same number of lines, or have none.
 
     Args:
         hypothesis: its name and number of lines.
         references: the same for each reference.
         columns: references a line of each, separated by tabs.
+
+    Raises:
+        UserError: they do not fit together (65).
     """
     name, lines = hypothesis
-    if all(count == lines for _, count in references):
-        return data_error("is empty, so there is nothing to score", file=name) if lines == 0 else None
+    if lines == 0 and not any(count for _, count in references):
+        raise data_error("is empty, so there is nothing to score", file=name)
+    different = [(other, count) for other, count in references if count != lines]
+    if not different:
+        return
     if lines > 1 and columns > 1 and references[0][1] == 1:
-        return data_error(_transposed(lines, columns), file=name, hint="Put the references of line N into line N.")
+        raise data_error(_transposed(lines, columns), file=name, hint="Put the references of line N into line N.")
     if lines > 1 and len(references) > 1 and all(count == 1 for _, count in references):
         hint = "Give each reference as many lines as the hypothesis has."
-        return data_error(_transposed(lines, len(references)), file=name, hint=hint)
-    other, count = next(pair for pair in references if pair[1] != lines)
-    return data_error(
+        raise data_error(_transposed(lines, len(references)), file=name, hint=hint)
+    other, count = different[0]
+    raise data_error(
         f"the hypothesis has {_lines(lines)}, but the reference {other} has {_lines(count)}",
         file=name,
         hint="Line N is scored against line N: look for a line that was lost, added or cut in two.",
