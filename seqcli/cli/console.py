@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqcli.errors import io_error
+from seqcli.metrics.score import for_json
 
 
 @dataclass
@@ -52,8 +53,8 @@ def emit_lines(lines: Iterable[str]) -> None:
 
 
 def json_text(value: Any) -> str:
-    """One JSON document on one line (stable key order, real characters, no NaN)."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    """One JSON document on one line: stable key order, real characters, null for what is infinite or no number."""
+    return json.dumps(for_json(value), ensure_ascii=False, allow_nan=False)
 
 
 def emit_json(value: Any) -> None:

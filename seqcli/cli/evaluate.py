@@ -63,7 +63,6 @@ def command(
             hint="Sections ': name', then four words a line, as in questions-words.txt.",
         )
     from seqcli.cli.training_display import open_display
-    from seqcli.metrics.score import for_json
     from seqcli.pipeline.evaluate import evaluate
 
     with open_display() as display:
@@ -88,7 +87,7 @@ def command(
                 "model": found.run,
                 "data": found.data,
                 "score": found.score.as_json(),
-                "scores": for_json(found.scores),
+                "scores": found.scores,
                 **({"accuracy": found.accuracy.as_json()} if found.accuracy else {}),
                 **({"compared": found.compared} if found.compared else {}),
             }

@@ -126,8 +126,6 @@ def summary_lines(totals: PerplexityScorer) -> list[str]:
 
 
 def _writer(base: str, per_token: bool, as_json: bool) -> Callable[[ScoredLine], str]:
-    from seqcli.metrics.score import for_json
-
     unit = _BASES[base]
 
     def one_number(line: ScoredLine) -> str:
@@ -146,6 +144,6 @@ def _writer(base: str, per_token: bool, as_json: bool) -> Callable[[ScoredLine],
             "unknown": [token for token, is_unknown in zip(line.tokens, line.unknown, strict=True) if is_unknown],
             "base": base,
         }
-        return console.json_text(for_json(values)) + "\n"
+        return console.json_text(values) + "\n"
 
     return document if as_json else rows if per_token else one_number

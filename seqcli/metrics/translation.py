@@ -104,9 +104,7 @@ class TranslationMetric:
 
         Args:
             systems: name -> hypotheses; the first is the baseline.
-            references: streams of references.
             bootstrap_resamples: resamples of the paired bootstrap, also for the means and 95% intervals.
-            randomisation_trials: shuffles of the approximate randomisation.
             seed: at least 1; sacrebleu takes 0 for "not seeded" in one place and for a seed in another.
 
         Raises:
