@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -124,32 +124,28 @@ def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
     """``command`` for typer: a parameter that is a dataclass of options is replaced by the fields of that class."""
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
-    keyword = inspect.Parameter.KEYWORD_ONLY  # so that a required one may stand after one with a default
     parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        if name not in groups:
-            parameters.append(parameter.replace(annotation=hints[name], kind=keyword))
-            continue
-        types = get_type_hints(groups[name], include_extras=True)
-        parameters += [
-            inspect.Parameter(
-                option.name,
-                keyword,
-                default=inspect.Parameter.empty if option.default is MISSING else option.default,
-                annotation=types[option.name],
-            )
-            for option in fields(groups[name])
-        ]
+    for name, parameter in _parameters(command).items():
+        parameters += _parameters(groups[name]).values() if name in groups else [parameter]
 
     @wraps(command)
     def with_groups(**values: Any) -> Result:
         for name, group in groups.items():
-            values[name] = group(**{option.name: values.pop(option.name) for option in fields(group)})
+            values[name] = group(**{option: values.pop(option) for option in _parameters(group)})
         return command(**values)
 
     with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_groups.__annotations__ = {}
     return with_groups
+
+
+def _parameters(of: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """By name, types resolved; keyword only, so that a required one may stand after one with a default."""
+    types = get_type_hints(of, include_extras=True)
+    return {
+        name: parameter.replace(annotation=types[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(of).parameters.items()
+    }
 
 
 def verb_of_verbs(*lines: str) -> typer.Typer:
