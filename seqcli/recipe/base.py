@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -35,7 +35,6 @@ def _mark_rules(config: type[BaseModel], definition: JsonSchemaValue) -> None:
 class Component(Config):
     """A section that chooses a component by its ``kind`` (a subclass sets ``kind: Literal[...]``)."""
 
-    slot: ClassVar[str] = ""
     kind: str
 
 

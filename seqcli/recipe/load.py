@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pydantic import ValidationError
@@ -150,10 +150,10 @@ def _descend(
             return child, None
         what = "a list" if isinstance(child.value, list) else "a value"
         return child, document.error(f"{'.'.join(path)} is {what}, not a section", hint="Set it as a whole.")
-    child = Node({}, document, 0, key_index=0, origin="--set")
+    child = Node({}, document, 0, key_index=0)
     section.value[name] = child
     if kind := default_kind(path, root.plain()):
-        child.value["kind"] = Node(kind, document, 0, key_index=0, origin="default", written=kind)
+        child.value["kind"] = Node(kind, replace(document, origin="default"), 0, key_index=0, written=kind)
     return child, None
 
 

@@ -83,7 +83,8 @@ def explain(error: ValidationError, root: Node, overrides: list[Override]) -> li
 def broken_rule(root: Node, rule: Rule, recipe: Recipe) -> UserError:
     """The error of sections that cannot be meant together, at the option that the rule is about."""
     node, _ = _nearest(root, rule.where)  # the section that lacks the option where it is not written down
-    return node.error(f"{rule.where}: {rule.message_of(recipe)}", rule.hint_of(recipe))
+    message, hint = (said(recipe) if callable(said) else said for said in (rule.message, rule.hint))
+    return node.error(f"{rule.where}: {message}", hint)
 
 
 _MOVED: dict[str, str | dict[str, str]] = {

@@ -9,25 +9,26 @@ from pydantic import Field
 from seqcli.recipe.base import Component
 
 
-class LastConfig(Component):
+class _PoolingConfig(Component):
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+
+
+class LastConfig(_PoolingConfig):
     """The last state: of a bidirectional encoder the forward one at the end beside the backward one at the start."""
 
     kind: Literal["last"] = "last"
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
 
 
-class MeanConfig(Component):
+class MeanConfig(_PoolingConfig):
     """The mean over the positions."""
 
     kind: Literal["mean"] = "mean"
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
 
 
-class MaxConfig(Component):
+class MaxConfig(_PoolingConfig):
     """The largest value of each dimension over the positions."""
 
     kind: Literal["max"] = "max"
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
 
 
 class AttentionConfig(Component):
