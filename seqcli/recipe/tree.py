@@ -8,7 +8,7 @@ constructs. Plain scalars follow `plain_scalar`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -91,6 +91,13 @@ class Node:
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         return self.value
+
+    def child(self, name: str | int) -> Node | None:
+        """What stands under a key, or at a place of a list; None where nothing does."""
+        if isinstance(self.value, list) and isinstance(name, int) and name < len(self.value):
+            item: Node = self.value[name]
+            return item
+        return self.value.get(name) if isinstance(self.value, dict) else None
 
     def error(self, message: str, hint: str | None = None) -> UserError:
         """An error that points at a scalar or a list itself, at the key of a section."""
@@ -252,6 +259,17 @@ def _syntax_error(document: Document, error: yaml.YAMLError) -> UserError:
         opened = document.position(context_mark.index)
         hint = f"Is the bracket of line {opened[0]}, column {opened[1]} closed?"
     return document.error(f"not valid YAML: {problem}", mark.index, hint)
+
+
+def nearest(root: Node, path: Iterable[str]) -> tuple[Node, bool]:
+    """The deepest node on a path, and whether it is the end of the path."""
+    node = root
+    for name in path:
+        child = node.child(name)
+        if child is None:
+            return node, False
+        node = child
+    return node, True
 
 
 def walk_nodes(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node]]:

@@ -63,9 +63,6 @@ class WordVectors:
     def __len__(self) -> int:
         return len(self.words)
 
-    def __contains__(self, word: str) -> bool:
-        return self.find(word) is not None
-
     @property
     def dim(self) -> int:
         """Values a vector."""

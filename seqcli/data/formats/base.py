@@ -129,9 +129,11 @@ class Format(ABC):
             UserError: bad data (65, with file:line), unless ``on_error`` takes it; what `read_blocks` raises.
         """
 
-    def blocks(self, source: Input) -> Iterator[tuple[int, list[str]]]:
-        """`read_blocks` with the options of the reading."""
-        return read_blocks(source, on_invalid=self.reading.on_invalid, max_line=self.reading.max_line)
+    def lines(self, source: Input, on_invalid: OnInvalid | None = None) -> Iterator[tuple[int, str]]:
+        """Yield ``(number, line)`` with the options of the reading; no line of a block that holds a bad one."""
+        on_invalid = on_invalid or self.reading.on_invalid
+        for first, lines in read_blocks(source, on_invalid=on_invalid, max_line=self.reading.max_line):
+            yield from enumerate(lines, first)
 
     def report(self, error: UserError, line: int | None = None) -> None:
         """Hand an error over, or raise it; it gets the file and the line that it does not have yet."""
@@ -178,28 +180,22 @@ class LineFormat(Format):
         self.on_error = on_error
         has_head = isinstance(source, Chunk) and source.start > 0
         if isinstance(source, Chunk) and has_head:
-            self._read_head(source.path)
-        for first, lines in self.blocks(source):
-            for number, line in enumerate(lines, first):
-                if not line.strip(" \t"):
+            head = next((item for item in self.lines(source.path, "replace") if item[1].strip(" \t")), None)
+            if head is not None:
+                self.head(head[1], head[0])
+        for number, line in self.lines(source):
+            if not line.strip(" \t"):
+                continue
+            if not has_head:
+                has_head = True
+                if self.head(line, number):
                     continue
-                if not has_head:
-                    has_head = True
-                    if self.head(line, number):
-                        continue
-                try:
-                    value, target = self.parse(line, number)
-                except UserError as error:
-                    self.report(error, number)
-                    continue
-                yield Example(value, target, f"{name}:{number}")
-
-    def _read_head(self, path: Path) -> None:
-        for first, lines in read_blocks(path, on_invalid="replace", max_line=self.reading.max_line):
-            for number, line in enumerate(lines, first):
-                if line.strip(" \t"):
-                    self.head(line, number)
-                    return
+            try:
+                value, target = self.parse(line, number)
+            except UserError as error:
+                self.report(error, number)
+                continue
+            yield Example(value, target, f"{name}:{number}")
 
 
 class BlockFormat(Format):
@@ -215,23 +211,21 @@ class BlockFormat(Format):
         """
         rows: list[str] = []
         begin = 0
-        on_invalid = on_invalid or self.reading.on_invalid
-        for first, lines in read_blocks(source, on_invalid=on_invalid, max_line=self.reading.max_line):
-            for number, line in enumerate(lines, first):
-                if line and line.strip(" \t"):
-                    if not rows:
-                        begin = number
-                    rows.append(line)
-                elif rows:
-                    yield begin, rows
-                    rows = []
-            if len(rows) > _MAX_ROWS:
-                raise data_error(
-                    f"over {_MAX_ROWS:,} lines without a blank one",
-                    file=source_name(source),
-                    line=begin,
-                    hint="A blank line ends a sentence; is this another format? Set data.format.",
-                )
+        for number, line in self.lines(source, on_invalid):
+            if line and line.strip(" \t"):
+                if not rows:
+                    begin = number
+                rows.append(line)
+                if len(rows) > _MAX_ROWS:
+                    raise data_error(
+                        f"over {_MAX_ROWS:,} lines without a blank one",
+                        file=source_name(source),
+                        line=begin,
+                        hint="A blank line ends a sentence; is this another format? Set data.format.",
+                    )
+            elif rows:
+                yield begin, rows
+                rows = []
         if rows:
             yield begin, rows
 

@@ -97,8 +97,7 @@ class Conll(BlockFormat):
             replace: from tags and the number of the first one's line to as many tags.
         """
         self.file = source_name(source)
-        numbered = (item for first, lines in self.blocks(source) for item in enumerate(lines, first))
-        for is_blank, group in groupby(numbered, lambda item: not item[1].strip(" \t")):
+        for is_blank, group in groupby(self.lines(source), lambda item: not item[1].strip(" \t")):
             if is_blank:
                 yield from (line for _, line in group)
             else:

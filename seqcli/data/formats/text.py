@@ -10,7 +10,7 @@ from seqcli.data.example import Example
 from seqcli.data.formats.base import BlockFormat, Format, OnError, Reading
 from seqcli.data.lint_text import Finding
 from seqcli.errors import ExitCode, UserError, data_error
-from seqcli.lines import Input, read_blocks, source_name
+from seqcli.lines import Input, source_name
 
 _ABC_START = "X:"
 
@@ -26,17 +26,15 @@ class Lines(Format):
 
     def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
         name, keep_blank = source_name(source), self.reading.blank_lines == "keep"
-        for first, lines in self.blocks(source):
-            for number, line in enumerate(lines, first):
-                if keep_blank or line.strip(" \t"):
-                    yield Example(line, None, f"{name}:{number}")
+        for number, line in self.lines(source):
+            if keep_blank or line.strip(" \t"):
+                yield Example(line, None, f"{name}:{number}")
 
     def expand(self, path: Path) -> list[Path]:
         """As in `Format`: where blank lines are examples too, some line must still hold something."""
-        if self.reading.blank_lines == "keep":
-            blocks = read_blocks(path, on_invalid="replace", max_line=self.reading.max_line)
-            if not any(line.strip(" \t") for _, lines in blocks for line in lines):
-                raise data_error("the file has only blank lines", file=path)
+        keeps_blank = self.reading.blank_lines == "keep"
+        if keeps_blank and not any(line.strip(" \t") for _, line in self.lines(path, "replace")):
+            raise data_error("the file has only blank lines", file=path)
         return [path]
 
 
