@@ -28,8 +28,6 @@ def affix_table(column: int) -> str:
 class FieldView(Protocol):
     """A column of a split through the eyes of a field."""
 
-    lengths: NDArray[np.signedinteger[Any]]
-
     def side(self, rows: NDArray[np.int64]) -> Side:
         """The examples in these rows, padded."""
 

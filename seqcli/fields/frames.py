@@ -102,7 +102,7 @@ class FrameView:
     """The frames of a split."""
 
     def __init__(self, field: FrameField, column: Column) -> None:
-        self.field, self.column, self.lengths = field, column, column.lengths
+        self.field, self.column = field, column
 
     def side(self, rows: NDArray[np.int64]) -> Side:
         return self.field.side([self.column.sequence(int(row)) for row in rows])

@@ -112,7 +112,7 @@ class LabelView:
     """The labels of a split. ``unseen``: those that training lacks; each of them is an honest miss when measuring."""
 
     def __init__(self, field: LabelField, column: Column) -> None:
-        self.field, self.column, self.lengths = field, column, column.lengths
+        self.field, self.column = field, column
         ids = {label: number for number, label in enumerate(field.labels)}
         self.unseen = [label for label in column.symbols if label not in ids]
         self._label_of = np.array([ids.get(label, -1) for label in column.symbols], np.int64)

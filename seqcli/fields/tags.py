@@ -143,7 +143,7 @@ class TagView:
     """The tags of a split. ``unseen``: those that training lacks; each of them is an honest miss when measuring."""
 
     def __init__(self, field: TagField, column: Column) -> None:
-        self.field, self.column, self.lengths = field, column, column.lengths
+        self.field, self.column = field, column
         ids = {label: number for number, label in enumerate(field.labels)}
         self.unseen = [tag for tag in column.symbols if tag not in ids]
         self._label_of = np.array([ids.get(tag, -1) for tag in column.symbols], np.int64)

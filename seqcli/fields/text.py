@@ -254,7 +254,7 @@ class TextView:
     """The tokens of a split; the rows of its different tokens are computed once."""
 
     def __init__(self, field: TextField, column: Column) -> None:
-        self.field, self.column, self.lengths = field, column, column.lengths
+        self.field, self.column = field, column
         self.types = field.encode(column.symbols)
 
     def side(self, rows: NDArray[np.int64]) -> Side:

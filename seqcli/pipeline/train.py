@@ -15,7 +15,7 @@ from seqcli.machine import peak_memory_mb
 from seqcli.metrics.paired import compare_right
 from seqcli.pipeline.estimators import CountsEstimator, Estimator, GradientEstimator, Job
 from seqcli.pipeline.events import Event, Finished, Notice
-from seqcli.pipeline.export import MOST_DIFFERENCE, export
+from seqcli.pipeline.export import export
 from seqcli.pipeline.prepare import kept_recipe, open_columns
 from seqcli.recipe.dump import recipe_difference
 from seqcli.recipe.load import load_recipe
@@ -148,11 +148,6 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
             with atomic_write(run.path / name) as handle:
                 handle.write(graph)
         files += exported.files
-        if not exported.files:
-            yield Notice(
-                f"the graph differs from the network by {exported.report['difference']:.2g}, more than "
-                f"{MOST_DIFFERENCE:g}, so it is not kept: torch runs this model"
-            )
     names: list[str] = [name for name in ("dev", "test") if name in data and task.score_names]
     measured: dict[str, Measured[Any]] = {name: task.measure(engine, data[name]) for name in names}
     scores: dict[str, Any] = {name: one.scorer.score().as_json() for name, one in measured.items()}

@@ -118,7 +118,7 @@ class PairData(ByLength):
         self.columns = columns
         self.source = task.source.over(columns["source"], columns.files)
         self.target = task.target.over(columns["target"], columns.files)
-        self.lengths = self.source.lengths
+        self.lengths = columns["source"].lengths
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         return Batch(self.source.side(rows), self.target.side(rows), rows)
@@ -131,14 +131,12 @@ class Task(ABC, Generic[P]):
         rules: what cannot stand together in a recipe of this task.
         select_by: the dev score that the best step is chosen by.
         max_length: longest source in one piece.
-        too_long: what becomes of a longer one, for messages: ``were cut``.
         error_columns: what the rows of `error_rows` hold; empty where errors cannot be listed.
     """
 
     rules: ClassVar[tuple[Rule, ...]] = ()
     error_columns: ClassVar[tuple[str, ...]] = ()
     output_formats: ClassVar[tuple[str, ...]] = ()
-    too_long: ClassVar[tuple[str, str]] = ("were cut", "were measured in pieces")
     comparable: ClassVar[str | None] = None
     """What two models of this task are called that can be measured against each other; None where they cannot yet."""
     generates: ClassVar[bool] = False
@@ -251,6 +249,11 @@ class Task(ABC, Generic[P]):
         return ""
 
     @property
+    def too_long(self) -> tuple[str, str]:
+        """What became of sources longer than `max_length` in training and in measuring, for messages."""
+        return "were cut", "were measured in pieces"
+
+    @property
     def long_input(self) -> str:
         """What became of a source longer than `max_length` in a prediction, for a warning."""
         return f"of more than {self.max_length} {self.source.unit} only the first {self.max_length} count"
@@ -274,7 +277,7 @@ class Task(ABC, Generic[P]):
         wrong: list[Mistake[P]] = []
         for rows in data.measuring_order(engine.positions):
             batch = data.batch(rows)
-            predictions = self.measured(engine.outputs(batch.source), batch)
+            predictions = self.predict_batch(engine.outputs(batch.source), batch)
             gold = self.gold(data, rows)
             right[rows] = scorer.add(gold, predictions)
             if mistakes:
@@ -285,8 +288,8 @@ class Task(ABC, Generic[P]):
                 ]
         return Measured(scorer, right, wrong)
 
-    def measured(self, outputs: Outputs, batch: Batch) -> list[P]:
-        """`predict`, with what the scores need of the target besides (a loss)."""
+    def predict_batch(self, outputs: Outputs, batch: Batch) -> list[P]:
+        """`predict` where the target is known, with what the scores need of it (a loss)."""
         raise usage_error(f"a model for {self.kind} has no score on a split")
 
     def gold(self, data: PairData, rows: NDArray[np.int64]) -> list[Any]:
@@ -313,11 +316,6 @@ class Task(ABC, Generic[P]):
     def learned(self) -> str:
         """How the labels that the model learns differ from those of the data, for messages."""
         return ""
-
-    @property
-    def title(self) -> str:
-        """The model as a report names it."""
-        return self.recipe.model.kind
 
     def describe(self, data: Data, rows: Sequence[int]) -> list[str]:
         """Encoded examples turned back into readable lines, as a check of the encoding."""

@@ -192,7 +192,7 @@ class ClassificationTask(Task[Classified]):
         return _scores(self.recipe)
 
     @property
-    def too_long(self) -> tuple[str, str]:  # type: ignore[override]
+    def too_long(self) -> tuple[str, str]:
         return (f"only the first {self.max_length} count",) * 2
 
     def read(self, example: Example) -> Iterator[Mapping[str, Any]]:
@@ -275,7 +275,7 @@ class ClassificationTask(Task[Classified]):
     def join(self, raw: Any, parts: Sequence[Classified]) -> Classified:
         return parts[0]._replace(length=len(raw))
 
-    def measured(self, outputs: Outputs, batch: Batch) -> list[Classified]:
+    def predict_batch(self, outputs: Outputs, batch: Batch) -> list[Classified]:
         wide = {"log_probs_BK": outputs["log_probs_BK"].astype(np.float64)}
         return self.classified(wide, batch.source.lengths_B.tolist())
 
@@ -323,10 +323,6 @@ class ClassificationTask(Task[Classified]):
 
     # -- baselines
 
-    @property
-    def title(self) -> str:
-        return self.recipe.model.kind if self.is_network else self._counts.title(self.recipe.model)
-
     def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[Classified]]]:
         """Those that the recipe asks for, without the kind that it trains itself.
 
@@ -341,7 +337,7 @@ class ClassificationTask(Task[Classified]):
         for kind in dict.fromkeys(wanted):
             if kind != self.recipe.model.kind and (kind == "majority" or size <= MOST_COMPARED):
                 task = ClassificationTask(self._recipe_of(kind))
-                others.append((task.title, task))
+                others.append((task._counts.title(task.recipe.model), task))
         return others
 
     def _recipe_of(self, kind: str) -> Recipe:

@@ -226,13 +226,10 @@ class LanguageModelTask(Task[float]):
 
     # -- scores
 
-    def new_scorer(self) -> PerplexityScorer:
-        return PerplexityScorer(self.source.tokenizer.kind, self.config.unit, len(self.source.words))
-
     def measure(self, engine: Engine, data: Data, *, mistakes: bool = False) -> Measured[float]:
         """ln p of every token, each once; a stream is one sequence."""
         assert isinstance(data, SentenceData | StreamData)
-        counted = self.new_scorer()
+        counted = PerplexityScorer(self.source.config.tokenizer.kind, self.config.unit, len(self.source.words))
         counted.sequences = 1 if isinstance(data, StreamData) else len(data.columns)
         sizes = data.columns["size"].values
         for start in range(0, len(sizes), 2**20):
@@ -266,11 +263,6 @@ class LanguageModelTask(Task[float]):
             return []
         return [f"{name} has another vocabulary: its figures compare only as far as <UNK> means the same"]
 
-    @property
-    def title(self) -> str:
-        model = self.recipe.model
-        return NGramModel.title(model) if isinstance(model, NGramConfig) else model.kind
-
     def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[float]]]:
         """An n-gram model of the same tokens.
 
@@ -281,9 +273,7 @@ class LanguageModelTask(Task[float]):
         if not isinstance(self.recipe.model, NetworkConfig):
             return []
         counts = NGramConfig(order=self.config.floor, prune=[])
-        other = LanguageModelTask(self.recipe.model_copy(update={"model": counts}))
-        other.source.tokenizer_model = self.source.tokenizer_model
-        return [(other.title, other)]
+        return [(NGramModel.title(counts), LanguageModelTask(self.recipe.model_copy(update={"model": counts})))]
 
     def describe(self, data: Data, rows: Any) -> list[str]:
         """The tokens of a few examples of a batch, unknown ones as <UNK>."""

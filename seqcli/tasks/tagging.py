@@ -187,7 +187,7 @@ class TaggingTask(Task[Tagged]):
             Tagged(tokens, one, row[: len(tokens)]) for tokens, one, row in zip(raws, tags, chances_BT, strict=True)
         ]
 
-    def measured(self, outputs: Outputs, batch: Batch) -> list[Tagged]:
+    def predict_batch(self, outputs: Outputs, batch: Batch) -> list[Tagged]:
         lengths_B = batch.source.lengths_B
         blanks = [[""] * length for length in lengths_B.tolist()]
         nats_B = _nats(outputs, batch.target.arrays["ids_BT"], lengths_B)

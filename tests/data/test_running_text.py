@@ -23,7 +23,7 @@ class FakeColumns(dict):
 
     def __init__(self, sentences):
         offsets = np.cumsum([0, *map(len, sentences)]).astype(np.int64)
-        values = np.concatenate([np.array(one, np.uint16) for one in sentences])
+        values = np.concatenate([np.array(one, np.uint32) for one in sentences])
         super().__init__(source=Column(values, offsets, [], np.zeros(0, np.int64)))
 
     def place(self, row):
@@ -56,10 +56,11 @@ def test_measuring_counts_each_token_once_after_enough_context(total):
     """A token has read CONTEXT tokens before it, or all; parts are read side by side."""
     data = stream_of(total, bptt=16, carries=True)
     counted = []
-    for ids, read in data.parts():
-        assert ids.tolist() == list(range(ids[0], ids[0] + len(ids)))
-        assert read == ids[read] == 0 or read > CONTEXT or ids[0] == 0
-        counted += ids[read:].tolist()
+    for (head, *ids), read in data.parts():
+        assert ids == list(range(ids[0], ids[0] + len(ids)))
+        assert head == (ids[0] - 1 if ids[0] else EOS)
+        assert read == min(CONTEXT, ids[read])
+        counted += ids[read:]
     assert counted == list(range(total))
     assert len(data.parts()) <= PARTS
     assert len(data.parts()) > 1 or total < 8 * CONTEXT
@@ -70,7 +71,7 @@ def test_windows_on_their_own_are_measured_as_one_text(total):
     """A model of limited context cuts it where it has to."""
     ((ids, read),) = stream_of(total, bptt=16, carries=False).parts()
     assert read == 0
-    assert ids.tolist() == list(range(total))
+    assert ids.tolist() == [EOS, *range(total)]
 
 
 # -- training

@@ -80,11 +80,11 @@ def test_a_handful_is_learned_by_heart_and_said_again_after_loading(tmp_path, ca
     for engine, loaded in models_of(run).items():
         (other,) = LineScorer(language_model(loaded)).score([text.strip()])
         assert other.log_prob == pytest.approx(scored.log_prob, abs=1e-4), engine
-        assert loaded.task.measure(loaded.engine, loaded.data(loaded.columns(None, "dev"))).scorer.scores()[
+        assert loaded.task.measure(loaded.engine, loaded.task.data(loaded.columns(None, "dev"))).scorer.scores()[
             "loss"
         ] == pytest.approx(-scored.log_prob / 7, abs=1e-5)
     with torch.no_grad():
-        loss = loaded.engine.network.loss(loaded.data(loaded.columns(None, "dev")).batch(np.array([0])), Memory())
+        loss = loaded.engine.network.loss(loaded.task.data(loaded.columns(None, "dev")).batch(np.array([0])), Memory())
     assert loss.targets == 7
     assert loss.sum.item() == pytest.approx(-scored.log_prob, abs=1e-4)
     assert loss.sum.item() / 7 < 0.2
@@ -99,7 +99,7 @@ def test_measuring_counts_each_token_once_whatever_the_engine(tmp_path, cache, n
     run = trained(tmp_path, ENCODERS[name], f"task.unit={unit}", "task.bptt=16", "training.max_steps=3", dev=dev)
     found = {}
     for engine, model in models_of(run).items():
-        counts = model.task.measure(model.engine, model.data(model.columns(None, "dev"))).scorer.score().counts
+        counts = model.task.measure(model.engine, model.task.data(model.columns(None, "dev"))).scorer.score().counts
         assert counts["tokens"] == len(dev.split()) + 700
         assert counts["ends"] == 700
         assert counts["words"] == len(dev.split())
@@ -250,9 +250,9 @@ def test_a_recipe_that_cannot_be_a_language_model(tmp_path, cache, overrides, me
     ],
 )
 def test_a_score_that_the_task_does_not_have(tmp_path, score, hint):
-    with pytest.raises(UserError) as refused:
-        new_task(text_recipe(tmp_path, f"training.select_by={score}"))
-    assert str(refused.value) == f"training.select_by: there is no dev score '{score}'. {hint}"
+    with pytest.raises(UserErrors) as refused:
+        text_recipe(tmp_path, f"training.select_by={score}")
+    assert f"training.select_by: there is no dev score '{score}'. {hint}" in str(refused.value)
     assert refused.value.code == ExitCode.USAGE
 
 
@@ -408,6 +408,13 @@ def test_pieces_are_trained_on_the_training_text_alone(tmp_path, cache):
     pieces = set("".join(task.source.tokenizer.pieces()))
     kept_out = [chr(0x4E00 + number) for number in range(60) if chr(0x4E00 + number) not in pieces]
     assert len(kept_out) == len(columns["dev"])
+
+
+def test_pieces_have_a_floor_too(tmp_path, cache):
+    run = trained(tmp_path, PIECES, "task.floor=2", "training.max_steps=1", train=TEXT, dev=TEXT)
+    (floor,) = run.report()["baselines"]
+    assert floor["dev"]["counts"]["tokens"] == run.report()["dev"]["counts"]["tokens"]
+    assert floor["dev"]["signature"] == run.report()["dev"]["signature"]
 
 
 def test_a_model_file_of_pieces_comes_along(tmp_path, cache):

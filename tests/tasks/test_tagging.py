@@ -34,7 +34,7 @@ def prepared(folder, *overrides, **data):
 
 
 def measured(model, split="train"):
-    return model.task.measure(model.engine, model.data(model.columns(None, split)), mistakes=True)
+    return model.task.measure(model.engine, model.task.data(model.columns(None, split)), mistakes=True)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_measuring_gives_the_loss_of_the_network(tmp_path, cache):
     """Also where nothing is sure yet, whatever the head, and with batches of any size."""
     for head in ("crf", "softmax"):
         model = Model.load(trained(tmp_path, f"model.head={{kind: {head}}}", "training.max_steps=2"), engine="torch")
-        data = model.data(model.columns(None, "dev"))
+        data = model.task.data(model.columns(None, "dev"))
         with torch.inference_mode():
             losses = [model.engine.network.loss(data.batch(np.array([row])), Memory()) for row in range(len(WORDS))]
         expected = sum(loss.sum.item() for loss in losses) / sum(loss.targets for loss in losses)
@@ -239,8 +239,8 @@ def test_what_cannot_be_meant_together(tmp_path, override, message):
 
 
 def test_a_score_that_the_task_does_not_have(tmp_path):
-    with pytest.raises(UserError, match=r"there is no dev score 'acuracy'. Did you mean 'accuracy'[?]") as caught:
-        new_task(tiny_recipe(tmp_path, "training.select_by=acuracy"))
+    with pytest.raises(UserErrors, match=r"there is no dev score 'acuracy'. Did you mean 'accuracy'[?]") as caught:
+        tiny_recipe(tmp_path, "training.select_by=acuracy")
     assert caught.value.code == ExitCode.USAGE
 
 

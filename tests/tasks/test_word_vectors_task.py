@@ -111,7 +111,7 @@ def test_a_run_has_the_vectors_that_were_learned(text):
     vectors = model_vectors(run, Store(text / "runs"))
     assert tuple(vectors.words) == model.task.source.words.tokens[2:]
     assert (vectors.matrix == weights[WORD_TABLE][2:]).all()
-    assert model.task.describe(model.data(data.columns), [0])[0].startswith("the ")
+    assert model.task.describe(model.task.data(data.columns), [0])[0].startswith("the ")
     assert "dev" not in run.report()
     with pytest.raises(UserError, match="vec@1 is a model for word-vectors, which predicts nothing"):
         model.predict_block(["the cat"])
