@@ -15,7 +15,7 @@ from seqcli.data.fetch.obtain import Progress, obtain
 from seqcli.data.formats import FRAME_FORMATS, format_by_name, format_class, guess_format, read_examples
 from seqcli.data.formats.base import Format, OnError, Reading
 from seqcli.errors import data_error, did_you_mean, io_error, usage_error
-from seqcli.lines import Chunk, OnInvalid
+from seqcli.lines import Chunk
 
 if TYPE_CHECKING:
     from seqcli.recipe.data import DataConfig
@@ -34,7 +34,6 @@ class SplitFiles:
 
     @property
     def has_frames(self) -> bool:
-        """Whether the sources are frames, not text."""
         return self.reading.format in FRAME_FORMATS
 
     @property
@@ -42,7 +41,6 @@ class SplitFiles:
         return format_class(str(self.reading.format))(self.reading)
 
     def examples(self, on_error: OnError | None = None) -> Iterator[Example]:
-        """The examples of all files, one after the other."""
         return (example for path in self.files for example in read_examples(path, self.reading, on_error=on_error))
 
 
@@ -138,12 +136,7 @@ class Corpus:
 
 
 def open_corpus(
-    config: DataConfig,
-    *,
-    splits: tuple[str, ...] = SPLITS,
-    on_invalid: OnInvalid = "strict",
-    plain: bool = False,
-    progress: Progress | None = None,
+    config: DataConfig, *, splits: tuple[str, ...] = SPLITS, plain: bool = False, progress: Progress | None = None
 ) -> Corpus:
     """The corpus of a recipe's data section; catalogue files that are not there yet are fetched.
 
@@ -157,7 +150,7 @@ def open_corpus(
             (74); an empty file (65).
     """
     data_set = catalogue.data_set(config.corpus) if config.corpus else None
-    own = Reading.of(config, on_invalid=on_invalid)
+    own = Reading.of(config)
     split_files: dict[str, SplitFiles] = {}
     for name in splits:
         if paths := getattr(config, name):

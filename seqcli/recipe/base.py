@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -36,6 +36,9 @@ class Component(Config):
     """A section that chooses a component by its ``kind`` (a subclass sets ``kind: Literal[...]``)."""
 
     kind: str
+
+
+Dropout = Annotated[float, Field(ge=0, lt=1, description="share of the values dropped in training")]
 
 
 class Slot:

@@ -38,11 +38,8 @@ def _lines(section: Config, depth: int, path: tuple[str, ...]) -> Iterator[tuple
         value = getattr(section, name)
         where = (*path, name)
         if isinstance(value, Config):
-            if type(value).model_fields:
-                yield f"{indent}{name}:", ".".join(where)
-                yield from _lines(value, depth + 1, where)
-            else:
-                yield f"{indent}{name}: {{}}", ".".join(where)
+            yield f"{indent}{name}:", ".".join(where)
+            yield from _lines(value, depth + 1, where)
         else:
             yield f"{indent}{name}: {format_value(value)}", ".".join(where)
 

@@ -21,7 +21,6 @@ def recipe_folder() -> Path:
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes that come with seqcli, sorted."""
     return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
 
 

@@ -24,13 +24,12 @@ class LoadedRecipe:
     """A recipe and where it comes from.
 
     ``origins`` tells for each dotted path of a value (``training.optimizer.lr``) who set it: ``default``, ``file``
-    or ``--set``. ``path`` is None for a recipe that was not read from a file. ``text`` is what was read.
+    or ``--set``. ``path`` is None for a recipe that was not read from a file.
     """
 
     recipe: Recipe
     origins: dict[str, Origin]
     path: Path | None
-    text: str
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] = (), *, confine_to: Path | None = None) -> LoadedRecipe:
@@ -84,7 +83,7 @@ def recipe_from_text(
         raise UserErrors(sorted(errors, key=_place))
     if confine_to is not None and (outside := _outside(root, confine_to)):
         raise UserErrors(outside)
-    return LoadedRecipe(recipe, _origins(recipe, root), path, text)
+    return LoadedRecipe(recipe, _origins(recipe, root), path)
 
 
 def _place(error: UserError) -> tuple[float, int]:
@@ -143,7 +142,6 @@ def _descend(section: Node, path: tuple[str, ...], root: Node, document: Documen
 
 
 def _origins(recipe: Recipe, root: Node) -> dict[str, Origin]:
-    """Who set each value."""
     origins: dict[str, Origin] = {}
     for path, _ in walk(recipe):
         node, is_there = nearest(root, path)

@@ -234,7 +234,6 @@ def _value_hint(kinds: set[str], node: Node) -> str | None:
 
 
 def _in_words(node: Node) -> str:
-    """What stands there."""
     value = node.value
     if isinstance(value, dict):
         return "a section"

@@ -20,20 +20,15 @@ def target_kind(values: Any) -> str | None:
 
 
 def slot_of(field: FieldInfo) -> Slot | None:
-    """The slot that a field is, or None."""
-    for mark in field.metadata:
-        if isinstance(mark, Slot):
-            return mark
-    return _slot_in(field.annotation)
+    marks = (*field.metadata, *_parts(field.annotation))
+    return next((mark for mark in marks if isinstance(mark, Slot)), None)
 
 
-def _slot_in(annotation: Any) -> Slot | None:
+def _parts(annotation: Any) -> Iterator[Any]:
+    """What an annotation is made of, at any depth."""
     for part in get_args(annotation):
-        if isinstance(part, Slot):
-            return part
-        if slot := _slot_in(part):
-            return slot
-    return None
+        yield part
+        yield from _parts(part)
 
 
 def section_class(field: FieldInfo, value: Any) -> type[Config] | None:
@@ -62,7 +57,6 @@ def class_at(path: Sequence[str | int], values: Any) -> type[Config] | None:
 
 
 def field_at(path: Sequence[str | int], values: Any) -> FieldInfo | None:
-    """The field at a path of a recipe's values, or None."""
     if not path:
         return None
     section = class_at(path[:-1], values)

@@ -81,7 +81,6 @@ class Node:
 
     @property
     def origin(self) -> Origin:
-        """Who set it."""
         return self.document.origin
 
     def plain(self) -> Any:
@@ -105,7 +104,6 @@ class Node:
         return self.document.error(message, self.key_index if at_key else self.index, hint)
 
     def key_error(self, message: str, hint: str | None = None) -> UserError:
-        """An error that points at the key."""
         return self.document.error(message, self.key_index, hint)
 
 

@@ -56,7 +56,6 @@ class SentencePieces:
         return self._processor.EncodeAsPieces(text)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The normalized text."""
         return self._processor.DecodePieces(list(tokens))
 
     def pieces(self) -> list[str]:

@@ -185,7 +185,6 @@ class Vocabulary:
         return cls(list(rows), list(rows.values()), specials)
 
     def to_bytes(self) -> bytes:
-        """The bytes of the file."""
         lines = ["\t".join([_HEADER, *map(_escape, self.specials)])]
         lines += [f"{_escape(token)}\t{count}" for token, count in zip(self.tokens, self.counts, strict=True)]
         return ("\n".join(lines) + "\n").encode("utf-8")

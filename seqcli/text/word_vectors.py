@@ -65,7 +65,6 @@ class WordVectors:
 
     @property
     def dim(self) -> int:
-        """Values a vector."""
         return int(self.matrix.shape[1])
 
     @cached_property
@@ -74,7 +73,6 @@ class WordVectors:
         return all(word == word.lower() for word in self.words)
 
     def find(self, word: str) -> int | None:
-        """The row of a word, or None."""
         row = self._rows.get(word)
         return self._rows.get(word.lower()) if row is None and self.lowercase else row
 
@@ -160,7 +158,6 @@ class WordVectors:
         return answers
 
     def _question_scores(self, questions: Rows, unit_vectors: Matrix, method: str) -> Matrix:
-        """Scores [Q, words of the block]."""
         if method == "3cosadd":
             a, b, c = (self._units(questions[:, column]) for column in range(3))
             return np.asarray((b - a + c) @ unit_vectors.T, np.float32)

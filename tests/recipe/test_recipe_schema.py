@@ -11,7 +11,7 @@ from seqcli.errors import UserErrors
 from seqcli.recipe import registry
 from seqcli.recipe.base import Component
 from seqcli.recipe.describe import describe, describe_all
-from seqcli.recipe.folder import recipe_names
+from seqcli.recipe.folder import find_recipe, recipe_names
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.tree import Document, parse
 
@@ -61,8 +61,8 @@ def test_an_editor_can_complete_every_kind(slot, default, part):
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_an_editor_takes_our_recipes_as_they_stand(name):
-    loaded = load_recipe(name)
-    assert follows(parse(Document(name, loaded.text))[0].plain(), schema())
+    text = find_recipe(name).read_text(encoding="utf-8")
+    assert follows(parse(Document(name, text))[0].plain(), schema())
 
 
 def test_the_schema_describes_every_field():

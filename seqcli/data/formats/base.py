@@ -56,10 +56,10 @@ class Reading:
     labels: Mapping[str, str] | None = None
 
     @classmethod
-    def of(cls, config: DataConfig, *, on_invalid: OnInvalid = "strict") -> Reading:
+    def of(cls, config: DataConfig) -> Reading:
         """The reading that a recipe's data section asks for."""
         options = ("format", "columns", "separator", "max_line", "blank_lines", "record_start")
-        return cls(on_invalid=on_invalid, **{name: getattr(config, name) for name in options})
+        return cls(**{name: getattr(config, name) for name in options})
 
     def as_text(self) -> str:
         """All options on one line: part of a fingerprint."""
@@ -118,7 +118,6 @@ class Format(ABC):
 
     @classmethod
     def when_guessed(cls, reading: Reading) -> Reading:
-        """The options of a file whose format nobody said."""
         return reading
 
     @abstractmethod
