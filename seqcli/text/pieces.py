@@ -89,11 +89,9 @@ def train_sentencepiece(
         files: text files, one sentence a line (None or ``-``: standard input).
         vocab_size: pieces in the model, its ``<unk> <s> </s>`` included.
         out: the model file, written whole or not at all.
-        model_type: ``unigram`` or ``bpe``.
         character_coverage: share of the text's characters that get a piece of their own
             (0.9995 for Chinese or Japanese).
         lowercase: train on lower-cased text (and apply the model to such text).
-        on_invalid, max_line: those of `seqcli.lines.read_lines`.
 
     Raises:
         UserError: vocabulary size that the text cannot fill or that cannot hold its characters (2); no text, or

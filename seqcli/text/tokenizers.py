@@ -26,10 +26,9 @@ class Tokenizer(Protocol):
     ``reversible``: ``detokenize(tokenize(text)) == text`` for every line of text.
     """
 
-    @property
-    def kind(self) -> str: ...
-    @property
-    def reversible(self) -> bool: ...
+    kind: str
+    reversible: bool
+
     def tokenize(self, text: str) -> list[str]: ...
     def detokenize(self, tokens: Sequence[str]) -> str: ...
 
@@ -178,10 +177,8 @@ def build_tokenizer(
     """The tokenizer of a kind.
 
     Args:
-        kind: one of `KINDS`.
         model: the model file, for ``sentencepiece`` and no other kind.
         joiner: mark where tokens had no space between (``words`` and ``whitespace``): makes them reversible.
-        lowercase: lower-case every token.
 
     Raises:
         UserError: an unknown kind, or an option that the kind does not take (2); a model that cannot be read (74) or

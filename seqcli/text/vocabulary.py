@@ -76,7 +76,6 @@ class Vocabulary:
         Raises:
             UserError: special tokens that repeat or hold white space, a negative size (2).
         """
-        _check_specials(specials)
         if (max_size is not None and max_size < 0) or min_count < 0:
             raise usage_error("the sizes of a vocabulary cannot be negative")
         counted = counts if isinstance(counts, Mapping) else Counter(counts)

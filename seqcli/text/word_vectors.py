@@ -143,7 +143,8 @@ class WordVectors:
         _check(1, "cosine", method)
         best = np.full(len(questions), -np.inf, np.float32)
         answers = np.full(len(questions), -1, np.int64)
-        for start, unit_vectors in self._unit_blocks():
+        for start, block in self._blocks():
+            unit_vectors = block / self._norms[start : start + len(block), None]
             for first in range(0, len(questions), _QUESTIONS_AT_ONCE):
                 some = questions[first : first + _QUESTIONS_AT_ONCE]
                 scores = self._question_scores(some, unit_vectors, method)
@@ -184,10 +185,6 @@ class WordVectors:
     def _blocks(self) -> Iterator[tuple[int, Matrix]]:
         for start in range(0, len(self), _ROWS_AT_ONCE):
             yield start, self.matrix[start : start + _ROWS_AT_ONCE]
-
-    def _unit_blocks(self) -> Iterator[tuple[int, Matrix]]:
-        for start, block in self._blocks():
-            yield start, block / self._norms[start : start + len(block), None]
 
     def _cosines(self, vector: Matrix) -> Matrix:
         length = float(np.linalg.norm(vector)) or 1.0

@@ -123,5 +123,5 @@ def test_a_kind_of_another_package(tmp_path, monkeypatch):
         load_recipe("ner", ["model.head={kind: mine, sise: 5}"])
     assert describe("head", "mine")["options"][0]["description"] == "how big"
     path = tmp_path / "mine.yaml"
-    path.write_text(load_recipe("ner").text.replace("{kind: crf}", "{kind: mine}"))
+    path.write_text(find_recipe("ner").read_text().replace("{kind: crf}", "{kind: mine}"))
     assert load_recipe(path).recipe.model.head.kind == "mine"

@@ -120,13 +120,18 @@ class Format(ABC):
     def when_guessed(cls, reading: Reading) -> Reading:
         return reading
 
-    @abstractmethod
     def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
         """Yield the examples of a file, a chunk of one or standard input; ``at`` is the line where each begins.
 
         Raises:
             UserError: bad data (65, with file:line), unless ``on_error`` takes it; what `read_blocks` raises.
         """
+        self.file, self.on_error = source_name(source), on_error
+        return self.examples(source)
+
+    @abstractmethod
+    def examples(self, source: Input) -> Iterator[Example]:
+        """What `read` yields; what is wrong goes through `report`."""
 
     def lines(self, source: Input, on_invalid: OnInvalid | None = None) -> Iterator[tuple[int, str]]:
         """Yield ``(number, line)`` with the options of the reading; no line of a block that holds a bad one."""
@@ -171,12 +176,10 @@ class LineFormat(Format):
         return False
 
     @abstractmethod
-    def parse(self, line: str, number: int) -> tuple[Any, Any]:
+    def parse(self, line: str) -> tuple[Any, Any]:
         """The source and the target of a line; a UserError it raises need not name the file and the line."""
 
-    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
-        self.file = name = source_name(source)
-        self.on_error = on_error
+    def examples(self, source: Input) -> Iterator[Example]:
         has_head = isinstance(source, Chunk) and source.start > 0
         if isinstance(source, Chunk) and has_head:
             head = next((item for item in self.lines(source.path, "replace") if item[1].strip(" \t")), None)
@@ -190,11 +193,11 @@ class LineFormat(Format):
                 if self.head(line, number):
                     continue
             try:
-                value, target = self.parse(line, number)
+                value, target = self.parse(line)
             except UserError as error:
                 self.report(error, number)
                 continue
-            yield Example(value, target, f"{name}:{number}")
+            yield Example(value, target, f"{self.file}:{number}")
 
 
 class BlockFormat(Format):

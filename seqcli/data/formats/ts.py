@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from seqcli.data.example import Example
-from seqcli.data.formats.base import Format, OnError, Reading
+from seqcli.data.formats.base import Format, Reading
 from seqcli.errors import UserError, data_error, did_you_mean, usage_error
-from seqcli.lines import Chunk, Input, source_name
+from seqcli.lines import Chunk, Input
 
 if TYPE_CHECKING:
     from seqcli.data.frame_files import Frames
@@ -110,9 +110,8 @@ class Ts(Format):
             raise usage_error("data.columns: of the ts format only {target: -1} can be said")
         return role
 
-    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
-        self.file = self.header.name = source_name(source)
-        self.on_error = on_error
+    def examples(self, source: Input) -> Iterator[Example]:
+        self.header.name = self.file
         begin = self._read_header(source) if isinstance(source, Chunk) and source.start else 0
         for number, line in self.lines(source):
             if number < begin or self.header.takes(line, number):
