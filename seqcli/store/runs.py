@@ -63,7 +63,6 @@ class Run:
 
     recipe_path = _Inside("recipe.yaml")
     vocabulary_path = _Inside("vocabulary.txt")
-    labels_path = _Inside("labels.txt")
     weights_path = _Inside("model.safetensors")
     engine_path = _Inside(ENGINE_FILE)
     metrics_path = _Inside("metrics.jsonl")
