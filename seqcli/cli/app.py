@@ -148,7 +148,7 @@ def _show_usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # a bare 'seqcli data': its message is the help
         print(message, file=sys.stderr, flush=True)
         return int(ExitCode.USAGE)
-    if getattr(error, "option_name", None) == "--errors":
+    if type(error).__name__ == "NoSuchOption" and error.option_name == "--errors":
         message = "No such option: --errors. Invalid UTF-8 is now --invalid strict|replace"
     message = message.rstrip(".")
     _show(f"{message}{'' if message.endswith('?') else '.'} See '{path} --help'", None)

@@ -306,7 +306,7 @@ class Store:
             able = ", ".join(str(run) for run in self._able(task_kinds))
             raise usage_error(
                 f"{run} is a model for {task}; this needs one for {_either(task_kinds)}",
-                hint=f"There is: {able}." if able else _train_one(task_kinds),
+                hint=f"Known: {able}." if able else _train_one(task_kinds),
             )
         return run
 
@@ -346,14 +346,14 @@ class Store:
                 if str(run.version) == version:
                     return run
             have = ", ".join(str(run) for run in runs)
-            raise usage_error(f"no version '{version}' of '{name}' in {self.root}", hint=f"There is: {have}.")
+            raise usage_error(f"no version '{version}' of '{name}' in {self.root}", hint=f"Known: {have}.")
         return next((run for run in reversed(runs) if run.finished), runs[-1])
 
     def _unknown(self, name: str) -> UserError:
         names = sorted({run.name for run in self.runs()})
         hint = did_you_mean(name, names)
         if not hint:
-            hint = f"There is: {', '.join(names)}." if names else f"Train one: seqcli train {name}"
+            hint = f"Known: {', '.join(names)}." if names else f"Train one: seqcli train {name}"
         return usage_error(f"no model '{name}' in {self.root}", hint=hint)
 
     def _at(self, path: Path) -> Run:

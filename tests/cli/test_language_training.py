@@ -303,7 +303,7 @@ def test_evaluate_of_a_text_of_unknown_words(seqcli: Program, models: Path) -> N
             2,
             "errors can be listed for taggers and classifiers; tiny-lm@1 is a model for language-model",
         ),
-        ("tiny-lm dev.txt --against nothing", 2, "no model 'nothing' in runs. There is: counts, tiny, tiny-lm."),
+        ("tiny-lm dev.txt --against nothing", 2, "no model 'nothing' in runs. Known: counts, tiny, tiny-lm."),
         ("tiny-lm blank.txt", 65, "blank.txt: no examples: the file is empty or holds only blank lines"),
         ("tiny-lm nowhere.txt", 74, "nowhere.txt: there is no such test file"),
     ],
@@ -391,13 +391,13 @@ def test_a_tagger_cannot_sample_and_a_language_model_cannot_tag(seqcli: Program,
     assert seqcli("sample", "tiny") == (
         2,
         "",
-        "error: tiny@1 is a model for tagging; this needs one for language-model. There is: counts@1, tiny-lm@1.\n",
+        "error: tiny@1 is a model for tagging; this needs one for language-model. Known: counts@1, tiny-lm@1.\n",
     )
     assert seqcli("predict", "counts", stdin=b"x\n") == (
         2,
         "",
         "error: counts@1 is a model for language-model; this needs one for classification or tagging. "
-        "There is: tiny@1.\n",
+        "Known: tiny@1.\n",
     )
 
 

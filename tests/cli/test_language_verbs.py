@@ -283,7 +283,7 @@ def test_one_argument_of_score_is_a_model_or_a_file(tmp_path: Path, monkeypatch:
             "tiny@1 is a model for tagging; this needs one for language-model. Train one: seqcli train lm-char",
         ),
         ("complete", "no trained model for language-model in runs. Train one: seqcli train lm-char"),
-        ("sample nothing", "no model 'nothing' in runs. There is: tiny."),
+        ("sample nothing", "no model 'nothing' in runs. Known: tiny."),
         ("sample --temperature -1", "temperature must be 0 (greedy) or more, not -1"),
         ("sample --top-p 0", "top-p must be above 0 and at most 1, not 0"),
         ("sample --stop=", "--stop: an empty text would end every sample before it begins"),

@@ -165,7 +165,7 @@ def test_analogies_from_a_pipe(shell: Program, store: Path) -> None:
     [
         (["neighbors", "vec", "queeen"], 2, "there is no vector of 'queeen'. Did you mean 'queen'?"),
         (["neighbors", "vec", "man", "queeen"], 2, "there is no vector of 'queeen'. Did you mean 'queen'?"),
-        (["neighbors", "vec@7", "man"], 2, "no version '7' of 'vec' in runs. There is: vec@1."),
+        (["neighbors", "vec@7", "man"], 2, "no version '7' of 'vec' in runs. Known: vec@1."),
         (["neighbors", "counts", "man"], 2, "counts@1 has no word vectors. These models have some: vec."),
         (["neighbors", "vec", "man", "-k", "0"], 2, "k is the number of words wanted, at least 1, not 0"),
         (

@@ -38,7 +38,7 @@ def reseal(name: str = "tiny") -> None:
     ("name", "code", "message"),
     [
         ("tinny", 2, "no model 'tinny' in runs. Did you mean 'tiny'?"),
-        ("tiny@7", 2, "no version '7' of 'tiny' in runs. There is: tiny@1."),
+        ("tiny@7", 2, "no version '7' of 'tiny' in runs. Known: tiny@1."),
         ("./gone", 74, "gone: no such folder"),
         (".", 65, ".: not a model: there is no recipe.yaml in it"),
     ],

@@ -73,7 +73,7 @@ def test_resolve_none_takes_the_newest_that_can_do_the_verb(store, ner, finish):
     )
     assert (
         fails(2, lambda: store.resolve("ner", task_kinds={"language-model", "translation"}))
-        == "ner@1 is a model for tagging; this needs one for language-model or translation. There is: shakespeare@1."
+        == "ner@1 is a model for tagging; this needs one for language-model or translation. Known: shakespeare@1."
     )
     assert (
         fails(2, lambda: store.resolve("shakespeare", task_kinds={"translation"}))
@@ -87,7 +87,7 @@ def test_a_model_for_another_task_names_the_newest_of_those_that_can(store, ner,
     store.create("hello")
     assert (
         fails(2, lambda: store.resolve("ner", task_kinds={"language-model"}))
-        == "ner@1 is a model for tagging; this needs one for language-model. There is: hello@2, poems@1."
+        == "ner@1 is a model for tagging; this needs one for language-model. Known: hello@2, poems@1."
     )
     message = fails(2, lambda: store.resolve("poems", task_kinds={"word-vectors"}))
     assert message.endswith("Train one: seqcli train embedding")
@@ -103,8 +103,8 @@ def test_holds_tells_the_name_of_a_run_from_anything_else(store, ner, tmp_path, 
 def test_unknown_names_say_what_there_is(store, ner, finish):
     finish(store.create("pos"))
     assert fails(2, lambda: store.resolve("nre")) == f"no model 'nre' in {store.root}. Did you mean 'ner'?"
-    assert fails(2, lambda: store.resolve("zzzzz")) == f"no model 'zzzzz' in {store.root}. There is: ner, pos."
-    assert fails(2, lambda: store.resolve("ner@7")) == f"no version '7' of 'ner' in {store.root}. There is: ner@1."
+    assert fails(2, lambda: store.resolve("zzzzz")) == f"no model 'zzzzz' in {store.root}. Known: ner, pos."
+    assert fails(2, lambda: store.resolve("ner@7")) == f"no version '7' of 'ner' in {store.root}. Known: ner@1."
     assert fails(2, lambda: store.resolve("ner@x")).startswith("no version 'x'")
     assert fails(2, lambda: Store(store.root / "none").resolve("ner")).endswith("Train one: seqcli train ner")
 
