@@ -35,7 +35,6 @@ def build_app(verb: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         no_args_is_help=True,
         epilog=EPILOG,
-        help="One command line for sequence models: train, measure, use in a pipe.",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
     app.callback()(_root)

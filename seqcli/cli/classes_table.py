@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from seqcli.cli import console
+from seqcli.cli import show
 from seqcli.metrics.metric import CLASS_METRICS
 
 if TYPE_CHECKING:
@@ -20,20 +20,7 @@ def class_lines(found: Evaluation) -> list[str]:
     """All of it as lines of text."""
     counts: dict[str, Any] = dict(found.score.counts)
     lines = ["", *_scores(found, counts["scores"]), ""]
-    rows = [
-        (
-            label,
-            f"{one['precision']:.2f}",
-            f"{one['recall']:.2f}",
-            f"{one['f1']:.2f}",
-            f"{one['correct']:,}",
-            f"{one['gold']:,}",
-            f"{one['predicted']:,}",
-        )
-        for label, one in counts["labels"].items()
-    ]
-    header = ("label", "precision", "recall", "F1", "correct", "gold", "predicted")
-    lines += console.table(rows, header, right=range(1, 7))
+    lines += show.counts_table("label", counts["labels"].items())
     if "confusion" in counts:
         lines += ["", *_confusion(counts["confusion"])]
     for other in found.compared:
@@ -45,12 +32,13 @@ def class_lines(found: Evaluation) -> list[str]:
 def _scores(found: Evaluation, scores: Mapping[str, float | None]) -> list[str]:
     """A row a score, a column a model."""
     others = [other["score"]["counts"]["scores"] for other in found.compared]
-    rows = []
-    for metric in CLASS_METRICS:
-        if metric.name in scores:
-            rows.append([metric.title, *(_number(one.get(metric.name)) for one in (scores, *others)), metric.unit])
+    rows = [
+        [metric.title, *(_number(one.get(metric.name)) for one in (scores, *others)), metric.unit]
+        for metric in CLASS_METRICS
+        if metric.name in scores
+    ]
     header = ["", found.run, *(other["model"] for other in found.compared), ""]
-    return console.table(rows, header, right=range(1, len(header) - 1))
+    return show.table(rows, header, right=range(1, len(header) - 1))
 
 
 def _number(value: float | None) -> str:
@@ -62,13 +50,13 @@ def _confusion(table: Mapping[str, Mapping[str, int]]) -> list[str]:
     names = list(dict.fromkeys([*table, *(label for row in table.values() for label in row)]))
     if len(names) <= MOST_COLUMNS:
         rows = [(gold, *(f"{table.get(gold, {}).get(label, 0):,}" for label in names)) for gold in names]
-        return console.table(rows, ("gold \\ predicted", *names), right=range(1, len(names) + 1))
+        return show.table(rows, ("gold \\ predicted", *names), right=range(1, len(names) + 1))
     mistakes = sorted(
         ((count, gold, label) for gold, row in table.items() for label, count in row.items() if gold != label),
         key=lambda mistake: (-mistake[0], *mistake[1:]),
     )
     rows = [(gold, label, f"{count:,}") for count, gold, label in mistakes[:MOST_COLUMNS]]
-    return console.table(rows, ("gold", "predicted", "most frequent mistakes"), right=[2])
+    return show.table(rows, ("gold", "predicted", "most frequent mistakes"), right=[2])
 
 
 def _paired(name: str, other: str, paired: Mapping[str, Any]) -> list[str]:

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Json, examples
-from seqcli.errors import did_you_mean, usage_error
+from seqcli.cli.options import Json, examples, nearest
+from seqcli.errors import usage_error
 
 EPILOG = examples("seqcli components encoder", "seqcli components encoder lstm --json")
 
 
 def command(
-    slot: Annotated[str | None, typer.Argument(show_default=False, help="Only this slot: encoder, head, ...")] = None,
-    kind: Annotated[str | None, typer.Argument(show_default=False, help="Only this kind: lstm, crf, ...")] = None,
+    slot: Annotated[str | None, typer.Argument(help="Only this slot: encoder, head, ...")] = None,
+    kind: Annotated[str | None, typer.Argument(help="Only this kind: lstm, crf, ...")] = None,
     as_json: Json = False,
 ) -> None:
     """List every component kind with its options."""
@@ -40,22 +40,16 @@ def command(
 
 def _check(what: str, name: str, known: list[str]) -> None:
     if name not in known:
-        hint = did_you_mean(name, known) or f"Known: {', '.join(known)}."
-        raise usage_error(f"unknown {what} '{name}'", hint=hint)
+        raise usage_error(f"unknown {what} '{name}'", hint=nearest(name, known))
 
 
 def _lines(component: dict[str, Any]) -> list[str]:
     """A kind on a line, its options below it."""
     from seqcli.recipe.dump import format_value
 
-    rows = [
-        (
-            option["name"],
-            option["type"],
-            format_value(option["default"]) if "default" in option else "(required)",
-            option["description"],
-        )
-        for option in component["options"]
-    ]
+    rows = []
+    for option in component["options"]:
+        default = format_value(option["default"]) if "default" in option else "(required)"
+        rows.append((option["name"], option["type"], default, option["description"]))
     table = show.table(rows, ("option", "type", "default", "meaning")) if rows else ["no options"]
     return [f"{component['slot']} {component['kind']}: {component['summary']}", *(f"  {line}" for line in table)]

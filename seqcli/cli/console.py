@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from seqcli.cli import show
 from seqcli.errors import io_error
+from seqcli.metrics.score import for_json
 
 
 @dataclass
@@ -23,7 +23,6 @@ class Settings:
 
 
 settings = Settings()
-table = show.table  # its name for the verbs of models
 
 
 def emit(text: str = "", *, flush: bool = False) -> None:
@@ -53,9 +52,13 @@ def emit_lines(lines: Iterable[str]) -> None:
         emit(line)
 
 
+def json_text(value: Any) -> str:
+    """One JSON document on one line: stable key order, real characters, null for what is infinite or no number."""
+    return json.dumps(for_json(value), ensure_ascii=False, allow_nan=False)
+
+
 def emit_json(value: Any) -> None:
-    """Write one JSON document on one line to stdout (stable key order, real characters, no NaN)."""
-    emit(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    emit(json_text(value))
 
 
 def note(text: str) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Format, Invalid, Json, MaxLine, Reading, examples, grouped
-from seqcli.errors import ExitCode, data_error, did_you_mean, usage_error
+from seqcli.cli.options import Format, Invalid, Json, MaxLine, Reading, examples, grouped, nearest, verb_of_verbs
+from seqcli.errors import ExitCode, data_error, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
+from seqcli.recipe.registry import FORMATS
 
 if TYPE_CHECKING:
     from seqcli.data import formats
@@ -24,13 +27,7 @@ if TYPE_CHECKING:
     from seqcli.data.lint_text import Finding
     from seqcli.data.statistics import SplitStatistics
 
-command = typer.Typer(
-    name="data",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="List, fetch, describe and check data sets.",
-    epilog=examples("seqcli data get wnut17", "seqcli data lint my/train.conll my/dev.conll"),
-)
+command = verb_of_verbs("seqcli data get wnut17", "seqcli data lint my/train.conll my/dev.conll")
 
 _LABELS_SHOWN = 20
 
@@ -38,7 +35,6 @@ Names = Annotated[
     list[str],
     typer.Argument(
         metavar="NAME|FILE...",
-        show_default=False,
         help="A data set of the catalogue, or files (or folders of frames); they are compared with the first of them.",
     ),
 ]
@@ -50,57 +46,33 @@ class DataReading:
 
     data_format: Format = None
     columns: Annotated[
-        str | None,
-        typer.Option(
-            "--columns",
-            metavar="KEY=COLUMN,...",
-            show_default=False,
-            help="Such as token=0,tag=-1 or token=form,tag=xpos.",
-        ),
+        str | None, typer.Option(metavar="KEY=COLUMN,...", help="Such as token=0,tag=-1 or token=form,tag=xpos.")
     ] = None
-    separator: Annotated[
-        str | None,
-        typer.Option(
-            "--separator", show_default=False, help="Between token and tag in the inline format (default: /)."
-        ),
-    ] = None
+    separator: Annotated[str | None, typer.Option(help="Between token and tag in the inline format (default: /).")] = (
+        None
+    )
     blank_lines: Annotated[
-        str | None,
-        typer.Option(
-            "--blank-lines",
-            show_default=False,
-            help="skip or keep those of the lines format (default: the catalogue's, else skip).",
-        ),
+        str | None, typer.Option(help="skip or keep those of the lines format (default: the catalogue's, else skip).")
     ] = None
     record_start: Annotated[
         str | None,
         typer.Option(
-            "--record-start",
             metavar="TEXT",
-            show_default=False,
             help="What the first line of a record begins with, such as X: (default: a blank line comes before it).",
         ),
     ] = None
     scheme: Annotated[
-        str | None,
-        typer.Option(
-            "--scheme",
-            show_default=False,
-            help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised).",
-        ),
+        str | None, typer.Option(help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised).")
     ] = None
     max_line: MaxLine = DEFAULT_MAX_LINE
 
     def splits(self, names: Sequence[str], invalid: OnInvalid) -> tuple[list[SplitFiles], str | None]:
         """The splits of these data sets or files, and their tag scheme."""
         from seqcli.data.formats import Reading
-        from seqcli.recipe.registry import FORMATS
 
         if self.data_format is not None and self.data_format not in FORMATS:
-            raise usage_error(
-                f"--format: unknown format '{self.data_format}'",
-                hint=did_you_mean(self.data_format, list(FORMATS)) or f"Known: {', '.join(FORMATS)}.",
-            )
+            hint = nearest(self.data_format, list(FORMATS))
+            raise usage_error(f"--format: unknown format '{self.data_format}'", hint=hint)
         if self.blank_lines not in (None, "skip", "keep"):
             raise usage_error(f"--blank-lines: skip or keep, not '{self.blank_lines}'")
         if self.record_start == "":
@@ -131,8 +103,7 @@ def list_data(as_json: Json = False) -> None:
 
 @command.command("get", epilog=examples("seqcli data get brown", "SEQCLI_MIRROR=/data seqcli data get wnut17"))
 def get(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", show_default=False, help="Names of data sets.")],
-    as_json: Json = False,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of data sets.")], as_json: Json = False
 ) -> None:
     """Fetch data sets into the cache and print where their files lie."""
     from seqcli.data.catalogue import data_set
@@ -234,15 +205,12 @@ def lint(
 @grouped
 def convert(
     *,
-    to_scheme: Annotated[str, typer.Option("--to", show_default=False, help="io, iob1, bio, bioes or bilou.")],
-    file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", show_default=False, help="A CoNLL file; - or nothing: stdin.")
-    ] = None,
+    to_scheme: Annotated[str, typer.Option("--to", help="io, iob1, bio, bioes or bilou.")],
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="A CoNLL file; - or nothing: stdin.")] = None,
     from_scheme: Annotated[
-        str | None,
-        typer.Option("--from", show_default=False, help="The scheme of the file (default: recognised, and said)."),
+        str | None, typer.Option("--from", help="The scheme of the file (default: recognised, and said).")
     ] = None,
-    tag: Annotated[int, typer.Option("--tag", help="Column of the tags, from 0; negative from the end.")] = -1,
+    tag: Annotated[int, typer.Option(help="Column of the tags, from 0; negative from the end.")] = -1,
     repair: Annotated[bool, typer.Option("--repair", help="Read invalid tags as conlleval does.")] = False,
     reading: Reading,
 ) -> None:
@@ -266,8 +234,6 @@ def convert(
 
 
 def _refuse_frames(file: str | None) -> None:
-    from pathlib import Path
-
     from seqcli.data.formats import FRAME_FORMATS, format_by_name
 
     if file is not None and (Path(file).is_dir() or format_by_name(file) in FRAME_FORMATS):
@@ -308,9 +274,6 @@ def _parse_columns(text: str | None) -> dict[str, int | str] | None:
 
 def _where(entry: DataSet) -> str:
     """Where the files of a data set are already, as far as their names tell."""
-    import os
-    from pathlib import Path
-
     from seqcli.data.catalogue import cached_path
 
     if entry.embedded:
@@ -325,15 +288,9 @@ def _where(entry: DataSet) -> str:
 
 def _as_dict(entry: DataSet) -> dict[str, Any]:
     """What a reader of JSON may want to know, in the catalogue's own words."""
+    names = ("name", "description", "task", "licence", "citation", "size", "format", "scheme")
     return {
-        "name": entry.name,
-        "description": entry.description,
-        "task": entry.task,
-        "licence": entry.licence,
-        "citation": entry.citation,
-        "size": entry.size,
-        "format": entry.format,
-        "scheme": entry.scheme,
+        **{name: getattr(entry, name) for name in names},
         "splits": {split: list(files) for split, files in entry.splits.items()},
         "sources": [str(source["kind"]) for source in entry.sources],
     }

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqcli.cli import console
-from seqcli.cli.options import Device, EngineName, ErrorRows, Format, Json, Model, Runs
+from seqcli.cli import console, show
+from seqcli.cli.options import ErrorRows, Format, Json, Model, Running, choice, grouped
 from seqcli.errors import usage_error
+from seqcli.recipe.registry import FORMATS
 
 if TYPE_CHECKING:
     from seqcli.pipeline.evaluate import Evaluation
@@ -24,7 +25,9 @@ EPILOG = """Examples:
   seqcli evaluate embedding questions-words.txt"""
 
 
+@grouped
 def command(
+    *,
     model: Model,
     data: Annotated[
         list[str] | None,
@@ -32,27 +35,22 @@ def command(
             help="Files in the format the model was trained on; without any, the test split of its own data."
         ),
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="Split of its own data: train, dev or test.")] = "test",
+    split: Annotated[str, typer.Option(help="Split of its own data: train, dev or test.")] = "test",
     format_: Format = None,
     errors: ErrorRows = None,
     against: Annotated[
-        str | None,
-        typer.Option("--against", metavar="MODEL", help="Also measure this language model or classifier, and compare."),
+        str | None, typer.Option(metavar="MODEL", help="Also measure this language model or classifier, and compare.")
     ] = None,
     as_json: Json = False,
-    runs: Runs = None,
-    device: Device = "auto",
-    engine: EngineName = "auto",
+    running: Running,
 ) -> None:
     """Measure a trained model on a data set."""
-    from seqcli.cli.choices import choice
-    from seqcli.recipe.registry import FORMATS
     from seqcli.store.runs import Store
 
     choice("--split", split, ("train", "dev", "test"))
     if format_ is not None:
         choice("--format", format_, tuple(FORMATS))
-    store = Store(runs)
+    store = Store(running.runs)
     run = store.resolve(model)
     if data and len(data) == 1 and format_ is None and _are_questions(data[0]):
         from seqcli.cli.analogies_table import show_analogies
@@ -65,7 +63,6 @@ def command(
             hint="Sections ': name', then four words a line, as in questions-words.txt.",
         )
     from seqcli.cli.training_display import open_display
-    from seqcli.metrics.score import for_json
     from seqcli.pipeline.evaluate import evaluate
 
     with open_display() as display:
@@ -73,8 +70,8 @@ def command(
             run,
             data or None,
             split=split,
-            device=device,
-            engine=engine,
+            device=running.device,
+            engine=running.engine,
             data_format=format_,
             with_errors=errors is not None,
             against=store.resolve(against) if against is not None else None,
@@ -90,14 +87,13 @@ def command(
                 "model": found.run,
                 "data": found.data,
                 "score": found.score.as_json(),
-                "scores": for_json(found.scores),
+                "scores": found.scores,
                 **({"accuracy": found.accuracy.as_json()} if found.accuracy else {}),
                 **({"compared": found.compared} if found.compared else {}),
             }
         )
         return
-    for line in _lines(found):
-        console.emit(line)
+    console.emit_lines(_lines(found))
 
 
 def _are_questions(file: str) -> bool:
@@ -117,18 +113,18 @@ def _lines(found: Evaluation) -> list[str]:
 
         return lines + class_lines(found)
     if "types" not in counts:
-        lines.append(
+        return [
+            *lines,
             f"{counts['correct']:,} of {counts['total']:,} tokens right, {counts['correct_sequences']:,} of "
-            f"{counts['sequences']:,} sentences without an error"
-        )
-        return lines
-    lines.append("")
-    rows = [_row(name, part) for name, part in counts["types"].items()]
-    header = ("type", "precision", "recall", "F1", "correct", "gold", "predicted")
-    lines += console.table([*rows, _row("all", counts)], header, right=range(1, 7))
-    lines.append("")
-    lines.append(f"accuracy {counts['accuracy']:.2f} ({counts['correct_tokens']:,} of {counts['tokens']:,} tokens)")
-    return lines
+            f"{counts['sequences']:,} sentences without an error",
+        ]
+    return [
+        *lines,
+        "",
+        *show.counts_table("type", [*counts["types"].items(), ("all", counts)]),
+        "",
+        f"accuracy {counts['accuracy']:.2f} ({counts['correct_tokens']:,} of {counts['tokens']:,} tokens)",
+    ]
 
 
 def _language(found: Evaluation) -> list[str]:
@@ -154,19 +150,7 @@ def _language(found: Evaluation) -> list[str]:
         if len(values) > 1:
             cells.append(f"{values[0] / values[1]:.3f}" if all(map(math.isfinite, values)) else "-")
         rows.append(cells)
-    return lines + console.table(rows, header, right=range(1, len(header)))
-
-
-def _row(name: str, part: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        name,
-        f"{part['precision']:.2f}",
-        f"{part['recall']:.2f}",
-        f"{part['f1']:.2f}",
-        f"{part['correct']:,}",
-        f"{part['gold']:,}",
-        f"{part['predicted']:,}",
-    )
+    return lines + show.table(rows, header, right=range(1, len(header)))
 
 
 def _write_errors(path: Path, found: Evaluation) -> None:

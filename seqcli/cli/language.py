@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seqcli.cli import console
+from seqcli.cli.options import Running
 
 if TYPE_CHECKING:
     from seqcli.pipeline.language import LanguageModel
@@ -13,7 +14,7 @@ READ_AT_ONCE = 2**16
 """Bytes of lines that are answered together: enough for full batches, few enough to wait for."""
 
 
-def open_model(model: str | None, runs: str | None, device: str, engine: str) -> LanguageModel:
+def open_model(model: str | None, running: Running) -> LanguageModel:
     """The language model of that name; without one the newest, said on stderr.
 
     Raises:
@@ -21,12 +22,12 @@ def open_model(model: str | None, runs: str | None, device: str, engine: str) ->
     """
     from seqcli.store.runs import Store
 
-    run = Store(runs).resolve(model, task_kinds=("language-model",))
+    run = Store(running.runs).resolve(model, task_kinds=("language-model",))
     if model is None:
         console.note(f"using {run}")
     from seqcli.pipeline.language import load_language_model
 
-    return load_language_model(run, device, engine)
+    return load_language_model(run, running.device, running.engine)
 
 
 def warn_of_unknown(model: LanguageModel, prompt: str) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Json, Model, Runs, examples
+from seqcli.cli.options import Json, Model, Runs, examples, verb_of_verbs
 from seqcli.errors import UserError, data_error, usage_error
 from seqcli.store.runs import Run, Store, remove
 
@@ -22,13 +22,7 @@ def _examples(*lines: str) -> str:
     return examples(*(f"seqcli models {line}" for line in lines))
 
 
-command = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    epilog=_examples("ls", "pack ner@2 -o ner.tar.gz"),
-    help="List, show, export, remove, copy, pack and unpack trained models.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+command = verb_of_verbs("seqcli models ls", "seqcli models pack ner@2 -o ner.tar.gz")
 
 
 @command.command("ls", epilog=_examples("ls", "ls --json | jq -r '.[].model'"))
@@ -101,7 +95,6 @@ def export(
         bool | None,
         typer.Option(
             "--int8/--fp32",
-            show_default=False,
             help="Weights in 8 bits, or as they are (default: int8 for taggers and classifiers that lose next to "
             "nothing on dev by it).",
         ),
@@ -111,7 +104,6 @@ def export(
 ) -> None:
     """Make the graph that prediction runs on again, from the weights; prints its file."""
     from seqcli.cli.training_display import open_display
-    from seqcli.engines.onnx_engine import ENGINE_FILE
     from seqcli.pipeline.export import export_run
 
     run = Store(runs).resolve(model)
@@ -119,7 +111,7 @@ def export(
         done = export_run(run, "auto" if int8 is None else "int8" if int8 else "fp32", display.progress)
     if done.unmeasured is not None:
         console.warn(f"not compared with the network on data: {done.unmeasured}")
-    path = run.path / ENGINE_FILE
+    path = run.engine_path
     if as_json:
         console.emit_json({"model": str(run), "file": str(path), "bytes": path.stat().st_size, "engine": done.report})
         return
@@ -187,9 +179,7 @@ def unpack(
         str | None,
         typer.Option("--name", metavar="NAME", help="Name to give it (default: the one it was packed under)."),
     ] = None,
-    max_size: Annotated[
-        int, typer.Option("--max-size", min=1, metavar="BYTES", help="Refuse what unpacks to more.")
-    ] = 4 * 2**30,
+    max_size: Annotated[int, typer.Option(min=1, metavar="BYTES", help="Refuse what unpacks to more.")] = 4 * 2**30,
     runs: Runs = None,
 ) -> None:
     """Unpack a model, checked byte for byte; prints its name."""

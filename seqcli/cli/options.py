@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from seqcli.cli.choices import choice
+from seqcli.errors import did_you_mean, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
 from seqcli.recipe.registry import FORMATS
 
 Result = TypeVar("Result")
+
+
+def choice(option: str, value: str, known: Sequence[str]) -> str:
+    """``value`` if it is one of ``known``.
+
+    Raises:
+        UserError: it is not (exit code 2), with the nearest.
+    """
+    if value not in known:
+        raise usage_error(f"{option}: unknown value '{value}'", hint=nearest(value, known))
+    return value
+
+
+def nearest(value: str, known: Sequence[str]) -> str:
+    """The hint for a value that is none of ``known``: what was meant, else all there is."""
+    return did_you_mean(value, known) or f"Known: {', '.join(known)}."
 
 
 def one_of(option: str, known: Sequence[str]) -> Callable[[str], Any]:
@@ -52,16 +68,13 @@ EngineName = Annotated[
 ]
 SetValue = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", show_default=False, help="Change one value of the recipe; may be given again."
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe; may be given again."),
 ]
 
 # what comes in
 
 File = Annotated[
-    str | None,
-    typer.Argument(metavar="[FILE]", show_default=False, help="Text, a line at a time; '-' or nothing reads stdin."),
+    str | None, typer.Argument(metavar="[FILE]", help="Text, a line at a time; '-' or nothing reads stdin.")
 ]
 Invalid = Annotated[
     OnInvalid,
@@ -77,9 +90,7 @@ Tokens = Annotated[bool, typer.Option("--tokens", help="The input is tokens alre
 Format = Annotated[
     str | None,
     typer.Option(
-        "--format",
-        show_default=False,
-        help=f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]} (default: by the file, or the model's).",
+        "--format", help=f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]} (default: by the file, or the model's)."
     ),
 ]
 
@@ -100,36 +111,46 @@ class Reading:
     max_line: MaxLine = DEFAULT_MAX_LINE
 
 
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """Where the model lies, and what runs it."""
+
+    runs: Runs = None
+    device: Device = "auto"
+    engine: EngineName = "auto"
+
+
 def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
     """``command`` for typer: a parameter that is a dataclass of options is replaced by the fields of that class."""
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
-    keyword = inspect.Parameter.KEYWORD_ONLY  # so that a required one may stand after one with a default
     parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
-        if name not in groups:
-            parameters.append(parameter.replace(annotation=hints[name], kind=keyword))
-            continue
-        types = get_type_hints(groups[name], include_extras=True)
-        parameters += [
-            inspect.Parameter(
-                option.name,
-                keyword,
-                default=inspect.Parameter.empty if option.default is MISSING else option.default,
-                annotation=types[option.name],
-            )
-            for option in fields(groups[name])
-        ]
+    for name, parameter in _parameters(command).items():
+        parameters += _parameters(groups[name]).values() if name in groups else [parameter]
 
     @wraps(command)
     def with_groups(**values: Any) -> Result:
         for name, group in groups.items():
-            values[name] = group(**{option.name: values.pop(option.name) for option in fields(group)})
+            values[name] = group(**{option: values.pop(option) for option in _parameters(group)})
         return command(**values)
 
     with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_groups.__annotations__ = {}
     return with_groups
+
+
+def _parameters(of: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """By name, types resolved; keyword only, so that a required one may stand after one with a default."""
+    types = get_type_hints(of, include_extras=True)
+    return {
+        name: parameter.replace(annotation=types[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(of).parameters.items()
+    }
+
+
+def verb_of_verbs(*lines: str) -> typer.Typer:
+    """A verb such as ``data`` that has verbs of its own; the lines are its examples."""
+    return typer.Typer(no_args_is_help=True, rich_markup_mode=None, epilog=examples(*lines))
 
 
 def examples(*lines: str) -> str:

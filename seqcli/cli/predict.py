@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.options import Device, EngineName, Invalid, MaxLine, Model, Runs, Tokens
+from seqcli.cli.options import Model, Reading, Running, Tokens, choice, grouped
 from seqcli.errors import usage_error
-from seqcli.lines import DEFAULT_MAX_LINE, read_batches
+from seqcli.lines import read_batches
 
 if TYPE_CHECKING:
     from seqcli.pipeline.explain import Explained
@@ -28,7 +27,9 @@ EPILOG = """Examples:
   seqcli predict stars reviews.txt --top 2 --jsonl > stars.jsonl"""
 
 
+@grouped
 def command(
+    *,
     model: Model,
     file: Annotated[
         str | None,
@@ -48,46 +49,34 @@ def command(
     scores: Annotated[bool, typer.Option("--scores", help="Add the probability of each tag, or of the label.")] = False,
     top: Annotated[
         int | None,
-        typer.Option(
-            "--top", metavar="K", help="Classifiers: the K most probable labels with their probabilities.", min=1
-        ),
+        typer.Option(metavar="K", help="Classifiers: the K most probable labels with their probabilities.", min=1),
     ] = None,
     attribution: Annotated[
         bool,
         typer.Option("--attribution", help="Classifiers: how much each token carried the decision (gradient x input)."),
     ] = False,
     tokens: Tokens = False,
-    invalid: Invalid = "strict",
-    max_line: MaxLine = DEFAULT_MAX_LINE,
-    runs: Runs = None,
-    device: Device = "auto",
-    engine: EngineName = "auto",
+    reading: Reading,
+    running: Running,
 ) -> None:
     """Run a trained model over lines of input."""
-    from seqcli.cli.choices import choice
     from seqcli.store.runs import Store
 
     if jsonl and format_ not in (None, "jsonl"):
         raise usage_error(f"--jsonl and --format {format_}: which of the two?")
-    run = Store(runs).resolve(model, task_kinds=("tagging", "classification"))
+    run = Store(running.runs).resolve(model, task_kinds=("tagging", "classification"))
     is_tagger = run.report()["task"] == "tagging"
     for option, given in (("--top", top is not None), ("--attribution", attribution)):
         if given and is_tagger:
             raise usage_error(f"{option} is for classifiers; {run} is a tagger")
     from seqcli.pipeline.model import Model as Trained
 
-    loaded: Trained[Any] = Trained.load(run, device=device, engine=engine)
+    loaded: Trained[Any] = Trained.load(run, device=running.device, engine=running.engine)
     task = loaded.task
     form = choice("--format", "jsonl" if jsonl else format_ or task.output_formats[0], task.output_formats)
     if tokens and task.source.unit == "frames":
         raise usage_error(f"--tokens is for text; {run} reads frames")
-    if task.source.unit == "frames":
-        from seqcli.pipeline.frames import frame_batches
-
-        blocks: Iterable[list[Any]] = frame_batches(loaded, file, on_invalid=invalid, max_line=max_line)
-    else:
-        blocks = read_batches(file, on_invalid=invalid, max_line=max_line)
-        blocks = _cut(blocks) if tokens else blocks
+    blocks = _blocks(loaded, file, reading, tokens=tokens)
     notices = Notices(loaded)
     if attribution:
         _print_explained(loaded, blocks, form, top, notices)
@@ -96,14 +85,22 @@ def command(
     for block in blocks:
         predictions = loaded.predict_block(block, scores=scores)
         console.write("".join(map(write, predictions)), flush=True)
-        lengths = [task.length(one) for one in predictions]
+        lengths = [*map(task.length, predictions)]
         notices.about(min(lengths, default=1), max(lengths, default=0))
 
 
-def _cut(blocks: Iterable[list[str]]) -> Iterator[list[list[str]]]:
+def _blocks(model: Trained[Any], file: str | None, reading: Reading, *, tokens: bool) -> Iterable[list[Any]]:
+    """What to predict: lines, the tokens of lines, or sequences of frames."""
+    if model.task.source.unit == "frames":
+        from seqcli.pipeline.frames import frame_batches
+
+        return frame_batches(model, file, on_invalid=reading.invalid, max_line=reading.max_line)
+    lines = read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line)
+    if not tokens:
+        return lines
     from seqcli.text.tokenizers import split_tokens
 
-    return ([split_tokens(line) for line in block] for block in blocks)
+    return ([split_tokens(line) for line in block] for block in lines)
 
 
 class Notices:
@@ -114,13 +111,12 @@ class Notices:
 
     def about(self, shortest: int, longest: int) -> None:
         """Say it of sequences with these lengths."""
-        task = self.task
-        if shortest == 0 and not self.empty and task.empty_input:
+        if shortest == 0 and not self.empty and self.task.empty_input:
             self.empty = True
-            console.warn(task.empty_input)
-        if longest > task.max_length and not self.long:
+            console.warn(self.task.empty_input)
+        if longest > self.task.max_length and not self.long:
             self.long = True
-            console.warn(task.long_input)
+            console.warn(self.task.long_input)
 
 
 def _print_explained(
@@ -137,27 +133,26 @@ def _print_explained(
 
 
 def _explained_writer(model: Trained[Any], form: str, top: int | None) -> Callable[[Explained], str]:
-    """What turns an explained sequence into the line to print."""
     from seqcli.tasks.classification import ClassificationTask, ranked
 
     task = model.task
     assert isinstance(task, ClassificationTask)
-    if form == "jsonl":
-        frames = task.source.unit == "frames"
-        return lambda one: (
-            json.dumps(
-                {
-                    **task.document(one.classified, scores=True, top=top),
-                    "explains": one.classified.ranked(1)[0][0],
-                    task.source.unit: [int(at) for at in one.positions] if frames else one.positions,
-                    "attribution": [round(share, 6) for share in one.shares],
-                },
-                ensure_ascii=False,
-            )
-            + "\n"
-        )
+    frames = task.source.unit == "frames"
     paint = _coloured if _colours() else _signed
-    return lambda one: f"{ranked(one.classified, top or 1)}\t{paint(one)}\n"
+
+    def document(one: Explained) -> str:
+        values = {
+            **task.document(one.classified, scores=True, top=top),
+            "explains": one.classified.ranked(1)[0][0],
+            task.source.unit: [int(at) for at in one.positions] if frames else one.positions,
+            "attribution": [round(share, 6) for share in one.shares],
+        }
+        return console.json_text(values) + "\n"
+
+    def row(one: Explained) -> str:
+        return f"{ranked(one.classified, top or 1)}\t{paint(one)}\n"
+
+    return document if form == "jsonl" else row
 
 
 def _colours() -> bool:

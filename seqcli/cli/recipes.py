@@ -10,22 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Json, SetValue, examples
+from seqcli.cli.options import Json, SetValue, examples, verb_of_verbs
 from seqcli.errors import UserError, UserErrors, usage_error
 
 # The loader stands on pydantic, which costs more than all the rest: only the bodies that need it import it.
 
-command = typer.Typer(
-    name="recipes",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="List, show, copy and validate recipes.",
-    epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes validate my.yaml"),
-)
+command = verb_of_verbs("seqcli recipes cp ner my.yaml", "seqcli recipes validate my.yaml")
 
-_Recipe = Annotated[
-    str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A recipe that comes with seqcli, or a file.")
-]
+_Recipe = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A recipe that comes with seqcli, or a file.")]
 
 
 @command.command("ls", epilog=examples("seqcli recipes ls", "seqcli recipes ls --json"))
@@ -65,7 +57,7 @@ def show_recipe(recipe: _Recipe, overrides: SetValue = None, as_json: Json = Fal
 @command.command("cp", epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes cp ner recipes/"))
 def copy(
     recipe: _Recipe,
-    destination: Annotated[Path, typer.Argument(metavar="DEST", show_default=False, help="A file, or a folder.")],
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A file, or a folder.")],
     force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite DEST if it exists.")] = False,
 ) -> None:
     """Copy a recipe as a start for your own, and print where it lies."""
@@ -85,7 +77,7 @@ def copy(
     "validate", epilog=examples("seqcli recipes validate my.yaml", "seqcli recipes validate recipes/*.yaml")
 )
 def validate(
-    recipes: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False, help="Files, or names.")],
+    recipes: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, or names.")],
     overrides: SetValue = None,
     as_json: Json = False,
 ) -> None:
@@ -117,13 +109,7 @@ def _errors(recipe: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
 
 
 def _as_dict(error: UserError) -> dict[str, Any]:
-    return {
-        "file": error.file,
-        "line": error.line,
-        "column": error.column,
-        "message": error.message,
-        "hint": error.hint,
-    }
+    return {name: getattr(error, name) for name in ("file", "line", "column", "message", "hint")}
 
 
 @command.command(

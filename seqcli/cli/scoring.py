@@ -14,8 +14,9 @@ import typer
 
 from seqcli.cli import console, show
 from seqcli.cli.options import Invalid, Json
-from seqcli.errors import UserError, data_error, usage_error
+from seqcli.errors import data_error, usage_error
 from seqcli.lines import OnInvalid, is_stdin, read_lines, source_name
+from seqcli.metrics.parallel import check_lines, empty_lines_warning
 
 if TYPE_CHECKING:
     from seqcli.metrics.score import Score
@@ -67,7 +68,7 @@ class Rows:
         for number, row in enumerate(zip_longest(*streams), 1):
             if None in row:
                 left = [sum(1 for _ in stream) for stream in streams]
-                raise self._unequal([number - (line is None) + more for line, more in zip(row, left, strict=True)])
+                self._check_lines([number - (line is None) + more for line, more in zip(row, left, strict=True)])
             hypothesis = row[0][1].rstrip()
             if not hypothesis:
                 self.empty_hypotheses.append(number)
@@ -75,7 +76,7 @@ class Rows:
             self.reference_counts.add(len(references))
             yield hypothesis, references
         if number == 0:
-            raise self._unequal([0] * len(self.sources))
+            self._check_lines([0] * len(self.sources))
 
     def _references(self, number: int, texts: Sequence[str]) -> list[str]:
         if self.columns is None:
@@ -99,22 +100,13 @@ class Rows:
                     self.empty_references.setdefault(name, []).append(number)
         return references
 
-    def _unequal(self, counts: Sequence[int]) -> UserError:
-        """The error for texts of these numbers of lines, which differ or are all 0."""
-        from seqcli.metrics.parallel import transposed_columns, unequal_lines
-
+    def _check_lines(self, counts: Sequence[int]) -> None:
         hypothesis, *references = zip(self.names, counts, strict=True)
-        problem = transposed_columns(hypothesis, references[0], self.columns or 1)
-        problem = problem or unequal_lines(hypothesis, references)
-        assert problem, "called for texts that fit together"
-        return problem
+        check_lines(hypothesis, references, self.columns or 1)
 
     def warn_of_empty_lines(
         self, what: str = "hypothesis", effect: str = "it matches nothing and counts against the whole"
     ) -> None:
-        """Warn of the empty lines that were met."""
-        from seqcli.metrics.parallel import empty_lines_warning
-
         if self.empty_hypotheses:
             console.warn(empty_lines_warning(self.names[0], self.empty_hypotheses, what, effect))
         for name, numbers in self.empty_references.items():

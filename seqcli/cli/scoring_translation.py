@@ -14,6 +14,7 @@ import typer
 from seqcli.cli import console, scoring, show
 from seqcli.errors import usage_error
 from seqcli.lines import read_lines, source_name
+from seqcli.metrics.parallel import check_lines, looks_tokenised, tokenised_warning
 
 if TYPE_CHECKING:
     from seqcli.metrics.translation import Comparison, MetricName, TranslationMetric
@@ -45,8 +46,7 @@ class Request(scoring.Output):
         1000
     )
     compare: Annotated[
-        list[str] | None,
-        typer.Option("--compare", metavar="OTHER_HYP", help="Test another system against HYP; may be given again."),
+        list[str] | None, typer.Option(metavar="OTHER_HYP", help="Test another system against HYP; may be given again.")
     ] = None
     paired_bs_n: Annotated[
         int, typer.Option("--paired-bs-n", "-pbsn", min=2, help="Resamples of the paired bootstrap.")
@@ -54,7 +54,7 @@ class Request(scoring.Output):
     paired_ar_n: Annotated[
         int, typer.Option("--paired-ar-n", "-parn", min=2, help="Trials of the approximate randomisation.")
     ] = 10_000
-    seed: Annotated[int, typer.Option("--seed", min=1, help="Seed of every resampling.")] = 12345
+    seed: Annotated[int, typer.Option(min=1, help="Seed of every resampling.")] = 12345
 
     def rows(self, verb: str) -> scoring.Rows:
         """The texts, once what cannot be meant is refused (exit code 2)."""
@@ -104,11 +104,9 @@ def _no_garbage_collection() -> Iterator[None]:
 def _score_corpus(metric: TranslationMetric, request: Request, rows: scoring.Rows, warn_if_tokenised: bool) -> None:
     from seqcli.metrics.translation import zero_bleu_warning
 
-    hypotheses, references = [], []
-    for hypothesis, own in rows:
-        hypotheses.append(hypothesis)
-        references.append(own)
-    streams: Streams = [list(stream) for stream in zip_longest(*references)]
+    pairs = list(rows)
+    hypotheses = [hypothesis for hypothesis, _ in pairs]
+    streams: Streams = [list(stream) for stream in zip_longest(*(references for _, references in pairs))]
     rows.warn_of_empty_lines()
     if warn_if_tokenised:
         _warn_if_tokenised(metric.name, rows.names[0], hypotheses, streams)
@@ -126,17 +124,13 @@ def _score_corpus(metric: TranslationMetric, request: Request, rows: scoring.Row
 def _compare(
     metric: TranslationMetric, request: Request, rows: scoring.Rows, hypotheses: Sequence[str], streams: Streams
 ) -> list[Comparison]:
-    from seqcli.metrics.parallel import unequal_lines
-
     systems = {rows.names[0]: list(hypotheses)}
     for source in request.compare or ():
         other = source_name(source)
         if other in systems:
             raise usage_error(f"'{other}' is given twice as a system")
         lines = [text.rstrip() for _, text in read_lines(source, on_invalid=request.invalid)]
-        problem = unequal_lines((other, len(lines)), [(rows.names[1], len(hypotheses))])
-        if problem:
-            raise problem
+        check_lines((other, len(lines)), [(rows.names[1], len(hypotheses))])
         systems[other] = lines
     return metric.compare(
         systems,
@@ -182,8 +176,6 @@ def _p_value(value: float | None) -> str:
 
 
 def _warn_if_tokenised(metric: str, name: str, hypotheses: Sequence[str], streams: Streams) -> None:
-    from seqcli.metrics.parallel import looks_tokenised, tokenised_warning
-
     if metric == "bleu":
         advice = (
             "BLEU tokenises by itself and expects plain text: detokenise it, "

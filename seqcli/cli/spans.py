@@ -37,11 +37,11 @@ def command(
         str | None, typer.Argument(metavar="[PREDICTED]", help="The same sentences with predicted tags.")
     ] = None,
     scheme: Annotated[
-        str, typer.Option("--scheme", help="io, iob1, bio (IOB2), bioes, bilou; auto finds it out from the tags.")
+        str, typer.Option(help="io, iob1, bio (IOB2), bioes, bilou; auto finds it out from the tags.")
     ] = "auto",
     matching: Annotated[
         Literal["conlleval", "strict"],
-        typer.Option("--matching", help="Invalid sequences: read as conlleval does, or ill-formed spans left out."),
+        typer.Option(help="Invalid sequences: read as conlleval does, or ill-formed spans left out."),
     ] = "conlleval",
     errors: ErrorRows = None,
 ) -> None:

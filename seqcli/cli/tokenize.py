@@ -28,9 +28,7 @@ class TokenizerOptions:
     """Which tokenizer."""
 
     kind: Annotated[str, typer.Option("--kind", "-k", metavar="KIND", help=f"One of: {', '.join(KINDS)}.")] = "words"
-    model: Annotated[Path | None, typer.Option("--model", metavar="FILE", help="The model of kind sentencepiece.")] = (
-        None
-    )
+    model: Annotated[Path | None, typer.Option(metavar="FILE", help="The model of kind sentencepiece.")] = None
     joiner: Annotated[
         bool, typer.Option("--joiner", help="Mark missing spaces with ￭ (words, whitespace): reversible.")
     ] = False

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqcli.cli import console
+from seqcli.cli import console, show
 from seqcli.cli.options import Device, Json, Runs, SetValue
 
 if TYPE_CHECKING:
-    from seqcli.cli.training_display import Display
     from seqcli.pipeline.events import Finished
 
 EPILOG = """Examples:
@@ -59,23 +58,22 @@ def command(
         from seqcli.pipeline.train import train
         from seqcli.store.runs import Store
 
+        finished: Any = None  # the last event, where this process is told of any
         with (
             open_display(tensorboard=tensorboard and world.rank == 0) as display,
             stop_requests(display.say) as should_stop,
         ):
-            finished = _follow(
-                display,
-                train(
-                    loaded,
-                    Store(runs),
-                    resume=resume,
-                    device=device,
-                    source=shlex.join(again),
-                    should_stop=should_stop,
-                    progress=display.progress,
-                    world=world,
-                ),
-            )
+            for finished in train(
+                loaded,
+                Store(runs),
+                resume=resume,
+                device=device,
+                source=shlex.join(again),
+                should_stop=should_stop,
+                progress=display.progress,
+                world=world,
+            ):
+                display.show(finished)
     if finished is None:
         return
     if as_json:
@@ -93,41 +91,29 @@ USES = {
 """What to do with a model of each task."""
 
 
-def _duration(minutes: float) -> str:
-    return f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
-
-
-def _follow(display: Display, events: Any) -> Finished | None:
-    """Show all events; the last one, where this process is told of any."""
-    last: Any = None
-    for event in events:
-        display.show(event)
-        last = event
-    return last
-
-
 def _show_result(finished: Finished) -> None:
     report = finished.report
     split = "test" if "test" in report else "dev"
     if split in report:
         score = report[split]
         console.emit(f"{split} {score['name']} = {_number(score['value'], 2)} ({score['signature']})")
-        if "bits_per_character" in score["counts"]:
-            console.emit(_language_figures(score))
+        if "bits_per_character" in (counts := score["counts"]):
+            loss, bits = (_number(counts[name], 4) for name in ("loss", "bits_per_character"))
+            console.emit(f"{loss} nats a token, {bits} bits a character")
         for entry in report.get("baselines", []):
             console.emit(_compared(entry, split))
-    console.emit(
-        f"{finished.run} in {finished.folder}: {_duration(report['minutes'])}, {report['parameters']:,} parameters"
-    )
+    minutes = report["minutes"]
+    duration = f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+    console.emit(f"{finished.run} in {finished.folder}: {duration}, {report['parameters']:,} parameters")
     if engine := report.get("engine"):
-        console.note(engine_line(engine))
+        console.note(_engine_line(engine))
     use = USES.get(report["task"], "seqcli predict {run}")
     if report.get("input") == "frames":
         use = "seqcli predict {run} FILE --scores"
     console.note("Use it:  " + use.format(run=finished.run))
 
 
-def engine_line(engine: dict[str, Any]) -> str:
+def _engine_line(engine: dict[str, Any]) -> str:
     """What runs the model, how far it is from the network, and what eight bits cost on dev."""
     text = f"Engine: {engine['kind']} {engine['precision']}"
     if engine.get("difference") is not None:
@@ -135,11 +121,6 @@ def engine_line(engine: dict[str, Any]) -> str:
     if dev := engine.get("dev"):
         text += f"; dev {dev['score']} {dev['fp32']:.2f} in fp32, {dev['int8']:.2f} in int8"
     return text
-
-
-def _language_figures(score: dict[str, Any]) -> str:
-    counts = score["counts"]
-    return f"{_number(counts['loss'], 4)} nats a token, {_number(counts['bits_per_character'], 4)} bits a character"
 
 
 def _compared(entry: dict[str, Any], split: str) -> str:
@@ -174,15 +155,12 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     console.emit()
     rows = [(layer["name"], layer["shape"], f"{layer['parameters']:,}") for layer in found["layers"]]
     rows.append(("total", "", f"{found['parameters']:,}"))
-    for line in console.table(rows, ("parameter", "shape", "numbers"), right=[2]):
-        console.emit(line)
+    console.emit_lines(show.table(rows, ("parameter", "shape", "numbers"), right=[2]))
     console.emit()
-    console.emit(
-        f"first batch: {found['batch']['sequences']} sequences, {found['batch']['positions']} {unit}, shapes "
-        + ", ".join(f"{name} {shape}" for name, shape in found["batch"]["shapes"].items())
-    )
-    for line in found["batch"]["examples"]:
-        console.emit(f"  {line}")
+    batch = found["batch"]
+    shapes = ", ".join(f"{name} {shape}" for name, shape in batch["shapes"].items())
+    console.emit(f"first batch: {batch['sequences']} sequences, {batch['positions']} {unit}, shapes {shapes}")
+    console.emit_lines(f"  {line}" for line in batch["examples"])
     console.emit(f"loss before training: {found['loss']:.3f} nats a target (uniform: {found['uniform_loss']:.3f})")
     largest = found["largest_batch"]
     console.emit(

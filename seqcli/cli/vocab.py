@@ -9,19 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import File, Json, Reading, examples, grouped
+from seqcli.cli.options import File, Json, Reading, examples, grouped, verb_of_verbs
 from seqcli.cli.tokenize import Lowercase, TokenizerOptions, stream, token_lines
 from seqcli.errors import data_error
 from seqcli.text.pieces import train_sentencepiece
 from seqcli.text.vocabulary import DEFAULT_SPECIALS, Vocabulary, count_tokens
 
-command = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    epilog=examples(
-        'seqcli vocab build corpus.txt --max-size 10000 --specials "<UNK>,<EOS>" -o vocab.txt',
-        "seqcli vocab stats vocab.txt test.txt",
-    ),
+command = verb_of_verbs(
+    'seqcli vocab build corpus.txt --max-size 10000 --specials "<UNK>,<EOS>" -o vocab.txt',
+    "seqcli vocab stats vocab.txt test.txt",
 )
 
 Corpus = Annotated[list[str] | None, typer.Argument(metavar="CORPUS", help="Text files; - or none: stdin.")]

@@ -30,8 +30,7 @@ def command(
         bool, typer.Option("--remove-punctuation", help="Drop every punctuation character (Unicode category P).")
     ] = False,
     unicode_form: Annotated[
-        Literal["NFC", "NFKC", "NFD", "NFKD"] | None,
-        typer.Option("--unicode-form", help="Bring both texts to one Unicode normal form."),
+        Literal["NFC", "NFKC", "NFD", "NFKD"] | None, typer.Option(help="Bring both texts to one Unicode normal form.")
     ] = None,
     sentence: scoring.Sentence = False,
 ) -> None:

@@ -24,11 +24,6 @@ class Section:
     name: str
     questions: list[Question] = field(default_factory=list)
 
-    @property
-    def syntactic(self) -> bool:
-        """Whether it asks for word forms."""
-        return self.name.startswith("gram")
-
 
 def looks_like_questions(path: str | os.PathLike[str]) -> bool:
     """Whether the first line that is not blank is the name of a section.
@@ -94,8 +89,12 @@ class AnalogyCount:
 
 def total(name: str, counts: Sequence[AnalogyCount]) -> AnalogyCount:
     """Several sections as one."""
-    sums = ((one.questions, one.covered, one.correct) for one in counts)
-    return AnalogyCount(name, *map(sum, zip((0, 0, 0), *sums, strict=True)))
+    return AnalogyCount(
+        name,
+        sum(one.questions for one in counts),
+        sum(one.covered for one in counts),
+        sum(one.correct for one in counts),
+    )
 
 
 def analogy_score(counts: list[AnalogyCount], method: str, words: int, lowercase: bool) -> Score:

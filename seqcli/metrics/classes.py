@@ -18,8 +18,6 @@ from seqcli.metrics.score import Counts, Score, percent, signature
 
 BINS = 15
 """Bins of the calibration error, as in Guo et al. 2017, table 1."""
-UNKNOWN = "<unknown>"
-"""What a gold label that the model does not know is called in the table where the caller does not name it."""
 _LEAST = np.finfo(np.float64).eps
 """The least probability in a loss, as in scikit-learn, so that it stays finite."""
 
@@ -53,7 +51,7 @@ class ClassScorer:
         self.bins = np.zeros((3, BINS))
         """Examples, right ones and the sum of confidences of each calibration bin."""
 
-    def add(self, gold: np.ndarray, probs: np.ndarray, unknown: Sequence[str] | None = None) -> None:
+    def add(self, gold: np.ndarray, probs: np.ndarray, unknown: Sequence[str] = ()) -> None:
         """Count a batch.
 
         Args:
@@ -71,9 +69,12 @@ class ClassScorer:
         if not len(gold):
             return
         predicted, known = probs.argmax(axis=1), gold >= 0
+        if len(unknown) != (~known).sum():
+            raise ValueError(f"{len(unknown)} names for {(~known).sum()} unknown labels")
         pairs = np.bincount(gold[known] * size + predicted[known], minlength=size * size)
         self.confusion += pairs.reshape(size, size)
-        self._add_unknown(predicted[~known], unknown)
+        for name, label in zip(unknown, predicted[~known], strict=True):
+            self.unknown.setdefault(name, np.zeros(size, dtype=np.int64))[label] += 1
         of_gold = probs[np.flatnonzero(known), gold[known]]
         self.loss_sum += float(-np.log(np.clip(of_gold, _LEAST, None)).sum())
         # sum (p - y)^2 = sum p^2 - 2 p(gold) + 1; an unknown label has p(gold) = 0
@@ -83,13 +84,6 @@ class ClassScorer:
         for row, weights in enumerate((None, (predicted == gold).astype(float), confidence)):
             self.bins[row] += np.bincount(places, weights, minlength=BINS)
 
-    def _add_unknown(self, predicted: np.ndarray, names: Sequence[str] | None) -> None:
-        names = [UNKNOWN] * len(predicted) if names is None else names
-        if len(names) != len(predicted):
-            raise ValueError(f"{len(names)} names for {len(predicted)} unknown labels")
-        for name, label in zip(names, predicted, strict=True):
-            self.unknown.setdefault(name, np.zeros(len(self.labels), dtype=np.int64))[label] += 1
-
     @property
     def total(self) -> int:
         """How many examples were added."""
@@ -97,7 +91,6 @@ class ClassScorer:
 
     @property
     def correct(self) -> int:
-        """How many of them are right."""
         return int(np.trace(self.confusion))
 
     @property

@@ -55,7 +55,9 @@ class Counts(NamedTuple):
 
     @property
     def f1(self) -> float:
-        return f_measure(self.precision, self.recall)
+        """The harmonic mean of precision and recall, 0 when both are 0."""
+        precision, recall = self.precision, self.recall
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
     def as_json(self) -> dict[str, Any]:
         return {"precision": self.precision, "recall": self.recall, "f1": self.f1, **self._asdict()}
@@ -79,11 +81,6 @@ def signature(metric: str, **choices: object) -> str:
 def percent(part: float, whole: float) -> float:
     """``100 * part / whole``, and 0 when there is nothing to divide by (the rule of conlleval)."""
     return 100 * part / whole if whole else 0.0
-
-
-def f_measure(precision: float, recall: float) -> float:
-    """The harmonic mean of precision and recall, 0 when both are 0."""
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 def _plain(value: object) -> object:

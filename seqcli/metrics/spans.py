@@ -16,8 +16,6 @@ from seqcli.metrics.score import Counts, Score, percent, signature
 
 ErrorKind = Literal["boundary", "type", "boundary+type", "missed", "spurious"]
 
-ERROR_KINDS: tuple[ErrorKind, ...] = ("boundary", "type", "boundary+type", "missed", "spurious")
-
 
 class SpanScorer:
     """Accumulates sentences and scores them at any time."""
@@ -145,7 +143,6 @@ def _preference(pair: tuple[Span, Span]) -> tuple[int, bool, int]:
 
 
 def _kind(gold: Span, predicted: Span) -> ErrorKind:
-    same_tokens = gold[:2] == predicted[:2]
-    if same_tokens:
+    if gold[:2] == predicted[:2]:
         return "type"
     return "boundary" if gold.label == predicted.label else "boundary+type"

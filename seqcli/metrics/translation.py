@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from seqcli.errors import did_you_mean, io_error, usage_error
-from seqcli.metrics.parallel import unequal_lines
+from seqcli.metrics.parallel import check_lines
 from seqcli.metrics.score import Score
 
 MetricName = Literal["bleu", "chrf", "ter"]
@@ -69,12 +69,8 @@ class TranslationMetric:
         Raises:
             UserError: nothing to score, or different numbers of lines (exit code 65).
         """
-        problem = unequal_lines(
-            ("hypothesis", len(hypotheses)),
-            [(f"reference {number}", len(stream)) for number, stream in enumerate(references, 1)],
-        )
-        if problem:
-            raise problem
+        named = [(f"reference {number}", len(stream)) for number, stream in enumerate(references, 1)]
+        check_lines(("hypothesis", len(hypotheses)), named)
         with _sacrebleu_seed(seed):
             result = self._metric.corpus_score(hypotheses, references, n_bootstrap=max(resamples, 1))
         counts = {**_counts(result), "lines": len(hypotheses)}
@@ -108,9 +104,7 @@ class TranslationMetric:
 
         Args:
             systems: name -> hypotheses; the first is the baseline.
-            references: streams of references.
             bootstrap_resamples: resamples of the paired bootstrap, also for the means and 95% intervals.
-            randomisation_trials: shuffles of the approximate randomisation.
             seed: at least 1; sacrebleu takes 0 for "not seeded" in one place and for a seed in another.
 
         Raises:

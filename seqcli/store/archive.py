@@ -14,8 +14,6 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from seqcli.errors import cannot_read, data_error, in_file, reading
@@ -74,20 +72,16 @@ def unpack(archive: Path, store: Store, name: str | None = None, *, max_bytes: i
         UserError: a member that is no plain file of a model, a pickle, a lying size or checksum, or more than
             ``max_bytes`` in all (65); a name that cannot be one (2); a disk that is full (74).
     """
-    try:
-        with archive.open("rb") as raw, gzip.GzipFile(fileobj=raw, mode="rb") as stream:
+    with reading(archive), archive.open("rb") as raw, gzip.GzipFile(fileobj=raw, mode="rb") as stream:
+        with in_file(archive):
+            folder, promised = _read_contents(stream, archive, max_bytes)
+        name = name or folder
+        check_name(name)
+        with store.staging(name) as stage:
             with in_file(archive):
-                folder, promised = _read_contents(stream, archive, max_bytes)
-            check_name(name or folder)
-            with store.staging(name or folder) as stage:
-                with in_file(archive):
-                    _extract(stream, stage, folder, promised)
-                Run(stage, name or folder).verify()
-                return store.adopt(stage, name or folder)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise data_error(f"cut off, damaged or no archive of a model ({error})", file=archive) from error
-    except OSError as error:
-        raise cannot_read(archive, error) from error
+                _extract(stream, stage, folder, promised)
+            Run(stage, name).verify()
+            return store.adopt(stage, name)
 
 
 def copy(run: Run, store: Store, name: str) -> Run:
@@ -183,39 +177,18 @@ def _write_member(stream: gzip.GzipFile, path: Path, record: FileRecord) -> None
     """Stream one member to disk; its checksum decides whether it may stay."""
     digest = hashlib.sha256()
     left = record.size
-    with _writing(path) as write:
+    with writing(path), path.open("xb") as handle:
         while left:
             chunk = _read(stream, min(left, _CHUNK))
             if left == record.size and is_pickle(chunk[:64], text=path.suffix in (".safetensors", ".onnx")):
                 raise data_error(f"refused: '{path.name}' is a pickle, which can run code")
             digest.update(chunk)
             left -= len(chunk)
-            write(chunk)
+            handle.write(chunk)
+        handle.flush()
+        os.fsync(handle.fileno())
     if digest.hexdigest() != record.sha256:
         raise data_error(f"refused: '{path.name}' is damaged, its checksum is not the one in {CONTENTS}")
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[Callable[[bytes], object]]:
-    """A function that writes to a new file, flushed to disk at the end; every failure of it is 'cannot write' (74).
-
-    The file is unbuffered, so that a failure comes from the write itself and not from a later close.
-    """
-
-    def write(chunk: bytes) -> None:
-        view = memoryview(chunk)
-        with writing(path):
-            while view:
-                view = view[os.write(descriptor, view) :]
-
-    with writing(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        yield write
-        with writing(path):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _next_header(stream: gzip.GzipFile) -> tarfile.TarInfo | None:
@@ -243,7 +216,12 @@ def _plain_member(member: tarfile.TarInfo, folder: str) -> str:
 
 def _read(stream: gzip.GzipFile, size: int) -> bytes:
     """Exactly ``size`` bytes; never more are held than were asked for."""
-    data = stream.read(size)
+    try:
+        data = stream.read(size)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise data_error(f"cut off, damaged or no archive of a model ({error})") from error
+    except OSError as error:
+        raise cannot_read(stream.name, error) from error
     if len(data) != size:
         raise data_error("cut off: it ends in the middle")
     return data

@@ -69,7 +69,8 @@ def test_errors_names_a_file_and_invalid_says_what_to_do_about_bytes():
     errors = {verb for verb, parameter in parameters() if "--errors" in parameter.opts}
     invalid = {verb for verb, parameter in parameters() if "--invalid" in parameter.opts}
     assert errors == {"evaluate", "spans"}
-    assert {"predict", "score", "complete", "tokenize", "vocab build", "bleu", "spans", "data stats"} <= invalid
+    assert {"predict", "score", "complete", "neighbors", "analogy", "tokenize", "vocab build", "bleu"} <= invalid
+    assert {"spans", "data stats"} <= invalid
     assert run_inside("predict", "m", "--errors", "replace") == (
         2,
         "",

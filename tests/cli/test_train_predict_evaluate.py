@@ -38,7 +38,8 @@ def test_train_says_results_on_stdout_and_the_rest_on_stderr(seqcli: Program, pl
     ]
     assert [line.split()[:2] for line in lines[3:6]] == [["1", "6"], ["2", "12"], ["3", "18"]]
     assert all(line.endswith("*best") for line in lines[3:6])
-    assert lines[6:] == ["Use it:  echo 'some text' | seqcli predict tiny@1"]
+    assert re.fullmatch(r"Engine: onnx fp32, at most \S+ from the network", lines[6])
+    assert lines[7:] == ["Use it:  echo 'some text' | seqcli predict tiny@1"]
 
 
 def test_quiet_training_says_the_result_alone(seqcli: Program, place: Path) -> None:

@@ -101,9 +101,6 @@ def test_a_label_that_the_model_does_not_know_is_wrong_and_has_a_row():
     assert counts["confusion"] == {"a": {"a": 1}, "b": {"a": 1}, "new": {"a": 1}, "odd": {"b": 1}}
     assert counts["unknown_labels"] == {"new": 1, "odd": 1}
     assert counts["labels"]["new"] == {"precision": 0, "recall": 0, "f1": 0, "correct": 0, "gold": 1, "predicted": 0}
-    unnamed = ClassScorer(["a"])
-    unnamed.add(np.array([-1]), np.array([[1.0]]))
-    assert unnamed.score().counts["confusion"] == {"<unknown>": {"a": 1}}
 
 
 def test_grades_are_the_labels_numbers_and_else_their_places():

@@ -44,7 +44,7 @@ def fill(run: Run, *, task: str = "tagging", f1: float = 81.25) -> Run:
     """Give a run everything that a finished training leaves."""
     run.recipe_path.write_text(RECIPE)
     run.vocabulary_path.write_text("<PAD>\n<UNK>\ncat\ndog\n")
-    run.labels_path.write_text("O\nB-PER\n")
+    (run.path / "labels.txt").write_text("O\nB-PER\n")
     run.weights_path.write_bytes(safetensors_bytes())
     run.metrics_path.write_text('{"step": 10, "loss": 1.5}\n')
     run.environment_path.write_text(json.dumps({"python": "3.11", "seed": 1}))
