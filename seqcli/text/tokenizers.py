@@ -168,7 +168,13 @@ class Lowercased:
         return self.base.detokenize(tokens)
 
 
-KINDS = ("whitespace", "words", "characters", "bytes", "sentencepiece")
+_PLAIN: dict[str, Callable[[], Tokenizer]] = {
+    "whitespace": Whitespace,
+    "words": Words,
+    "characters": Characters,
+    "bytes": Bytes,
+}
+KINDS = (*_PLAIN, "sentencepiece")
 
 
 def build_tokenizer(
@@ -192,25 +198,16 @@ def build_tokenizer(
             "sentencepiece needs a model file" if model is None else f"tokenizer kind '{kind}' takes no model file",
             hint="Train one: seqcli vocab train-pieces CORPUS -o sp.model" if model is None else None,
         )
-    tokenizer: Tokenizer
-    if kind in {"words", "whitespace"}:
-        base = Words() if kind == "words" else Whitespace()
-        tokenizer = Joined(base) if joiner else base
-    elif joiner:
+    if joiner and kind not in {"words", "whitespace"}:
         raise usage_error(f"tokenizer kind '{kind}' takes no joiner", hint="It marks spaces by itself.")
-    elif model is not None:
-        tokenizer = SentencePieces(model)
-    else:
-        tokenizer = Characters() if kind == "characters" else Bytes()
+    tokenizer: Tokenizer = _PLAIN[kind]() if model is None else SentencePieces(model)
+    if joiner and isinstance(tokenizer, Words | Whitespace):
+        tokenizer = Joined(tokenizer)
     return Lowercased(tokenizer) if lowercase else tokenizer
 
 
 def tokenizer_of(config: Component, model: Path | None = None) -> Tokenizer:
-    """The tokenizer of a recipe's section; ``model`` is where its model file is, for ``sentencepiece``.
-
-    Raises:
-        UserError: what `build_tokenizer` raises.
-    """
+    """The tokenizer of a recipe's section; ``model`` is where its model file is, for ``sentencepiece``."""
     return build_tokenizer(config.kind, model if config.kind == "sentencepiece" else None)
 
 
