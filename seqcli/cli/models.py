@@ -104,7 +104,6 @@ def export(
 ) -> None:
     """Make the graph that prediction runs on again, from the weights; prints its file."""
     from seqcli.cli.training_display import open_display
-    from seqcli.engines.onnx_engine import ENGINE_FILE
     from seqcli.pipeline.export import export_run
 
     run = Store(runs).resolve(model)
@@ -112,7 +111,7 @@ def export(
         done = export_run(run, "auto" if int8 is None else "int8" if int8 else "fp32", display.progress)
     if done.unmeasured is not None:
         console.warn(f"not compared with the network on data: {done.unmeasured}")
-    path = run.path / ENGINE_FILE
+    path = run.engine_path
     if as_json:
         console.emit_json({"model": str(run), "file": str(path), "bytes": path.stat().st_size, "engine": done.report})
         return

@@ -85,7 +85,7 @@ def command(
     for block in blocks:
         predictions = loaded.predict_block(block, scores=scores)
         console.write("".join(map(write, predictions)), flush=True)
-        lengths = [task.length(one) for one in predictions]
+        lengths = [*map(task.length, predictions)]
         notices.about(min(lengths, default=1), max(lengths, default=0))
 
 

@@ -96,16 +96,13 @@ class Column:
         return lengths
 
     def lengths_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Length of the sequences of some examples."""
         return np.asarray(self.offsets[rows + 1] - self.offsets[rows], np.int64)
 
     def sequence(self, row: int) -> NDArray[Any]:
-        """The values of one example."""
         start, end = self.offsets[row : row + 2]
         return np.asarray(self.values[start:end])
 
     def gather(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
-        """The values of several examples, one after the other."""
         return np.concatenate([self.sequence(int(row)) for row in rows])
 
 
@@ -222,7 +219,7 @@ class _FieldWriter:
     def __init__(self, folder: Path, name: str, max_symbols: int) -> None:
         self.folder, self.name, self.max_symbols = folder, name, max_symbols
         self.table: dict[str, int] = {}
-        self.counts = np.zeros(1024, np.int64)
+        self.counts = np.zeros(max_symbols + 1, np.int64)  # one more for the overflow entry
         self.values: BinaryIO = (folder / f"{name}.bin").open("wb")
         self.offsets: BinaryIO = (folder / f"{name}.offsets.bin").open("wb")
         self.offsets.write(np.zeros(1, np.int64).tobytes())
@@ -236,7 +233,8 @@ class _FieldWriter:
         else:
             self.is_symbols = True
             mapping = self._global_ids(field.symbols)
-            self._count(mapping, np.bincount(values, minlength=len(mapping)))
+            counts = np.bincount(values, minlength=len(mapping))
+            np.add.at(self.counts, mapping, counts)  # several spellings may share the overflow entry
             values = mapping[values]
             if self.dtype == "uint16" and len(self.table) > 2**16:
                 self._widen()
@@ -244,11 +242,6 @@ class _FieldWriter:
         offsets = self.total + np.cumsum(field.lengths, dtype=np.int64)
         self.offsets.write(offsets.tobytes())
         self.total += len(values)
-
-    def _count(self, ids: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-        if len(self.table) > len(self.counts):
-            self.counts = np.concatenate([self.counts, np.zeros(len(self.table), np.int64)])
-        np.add.at(self.counts, ids, counts)  # several spellings may share the overflow entry
 
     def _widen(self) -> None:
         """Two bytes an id no longer do: write what is there again with four."""

@@ -64,7 +64,6 @@ class Division:
     grade: Grade | None = None
 
     def makes(self) -> list[str]:
-        """The names of the files that come of it."""
         return [*self.share, *self.take]
 
 
@@ -99,11 +98,9 @@ class DataSet:
 
     @property
     def embedded(self) -> bool:
-        """True when the data set comes with the package."""
         return any(source["kind"] == "embedded" for source in self.sources)
 
     def file(self, name: str) -> DataFile:
-        """The named file of this data set."""
         return self.files.get(name) or DataFile(name)
 
     def file_names(self) -> list[str]:
@@ -122,7 +119,6 @@ def cached_path(data_set: DataSet, name: str) -> Path:
 
 @cache
 def data_sets() -> dict[str, DataSet]:
-    """Every data set of the catalogue by its name."""
     import yaml
 
     text = (Path(__file__).parent / "catalogue.yaml").read_text(encoding="utf-8")

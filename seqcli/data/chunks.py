@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -11,10 +10,6 @@ from seqcli.data.formats import Reading, format_class, guess_format
 from seqcli.data.formats.base import Columns
 from seqcli.errors import reading
 from seqcli.lines import DEFAULT_MAX_LINE, Chunk
-
-_BLANK_LINE = re.compile(rb"\n[ \t]*\r?\n")
-_LINE_END = re.compile(rb"\n")
-_WINDOW = 2**20
 
 
 def chunks(
@@ -44,7 +39,7 @@ def chunks(
     with reading(path), path.open("rb") as handle:
         if costs:
             return list(_cut_by_cost(path, handle, size, costs))
-        return list(_cut(path, handle, size, _BLANK_LINE if form.ends == "blank line" else _LINE_END))
+        return list(_cut(path, handle, size, at_blank=form.ends == "blank line", max_line=max_line))
 
 
 def _cut_by_cost(path: Path, handle: BinaryIO, size: int, costs: dict[int, int]) -> Iterator[Chunk]:
@@ -61,39 +56,18 @@ def _cut_by_cost(path: Path, handle: BinaryIO, size: int, costs: dict[int, int])
     yield Chunk(path, start, end, first_line)
 
 
-def _cut(path: Path, handle: BinaryIO, size: int, separator: re.Pattern[bytes]) -> Iterator[Chunk]:
-    total, start, line = path.stat().st_size, 0, 1
-    while start < total:
-        end, newlines = _scan(handle, start, min(size, total - start), separator)
-        yield Chunk(path, start, end, line)
-        start, line = end, line + newlines
-
-
-def _scan(handle: BinaryIO, start: int, size: int, separator: re.Pattern[bytes]) -> tuple[int, int]:
-    """Where the chunk that begins at ``start`` ends, and how many newlines it holds."""
-    handle.seek(start)
-    position, newlines, tail = start, 0, b""
-    while position < start + size:
-        data = handle.read(min(_WINDOW, start + size - position))
-        if not data:
-            return position, newlines
-        position += len(data)
-        newlines += data.count(b"\n")
-        tail = (tail + data)[-4096:]
-    if separator is _LINE_END and tail.endswith(b"\n"):
-        return position, newlines
-    # `size` bytes are in; go on to the next place where an example ends. What came before may begin the blank line.
-    before = _from_last_newline(tail, separator)
-    while data := handle.read(_WINDOW):
-        window = before + data
-        if match := separator.search(window):
-            taken = max(match.end() - len(before), 0)
-            return position + taken, newlines + data.count(b"\n", 0, taken)
-        position += len(data)
-        newlines += data.count(b"\n")
-        before = _from_last_newline(window, separator)
-    return position, newlines
-
-
-def _from_last_newline(data: bytes, separator: re.Pattern[bytes]) -> bytes:
-    return data[data.rfind(b"\n") :] if separator is _BLANK_LINE and b"\n" in data else b""
+def _cut(path: Path, handle: BinaryIO, size: int, *, at_blank: bool, max_line: int) -> Iterator[Chunk]:
+    """Cut behind the first line, or blank line, that ends when ``size`` bytes are in."""
+    start, first_line = 0, 1
+    while data := handle.read(size):
+        end, newlines = start + len(data), data.count(b"\n")
+        line = data[data.rfind(b"\n") + 1 :]  # as far as it is in
+        while line or at_blank:
+            rest = handle.readline(max_line + 8)  # of a longer line, which is refused later, not all is held
+            line += rest
+            end, newlines = end + len(rest), newlines + rest.endswith(b"\n")
+            if not rest or not at_blank or not line.removesuffix(b"\n").removesuffix(b"\r").strip(b" \t"):
+                break
+            line = b""
+        yield Chunk(path, start, end, first_line)
+        start, first_line = end, first_line + newlines

@@ -24,9 +24,7 @@ def convert_lines(
     """Yield the lines of a CoNLL file with the column ``tag`` in another scheme; a sentence at a time, all lines kept.
 
     Comments, blank lines, the other columns and what separates them stay as they are; line ends become ``\\n``.
-
-    Args:
-        repair: read tags that break ``from_scheme`` as conlleval does, instead of refusing them.
+    ``repair``: tags that break ``from_scheme`` are read as conlleval does, instead of refused.
 
     Raises:
         UserError: a tag that breaks the scheme, a ragged line (65, with file:line), an unknown scheme (2).

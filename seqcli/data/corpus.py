@@ -12,19 +12,10 @@ from seqcli.data import catalogue
 from seqcli.data.catalogue import DataSet
 from seqcli.data.example import Example, source_bytes
 from seqcli.data.fetch.obtain import Progress, obtain
-from seqcli.data.formats import (
-    FRAME_FORMATS,
-    Format,
-    OnError,
-    Reading,
-    check_columns,
-    format_by_name,
-    format_class,
-    guess_format,
-    read_examples,
-)
+from seqcli.data.formats import FRAME_FORMATS, format_by_name, format_class, guess_format, read_examples
+from seqcli.data.formats.base import Format, OnError, Reading
 from seqcli.errors import data_error, did_you_mean, io_error, usage_error
-from seqcli.lines import Chunk, OnInvalid
+from seqcli.lines import Chunk
 
 if TYPE_CHECKING:
     from seqcli.recipe.data import DataConfig
@@ -43,7 +34,6 @@ class SplitFiles:
 
     @property
     def has_frames(self) -> bool:
-        """Whether the sources are frames, not text."""
         return self.reading.format in FRAME_FORMATS
 
     @property
@@ -51,7 +41,6 @@ class SplitFiles:
         return format_class(str(self.reading.format))(self.reading)
 
     def examples(self, on_error: OnError | None = None) -> Iterator[Example]:
-        """The examples of all files, one after the other."""
         return (example for path in self.files for example in read_examples(path, self.reading, on_error=on_error))
 
 
@@ -64,7 +53,6 @@ class Corpus:
     examples fall on the same side.
     """
 
-    data_set: DataSet | None
     split_files: dict[str, SplitFiles]
     dev_share: float | None = None
     _hashes: dict[Path, str] = field(default_factory=dict)
@@ -75,11 +63,6 @@ class Corpus:
         return tuple(
             name for name in SPLITS if name in self.split_files or (name == "dev" and self.dev_share is not None)
         )
-
-    @property
-    def scheme(self) -> str | None:
-        """The tag scheme that the catalogue states, when there is one."""
-        return self.data_set.scheme if self.data_set else None
 
     def files(self, split: str) -> list[Path]:
         """The files of a split (those of train where ``dev_share`` makes the dev split)."""
@@ -94,11 +77,6 @@ class Corpus:
     def reading(self, split: str) -> Reading:
         """How the files of a split are read; its format is always set."""
         return self._files_of(split).reading
-
-    def guesses(self) -> dict[str, str]:
-        """``{file: format}`` of the files whose format nobody said."""
-        guessed = (split for split in self.split_files.values() if split.guessed)
-        return {str(path): str(split.reading.format) for split in guessed for path in split.files}
 
     def examples(self, split: str) -> Iterator[Example]:
         """Yield the examples of a split, file by file.
@@ -158,12 +136,7 @@ class Corpus:
 
 
 def open_corpus(
-    config: DataConfig,
-    *,
-    splits: tuple[str, ...] = SPLITS,
-    on_invalid: OnInvalid = "strict",
-    plain: bool = False,
-    progress: Progress | None = None,
+    config: DataConfig, *, splits: tuple[str, ...] = SPLITS, plain: bool = False, progress: Progress | None = None
 ) -> Corpus:
     """The corpus of a recipe's data section; catalogue files that are not there yet are fetched.
 
@@ -177,7 +150,7 @@ def open_corpus(
             (74); an empty file (65).
     """
     data_set = catalogue.data_set(config.corpus) if config.corpus else None
-    own = Reading.of(config, on_invalid=on_invalid)
+    own = Reading.of(config)
     split_files: dict[str, SplitFiles] = {}
     for name in splits:
         if paths := getattr(config, name):
@@ -190,7 +163,7 @@ def open_corpus(
             "data: nothing to train on", hint="Set data.corpus ('seqcli data ls' lists them) or data.train, a file."
         )
     share = config.dev_share if "dev" in splits and "dev" not in split_files and "train" in split_files else None
-    return Corpus(data_set, split_files, share)
+    return Corpus(split_files, share)
 
 
 def choose_splits(
@@ -234,7 +207,7 @@ def _neither(name: str, *, alone: bool) -> Exception:
 
 def catalogue_split(data_set: DataSet, name: str, own: Reading, progress: Progress | None = None) -> SplitFiles:
     """A split of the catalogue, read as the catalogue says; ``own`` may choose other columns (XPOS instead of UPOS)."""
-    columns = {**(data_set.columns or {}), **check_columns(data_set.format, own.columns)}
+    columns = {**(data_set.columns or {}), **format_class(data_set.format).check_columns(own.columns)}
     reading = replace(own, format=data_set.format, columns=columns or None, separator=data_set.separator)
     files = [obtain(data_set, file, progress) for file in data_set.splits[name]]
     return SplitFiles(name, files, _with_options(data_set, reading))

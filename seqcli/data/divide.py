@@ -23,11 +23,7 @@ _INITIALS = re.compile(r"""["'“‘(\[]*(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z])\.""")
 
 
 def divide(division: Division, texts: Mapping[str, str]) -> dict[str, str]:
-    """The text of each file that ``division`` makes.
-
-    Args:
-        texts: the files that the division is made of, line ends included.
-    """
+    """The text of each file that ``division`` makes of ``texts``, the files that it is made of, line ends included."""
     if division.unit == "characters":
         text = "".join(texts[name] for name in division.of)
         return {

@@ -14,6 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,8 +51,7 @@ class Pieces(Protocol):
     that only the beginning of an example was kept. Must be picklable.
     """
 
-    def __call__(self, example: Example) -> Iterable[Fields]:
-        """The fields of one example."""
+    def __call__(self, example: Example) -> Iterable[Fields]: ...
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,7 @@ class EncodeJob:
 
 
 def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], None] | None = None) -> Columns:
-    """The split of ``job`` from the cache, encoded first if it is not there.
-
-    Args:
-        progress: called with (parts done, parts in all).
+    """The split of ``job`` from the cache, encoded first if it is not there; ``progress`` is told (parts done, all).
 
     Raises:
         UserError: bad data (65), with file and line; no examples at all (65); more than `MAX_FILES` files (2).
@@ -146,13 +143,10 @@ def _work(read: Callable[[Any], Iterator[Example]], pieces: Pieces, task: tuple[
 class _Collector:
     """Symbols are numbered by a dictionary that counts: looking a symbol up numbers it."""
 
-    table: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    table: defaultdict[str, int] = field(default_factory=lambda: defaultdict(count().__next__))
     ids: array[int] = field(default_factory=lambda: array("I"))
     rows: list[Any] = field(default_factory=list)
     lengths: array[int] = field(default_factory=lambda: array("q"))
-
-    def __post_init__(self) -> None:
-        self.table.default_factory = self.table.__len__
 
     def add(self, values: Any, at: str) -> None:
         if isinstance(values, np.ndarray):
@@ -167,7 +161,6 @@ class _Collector:
         self.lengths.append(len(values))
 
     def finish(self) -> PartField:
-        self.table.default_factory = None  # it holds the table; without the circle memory is freed at once
         lengths = np.array(self.lengths, np.int64)
         if self.rows:
             return PartField(np.concatenate(self.rows), lengths, [])
@@ -184,17 +177,15 @@ class _PartBuilder:
         self.examples = self.size = self.cut = 0
 
     def add(self, example: Example, pieces: Pieces) -> None:
-        count = 0
         shortened = False
-        for fields in pieces(example):
-            count += 1
-            shortened |= isinstance(fields, Cut)
+        for number, fields in enumerate(pieces(example)):
+            shortened |= number > 0 or isinstance(fields, Cut)
             self.lines.append(example.line)
             for name, values in fields.items():
                 self.collectors[name].add(values, example.at)
                 self.size += values.size if isinstance(values, np.ndarray) else len(values)
         self.examples += 1
-        self.cut += count > 1 or shortened
+        self.cut += shortened
 
     @property
     def full(self) -> bool:

@@ -49,7 +49,14 @@ def read_frames(
         suffix = path.suffix.lower()
         if suffix == ".csv":
             return _read_csv(path, max_line, on_invalid)
-        return _as_frames(_unpack(path, member) if suffix == ".npz" else _load(path))
+        _check_start(path, _ZIP if suffix == ".npz" else _NPY)
+        try:
+            array = _unpack(path, member) if suffix == ".npz" else np.load(path, mmap_mode="r", allow_pickle=False)
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # a damaged file makes numpy raise almost anything
+            raise _broken(error) from error
+        return _as_frames(array)
 
 
 def _check_start(path: Path, expected: bytes) -> None:
@@ -65,33 +72,17 @@ def _check_start(path: Path, expected: bytes) -> None:
     raise data_error(f"is no {path.suffix.lower()} file" if start else "the file is empty")
 
 
-def _load(path: Path) -> Any:
-    _check_start(path, _NPY)
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (UserError, OSError):
-        raise
-    except Exception as error:  # a damaged file makes numpy raise almost anything
-        raise _broken(error) from error
-
-
 def _unpack(path: Path, member: str | None) -> Any:
-    _check_start(path, _ZIP)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            name = _member_name(path, member, archive.files)
-            members = set(archive.zip.namelist())
-            size = archive.zip.getinfo(name if name in members else f"{name}.npy").file_size
-            if size > MAX_UNPACKED:
-                raise data_error(
-                    f"'{name}' has {size:,} bytes unpacked; there may be {MAX_UNPACKED:,}",
-                    hint="Save it as .npy: that is read in place.",
-                )
-            return archive[name]
-    except (UserError, OSError):
-        raise
-    except Exception as error:  # a damaged file makes numpy raise almost anything
-        raise _broken(error) from error
+    with np.load(path, allow_pickle=False) as archive:
+        name = _member_name(path, member, archive.files)
+        members = set(archive.zip.namelist())
+        size = archive.zip.getinfo(name if name in members else f"{name}.npy").file_size
+        if size > MAX_UNPACKED:
+            raise data_error(
+                f"'{name}' has {size:,} bytes unpacked; there may be {MAX_UNPACKED:,}",
+                hint="Save it as .npy: that is read in place.",
+            )
+        return archive[name]
 
 
 def _member_name(path: Path, member: str | None, names: list[str]) -> str:

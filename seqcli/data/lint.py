@@ -114,8 +114,7 @@ class _TextLint:
                 yield item
                 continue
             for tag in tags_of(item):
-                if tag not in counts:
-                    first_place[tag] = item.at
+                first_place.setdefault(tag, item.at)
                 counts[tag] += 1
             if isinstance(item.target, str):
                 whole_labels += 1

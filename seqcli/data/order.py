@@ -33,7 +33,6 @@ class Batches(Sequence[NDArray[np.int64]]):
         self.starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]]) if len(ends) else ends
 
     def shuffled(self, random: np.random.Generator) -> Batches:
-        """The same batches in random order."""
         places = random.permutation(len(self.ends))
         self.starts, self.ends = self.starts[places], self.ends[places]
         return self
@@ -103,7 +102,6 @@ class ByLength:
     lengths: Lengths
 
     def widths(self, rows: NDArray[np.int64]) -> Lengths:
-        """Positions of each of these examples."""
         return self.lengths[rows]
 
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
@@ -115,7 +113,6 @@ class ByLength:
         return sorted_batches(self.lengths, tokens=tokens)
 
     def places(self, rows: NDArray[np.int64]) -> list[str]:
-        """``file:line`` of the examples in these rows."""
         return [self.columns.place(int(row)) for row in rows]
 
 

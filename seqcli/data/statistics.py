@@ -161,7 +161,6 @@ def common(here: Counter[Any], first: Counter[Any]) -> int:
 
 
 def share(part: int, whole: int) -> float | None:
-    """A part of the whole; None where there is no whole."""
     return part / whole if whole else None
 
 

@@ -62,12 +62,12 @@ class SentenceData(ByLength):
         self.lengths = columns["source"].lengths
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        """Inputs, and the same one token later as targets, of these sentences."""
+        """Inputs, and the same one token later as targets."""
         after = self.sequences(rows)
         return _batch([np.concatenate([[self.eos], sequence[:-1]]) for sequence in after], after, rows)
 
     def sequences(self, rows: NDArray[np.int64]) -> list[Ints]:
-        """The ids of these sentences, each with its <EOS>."""
+        """The ids of sentences, each with its <EOS>."""
         offsets = self.ids.offsets
         return [self.ids[int(offsets[row]) : int(offsets[row + 1])] for row in rows.tolist()]
 
@@ -84,7 +84,6 @@ class StreamData:
         self.lengths = np.array([len(ids)], np.int64)
 
     def widths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Tokens in each of these windows."""
         return rows[:, 1] - rows[:, 0]
 
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
@@ -115,7 +114,6 @@ class StreamData:
         ]
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        """Inputs and targets of these windows."""
         pairs = [self._window(start, end) for start, end in rows[:, :2].tolist()]
         return _batch([before for before, _ in pairs], [after for _, after in pairs], rows, fresh=bool(rows[0, 2]))
 
@@ -127,7 +125,6 @@ class StreamData:
         return both[:-1], both[1:]
 
     def places(self, rows: NDArray[np.int64]) -> list[str]:
-        """``file:line`` where these windows begin."""
         offsets = np.asarray(self.columns["source"].offsets[:])
         total = len(self.ids)
         return [

@@ -21,8 +21,6 @@ from seqcli.tasks.language_model import LanguageModelTask
 
 Array = NDArray[Any]
 
-ENGINE_FILE = "engine.onnx"
-
 LOGITS = 2**22
 """Logits made at a time when scoring."""
 
@@ -40,7 +38,7 @@ class OnnxEngine:
 
     flat = False
     parallel = True
-    positions = 1024  # what a step works on then stays in the cache
+    positions = 2048  # what a step works on then stays in the cache
 
     def __init__(self, model: Path | bytes, eos: int = 0, context: int | None = None) -> None:
         self.eos, self.context = eos, context

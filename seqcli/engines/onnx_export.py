@@ -212,15 +212,14 @@ def spell(layer: nn.Module, graph: Graph, characters_UC: str) -> str:
 
 @spell.register
 def _character_cnn(layer: CharacterCNN, graph: Graph, characters_UC: str) -> str:
-    real_UC = graph.node("Greater", characters_UC, 0)
-    real_UC1 = graph.node("Unsqueeze", real_UC, [2])
     length = graph.node("Shape", characters_UC, start=1, end=2)
-    first_U1 = graph.node("Slice", real_UC, [0], [1], [1])
+    first_U1 = graph.node("Greater", graph.node("Slice", characters_UC, [0], [1], [1]), 0)
     parts = []
     for width, filters in zip(layer.widths, only(nn.Linear, layer.filters), strict=True):
         # what each character adds at each offset of a filter is known now: the convolution is a sum of looked-up rows
         weight_FWE = filters.weight.detach().view(-1, width, layer.embedding.embedding_dim)
         tables_WCF = torch.einsum("ce,fwe->wcf", layer.embedding.weight.detach(), weight_FWE)
+        tables_WCF[(width - 1) // 2, 0] = -math.inf  # around padding there is nothing to be found
         padded = graph.node("Pad", characters_UC, [0, (width - 1) // 2, 0, width // 2])
         rows = [
             graph.node(
@@ -229,7 +228,7 @@ def _character_cnn(layer: CharacterCNN, graph: Graph, characters_UC: str) -> str
             for offset, table_CF in enumerate(tables_WCF)
         ]
         scores_UCF = graph.node("Sum", *rows)
-        best_UF = graph.node("ReduceMax", graph.node("Where", real_UC1, scores_UCF, -math.inf), [1], keepdims=0)
+        best_UF = graph.node("ReduceMax", scores_UCF, [1], keepdims=0)
         parts.append(graph.node("Where", first_U1, graph.node("Add", best_UF, filters.bias), 0.0))
     return graph.node("Concat", *parts, axis=-1) if len(parts) > 1 else parts[0]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from seqcli.engines.onnx_engine import ENGINE_FILE, OnnxEngine, onnx_engine
+from seqcli.engines.onnx_engine import OnnxEngine, onnx_engine
 from seqcli.errors import UserError, usage_error
 from seqcli.fields.base import Progress
 from seqcli.files import sha256_file
 from seqcli.metrics.metric import METRICS
 from seqcli.pipeline.model import stored_recipe
 from seqcli.pipeline.prepare import open_columns
-from seqcli.store.runs import Run, report_text
+from seqcli.store.runs import ENGINE_FILE, Run, report_text
 from seqcli.tasks.base import Data, Engine, Task, new_task
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def export(
     """Make ``engine.onnx``: int8 where that costs next to nothing on dev, or as asked.
 
     ``difference`` in the report is the greatest between the outputs of the network and of the fp32 graph, on dev
-    examples where there are some. Language models stay fp32 unless int8 is asked for, and so does what has no dev split.
+    examples where there are some. Language models stay fp32 unless int8 is asked for, and so does what has no dev split;
+    a small network has nothing to round.
 
     Args:
         weights: the file that the network's weights stand in.
@@ -61,7 +62,7 @@ def export(
     try:
         graph = graph_of(network, sha256_file(weights))
     except NotImplementedError as error:  # a layer of another package
-        return Exported(torch, {**report, "kind": "torch", "refused": f"there is no graph for {error}"}, {})
+        return Exported(torch, {**report, "kind": "torch", "refused": f"no graph can be made of {error}"}, {})
     exact = onnx_engine(task, graph.SerializeToString())
     dev = data.get("dev")
     if (checked := dev or data.get("train")) is not None:
@@ -72,7 +73,7 @@ def export(
     engine, model, wanted = exact, graph, precision == "int8"
     by_default = precision == "auto" and dev is not None and not task.generates
     small = quantize(graph) if wanted or by_default else graph
-    if wanted or small is not graph:
+    if small is not graph:
         rounded = onnx_engine(task, small.SerializeToString())
         if dev is not None:
             scores = {name: _score(task, one, dev) for name, one in (("fp32", exact), ("int8", rounded))}

@@ -17,7 +17,6 @@ import numpy as np
 from seqcli.data.arrays import Columns
 from seqcli.data.batch import Side
 from seqcli.data.order import sorted_batches
-from seqcli.engines.onnx_engine import ENGINE_FILE, onnx_engine
 from seqcli.errors import UserError, data_error, usage_error
 from seqcli.fields.base import Progress
 from seqcli.fields.text import TextField
@@ -25,7 +24,7 @@ from seqcli.machine import cores
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
 from seqcli.store.manifest import read_manifest
-from seqcli.store.runs import Run, Store
+from seqcli.store.runs import ENGINE_FILE, Run, Store
 from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Engine, Task, new_task
 
@@ -108,12 +107,12 @@ class Model(Generic[P]):
         if not task.output_formats:
             raise usage_error(f"{self.name} is a model for {task.kind}, which predicts nothing")
         if self.engine.flat:
-            if isinstance(field, TextField) and all(isinstance(item, str) for item in items):
+            if isinstance(field, TextField) and {*map(type, items)} == {str}:
                 side = field.lines(items)
             else:
                 side = field.side([field.read(item, "") for item in items])
             outputs = self.engine.outputs(_first(side, task.max_length))
-            return task.predict(outputs, [range(length) for length in side.lengths_B.tolist()], scores=scores)
+            return task.predict(outputs, [*map(range, side.lengths_B.tolist())], scores=scores)
         raws = [field.read(item, "") for item in items]
         pieces = [(owner, piece) for owner, raw in enumerate(raws) for piece in task.pieces(raw)]
         parts = self._run([piece for _, piece in pieces], scores)
@@ -200,7 +199,9 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
         from seqcli.engines.torch_engine import load_network, torch_engine
 
         return torch_engine(task, load_network(task, run.weights_path, device))
-    return onnx_engine(task, run.path / ENGINE_FILE, files[run.weights_path.name].sha256)
+    from seqcli.engines.onnx_engine import onnx_engine
+
+    return onnx_engine(task, run.engine_path, files[run.weights_path.name].sha256)
 
 
 def stored_recipe(run: Run) -> Recipe:

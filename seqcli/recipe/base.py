@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -35,8 +35,10 @@ def _mark_rules(config: type[BaseModel], definition: JsonSchemaValue) -> None:
 class Component(Config):
     """A section that chooses a component by its ``kind`` (a subclass sets ``kind: Literal[...]``)."""
 
-    slot: ClassVar[str] = ""
     kind: str
+
+
+Dropout = Annotated[float, Field(ge=0, lt=1, description="share of the values dropped in training")]
 
 
 class Slot:

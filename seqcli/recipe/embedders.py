@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from seqcli.recipe.base import Component, Config, Slot
+from seqcli.recipe.base import Component, Config, Dropout, Slot
 
 
 class CharacterCNNConfig(Component):
@@ -56,7 +56,7 @@ class TokensConfig(Component):
     )
     affixes: AffixesConfig | None = Field(None, description="vectors of prefixes, suffixes and shape")
     vectors: VectorsConfig | None = Field(None, description="pretrained word vectors to start from")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0
     word_dropout: float = Field(
         0.0,
         ge=0,
@@ -77,4 +77,4 @@ class FramesConfig(Component):
     kernel: int = Field(1, ge=1, description="frames that the projection sees at once")
     stride: int = Field(1, ge=1, description="frames from one projected frame to the next: of T frames T/stride remain")
     activation: Literal["none", "relu"] = Field("none", description="what follows the projection")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from seqcli.recipe.base import Component
+from seqcli.recipe.base import Component, Dropout
 
 
 class _StackConfig(Component):
@@ -64,7 +64,7 @@ class TransformerConfig(Component):
     heads: int = Field(4, ge=1, description="attention heads; dim is a multiple of it")
     layers: int = Field(2, ge=1, description="number of blocks")
     feedforward: int = Field(512, ge=1, description="hidden size of each block's feed-forward network")
-    dropout: float = Field(0.1, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.1
     positions: Literal["sinusoidal", "rotary", "learned"] = Field(
         "sinusoidal",
         description="how a position is told: sinusoids or learned vectors added to the input, or queries "
@@ -86,7 +86,7 @@ class WindowConfig(Component):
     dim: int = Field(200, ge=1, description="size of the dense layer")
     left: int = Field(2, ge=0, description="neighbours seen to the left")
     right: int = Field(2, ge=0, description="neighbours seen to the right")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0
 
 
 class BagConfig(Component):
@@ -94,7 +94,7 @@ class BagConfig(Component):
 
     kind: Literal["bag"] = "bag"
     dim: int = Field(200, ge=1, description="size of the dense layer over the two")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0
 
 
 class CNNConfig(Component):
@@ -103,4 +103,4 @@ class CNNConfig(Component):
     kind: Literal["cnn"] = "cnn"
     widths: list[Annotated[int, Field(ge=1)]] = Field([3, 4, 5], min_length=1, description="positions a filter sees")
     filters: int = Field(100, ge=1, description="filters of each width: the output is filters x widths")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0

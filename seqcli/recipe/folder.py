@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from seqcli.errors import did_you_mean, usage_error
+from seqcli.errors import cannot_read, data_error, did_you_mean, usage_error
 from seqcli.lines import open_binary
+
+MAX_SIZE = 2**20
+"""Most bytes of a recipe file."""
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -18,9 +21,7 @@ def recipe_folder() -> Path:
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes that come with seqcli, sorted."""
-    folder = recipe_folder()
-    return sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else []
+    return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -46,21 +47,19 @@ def find_recipe(name: str | Path) -> Path:
     raise usage_error(f"no recipe is called '{name}'", hint=hint)
 
 
-def read_recipe_text(path: Path, max_size: int = 2**20) -> str:
+def read_recipe_text(path: Path) -> str:
     """Text of a recipe file, without BOM and CR.
 
     Raises:
-        UserError: unreadable (74), not UTF-8 (65), or larger than ``max_size`` bytes (2).
+        UserError: unreadable (74), not UTF-8 (65), or larger than `MAX_SIZE` bytes (2).
     """
-    from seqcli.errors import data_error, io_error
-
     with open_binary(path) as handle:
         try:
-            raw = handle.read(max_size + 1)
+            raw = handle.read(MAX_SIZE + 1)
         except (OSError, EOFError) as error:
-            raise io_error(f"cannot read: {getattr(error, 'strerror', None) or error}", file=path) from error
-    if len(raw) > max_size:
-        raise usage_error(f"larger than {max_size:,} bytes, which no recipe is", file=path)
+            raise cannot_read(path, error) from error
+    if len(raw) > MAX_SIZE:
+        raise usage_error(f"larger than {MAX_SIZE:,} bytes, which no recipe is", file=path)
     raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     try:
         return raw.decode("utf-8")

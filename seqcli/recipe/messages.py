@@ -12,7 +12,7 @@ from seqcli.errors import UserError, did_you_mean
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.sections import class_at, field_at, places_of
-from seqcli.recipe.tree import MAX_ERRORS, Node
+from seqcli.recipe.tree import MAX_ERRORS, Node, nearest
 
 Path = tuple[str | int, ...]
 
@@ -82,8 +82,9 @@ def explain(error: ValidationError, root: Node, overrides: list[Override]) -> li
 
 def broken_rule(root: Node, rule: Rule, recipe: Recipe) -> UserError:
     """The error of sections that cannot be meant together, at the option that the rule is about."""
-    node, _ = _nearest(root, rule.where)  # the section that lacks the option where it is not written down
-    return node.error(f"{rule.where}: {rule.message_of(recipe)}", rule.hint_of(recipe))
+    node, _ = nearest(root, rule.where.split("."))  # the section that lacks the option where it is not written down
+    message, hint = (said(recipe) if callable(said) else said for said in (rule.message, rule.hint))
+    return node.error(f"{rule.where}: {message}", hint)
 
 
 _MOVED: dict[str, str | dict[str, str]] = {
@@ -113,7 +114,7 @@ def old_spelling(root: Node) -> UserError | None:
     """One error for everything that has moved, at the first of it; None for a recipe as they are written now."""
     moved: list[tuple[Node, str]] = []
     for path, now in _MOVED.items():
-        node, there = _nearest(root, path)
+        node, there = nearest(root, path.split("."))
         if there and isinstance(now, str):
             moved.append((node, f"'{path}' is now {now}"))
         elif there and isinstance(now, dict) and isinstance(node.value, str) and node.value in now:
@@ -127,23 +128,11 @@ def old_spelling(root: Node) -> UserError | None:
     )
 
 
-def _nearest(root: Node, dotted: str) -> tuple[Node, bool]:
-    """The deepest node on a dotted path, and whether it is the end of the path."""
-    node = root
-    for name in dotted.split("."):
-        child = _child(node.value, name)
-        if child is None:
-            return node, False
-        node = child
-    return node, True
-
-
 def _locate(line: Any, root: Node) -> _Problem:
     """Follow a location into the tree; the names pydantic puts in for the branches of a union lead nowhere."""
     node, path, in_union = root, [], False
     for name in line["loc"]:
-        child = _child(node.value, name)
-        if child is not None:
+        if (child := node.child(name)) is not None:
             node = child
             path.append(name)
         elif line["type"] == "missing" and name == line["loc"][-1]:
@@ -153,15 +142,6 @@ def _locate(line: Any, root: Node) -> _Problem:
     if line["type"] == "kind_unknown":
         node = node.value["kind"]
     return _Problem(line["type"], node, tuple(path), line.get("ctx", {}), line["msg"], in_union)
-
-
-def _child(value: Any, name: str | int) -> Node | None:
-    if isinstance(value, dict):
-        return value.get(name)
-    if isinstance(value, list) and isinstance(name, int) and name < len(value):
-        child: Node = value[name]
-        return child
-    return None
 
 
 def _told_deeper(problem: _Problem, problems: list[_Problem]) -> bool:
@@ -254,7 +234,6 @@ def _value_hint(kinds: set[str], node: Node) -> str | None:
 
 
 def _in_words(node: Node) -> str:
-    """What stands there."""
     value = node.value
     if isinstance(value, dict):
         return "a section"

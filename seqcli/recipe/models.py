@@ -8,6 +8,10 @@ from pydantic import Field, model_validator
 
 from seqcli.recipe.base import Component, Slot
 
+_Penalty = Annotated[
+    float, Field(gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples")
+]
+
 
 class NetworkConfig(Component):
     """A network: embedder, encoder, pooling (classification) and head, trained by gradients."""
@@ -55,18 +59,14 @@ class BagOfWordsConfig(Component):
         None, ge=1, description="n-grams of two and more words share so many hashed rows; null gives each its own row"
     )
     min_count: int = Field(1, ge=1, description="fewest training examples that have an n-gram for it to get a row")
-    regularization: float = Field(
-        1.0, gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples"
-    )
+    regularization: _Penalty = 1.0
 
 
 class MeanPoolConfig(Component):
     """The mean of a sequence's scaled frames and a linear classifier over it: no order at all."""
 
     kind: Literal["mean-pool"] = "mean-pool"
-    regularization: float = Field(
-        1.0, gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples"
-    )
+    regularization: _Penalty = 1.0
 
 
 class MajorityConfig(Component):

@@ -13,129 +13,67 @@ from typing import Any, NamedTuple
 
 
 class Kind(NamedTuple):
-    """``module:name`` of a kind's config class, and of the class or function that does its work."""
+    """``module:name``, within seqcli, of a kind's config class, and of the class or function that does its work."""
 
     config: str
     implementation: str
 
 
-_TABLE: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
-    "task": (
-        "tasks",
-        {
-            "tagging": ("TaggingConfig", "tasks.tagging:TaggingTask"),
-            "language-model": ("LanguageModelConfig", "tasks.language_model:LanguageModelTask"),
-            "classification": ("ClassificationConfig", "tasks.classification:ClassificationTask"),
-            "word-vectors": ("WordVectorsConfig", "tasks.word_vectors:WordVectorsTask"),
-        },
-    ),
-    "source": (
-        "fields",
-        {
-            "text": ("TextFieldConfig", "fields.text:TextField"),
-            "frames": ("FrameFieldConfig", "fields.frames:FrameField"),
-        },
-    ),
-    "target": (
-        "fields",
-        {
-            "tags": ("TagFieldConfig", "fields.tags:TagField"),
-            "labels": ("LabelFieldConfig", "fields.labels:LabelField"),
-        },
-    ),
-    "tokenizer": (
-        "tokenizers",
-        {
-            "whitespace": ("WhitespaceConfig", "text.tokenizers:Whitespace"),
-            "words": ("WordsConfig", "text.words:Words"),
-            "characters": ("CharactersConfig", "text.tokenizers:Characters"),
-            "bytes": ("BytesConfig", "text.tokenizers:Bytes"),
-            "sentencepiece": ("SentencePieceConfig", "text.pieces:SentencePieces"),
-        },
-    ),
-    "model": (
-        "models",
-        {
-            "network": ("NetworkConfig", "pipeline.estimators:GradientEstimator"),
-            "ngram": ("NGramConfig", "models.counts.ngram:NGramModel"),
-            "bag-of-words": ("BagOfWordsConfig", "models.counts.bag_of_words:BagOfWords"),
-            "mean-pool": ("MeanPoolConfig", "models.counts.mean_pool:MeanPool"),
-            "majority": ("MajorityConfig", "models.counts.majority:Majority"),
-            "skip-gram": ("SkipGramConfig", "tasks.word_vectors:WordVectorsTask"),
-            "cbow": ("CBOWConfig", "tasks.word_vectors:WordVectorsTask"),
-        },
-    ),
-    "embedder": (
-        "embedders",
-        {
-            "tokens": ("TokensConfig", "models.embedders:TokenEmbedder"),
-            "frames": ("FramesConfig", "models.embedders:FrameEmbedder"),
-        },
-    ),
-    "characters": (
-        "embedders",
-        {
-            "cnn": ("CharacterCNNConfig", "models.characters:CharacterCNN"),
-            "lstm": ("CharacterLSTMConfig", "models.characters:CharacterLSTM"),
-        },
-    ),
-    "encoder": (
-        "encoders",
-        {
-            "rnn": ("RNNConfig", "models.recurrent:RecurrentEncoder"),
-            "lstm": ("LSTMConfig", "models.recurrent:RecurrentEncoder"),
-            "gru": ("GRUConfig", "models.recurrent:RecurrentEncoder"),
-            "transformer": ("TransformerConfig", "models.transformer:TransformerEncoder"),
-            "window": ("WindowConfig", "models.local:WindowEncoder"),
-            "bag": ("BagConfig", "models.local:BagEncoder"),
-            "cnn": ("CNNConfig", "models.local:CNNEncoder"),
-        },
-    ),
-    "pooling": (
-        "pooling",
-        {
-            "last": ("LastConfig", "models.pooling:LastPooling"),
-            "mean": ("MeanConfig", "models.pooling:MeanPooling"),
-            "max": ("MaxConfig", "models.pooling:MaxPooling"),
-            "attention": ("AttentionConfig", "models.pooling:AttentionPooling"),
-        },
-    ),
-    "head": (
-        "heads",
-        {
-            "softmax": ("SoftmaxConfig", "models.heads:SoftmaxHead"),
-            "crf": ("CRFConfig", "models.heads:CRFHead"),
-            "sigmoid": ("SigmoidConfig", "models.heads:SigmoidHead"),
-            "adaptive": ("AdaptiveConfig", "models.language:AdaptiveHead"),
-        },
-    ),
-    "optimizer": (
-        "optimization",
-        {
-            "adamw": ("AdamWConfig", "training.optim:build_adamw"),
-            "adam": ("AdamConfig", "training.optim:build_adam"),
-            "sgd": ("SGDConfig", "training.optim:build_sgd"),
-        },
-    ),
-    "schedule": (
-        "optimization",
-        {
-            "constant": ("ConstantConfig", "training.schedules:ConstantSchedule"),
-            "inverse-sqrt": ("InverseSqrtConfig", "training.schedules:InverseSqrtSchedule"),
-            "cosine": ("CosineConfig", "training.schedules:CosineSchedule"),
-            "linear": ("LinearConfig", "training.schedules:LinearSchedule"),
-            "plateau": ("PlateauConfig", "training.schedules:PlateauSchedule"),
-        },
-    ),
+_KINDS: dict[str, Kind] = {
+    "task.tagging": Kind("recipe.tasks:TaggingConfig", "tasks.tagging:TaggingTask"),
+    "task.language-model": Kind("recipe.tasks:LanguageModelConfig", "tasks.language_model:LanguageModelTask"),
+    "task.classification": Kind("recipe.tasks:ClassificationConfig", "tasks.classification:ClassificationTask"),
+    "task.word-vectors": Kind("recipe.tasks:WordVectorsConfig", "tasks.word_vectors:WordVectorsTask"),
+    "source.text": Kind("recipe.fields:TextFieldConfig", "fields.text:TextField"),
+    "source.frames": Kind("recipe.fields:FrameFieldConfig", "fields.frames:FrameField"),
+    "target.tags": Kind("recipe.fields:TagFieldConfig", "fields.tags:TagField"),
+    "target.labels": Kind("recipe.fields:LabelFieldConfig", "fields.labels:LabelField"),
+    "tokenizer.whitespace": Kind("recipe.tokenizers:WhitespaceConfig", "text.tokenizers:Whitespace"),
+    "tokenizer.words": Kind("recipe.tokenizers:WordsConfig", "text.words:Words"),
+    "tokenizer.characters": Kind("recipe.tokenizers:CharactersConfig", "text.tokenizers:Characters"),
+    "tokenizer.bytes": Kind("recipe.tokenizers:BytesConfig", "text.tokenizers:Bytes"),
+    "tokenizer.sentencepiece": Kind("recipe.tokenizers:SentencePieceConfig", "text.pieces:SentencePieces"),
+    "model.network": Kind("recipe.models:NetworkConfig", "pipeline.estimators:GradientEstimator"),
+    "model.ngram": Kind("recipe.models:NGramConfig", "models.counts.ngram:NGramModel"),
+    "model.bag-of-words": Kind("recipe.models:BagOfWordsConfig", "models.counts.bag_of_words:BagOfWords"),
+    "model.mean-pool": Kind("recipe.models:MeanPoolConfig", "models.counts.mean_pool:MeanPool"),
+    "model.majority": Kind("recipe.models:MajorityConfig", "models.counts.majority:Majority"),
+    "model.skip-gram": Kind("recipe.models:SkipGramConfig", "tasks.word_vectors:WordVectorsTask"),
+    "model.cbow": Kind("recipe.models:CBOWConfig", "tasks.word_vectors:WordVectorsTask"),
+    "embedder.tokens": Kind("recipe.embedders:TokensConfig", "models.embedders:TokenEmbedder"),
+    "embedder.frames": Kind("recipe.embedders:FramesConfig", "models.embedders:FrameEmbedder"),
+    "characters.cnn": Kind("recipe.embedders:CharacterCNNConfig", "models.characters:CharacterCNN"),
+    "characters.lstm": Kind("recipe.embedders:CharacterLSTMConfig", "models.characters:CharacterLSTM"),
+    "encoder.rnn": Kind("recipe.encoders:RNNConfig", "models.recurrent:RecurrentEncoder"),
+    "encoder.lstm": Kind("recipe.encoders:LSTMConfig", "models.recurrent:RecurrentEncoder"),
+    "encoder.gru": Kind("recipe.encoders:GRUConfig", "models.recurrent:RecurrentEncoder"),
+    "encoder.transformer": Kind("recipe.encoders:TransformerConfig", "models.transformer:TransformerEncoder"),
+    "encoder.window": Kind("recipe.encoders:WindowConfig", "models.local:WindowEncoder"),
+    "encoder.bag": Kind("recipe.encoders:BagConfig", "models.local:BagEncoder"),
+    "encoder.cnn": Kind("recipe.encoders:CNNConfig", "models.local:CNNEncoder"),
+    "pooling.last": Kind("recipe.pooling:LastConfig", "models.pooling:LastPooling"),
+    "pooling.mean": Kind("recipe.pooling:MeanConfig", "models.pooling:MeanPooling"),
+    "pooling.max": Kind("recipe.pooling:MaxConfig", "models.pooling:MaxPooling"),
+    "pooling.attention": Kind("recipe.pooling:AttentionConfig", "models.pooling:AttentionPooling"),
+    "head.softmax": Kind("recipe.heads:SoftmaxConfig", "models.heads:SoftmaxHead"),
+    "head.crf": Kind("recipe.heads:CRFConfig", "models.heads:CRFHead"),
+    "head.sigmoid": Kind("recipe.heads:SigmoidConfig", "models.heads:SigmoidHead"),
+    "head.adaptive": Kind("recipe.heads:AdaptiveConfig", "models.language:AdaptiveHead"),
+    "optimizer.adamw": Kind("recipe.optimization:AdamWConfig", "training.optim:build_adamw"),
+    "optimizer.adam": Kind("recipe.optimization:AdamConfig", "training.optim:build_adam"),
+    "optimizer.sgd": Kind("recipe.optimization:SGDConfig", "training.optim:build_sgd"),
+    "schedule.constant": Kind("recipe.optimization:ConstantConfig", "training.schedules:ConstantSchedule"),
+    "schedule.inverse-sqrt": Kind("recipe.optimization:InverseSqrtConfig", "training.schedules:InverseSqrtSchedule"),
+    "schedule.cosine": Kind("recipe.optimization:CosineConfig", "training.schedules:CosineSchedule"),
+    "schedule.linear": Kind("recipe.optimization:LinearConfig", "training.schedules:LinearSchedule"),
+    "schedule.plateau": Kind("recipe.optimization:PlateauConfig", "training.schedules:PlateauSchedule"),
 }
 
-REGISTRY: dict[str, dict[str, Kind]] = {
-    slot: {
-        kind: Kind(f"seqcli.recipe.{module}:{config}", f"seqcli.{implementation}")
-        for kind, (config, implementation) in kinds_of.items()
-    }
-    for slot, (module, kinds_of) in _TABLE.items()
-}
+REGISTRY: dict[str, dict[str, Kind]] = {}
+"""Slot -> kind -> what does the work; in the order of the table above."""
+
+for _name, _kind in _KINDS.items():
+    REGISTRY.setdefault(_name.partition(".")[0], {})[_name.partition(".")[2]] = _kind
 
 FORMATS: dict[str, str] = {
     "conll": "seqcli.data.formats.conll:Conll",
@@ -167,7 +105,7 @@ def knows(slot: str, kind: object) -> bool:
 def config_class(slot: str, kind: str) -> Any:
     """The config class (a `seqcli.recipe.base.Component`) of a kind."""
     if known := REGISTRY[slot].get(kind):
-        return load(known.config)
+        return load(f"seqcli.{known.config}")
     return load(_foreign(slot)[kind])
 
 
@@ -175,7 +113,7 @@ def config_class(slot: str, kind: str) -> Any:
 def implementation(slot: str, kind: str) -> Any:
     """The class or function that does the work of a kind."""
     if known := REGISTRY[slot].get(kind):
-        return load(known.implementation)
+        return load(f"seqcli.{known.implementation}")
     return load(config_class(slot, kind).implementation)
 
 
@@ -183,12 +121,9 @@ def implementation(slot: str, kind: str) -> Any:
 def _foreign(slot: str) -> dict[str, str]:
     from importlib.metadata import entry_points
 
-    found = {}
-    for point in entry_points(group="seqcli.components"):
-        point_slot, _, kind = point.name.partition(".")
-        if point_slot == slot and kind:
-            found[kind] = point.value
-    return found
+    points = entry_points(group="seqcli.components")
+    prefix = f"{slot}."
+    return {point.name.removeprefix(prefix): point.value for point in points if point.name.startswith(prefix)}
 
 
 def load(reference: str) -> Any:

@@ -23,9 +23,3 @@ class Rule:
     broken: Callable[[Recipe], object]
     message: str | Callable[[Recipe], str]
     hint: str | Callable[[Recipe], str] | None = None
-
-    def message_of(self, recipe: Recipe) -> str:
-        return self.message(recipe) if callable(self.message) else self.message
-
-    def hint_of(self, recipe: Recipe) -> str | None:
-        return self.hint(recipe) if callable(self.hint) else self.hint

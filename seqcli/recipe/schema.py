@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from seqcli.recipe import registry
 from seqcli.recipe.base import Component, Config, Slot
 from seqcli.recipe.data import DataConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.optimization import AdamWConfig, ConstantConfig
+from seqcli.recipe.sections import target_kind
 from seqcli.recipe.tasks import TaskConfig
 
 
@@ -74,9 +74,6 @@ class Recipe(Config):
     @model_validator(mode="before")
     @classmethod
     def _target_of_the_task(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("target") is None and isinstance(values.get("task"), dict):
-            kind = values["task"].get("kind")
-            target = registry.config_class("task", kind).target_kind if registry.knows("task", kind) else None
-            if target is not None:
-                return {**values, "target": {"kind": target}}
+        if isinstance(values, dict) and values.get("target") is None and (kind := target_kind(values)):
+            return {**values, "target": {"kind": kind}}
         return values

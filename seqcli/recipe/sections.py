@@ -11,21 +11,24 @@ from seqcli.recipe import registry
 from seqcli.recipe.base import Component, Config, Slot
 
 
+def target_kind(values: Any) -> str | None:
+    """Kind of the target that the task of a recipe's values has where the recipe does not say."""
+    task = values.get("task")
+    kind = task.get("kind") if isinstance(task, Mapping) else None
+    known: str | None = registry.config_class("task", kind).target_kind if registry.knows("task", kind) else None
+    return known
+
+
 def slot_of(field: FieldInfo) -> Slot | None:
-    """The slot that a field is, or None."""
-    for mark in field.metadata:
-        if isinstance(mark, Slot):
-            return mark
-    return _slot_in(field.annotation)
+    marks = (*field.metadata, *_parts(field.annotation))
+    return next((mark for mark in marks if isinstance(mark, Slot)), None)
 
 
-def _slot_in(annotation: Any) -> Slot | None:
+def _parts(annotation: Any) -> Iterator[Any]:
+    """What an annotation is made of, at any depth."""
     for part in get_args(annotation):
-        if isinstance(part, Slot):
-            return part
-        if slot := _slot_in(part):
-            return slot
-    return None
+        yield part
+        yield from _parts(part)
 
 
 def section_class(field: FieldInfo, value: Any) -> type[Config] | None:
@@ -54,7 +57,6 @@ def class_at(path: Sequence[str | int], values: Any) -> type[Config] | None:
 
 
 def field_at(path: Sequence[str | int], values: Any) -> FieldInfo | None:
-    """The field at a path of a recipe's values, or None."""
     if not path:
         return None
     section = class_at(path[:-1], values)
@@ -81,11 +83,11 @@ def places_of(name: str, values: Any) -> Iterator[str]:
 def default_kind(path: Sequence[str], values: Any) -> str | None:
     """Kind that the slot at ``path`` has when a recipe does not mention it."""
     field = field_at(path, values)
-    default = None if field is None else field.get_default(call_default_factory=True, validated_data={})
-    if isinstance(default, Component):
+    if field is None:
+        return None
+    if isinstance(default := field.get_default(), Component):
         return default.kind
-    slot = None if field is None else slot_of(field)
-    if slot is not None and slot.name == "target" and isinstance(task := values.get("task"), Mapping):
-        kind = task.get("kind")
-        return registry.config_class("task", kind).target_kind if registry.knows("task", kind) else None
+    slot = slot_of(field)
+    if slot is not None and slot.name == "target":
+        return target_kind(values)
     return None if slot is None else slot.default

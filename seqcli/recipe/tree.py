@@ -8,8 +8,8 @@ constructs. Plain scalars follow `plain_scalar`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import yaml
@@ -46,7 +46,7 @@ _MAX_DIGITS = 40
 
 @dataclass(frozen=True)
 class Document:
-    """A text that nodes come from: the recipe file, or the value of one ``--set``."""
+    """A text that nodes come from: the recipe file, or the value of one ``--set`` (or a default beside it)."""
 
     name: str
     text: str
@@ -78,7 +78,10 @@ class Node:
     quoted: bool = False
     broken: bool = False
     """Already reported: what the schema says about it is of no interest."""
-    origin: Origin = field(default="file")
+
+    @property
+    def origin(self) -> Origin:
+        return self.document.origin
 
     def plain(self) -> Any:
         """The value alone: scalars, dicts and lists."""
@@ -88,13 +91,19 @@ class Node:
             return [node.plain() for node in self.value]
         return self.value
 
+    def child(self, name: str | int) -> Node | None:
+        """What stands under a key, or at a place of a list; None where nothing does."""
+        if isinstance(self.value, list) and isinstance(name, int) and name < len(self.value):
+            item: Node = self.value[name]
+            return item
+        return self.value.get(name) if isinstance(self.value, dict) else None
+
     def error(self, message: str, hint: str | None = None) -> UserError:
         """An error that points at a scalar or a list itself, at the key of a section."""
         at_key = isinstance(self.value, dict) and self.key_index is not None
         return self.document.error(message, self.key_index if at_key else self.index, hint)
 
     def key_error(self, message: str, hint: str | None = None) -> UserError:
-        """An error that points at the key."""
         return self.document.error(message, self.key_index, hint)
 
 
@@ -157,24 +166,16 @@ class _Builder:
             self._add(self._scalar(event, index))
         elif isinstance(event, yaml.AliasEvent):
             self._fail(f"alias '*{event.anchor}': recipes have no aliases", index, "Write the value out.")
-            self._add(Node(None, self.document, index, broken=True, origin=self.document.origin))
+            self._add(Node(None, self.document, index, broken=True))
         elif isinstance(event, yaml.CollectionStartEvent):
-            self._begin(
-                Node(
-                    {} if isinstance(event, yaml.MappingStartEvent) else [],
-                    self.document,
-                    index,
-                    broken=self._odd(event, index),
-                    origin=self.document.origin,
-                )
-            )
+            value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+            self._begin(Node(value, self.document, index, broken=self._odd(event, index)))
         elif isinstance(event, yaml.CollectionEndEvent):
             self._open.pop()
 
     def _scalar(self, event: yaml.ScalarEvent, index: int) -> Node:
         text, quoted = event.value, not event.implicit[0]
-        node = Node(text, self.document, index, written=text, quoted=quoted, origin=self.document.origin)
-        node.broken = self._odd(event, index)
+        node = Node(text, self.document, index, written=text, quoted=quoted, broken=self._odd(event, index))
         if quoted or node.broken:
             return node
         if len(text) > _MAX_DIGITS and text.strip("+-_0123456789.eE") == "":
@@ -213,16 +214,13 @@ class _Builder:
         if isinstance(parent.value, list):
             parent.value.append(node)
         elif key is None:
-            self._open[-1] = (parent, self._key(node))
+            if node.written is None and not node.broken:
+                self._fail("a key is a word, not a list or a mapping", node.index)
+                node.broken = True
+            self._open[-1] = (parent, node)
         else:
             self._open[-1] = (parent, None)
             self._put(parent, key, node)
-
-    def _key(self, node: Node) -> Node:
-        if node.written is None and not node.broken:
-            self._fail("a key is a word, not a list or a mapping", node.index)
-            node.broken = True
-        return node
 
     def _put(self, parent: Node, key: Node, node: Node) -> None:
         node.key_index = key.index
@@ -259,6 +257,17 @@ def _syntax_error(document: Document, error: yaml.YAMLError) -> UserError:
         opened = document.position(context_mark.index)
         hint = f"Is the bracket of line {opened[0]}, column {opened[1]} closed?"
     return document.error(f"not valid YAML: {problem}", mark.index, hint)
+
+
+def nearest(root: Node, path: Iterable[str]) -> tuple[Node, bool]:
+    """The deepest node on a path, and whether it is the end of the path."""
+    node = root
+    for name in path:
+        child = node.child(name)
+        if child is None:
+            return node, False
+        node = child
+    return node, True
 
 
 def walk_nodes(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node]]:

@@ -249,7 +249,7 @@ class ClassificationTask(Task[Classified]):
     # -- predictions and scores
 
     def predict(self, outputs: Outputs, raws: Sequence[Any], *, scores: bool = False) -> list[Classified]:
-        return self.classified(outputs, [len(raw) for raw in raws])
+        return self.classified(outputs, [*map(len, raws)])
 
     def classified(self, outputs: Outputs, lengths: Sequence[int]) -> list[Classified]:
         probs_BK = np.exp(outputs["log_probs_BK"])
@@ -307,7 +307,8 @@ class ClassificationTask(Task[Classified]):
             return lambda one: "\t".join(f"{name}\t{dict(one.ranked())[name]:.4f}" for name in one.labels) + "\n"
         if scores:
             return lambda one: ranked(one, 1) + "\n"
-        return lambda one: self.target.join(one.labels) + "\n"
+        join = self.target.join
+        return lambda one: join(one.labels) + "\n"
 
     def document(self, one: Classified, *, scores: bool, top: int | None) -> dict[str, Any]:
         """The labels of one sequence with the probabilities asked for, as JSON."""

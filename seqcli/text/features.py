@@ -33,7 +33,6 @@ class TypeArrays:
     affixes: NDArray[np.int32] | None
 
     def joined(self, others: TypeArrays) -> TypeArrays:
-        """These tokens and then the others."""
         affixes = None
         if self.affixes is not None and others.affixes is not None:
             affixes = np.concatenate([self.affixes, others.affixes])
@@ -129,7 +128,6 @@ class TokenFeatures:
         return cls(words, lowercase=lowercase, characters=character_vocabulary, affixes=affixes)
 
     def rows(self, tokens: Sequence[str]) -> list[int]:
-        """The row of each token in the word vocabulary."""
         return self.words.encode(map(lower, tokens) if self.lowercase else tokens)
 
     def encode(self, tokens: Sequence[str]) -> TypeArrays:

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from seqcli.errors import UserError, data_error, io_error, usage_error
+from seqcli.errors import UserError, data_error, reading, usage_error
 from seqcli.files import atomic_write
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_lines
 from seqcli.text.case import lower
@@ -44,10 +44,8 @@ class SentencePieces:
         import sentencepiece
 
         self.model = model
-        try:
+        with reading(model):
             serialized = model.read_bytes()
-        except OSError as error:
-            raise io_error(f"cannot read: {error.strerror}", file=model) from error
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(serialized)
@@ -58,12 +56,7 @@ class SentencePieces:
         return self._processor.EncodeAsPieces(text)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The normalized text."""
         return self._processor.DecodePieces(list(tokens))
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Refused: pieces are cut from the normalized text, not from this one."""
-        raise usage_error("the sentencepiece tokenizer has no offsets", hint="Use words, characters or bytes.")
 
     def pieces(self) -> list[str]:
         """Every piece of the model by id, its control pieces (``<unk> <s> </s>``) included."""
@@ -96,11 +89,9 @@ def train_sentencepiece(
         files: text files, one sentence a line (None or ``-``: standard input).
         vocab_size: pieces in the model, its ``<unk> <s> </s>`` included.
         out: the model file, written whole or not at all.
-        model_type: ``unigram`` or ``bpe``.
         character_coverage: share of the text's characters that get a piece of their own
             (0.9995 for Chinese or Japanese).
         lowercase: train on lower-cased text (and apply the model to such text).
-        on_invalid, max_line: those of `seqcli.lines.read_lines`.
 
     Raises:
         UserError: vocabulary size that the text cannot fill or that cannot hold its characters (2); no text, or

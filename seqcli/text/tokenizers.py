@@ -24,16 +24,13 @@ class Tokenizer(Protocol):
     """Cuts one line of text into tokens and puts it together again.
 
     ``reversible``: ``detokenize(tokenize(text)) == text`` for every line of text.
-    ``offsets``: the ``(start, end)`` of each token in the text, in characters, parallel to ``tokenize``.
     """
 
-    @property
-    def kind(self) -> str: ...
-    @property
-    def reversible(self) -> bool: ...
+    kind: str
+    reversible: bool
+
     def tokenize(self, text: str) -> list[str]: ...
     def detokenize(self, tokens: Sequence[str]) -> str: ...
-    def offsets(self, text: str) -> list[tuple[int, int]]: ...
 
 
 _BETWEEN_TOKENS = re.compile("[ \t]+")
@@ -57,6 +54,7 @@ class Whitespace:
         return " ".join(tokens)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
+        """The ``(start, end)`` of each token in the text."""
         spans, end = [], 0
         for token in text.split():
             start = text.index(token, end)
@@ -82,13 +80,6 @@ class Characters:
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         return unmark("".join(tokens))
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        spans, end = [], 0
-        for cluster in _clusters(text):
-            spans.append((end, end + len(cluster)))
-            end += len(cluster)
-        return spans
 
 
 BYTE_TOKENS = tuple(f"<0x{value:02X}>" for value in range(256))
@@ -117,10 +108,6 @@ class Bytes:
         except KeyError as error:
             raise data_error(f"'{error.args[0]}' is not a byte token (<0x00> to <0xFF>)") from None
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """For each byte the ``(start, end)`` of the character it is a part of."""
-        return [(at, at + 1) for at, character in enumerate(text) for _ in character.encode("utf-8")]
-
 
 class Joined:
     """Another tokenizer whose tokens say where the text has no space, so that the text comes back exactly.
@@ -136,41 +123,33 @@ class Joined:
         self.kind = base.kind
 
     def tokenize(self, text: str) -> list[str]:
-        return [token for token, _ in self._marked(text)]
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        return [span for _, span in self._marked(text)]
+        spell: Callable[[str], str] = mark if needs_marks(text.replace(" ", "")) else str
+        marked: list[str] = []
+        end = 0
+        left_is_word = True  # a joiner goes to the side that is no word: Hello ￭, and (￭ hello
+        for start, stop in self.base.offsets(text):
+            token = spell(text[start:stop])
+            if start == end and marked:
+                if token[0].isalnum() and not left_is_word:
+                    marked[-1] += JOINER
+                else:
+                    token = JOINER + token
+            elif start > end and not (start == end + 1 and text[end] == " " and marked):
+                marked.append(f"{JOINER if marked else ''}{mark(text[end:start])}{JOINER}")
+            marked.append(token)
+            left_is_word = text[stop - 1].isalnum()
+            end = stop
+        if end < len(text):
+            marked.append(f"{JOINER if marked else ''}{mark(text[end:])}")
+        return marked
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         line = " ".join(tokens).replace(f" {JOINER}", "").replace(f"{JOINER} ", "")
         return unmark(line.replace(JOINER, ""))
 
-    def _marked(self, text: str) -> list[tuple[str, tuple[int, int]]]:
-        spans = self.base.offsets(text)
-        spell: Callable[[str], str] = mark if needs_marks(text.replace(" ", "")) else str
-        marked: list[tuple[str, tuple[int, int]]] = []
-        end = 0
-        left_is_word = True  # a joiner goes to the side that is no word: Hello ￭, and (￭ hello
-        for start, stop in spans:
-            token = spell(text[start:stop])
-            if start == end and marked:
-                if token[0].isalnum() and not left_is_word:
-                    before, span = marked[-1]
-                    marked[-1] = (before + JOINER, span)
-                else:
-                    token = JOINER + token
-            elif start > end and not (start == end + 1 and text[end] == " " and marked):
-                marked.append((f"{JOINER if marked else ''}{mark(text[end:start])}{JOINER}", (end, start)))
-            marked.append((token, (start, stop)))
-            left_is_word = text[stop - 1].isalnum()
-            end = stop
-        if end < len(text):
-            marked.append((f"{JOINER if marked else ''}{mark(text[end:])}", (end, len(text))))
-        return marked
-
 
 class Lowercased:
-    """Another tokenizer on lower-cased text; case does not come back. Offsets are those of the text as it was."""
+    """Another tokenizer on lower-cased text; case does not come back."""
 
     reversible = False
 
@@ -185,9 +164,6 @@ class Lowercased:
             return [*map(lower, self.base.tokenize(text))]
         return self.base.tokenize(lower(text))
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        return self.base.offsets(text if self._cut_first else lower(text))
-
     def detokenize(self, tokens: Sequence[str]) -> str:
         return self.base.detokenize(tokens)
 
@@ -201,10 +177,8 @@ def build_tokenizer(
     """The tokenizer of a kind.
 
     Args:
-        kind: one of `KINDS`.
         model: the model file, for ``sentencepiece`` and no other kind.
         joiner: mark where tokens had no space between (``words`` and ``whitespace``): makes them reversible.
-        lowercase: lower-case every token.
 
     Raises:
         UserError: an unknown kind, or an option that the kind does not take (2); a model that cannot be read (74) or

@@ -63,12 +63,8 @@ class WordVectors:
     def __len__(self) -> int:
         return len(self.words)
 
-    def __contains__(self, word: str) -> bool:
-        return self.find(word) is not None
-
     @property
     def dim(self) -> int:
-        """Values a vector."""
         return int(self.matrix.shape[1])
 
     @cached_property
@@ -77,7 +73,6 @@ class WordVectors:
         return all(word == word.lower() for word in self.words)
 
     def find(self, word: str) -> int | None:
-        """The row of a word, or None."""
         row = self._rows.get(word)
         return self._rows.get(word.lower()) if row is None and self.lowercase else row
 
@@ -148,7 +143,8 @@ class WordVectors:
         _check(1, "cosine", method)
         best = np.full(len(questions), -np.inf, np.float32)
         answers = np.full(len(questions), -1, np.int64)
-        for start, unit_vectors in self._unit_blocks():
+        for start, block in self._blocks():
+            unit_vectors = block / self._norms[start : start + len(block), None]
             for first in range(0, len(questions), _QUESTIONS_AT_ONCE):
                 some = questions[first : first + _QUESTIONS_AT_ONCE]
                 scores = self._question_scores(some, unit_vectors, method)
@@ -163,7 +159,6 @@ class WordVectors:
         return answers
 
     def _question_scores(self, questions: Rows, unit_vectors: Matrix, method: str) -> Matrix:
-        """Scores [Q, words of the block]."""
         if method == "3cosadd":
             a, b, c = (self._units(questions[:, column]) for column in range(3))
             return np.asarray((b - a + c) @ unit_vectors.T, np.float32)
@@ -190,10 +185,6 @@ class WordVectors:
     def _blocks(self) -> Iterator[tuple[int, Matrix]]:
         for start in range(0, len(self), _ROWS_AT_ONCE):
             yield start, self.matrix[start : start + _ROWS_AT_ONCE]
-
-    def _unit_blocks(self) -> Iterator[tuple[int, Matrix]]:
-        for start, block in self._blocks():
-            yield start, block / self._norms[start : start + len(block), None]
 
     def _cosines(self, vector: Matrix) -> Matrix:
         length = float(np.linalg.norm(vector)) or 1.0

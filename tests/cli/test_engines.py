@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -173,3 +174,48 @@ def test_a_vocabulary_that_does_not_match(seqcli: Program, language: Path, verb:
         "error: runs/tiny-lm/1/engine.onnx: the graph is for 12 words, but the model has 13. Make it again: "
         "seqcli models export runs/tiny-lm/1\n",
     )
+
+
+# -- a network without a graph
+
+
+@pytest.fixture
+def unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layers of another package have no graph."""
+
+    def refuse(*arguments: object) -> None:
+        raise NotImplementedError("TheirEncoder")
+
+    monkeypatch.setattr("seqcli.engines.onnx_write.export_labeller", refuse)
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No graph is near enough."""
+    monkeypatch.setattr("seqcli.pipeline.export.MOST_DIFFERENCE", -1.0)
+
+
+@pytest.mark.parametrize(
+    ("why", "reason"),
+    [
+        ("unwritten", r"no graph can be made of TheirEncoder"),
+        ("strict", r"the graph differs from the network by \d\.?\d*e-0\d"),
+    ],
+)
+def test_a_network_without_a_graph(
+    seqcli: Program, place: Path, request: pytest.FixtureRequest, why: str, reason: str
+) -> None:
+    request.getfixturevalue(why)
+    code, _, err = seqcli("train", "tiny.yaml", "-q")
+    assert (
+        code,
+        bool(re.fullmatch(rf"warning: {reason}, so the network itself will be run, which is slower\n", err)),
+    ) == (0, True), err
+    assert not (place / "runs/tiny/1/engine.onnx").exists()
+    assert "Engine: torch fp32" in seqcli("train", "tiny.yaml").err
+    assert seqcli("predict", "tiny", stdin=b"Ravi\n").code == 0
+    code, _, err = seqcli("models", "export", "tiny")
+    assert (code, bool(re.fullmatch(rf"error: tiny@2 gets no graph: {reason}\. '--engine torch' runs .*\n", err))) == (
+        1,
+        True,
+    ), err

@@ -7,7 +7,6 @@ from seqcli.data.formats import (
     FORMATS,
     FRAME_FORMATS,
     Reading,
-    check_columns,
     clean_tag,
     format_class,
     guess_format,
@@ -95,13 +94,13 @@ def test_a_format_is_guessed_from_the_name_first(tmp_path):
 )
 def test_columns_are_checked(format_name, columns, message):
     with pytest.raises(UserError) as caught:
-        check_columns(format_name, columns)
+        format_class(format_name).check_columns(columns)
     assert (str(caught.value), caught.value.code) == (message, 2)
 
 
 def test_column_names_have_synonyms():
-    assert check_columns("tsv", {"tokens": 0, "tags": 1}) == {"token": 0, "tag": 1}
-    assert check_columns("jsonl", {"text": "t", "label": "l"}) == {"source": "t", "target": "l"}
+    assert format_class("tsv").check_columns({"tokens": 0, "tags": 1}) == {"token": 0, "tag": 1}
+    assert format_class("jsonl").check_columns({"text": "t", "label": "l"}) == {"source": "t", "target": "l"}
 
 
 @pytest.mark.parametrize(

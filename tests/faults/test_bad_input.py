@@ -51,7 +51,8 @@ def test_a_score_that_does_not_exist_is_refused_before_training(seqcli: Program,
         seqcli,
         place,
         2,
-        "--set training.select_by=f9: training.select_by: there is no dev score 'f9'. Scores: f1, precision, recall, accuracy, loss.",
+        "--set training.select_by=f9: training.select_by: there is no dev score 'f9'. Scores: f1, precision, "
+        "recall, accuracy, loss.",
         "training.select_by=f9",
     )
 

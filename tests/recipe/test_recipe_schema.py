@@ -11,7 +11,7 @@ from seqcli.errors import UserErrors
 from seqcli.recipe import registry
 from seqcli.recipe.base import Component
 from seqcli.recipe.describe import describe, describe_all
-from seqcli.recipe.folder import recipe_names
+from seqcli.recipe.folder import find_recipe, recipe_names
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.tree import Document, parse
 
@@ -61,8 +61,8 @@ def test_an_editor_can_complete_every_kind(slot, default, part):
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_an_editor_takes_our_recipes_as_they_stand(name):
-    loaded = load_recipe(name)
-    assert follows(parse(Document(name, loaded.text))[0].plain(), schema())
+    text = find_recipe(name).read_text(encoding="utf-8")
+    assert follows(parse(Document(name, text))[0].plain(), schema())
 
 
 def test_the_schema_describes_every_field():
@@ -123,5 +123,5 @@ def test_a_kind_of_another_package(tmp_path, monkeypatch):
         load_recipe("ner", ["model.head={kind: mine, sise: 5}"])
     assert describe("head", "mine")["options"][0]["description"] == "how big"
     path = tmp_path / "mine.yaml"
-    path.write_text(load_recipe("ner").text.replace("{kind: crf}", "{kind: mine}"))
+    path.write_text(find_recipe("ner").read_text().replace("{kind: crf}", "{kind: mine}"))
     assert load_recipe(path).recipe.model.head.kind == "mine"

@@ -107,7 +107,9 @@ def test_a_model_of_an_older_seqcli(models, ner, tmp_path):
     models("rm", "ner", "--yes")
 
 
-def test_export(trained, shell):
+def test_export(place, shell):
+    wide = ["--set", "model.embedder.dim=64", "--set", "model.encoder.dim=80"]  # small weights are not rounded
+    assert shell("train", "tiny.yaml", *wide, "-q").code == 0
     report = json.loads(Path("runs/tiny/1/report.json").read_text())
     first = Path("runs/tiny/1/engine.onnx").read_bytes()
     code, out, err = shell("models", "export", "tiny", "--fp32")
@@ -139,6 +141,14 @@ def test_export(trained, shell):
     assert shell("models", "export", "tiny").code == 0
     assert Path("runs/tiny/1/engine.onnx").read_bytes() == first  # as training chose
     assert shell("predict", "tiny", stdin=b"Anna met Ravi .\n").code == 0
+
+
+def test_eight_bits_of_a_small_network(trained, shell):
+    """There is nothing to round, and the report does not say that there was."""
+    first = Path("runs/tiny/1/engine.onnx").read_bytes()
+    told = json.loads(shell("models", "export", "tiny", "--int8", "--json").out)
+    assert told["engine"]["precision"] == "fp32"
+    assert Path("runs/tiny/1/engine.onnx").read_bytes() == first
 
 
 def test_a_graph_travels_and_one_that_is_not_sealed_is_not_run(trained, shell):

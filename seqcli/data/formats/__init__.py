@@ -8,25 +8,12 @@ from functools import cache
 from pathlib import Path
 
 from seqcli.data.example import Example
-from seqcli.data.formats.base import Columns, Format, OnError, Reading
+from seqcli.data.formats.base import Format, OnError, Reading
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.lines import Chunk, Input, is_stdin, read_blocks, source_name
 from seqcli.recipe import registry
 
-__all__ = [
-    "FORMATS",
-    "FRAME_FORMATS",
-    "Format",
-    "OnError",
-    "Reading",
-    "check_columns",
-    "clean_tag",
-    "format_by_name",
-    "format_class",
-    "guess_format",
-    "guess_from_lines",
-    "read_examples",
-]
+__all__ = ["FORMATS", "FRAME_FORMATS", "Reading", "format_class", "guess_format", "read_examples"]
 
 FORMATS = tuple(registry.FORMATS)
 
@@ -78,11 +65,6 @@ def clean_tag(tag: str, prefixes: tuple[str, ...], suffixes: tuple[str, ...]) ->
     for suffix in suffixes:
         shorter = shorter.removesuffix(suffix) or shorter
     return tag if shorter == tag else clean_tag(shorter, prefixes, suffixes)
-
-
-def check_columns(format_name: str, columns: Columns | None) -> dict[str, int | str]:
-    """`Format.check_columns` of the format of this name."""
-    return format_class(format_name).check_columns(columns)
 
 
 def guess_format(source: Input) -> str:

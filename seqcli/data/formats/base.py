@@ -56,10 +56,10 @@ class Reading:
     labels: Mapping[str, str] | None = None
 
     @classmethod
-    def of(cls, config: DataConfig, *, on_invalid: OnInvalid = "strict") -> Reading:
+    def of(cls, config: DataConfig) -> Reading:
         """The reading that a recipe's data section asks for."""
         options = ("format", "columns", "separator", "max_line", "blank_lines", "record_start")
-        return cls(on_invalid=on_invalid, **{name: getattr(config, name) for name in options})
+        return cls(**{name: getattr(config, name) for name in options})
 
     def as_text(self) -> str:
         """All options on one line: part of a fingerprint."""
@@ -118,20 +118,26 @@ class Format(ABC):
 
     @classmethod
     def when_guessed(cls, reading: Reading) -> Reading:
-        """The options of a file whose format nobody said."""
         return reading
 
-    @abstractmethod
     def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
         """Yield the examples of a file, a chunk of one or standard input; ``at`` is the line where each begins.
 
         Raises:
             UserError: bad data (65, with file:line), unless ``on_error`` takes it; what `read_blocks` raises.
         """
+        self.file, self.on_error = source_name(source), on_error
+        return self.examples(source)
 
-    def blocks(self, source: Input) -> Iterator[tuple[int, list[str]]]:
-        """`read_blocks` with the options of the reading."""
-        return read_blocks(source, on_invalid=self.reading.on_invalid, max_line=self.reading.max_line)
+    @abstractmethod
+    def examples(self, source: Input) -> Iterator[Example]:
+        """What `read` yields; what is wrong goes through `report`."""
+
+    def lines(self, source: Input, on_invalid: OnInvalid | None = None) -> Iterator[tuple[int, str]]:
+        """Yield ``(number, line)`` with the options of the reading; no line of a block that holds a bad one."""
+        on_invalid = on_invalid or self.reading.on_invalid
+        for first, lines in read_blocks(source, on_invalid=on_invalid, max_line=self.reading.max_line):
+            yield from enumerate(lines, first)
 
     def report(self, error: UserError, line: int | None = None) -> None:
         """Hand an error over, or raise it; it gets the file and the line that it does not have yet."""
@@ -170,36 +176,28 @@ class LineFormat(Format):
         return False
 
     @abstractmethod
-    def parse(self, line: str, number: int) -> tuple[Any, Any]:
+    def parse(self, line: str) -> tuple[Any, Any]:
         """The source and the target of a line; a UserError it raises need not name the file and the line."""
 
-    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
-        self.file = name = source_name(source)
-        self.on_error = on_error
+    def examples(self, source: Input) -> Iterator[Example]:
         has_head = isinstance(source, Chunk) and source.start > 0
         if isinstance(source, Chunk) and has_head:
-            self._read_head(source.path)
-        for first, lines in self.blocks(source):
-            for number, line in enumerate(lines, first):
-                if not line.strip(" \t"):
+            head = next((item for item in self.lines(source.path, "replace") if item[1].strip(" \t")), None)
+            if head is not None:
+                self.head(head[1], head[0])
+        for number, line in self.lines(source):
+            if not line.strip(" \t"):
+                continue
+            if not has_head:
+                has_head = True
+                if self.head(line, number):
                     continue
-                if not has_head:
-                    has_head = True
-                    if self.head(line, number):
-                        continue
-                try:
-                    value, target = self.parse(line, number)
-                except UserError as error:
-                    self.report(error, number)
-                    continue
-                yield Example(value, target, f"{name}:{number}")
-
-    def _read_head(self, path: Path) -> None:
-        for first, lines in read_blocks(path, on_invalid="replace", max_line=self.reading.max_line):
-            for number, line in enumerate(lines, first):
-                if line.strip(" \t"):
-                    self.head(line, number)
-                    return
+            try:
+                value, target = self.parse(line)
+            except UserError as error:
+                self.report(error, number)
+                continue
+            yield Example(value, target, f"{self.file}:{number}")
 
 
 class BlockFormat(Format):
@@ -215,23 +213,21 @@ class BlockFormat(Format):
         """
         rows: list[str] = []
         begin = 0
-        on_invalid = on_invalid or self.reading.on_invalid
-        for first, lines in read_blocks(source, on_invalid=on_invalid, max_line=self.reading.max_line):
-            for number, line in enumerate(lines, first):
-                if line and line.strip(" \t"):
-                    if not rows:
-                        begin = number
-                    rows.append(line)
-                elif rows:
-                    yield begin, rows
-                    rows = []
-            if len(rows) > _MAX_ROWS:
-                raise data_error(
-                    f"over {_MAX_ROWS:,} lines without a blank one",
-                    file=source_name(source),
-                    line=begin,
-                    hint="A blank line ends a sentence; is this another format? Set data.format.",
-                )
+        for number, line in self.lines(source, on_invalid):
+            if line and line.strip(" \t"):
+                if not rows:
+                    begin = number
+                rows.append(line)
+                if len(rows) > _MAX_ROWS:
+                    raise data_error(
+                        f"over {_MAX_ROWS:,} lines without a blank one",
+                        file=source_name(source),
+                        line=begin,
+                        hint="A blank line ends a sentence; is this another format? Set data.format.",
+                    )
+            elif rows:
+                yield begin, rows
+                rows = []
         if rows:
             yield begin, rows
 

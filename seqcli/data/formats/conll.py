@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from seqcli.data.example import Example
-from seqcli.data.formats.base import BlockFormat, OnError, Reading
+from seqcli.data.formats.base import BlockFormat, Reading
 from seqcli.data.lint_text import Finding
 from seqcli.errors import ExitCode, UserError, data_error, usage_error
 from seqcli.lines import Chunk, Input, OnInvalid, is_stdin, source_name
@@ -59,14 +59,15 @@ class Conll(BlockFormat):
             raise usage_error(f"data.columns.{key}: CoNLL columns have numbers, not names: '{column}'")
         return {"source": "token", "target": "tag"}.get(role, role)
 
-    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
-        self.on_error = on_error
+    def examples(self, source: Input) -> Iterator[Example]:
         for begin, rows, skipped in self.sentences(source):
             if skipped == len(rows) or self.layout is None:
                 continue
             line = begin + skipped
             try:
                 cells = self._split_rows(rows[skipped:], line)
+                if cells is None:
+                    continue
                 tokens = self._column(cells, self.token, "token", line)
                 tags = None if self.tag is None else self._column(cells, self.tag, "tag", line)
                 if self.tag is not None and (self.tag - self.token) % self.layout.width == 0:
@@ -97,8 +98,7 @@ class Conll(BlockFormat):
             replace: from tags and the number of the first one's line to as many tags.
         """
         self.file = source_name(source)
-        numbered = (item for first, lines in self.blocks(source) for item in enumerate(lines, first))
-        for is_blank, group in groupby(numbered, lambda item: not item[1].strip(" \t")):
+        for is_blank, group in groupby(self.lines(source), lambda item: not item[1].strip(" \t")):
             if is_blank:
                 yield from (line for _, line in group)
             else:
@@ -112,6 +112,8 @@ class Conll(BlockFormat):
             return rows
         try:
             cells = self._split_rows(rows[skipped:], begin + skipped)
+            if cells is None:
+                return rows
             tags = replace(self._column(cells, self.tag, "tag", begin + skipped), begin + skipped)
         except UserError as error:
             self.report(error)
@@ -149,32 +151,29 @@ class Conll(BlockFormat):
                 skipped = number
         return skipped
 
-    def _split_rows(self, rows: list[str], begin: int) -> list[list[str]]:
-        """The cells of a sentence's lines, each with as many as the file's first; of several errors the last is raised.
+    def _split_rows(self, rows: list[str], begin: int) -> list[list[str]] | None:
+        """The cells of a sentence's lines, each with as many as the file's first; None where errors were reported.
 
         A line of spaces in a file of tabs is read too: lint says so.
         """
         has_tabs, width = cast("Layout", self.layout)
         cells = [row.split("\t") for row in rows] if has_tabs else [split_row(row) for row in rows]
-        ragged: UserError | None = None
+        is_ragged = False
         for index, row_cells in enumerate(cells):
             if len(row_cells) == width:
                 continue
             cells[index] = split_row(rows[index])
             if len(cells[index]) != width:
-                if ragged is not None:
-                    self.report(ragged)
-                ragged = data_error(
-                    f"{_columns(len(cells[index]))} where the file's first line has {width} "
-                    f"({'tabs' if has_tabs else 'spaces'} between them): {rows[index][:40]!r}",
-                    line=begin + index,
-                    hint="Each token needs all columns; a blank line ends a sentence.",
+                is_ragged = True
+                self.report(
+                    data_error(
+                        f"{_columns(len(cells[index]))} where the file's first line has {width} "
+                        f"({'tabs' if has_tabs else 'spaces'} between them): {rows[index][:40]!r}",
+                        line=begin + index,
+                        hint="Each token needs all columns; a blank line ends a sentence.",
+                    )
                 )
-                if self.on_error is None:
-                    break
-        if ragged is not None:
-            raise ragged
-        return cells
+        return None if is_ragged else cells
 
     def _column(self, cells: list[list[str]], index: int, what: str, begin: int) -> list[str]:
         try:

@@ -5,13 +5,15 @@ https://universaldependencies.org/format.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from seqcli.data.example import Example
-from seqcli.data.formats.base import BlockFormat, OnError
+from seqcli.data.formats.base import BlockFormat
 from seqcli.errors import UserError, data_error, did_you_mean, usage_error
-from seqcli.lines import Input, source_name
+from seqcli.lines import Input
 
+_RANGE_OR_EMPTY_NODE = re.compile(r"\d+[-.]\d+")
 _COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
 
@@ -32,8 +34,7 @@ class ConllU(BlockFormat):
     def check_column(cls, key: str, role: str, column: int | str) -> str:
         return {"source": "token", "target": "tag"}.get(role, role)
 
-    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
-        self.file, self.on_error = source_name(source), on_error
+    def examples(self, source: Input) -> Iterator[Example]:
         token = _column_number(self.columns.get("token", "form"))
         named_tag = self.columns.get("tag") if self.columns else "upos"
         tag = None if named_tag is None else _column_number(named_tag)
@@ -71,11 +72,6 @@ def _words(rows: list[str], begin: int) -> list[list[str]]:
             raise data_error("empty cell", line=line, hint="CoNLL-U writes '_' for nothing.")
         if cells[0].isdecimal():
             words.append(cells)
-        elif not _is_range_or_empty_node(cells[0]):
+        elif not _RANGE_OR_EMPTY_NODE.fullmatch(cells[0]):
             raise data_error(f"'{cells[0][:40]}' is no word number", line=line)
     return words
-
-
-def _is_range_or_empty_node(word_id: str) -> bool:
-    first, separator, last = word_id.partition("-" if "-" in word_id else ".")
-    return bool(separator) and first.isdecimal() and last.isdecimal()

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqcli.data.example import Example
-from seqcli.data.formats.base import Format, OnError
+from seqcli.data.formats.base import Format
 from seqcli.data.formats.tsv import Tsv
 from seqcli.errors import UserError, data_error, io_error, reading, usage_error
 from seqcli.files import sha256_file
-from seqcli.lines import Chunk, Input, is_stdin, source_name
+from seqcli.lines import Chunk, Input, is_stdin
 
 _FRAME_FILE = re.compile(r"\.(npy|npz(#[^#]+)?|csv)$", re.IGNORECASE)
 
@@ -44,12 +44,11 @@ class FrameIndex(Format):
             raise usage_error(f"data.columns: the frames format has source and target, no {key}")
         return role
 
-    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
+    def examples(self, source: Input) -> Iterator[Example]:
         from seqcli.data.frame_files import read_frames
 
-        self.file, self.on_error = source_name(source), on_error
         folder = _folder_of(source)
-        for row in _IndexRows(self.reading).read(source, on_error):
+        for row in _IndexRows(self.reading).read(source, self.on_error):
             try:
                 path, member = _locate(row.source, folder)
                 frames = read_frames(path, member, max_line=self.reading.max_line, on_invalid=self.reading.on_invalid)
@@ -90,13 +89,12 @@ class CsvFolders(Format):
     ends = "file"
     has_frames = True
 
-    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
+    def examples(self, source: Input) -> Iterator[Example]:
         """As in `Format`; standard input or a folder that cannot be read is an error too (74)."""
         from seqcli.data.frame_files import read_frames
 
         if source is None or is_stdin(source):
             raise io_error("a folder cannot come from standard input")
-        self.on_error = on_error
         for file in self.expand(source.path if isinstance(source, Chunk) else Path(source)):
             try:
                 frames = read_frames(file, max_line=self.reading.max_line, on_invalid=self.reading.on_invalid)

@@ -23,7 +23,7 @@ class Inline(LineFormat):
         tagged = sum(bool(re.fullmatch(r".+/[^/\s]+", item)) for item in items)
         return 0.4 if tagged > 0.95 * len(items) else 0.0
 
-    def parse(self, line: str, number: int) -> tuple[list[str], list[str]]:
+    def parse(self, line: str) -> tuple[list[str], list[str]]:
         items = [item for item in line.replace("\t", " ").split(" ") if item]
         pairs = [item.rpartition(self.separator) for item in items]
         tokens, tags = [pair[0] for pair in pairs], [pair[2] for pair in pairs]

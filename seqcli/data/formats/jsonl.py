@@ -47,7 +47,7 @@ class JsonLines(LineFormat):
             self.keys = self.keys or _guess_keys(_parse(line))
         return False
 
-    def parse(self, line: str, number: int) -> tuple[str | list[str], str | list[str] | None]:
+    def parse(self, line: str) -> tuple[str | list[str], str | list[str] | None]:
         record = _parse(line)
         self.keys = self.keys or _guess_keys(record)
         source = _value(record, self.keys[0])

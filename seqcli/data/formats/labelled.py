@@ -33,7 +33,7 @@ class Labelled(LineFormat):
         self.is_marked = line.startswith(_PREFIX)
         return False
 
-    def parse(self, line: str, number: int) -> tuple[str, str]:
+    def parse(self, line: str) -> tuple[str, str]:
         label, text = (_MARKED if self.is_marked else _FIRST).fullmatch(line).groups()  # type: ignore[union-attr]
         if not label:
             what = f"'{_PREFIX}', as the first one does" if self.is_marked else "one, but with white space"

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqcli.data.example import Example
-from seqcli.data.formats.base import BlockFormat, Format, OnError, Reading
+from seqcli.data.formats.base import BlockFormat, Format, Reading
 from seqcli.data.lint_text import Finding
 from seqcli.errors import ExitCode, UserError, data_error
-from seqcli.lines import Input, read_blocks, source_name
+from seqcli.lines import Input
 
 _ABC_START = "X:"
 
@@ -24,19 +24,17 @@ class Lines(Format):
     def likelihood(cls, lines: list[str], *, has_blank: bool) -> float:
         return 0.1
 
-    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
-        name, keep_blank = source_name(source), self.reading.blank_lines == "keep"
-        for first, lines in self.blocks(source):
-            for number, line in enumerate(lines, first):
-                if keep_blank or line.strip(" \t"):
-                    yield Example(line, None, f"{name}:{number}")
+    def examples(self, source: Input) -> Iterator[Example]:
+        keep_blank = self.reading.blank_lines == "keep"
+        for number, line in self.lines(source):
+            if keep_blank or line.strip(" \t"):
+                yield Example(line, None, f"{self.file}:{number}")
 
     def expand(self, path: Path) -> list[Path]:
         """As in `Format`: where blank lines are examples too, some line must still hold something."""
-        if self.reading.blank_lines == "keep":
-            blocks = read_blocks(path, on_invalid="replace", max_line=self.reading.max_line)
-            if not any(line.strip(" \t") for _, lines in blocks for line in lines):
-                raise data_error("the file has only blank lines", file=path)
+        keeps_blank = self.reading.blank_lines == "keep"
+        if keeps_blank and not any(line.strip(" \t") for _, line in self.lines(path, "replace")):
+            raise data_error("the file has only blank lines", file=path)
         return [path]
 
 
@@ -55,11 +53,10 @@ class Records(BlockFormat):
     def when_guessed(cls, reading: Reading) -> Reading:
         return replace(reading, record_start=reading.record_start or _ABC_START)
 
-    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
-        name = source_name(source)
+    def examples(self, source: Input) -> Iterator[Example]:
         for first, lines in self.paragraphs(source):
             for begin, end in record_spans(lines, self.reading.record_start):
-                yield Example("\n".join(lines[begin:end]), None, f"{name}:{first + begin}")
+                yield Example("\n".join(lines[begin:end]), None, f"{self.file}:{first + begin}")
 
     def lint(self, path: Path) -> Iterator[Finding]:
         """A note where lines belong to no record; in ABC files that is right for comments, and wrong for half a tune."""

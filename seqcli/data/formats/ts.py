@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from seqcli.data.example import Example
-from seqcli.data.formats.base import Format, OnError, Reading
+from seqcli.data.formats.base import Format, Reading
 from seqcli.errors import UserError, data_error, did_you_mean, usage_error
-from seqcli.lines import Chunk, Input, read_blocks, source_name
+from seqcli.lines import Chunk, Input
 
 if TYPE_CHECKING:
     from seqcli.data.frame_files import Frames
@@ -110,28 +110,25 @@ class Ts(Format):
             raise usage_error("data.columns: of the ts format only {target: -1} can be said")
         return role
 
-    def read(self, source: Input, on_error: OnError | None = None) -> Iterator[Example]:
-        self.file = self.header.name = source_name(source)
-        self.on_error = on_error
+    def examples(self, source: Input) -> Iterator[Example]:
+        self.header.name = self.file
         begin = self._read_header(source) if isinstance(source, Chunk) and source.start else 0
-        for first, lines in self.blocks(source):
-            for number, line in enumerate(lines, first):
-                if number < begin or self.header.takes(line, number):
-                    continue
-                try:
-                    frames, label = self._parse(line)
-                except UserError as error:
-                    self.report(error, number)
-                    continue
-                yield Example(frames, label, f"{self.file}:{number}")
+        for number, line in self.lines(source):
+            if number < begin or self.header.takes(line, number):
+                continue
+            try:
+                frames, label = self._parse(line)
+            except UserError as error:
+                self.report(error, number)
+                continue
+            yield Example(frames, label, f"{self.file}:{number}")
 
     def _read_header(self, chunk: Chunk) -> int:
         """Read the header of the file that a chunk belongs to; returns the line where the data begins."""
-        for first, lines in read_blocks(chunk.path, on_invalid="replace", max_line=self.reading.max_line):
-            for number, line in enumerate(lines, first):
-                is_header = self.header.takes(line, number)
-                if not self.header.open:
-                    return number + is_header
+        for number, line in self.lines(chunk.path, "replace"):
+            is_header = self.header.takes(line, number)
+            if not self.header.open:
+                return number + is_header
         return 0
 
     def _parse(self, line: str) -> tuple[Frames, str | None]:

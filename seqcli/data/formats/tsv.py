@@ -42,7 +42,7 @@ class Tsv(LineFormat):
         self.places = {key: self._place(key, column, cells, number) for key, column in columns.items()}
         return any(isinstance(column, str) for column in columns.values())
 
-    def parse(self, line: str, number: int) -> tuple[Any, Any]:
+    def parse(self, line: str) -> tuple[Any, Any]:
         cells = line.split("\t")
         if len(cells) != self.width:
             raise data_error(f"{len(cells)} tab-separated columns where the file's first line has {self.width}")
