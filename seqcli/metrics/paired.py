@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,11 +47,8 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> PairedTest:
     Raises:
         ValueError: arrays of different lengths.
     """
-    from scipy.special import bdtr
-
     better, worse, both, neither = _pair(right_a, right_b)
-    p = min(1.0, 2 * float(bdtr(min(better, worse), better + worse, 0.5)))
-    return PairedTest(better, worse, both, neither, p)
+    return PairedTest(better, worse, both, neither, _binomial(better, worse))
 
 
 def paired_bootstrap(
@@ -90,3 +88,16 @@ def _pair(right_a: np.ndarray, right_b: np.ndarray) -> tuple[int, int, int, int]
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"two models on the same examples: {a.shape} against {b.shape}")
     return int((a & ~b).sum()), int((~a & b).sum()), int((a & b).sum()), int((~a & ~b).sum())
+
+
+def _binomial(better: int, worse: int) -> float:
+    """min(1, 2 P(X <= the smaller count)) for X of a binomial with n = better + worse and 1/2."""
+    total, smaller = better + worse, min(better, worse)
+    if 2 * smaller == total:
+        return 1.0
+    # log C(n, k) - n log 2, summed from the largest term, which is the last
+    logs = [
+        math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) - total * math.log(2)
+        for k in range(smaller, -1, -1)
+    ]
+    return min(1.0, 2 * math.exp(logs[0]) * math.fsum(math.exp(one - logs[0]) for one in logs))
