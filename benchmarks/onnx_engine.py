@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import numpy as np
 import torch
-from seqcli.engines.language import NetworkEngine
-from seqcli.models.sequence import SequenceModel
 
+from seqcli.data.batch import InputSizes, LabelSpace, Side
 from seqcli.decode.sampling import SamplingOptions, sample
-from seqcli.engines.onnx_engine import OnnxEngine, OnnxStepper
+from seqcli.engines.onnx_engine import OnnxEngine
 from seqcli.engines.onnx_export import export_labeller, export_language_model
 from seqcli.engines.onnx_write import quantize
-from seqcli.models.embedders import InputSizes
-from seqcli.models.heads import LabelSpace
+from seqcli.engines.torch_engine import TorchEngine
+from seqcli.models.labeller import Labeller
 from seqcli.models.language import LanguageModel
 from seqcli.recipe.embedders import CharacterCNNConfig, TokensConfig
 from seqcli.recipe.encoders import GRUConfig, LSTMConfig, TransformerConfig
 from seqcli.recipe.heads import CRFConfig, SoftmaxConfig
-from seqcli.recipe.schema import ModelConfig
+from seqcli.recipe.models import NetworkConfig
 
 RANDOM = np.random.default_rng(0)
 
@@ -45,12 +43,12 @@ def compare(title: str, units: int, runs: list[Callable[[], object]], times: int
 
 def tagger() -> None:
     """Words 100, characters 30, BiLSTM 2 x 200, 17 labels: embedder to emissions."""
-    config = ModelConfig(
+    config = NetworkConfig(
         embedder=TokensConfig(dim=100, characters=CharacterCNNConfig()), encoder=LSTMConfig(dim=200), head=CRFConfig()
     )
-    network = SequenceModel(config, InputSizes(words=20000, characters=100), LabelSpace(17)).eval()
+    network = Labeller(config, InputSizes(words=20000, characters=100), LabelSpace(17)).eval()
     model = export_labeller(network.embedder, network.encoder, network.head)
-    engines = [OnnxEngine(one.SerializeToString()) for one in (model, quantize(model))]
+    engines = [TorchEngine(network), *(OnnxEngine(one.SerializeToString()) for one in (model, quantize(model)))]
     length = 20
     for batch, types in ((200, 1200), (50, 450), (1, 18)):
         characters = RANDOM.integers(1, 100, (types, 12))
@@ -61,24 +59,19 @@ def tagger() -> None:
         arrays["index_BT"] = RANDOM.integers(1, types, (batch, length))
         lengths = np.sort(RANDOM.integers(18, 21, batch))
         lengths[-1] = length
-        inputs, lengths_B = {name: torch.from_numpy(one) for name, one in arrays.items()}, torch.from_numpy(lengths)
-
-        @torch.inference_mode()
-        def by_torch(inputs=inputs, lengths_B=lengths_B):
-            return network.head.output(network(inputs, lengths_B)).numpy()
-
-        runs = [lambda engine=engine, given=(arrays, lengths): engine.outputs(*given) for engine in engines]
-        compare(f"tagger, {batch} x {length}, {types} types", batch * length, [by_torch, *runs], 30)
+        side = Side(arrays, lengths)
+        runs = [lambda engine=engine, side=side: engine.outputs(side) for engine in engines]
+        compare(f"tagger, {batch} x {length}, {types} types", batch * length, runs, 30)
 
 
 def language_model(title, encoder, vocabulary: int, context: int | None = None) -> None:
     """Sample one sequence of 100 tokens; score 400 sentences of 15 to 25 tokens."""
-    config = ModelConfig(embedder=TokensConfig(dim=encoder.dim), encoder=encoder, head=SoftmaxConfig())
-    network = LanguageModel(config, [5] * vocabulary).eval()
-    task = SimpleNamespace(eos=1, context=context, vocabulary=range(vocabulary))
+    config = NetworkConfig(embedder=TokensConfig(dim=encoder.dim), encoder=encoder, head=SoftmaxConfig())
+    network = LanguageModel(config, InputSizes(words=vocabulary, word_counts=(5,) * vocabulary, padded=False)).eval()
     model = export_language_model(network)
-    steppers = [NetworkEngine(task, network, torch.device("cpu"))]
-    steppers += [OnnxStepper(OnnxEngine(one.SerializeToString()), 1, context) for one in (model, quantize(model))]
+    engines = [TorchEngine(network, 1, context)]
+    engines += [OnnxEngine(one.SerializeToString(), 1, context) for one in (model, quantize(model))]
+    steppers = [engine.stepper() for engine in engines]
     options = SamplingOptions(temperature=0.8, top_k=50)
     draws = [lambda stepper=stepper: list(sample(stepper, [], 1, options, max_tokens=100)) for stepper in steppers]
     compare(f"{title}: sample", 100, draws, 7)
