@@ -50,7 +50,7 @@ def training(name: str, changes: list[str], seconds: float) -> float:
         speeds.append(event.positions / event.seconds)
         if time.perf_counter() - began > seconds:
             break
-    return statistics.median(speeds[3:])
+    return statistics.median(speeds[3:] or speeds)
 
 
 def sampling(model: Stepper, unk: int, count: int, tokens: int) -> float:

@@ -84,8 +84,8 @@ def command(
     write = task.writer(form, scores=scores, top=top)
     for block in blocks:
         predictions = loaded.predict_block(block, scores=scores)
-        console.write("".join(map(write, predictions)), flush=True)
-        lengths = [*map(task.length, predictions)]
+        console.write(write(predictions), flush=True)
+        lengths = task.lengths(predictions)
         notices.about(min(lengths, default=1), max(lengths, default=0))
 
 

@@ -101,7 +101,7 @@ class Model(Generic[P]):
         while block := list(islice(waiting, _ITEMS)):
             yield from self.predict_block(block, scores=scores)
 
-    def predict_block(self, items: Sequence[Any], *, scores: bool = False) -> list[P]:
+    def predict_block(self, items: Sequence[Any], *, scores: bool = False) -> Sequence[P]:
         """The same of some items at once: batches of like length run side by side."""
         task, field = self.task, self.task.source
         if not task.output_formats:
@@ -127,7 +127,7 @@ class Model(Generic[P]):
         lengths = np.array([len(piece) for piece in pieces], np.int64)
         batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
 
-        def work(job: tuple[Side, list[Any]]) -> list[P]:
+        def work(job: tuple[Side, list[Any]]) -> Sequence[P]:
             side, chosen = job
             return task.predict(self.engine.outputs(side), chosen, scores=scores)
 
@@ -139,7 +139,7 @@ class Model(Generic[P]):
                 results[row] = one
         return [one for one in results if one is not None]
 
-    def _map(self, work: Any, jobs: Sequence[Any]) -> Iterable[list[P]]:
+    def _map(self, work: Any, jobs: Sequence[Any]) -> Iterable[Sequence[P]]:
         if len(jobs) < 2 or not self.engine.parallel:
             return map(work, jobs)
         if self._pool is None:

@@ -235,13 +235,13 @@ class Task(ABC, Generic[P]):
         """A raw source as what goes through the model: itself, its first part, or several parts."""
         return [raw[: self.max_length]]
 
-    def predict(self, outputs: Outputs, raws: Sequence[Any], *, scores: bool = False) -> list[P]:
+    def predict(self, outputs: Outputs, raws: Sequence[Any], *, scores: bool = False) -> Sequence[P]:
         """What the outputs of a model for some sources mean; with ``scores`` how sure it is, where that is extra work."""
         raise usage_error(f"a model for {self.kind} predicts nothing")
 
-    def length(self, prediction: P) -> int:
-        """Positions of the source that a prediction is for."""
-        return 1
+    def lengths(self, predictions: Sequence[P]) -> Sequence[int]:
+        """Positions of the source that each prediction is for."""
+        return [1] * len(predictions)
 
     @property
     def empty_input(self) -> str:
@@ -265,8 +265,8 @@ class Task(ABC, Generic[P]):
     def scorer(self) -> Scorer[P]:
         raise usage_error(f"a model for {self.kind} has no score on a split")
 
-    def writer(self, form: str, *, scores: bool = False, top: int | None = None) -> Callable[[P], str]:
-        """What turns a prediction into the lines to print, in one of `output_formats`."""
+    def writer(self, form: str, *, scores: bool = False, top: int | None = None) -> Callable[[Sequence[P]], str]:
+        """What turns predictions into the lines to print, in one of `output_formats`."""
         raise usage_error(f"a model for {self.kind} predicts nothing")
 
     def measure(self, engine: Engine, data: Data, *, mistakes: bool = False) -> Measured[P]:
@@ -288,7 +288,7 @@ class Task(ABC, Generic[P]):
                 ]
         return Measured(scorer, right, wrong)
 
-    def predict_batch(self, outputs: Outputs, batch: Batch) -> list[P]:
+    def predict_batch(self, outputs: Outputs, batch: Batch) -> Sequence[P]:
         """`predict` where the target is known, with what the scores need of it (a loss)."""
         raise usage_error(f"a model for {self.kind} has no score on a split")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,27 @@ class Classified(NamedTuple):
         """``(label, probability)``, the most probable first; of equal ones the one more frequent in training."""
         order = np.argsort(-self.probs_K, kind="stable")[:most]
         return [(self.names[number], float(self.probs_K[number])) for number in order.tolist()]
+
+
+class Classifications(Sequence[Classified]):
+    """Those of several sequences in columns; each is put together when it is asked for."""
+
+    def __init__(
+        self, labels: Sequence[list[str]], probs_BK: NDArray[Any], names: Sequence[str], lengths: Sequence[int]
+    ) -> None:
+        self.labels, self.probs_BK, self.names, self.lengths = labels, probs_BK, names, lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @overload
+    def __getitem__(self, row: int) -> Classified: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[Classified]: ...
+    def __getitem__(self, row: int | slice) -> Classified | list[Classified]:
+        if isinstance(row, slice):
+            return [self[number] for number in range(*row.indices(len(self)))]
+        return Classified(self.labels[row], self.probs_BK[row], self.names, self.lengths[row])
 
 
 def _target(recipe: Recipe) -> LabelFieldConfig:
@@ -248,10 +269,10 @@ class ClassificationTask(Task[Classified]):
 
     # -- predictions and scores
 
-    def predict(self, outputs: Outputs, raws: Sequence[Any], *, scores: bool = False) -> list[Classified]:
+    def predict(self, outputs: Outputs, raws: Sequence[Any], *, scores: bool = False) -> Classifications:
         return self.classified(outputs, [*map(len, raws)])
 
-    def classified(self, outputs: Outputs, lengths: Sequence[int]) -> list[Classified]:
+    def classified(self, outputs: Outputs, lengths: Sequence[int]) -> Classifications:
         probs_BK = np.exp(outputs["log_probs_BK"])
         names = self.target.labels
         if self.target.multilabel:
@@ -259,13 +280,10 @@ class ClassificationTask(Task[Classified]):
         else:
             singles = [[name] for name in names]
             given = [singles[number] for number in probs_BK.argmax(1).tolist()]
-        return [
-            Classified(labels, probs_K, names, length)
-            for labels, probs_K, length in zip(given, probs_BK, lengths, strict=True)
-        ]
+        return Classifications(given, probs_BK, names, lengths)
 
-    def length(self, prediction: Classified) -> int:
-        return prediction.length
+    def lengths(self, predictions: Sequence[Classified]) -> Sequence[int]:
+        return _columns(predictions)[1]
 
     @property
     def empty_input(self) -> str:
@@ -275,7 +293,7 @@ class ClassificationTask(Task[Classified]):
     def join(self, raw: Any, parts: Sequence[Classified]) -> Classified:
         return parts[0]._replace(length=len(raw))
 
-    def predict_batch(self, outputs: Outputs, batch: Batch) -> list[Classified]:
+    def predict_batch(self, outputs: Outputs, batch: Batch) -> Classifications:
         wide = {"log_probs_BK": outputs["log_probs_BK"].astype(np.float64)}
         return self.classified(wide, batch.source.lengths_B.tolist())
 
@@ -298,17 +316,21 @@ class ClassificationTask(Task[Classified]):
             confidence = f"{self.confidence(one.prediction):.4f}"
             yield one.at, self.target.join(one.gold), self.target.join(one.prediction.labels), confidence, one.source
 
-    def writer(self, form: str, *, scores: bool = False, top: int | None = None) -> Callable[[Classified], str]:
-        if form == "jsonl":
-            return lambda one: json.dumps(self.document(one, scores=scores, top=top), ensure_ascii=False) + "\n"
-        if top is not None:
-            return lambda one: ranked(one, top) + "\n"
-        if scores and self.target.multilabel:
-            return lambda one: "\t".join(f"{name}\t{dict(one.ranked())[name]:.4f}" for name in one.labels) + "\n"
-        if scores:
-            return lambda one: ranked(one, 1) + "\n"
-        join = self.target.join
-        return lambda one: join(one.labels) + "\n"
+    def writer(
+        self, form: str, *, scores: bool = False, top: int | None = None
+    ) -> Callable[[Sequence[Classified]], str]:
+        if form == "tsv" and top is None and not scores:
+            join = self.target.join
+            return lambda predictions: "".join([f"{join(labels)}\n" for labels in _columns(predictions)[0]])
+
+        def line(one: Classified) -> str:
+            if form == "jsonl":
+                return json.dumps(self.document(one, scores=scores, top=top), ensure_ascii=False)
+            if top is None and self.target.multilabel:
+                return "\t".join(f"{name}\t{dict(one.ranked())[name]:.4f}" for name in one.labels)
+            return ranked(one, top or 1)
+
+        return lambda predictions: "".join([f"{line(one)}\n" for one in predictions])
 
     def document(self, one: Classified, *, scores: bool, top: int | None) -> dict[str, Any]:
         """The labels of one sequence with the probabilities asked for, as JSON."""
@@ -415,6 +437,13 @@ def _labels(data: Data) -> LabelView:
     target = _pairs(data).target
     assert isinstance(target, LabelView)
     return target
+
+
+def _columns(predictions: Sequence[Classified]) -> tuple[Sequence[list[str]], Sequence[int]]:
+    """``(labels, length)`` of each."""
+    if isinstance(predictions, Classifications):
+        return predictions.labels, predictions.lengths
+    return [one.labels for one in predictions], [one.length for one in predictions]
 
 
 def ranked(one: Classified, most: int) -> str:

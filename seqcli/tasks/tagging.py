@@ -157,8 +157,8 @@ class TaggingTask(Task[Tagged]):
     def pieces(self, raw: list[str]) -> list[list[str]]:
         return [raw[start : start + self.max_length] for start in range(0, len(raw), self.max_length)]
 
-    def length(self, prediction: Tagged) -> int:
-        return len(prediction.tokens)
+    def lengths(self, predictions: Sequence[Tagged]) -> Sequence[int]:
+        return [len(one.tokens) for one in predictions]
 
     @property
     def long_input(self) -> str:
@@ -202,14 +202,15 @@ class TaggingTask(Task[Tagged]):
     def scorer(self) -> TaggingScorer:
         return TaggingScorer(self.target.scheme)
 
-    def writer(self, form: str, *, scores: bool = False, top: int | None = None) -> Callable[[Tagged], str]:
+    def writer(self, form: str, *, scores: bool = False, top: int | None = None) -> Callable[[Sequence[Tagged]], str]:
         scheme = self.target.scheme
-        return {
+        write: Callable[[Tagged], str] = {
             "inline": lambda one: inline(one, scores),
             "conll": lambda one: conll(one, scores),
             "tsv": lambda one: tsv(one, scores),
             "jsonl": lambda one: jsonl(one, scores, scheme),
         }[form]
+        return lambda predictions: "".join(map(write, predictions))
 
     def error_rows(self, mistakes: Sequence[Mistake[Tagged]]) -> Iterator[tuple[str, ...]]:
         """Each wrong span by kind, or each wrong tag, in the order of the data."""
