@@ -28,6 +28,7 @@ test: setup
 
 lint: setup
 	$(BIN)/ruff check seqcli tests benchmarks data
+	$(BIN)/ruff format --check seqcli tests benchmarks data
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
