@@ -16,7 +16,7 @@ import torch
 from seqcli.data.batch import InputSizes, LabelSpace, Side
 from seqcli.decode.sampling import SamplingOptions, sample
 from seqcli.engines.onnx_engine import OnnxEngine
-from seqcli.engines.onnx_export import export_labeller, export_language_model
+from seqcli.engines.onnx_export import export
 from seqcli.engines.onnx_write import quantize
 from seqcli.engines.torch_engine import TorchEngine
 from seqcli.models.labeller import Labeller
@@ -47,7 +47,7 @@ def tagger() -> None:
         embedder=TokensConfig(dim=100, characters=CharacterCNNConfig()), encoder=LSTMConfig(dim=200), head=CRFConfig()
     )
     network = Labeller(config, InputSizes(words=20000, characters=100), LabelSpace(17)).eval()
-    model = export_labeller(network.embedder, network.encoder, network.head)
+    model = export(network)
     engines = [TorchEngine(network), *(OnnxEngine(one.SerializeToString()) for one in (model, quantize(model)))]
     length = 20
     for batch, types in ((200, 1200), (50, 450), (1, 18)):
@@ -68,7 +68,7 @@ def language_model(title, encoder, vocabulary: int, context: int | None = None) 
     """Sample one sequence of 100 tokens; score 400 sentences of 15 to 25 tokens."""
     config = NetworkConfig(embedder=TokensConfig(dim=encoder.dim), encoder=encoder, head=SoftmaxConfig())
     network = LanguageModel(config, InputSizes(words=vocabulary, word_counts=(5,) * vocabulary, padded=False)).eval()
-    model = export_language_model(network)
+    model = export(network)
     engines = [TorchEngine(network, 1, context)]
     engines += [OnnxEngine(one.SerializeToString(), 1, context) for one in (model, quantize(model))]
     steppers = [engine.stepper() for engine in engines]

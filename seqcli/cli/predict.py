@@ -60,11 +60,13 @@ def command(
     running: Running,
 ) -> None:
     """Run a trained model over lines of input."""
+    from seqcli.recipe import registry
     from seqcli.store.runs import Store
 
     if jsonl and format_ not in (None, "jsonl"):
         raise usage_error(f"--jsonl and --format {format_}: which of the two?")
-    run = Store(running.runs).resolve(model, task_kinds=("tagging", "classification"))
+    able = [kind for kind in registry.kinds("task") if registry.config_class("task", kind).predicts]
+    run = Store(running.runs).resolve(model, task_kinds=able)
     is_tagger = run.report()["task"] == "tagging"
     for option, given in (("--top", top is not None), ("--attribution", attribution)):
         if given and is_tagger:

@@ -32,23 +32,33 @@ from seqcli.engines.onnx_parts import (
 from seqcli.engines.onnx_recurrent import encode_tokens, recurrence, stream_words
 from seqcli.fields.base import affix_table
 from seqcli.models.characters import CharacterCNN, CharacterLSTM
-from seqcli.models.classifier import SequenceClassifier
+from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
 from seqcli.models.embedders import FrameEmbedder, TokenEmbedder
 from seqcli.models.heads import CRFHead, SigmoidHead, SoftmaxHead
+from seqcli.models.labeller import Labeller
 from seqcli.models.language import AdaptiveHead, LanguageModel
 from seqcli.models.layers import only
 from seqcli.models.local import BagEncoder, CNNEncoder, WindowEncoder
+from seqcli.models.network import Network
 from seqcli.models.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
 from seqcli.models.recurrent import RecurrentEncoder
 
 # -- whole networks
 
 
-def export_labeller(embedder: nn.Module, encoder: nn.Module, head: nn.Module) -> onnx.ModelProto:
+@singledispatch
+def export(network: Network) -> onnx.ModelProto:
+    """The graph of a network at inference."""
+    raise NotImplementedError(type(network).__name__)
+
+
+@export.register
+def export_labeller(network: Labeller) -> onnx.ModelProto:
     """A label for each position: ``logits_BTK``.
 
     Of a CRF these are the emissions, and ``transitions_KK``, ``start_K``, ``end_K`` are constants of the model.
     """
+    embedder, encoder, head = network.embedder, network.encoder, network.head
     graph = Graph()
     lengths_B = graph.input("lengths_B", INT64, "B")
     if isinstance(embedder, TokenEmbedder) and isinstance(encoder, RecurrentEncoder):
@@ -63,11 +73,13 @@ def export_labeller(embedder: nn.Module, encoder: nn.Module, head: nn.Module) ->
     return graph.model()
 
 
-def export_classifier(networks: Sequence[SequenceClassifier]) -> onnx.ModelProto:
+@export.register
+def export_classifier(network: SequenceClassifier | EnsembleClassifier) -> onnx.ModelProto:
     """Label(s) for a sequence: ``log_probs_BK``, of several networks the log of their mean probability."""
     graph = Graph()
     lengths_B = graph.input("lengths_B", INT64, "B")
-    members = [_sequence_log_probs(network, graph, lengths_B) for network in networks]
+    networks = network.networks() if isinstance(network, EnsembleClassifier) else [network]
+    members = [_sequence_log_probs(one, graph, lengths_B) for one in networks]
     log_probs_BK = members[0]
     if len(members) > 1:
         stacked = graph.node("Concat", *(graph.node("Unsqueeze", one, [0]) for one in members), axis=0)
@@ -77,6 +89,7 @@ def export_classifier(networks: Sequence[SequenceClassifier]) -> onnx.ModelProto
     return graph.model()
 
 
+@export.register
 def export_language_model(model: LanguageModel) -> onnx.ModelProto:
     """The next token, from states on: ``log_probs_NV`` after the positions that ``places_N`` names.
 

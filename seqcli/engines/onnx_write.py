@@ -10,10 +10,7 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from seqcli.engines.onnx_export import export_classifier, export_labeller, export_language_model
-from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
-from seqcli.models.labeller import Labeller
-from seqcli.models.language import LanguageModel
+from seqcli.engines.onnx_export import export
 from seqcli.models.network import Network
 
 FEW_WEIGHTS = 2**14
@@ -70,18 +67,7 @@ def graph_of(network: Network, weights: str = "") -> onnx.ModelProto:
 
     ``weights``: SHA-256 of the file that the network's weights stand in, which the graph keeps.
     """
-    graph = _graph_of(network)
+    graph = export(network)
     entry = graph.metadata_props.add()
     entry.key, entry.value = "weights", weights
     return graph
-
-
-def _graph_of(network: Network) -> onnx.ModelProto:
-    if isinstance(network, Labeller):
-        return export_labeller(network.embedder, network.encoder, network.head)
-    if isinstance(network, LanguageModel):
-        return export_language_model(network)
-    if isinstance(network, EnsembleClassifier):
-        return export_classifier(network.networks())
-    assert isinstance(network, SequenceClassifier)
-    return export_classifier([network])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from seqcli.recipe.base import Component, Dropout
 
 
-class _StackConfig(Component):
+class EncoderConfig(Component):
+    """``causal``: a position need not see those after it, so a language model can be made of it."""
+
+    causal: ClassVar[bool] = False
+
+
+class _StackConfig(EncoderConfig):
+    causal: ClassVar[bool] = True
     dim: int = Field(200, ge=1, description="state size in each direction (a bidirectional output is twice that)")
     layers: int = Field(1, ge=1, description="number of layers, one over the other")
     bidirectional: bool = Field(True, description="also read from the end to the start")
@@ -56,9 +63,10 @@ class GRUConfig(_StackConfig):
     kind: Literal["gru"] = "gru"
 
 
-class TransformerConfig(Component):
+class TransformerConfig(EncoderConfig):
     """Self-attention (Vaswani et al. 2017), normalisation before each block."""
 
+    causal: ClassVar[bool] = True
     kind: Literal["transformer"] = "transformer"
     dim: int = Field(128, ge=1, description="size of a position's vector")
     heads: int = Field(4, ge=1, description="attention heads; dim is a multiple of it")
@@ -79,9 +87,10 @@ class TransformerConfig(Component):
         return self
 
 
-class WindowConfig(Component):
+class WindowConfig(EncoderConfig):
     """Fixed window: neighbours' vectors side by side, then a dense layer (Collobert et al. 2011)."""
 
+    causal: ClassVar[bool] = True
     kind: Literal["window"] = "window"
     dim: int = Field(200, ge=1, description="size of the dense layer")
     left: int = Field(2, ge=0, description="neighbours seen to the left")
@@ -89,7 +98,7 @@ class WindowConfig(Component):
     dropout: Dropout = 0.0
 
 
-class BagConfig(Component):
+class BagConfig(EncoderConfig):
     """No order: each position sees itself and the mean of its sequence."""
 
     kind: Literal["bag"] = "bag"
@@ -97,7 +106,7 @@ class BagConfig(Component):
     dropout: Dropout = 0.0
 
 
-class CNNConfig(Component):
+class CNNConfig(EncoderConfig):
     """Convolutions of several widths side by side, ReLU (Kim 2014); pooled by max they are its sentence model."""
 
     kind: Literal["cnn"] = "cnn"

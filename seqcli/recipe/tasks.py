@@ -12,15 +12,22 @@ Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class TaskConfig(Component):
-    """``target_kind``: kind of the target section where a recipe has none; None for a task without a target."""
+    """What the program knows of a task before it loads it.
+
+    Attributes:
+        target_kind: kind of the target section where a recipe has none; None for a task without a target.
+        predicts: its models say something of each input, so `predict` runs them.
+    """
 
     target_kind: ClassVar[str | None] = None
+    predicts: ClassVar[bool] = False
 
 
 class TaggingConfig(TaskConfig):
     """One tag for each token: parts of speech, named entities."""
 
     target_kind: ClassVar[str | None] = "tags"
+    predicts: ClassVar[bool] = True
     kind: Literal["tagging"] = "tagging"
 
 
@@ -51,6 +58,7 @@ class ClassificationConfig(TaskConfig):
     """One label for a whole sequence: sentiment, the language of a name, an activity; or several labels."""
 
     target_kind: ClassVar[str | None] = "labels"
+    predicts: ClassVar[bool] = True
     kind: Literal["classification"] = "classification"
     class_weights: Literal["balanced"] | dict[str, Weight] | None = Field(
         None,

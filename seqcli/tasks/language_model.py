@@ -19,7 +19,8 @@ from seqcli.metrics.perplexity import PerplexityScorer
 from seqcli.metrics.score import Score
 from seqcli.models.counts.base import Sizes, Tokens
 from seqcli.models.counts.ngram import NGramModel
-from seqcli.recipe.encoders import TransformerConfig, WindowConfig
+from seqcli.recipe import registry
+from seqcli.recipe.encoders import EncoderConfig, TransformerConfig, WindowConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.heads import AdaptiveConfig, SoftmaxConfig
 from seqcli.recipe.models import NetworkConfig, NGramConfig
@@ -45,9 +46,14 @@ if TYPE_CHECKING:
 MOST_COUNTED = 2 * 10**7
 """Tokens of a training text that are counted for the floor; more would take more than a GB of memory."""
 
-_CAUSAL = ("rnn", "lstm", "gru", "transformer", "window")
 _AT_ONCE = 2**10
 """Sentences scored together."""
+
+
+def causal_encoders() -> list[str]:
+    """Kinds of encoder that a language model can be made of."""
+    classes = {kind: registry.config_class("encoder", kind) for kind in registry.kinds("encoder")}
+    return [kind for kind, config in classes.items() if issubclass(config, EncoderConfig) and config.causal]
 
 
 def _config(recipe: Recipe) -> LanguageModelConfig:
@@ -90,9 +96,9 @@ class LanguageModelTask(Task[float]):
         *single("language-model"),
         Rule(
             "model.encoder",
-            lambda r: encoder_kind(r) not in ("", *_CAUSAL),
+            lambda r: encoder_kind(r) not in ("", *causal_encoders()),
             lambda r: f"a {encoder_kind(r)} sees the token it should predict",
-            f"For a language model: {', '.join(_CAUSAL)}, or model: {{kind: ngram}}.",
+            lambda r: f"For a language model: {', '.join(causal_encoders())}, or model: {{kind: ngram}}.",
         ),
         Rule(
             "model.encoder.bidirectional",

@@ -186,7 +186,7 @@ def unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise NotImplementedError("TheirEncoder")
 
-    monkeypatch.setattr("seqcli.engines.onnx_write.export_labeller", refuse)
+    monkeypatch.setattr("seqcli.engines.onnx_write.export", refuse)
 
 
 @pytest.fixture
