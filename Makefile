@@ -27,7 +27,8 @@ test: setup
 	$(BIN)/python -m pytest -n auto
 
 lint: setup
-	$(BIN)/ruff check seqcli tests benchmarks
+	$(BIN)/ruff check seqcli tests benchmarks data
+	$(BIN)/ruff format --check seqcli tests benchmarks data
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

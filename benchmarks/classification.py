@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from seqcli.lines import read_lines
-from seqcli.models.bag_of_words import BagOfWords
-from seqcli.recipe.encoders import BagOfWordsConfig
+from seqcli.models.counts.bag_of_words import BagOfWords
+from seqcli.models.counts.base import Labelled, Sizes
+from seqcli.recipe.models import BagOfWordsConfig
 from seqcli.text.fast_ids import FastIds
 from seqcli.text.tokenizers import build_tokenizer
 from seqcli.text.vocabulary import Vocabulary
@@ -52,14 +53,14 @@ def crossed(lines: list[str], labels: np.ndarray, count: int) -> tuple[list[str]
 def fitting(lines: list[str], labels: np.ndarray, runs: int, reference: bool) -> None:
     vocabulary = Vocabulary.build(Counter(word for line in lines for word in line.split()))
     began = time.perf_counter()
-    ids, offsets = FastIds(build_tokenizer("whitespace"), vocabulary).ids_of(lines)
+    ids, offsets = FastIds(build_tokenizer("whitespace"), vocabulary.encode).ids_of(lines)
     print(f"{len(lines):,} sentences, {len(ids):,} words: ids in {time.perf_counter() - began:.2f} s", flush=True)
     for weighting, naive_bayes in (("binary", False), ("binary", True), ("tfidf", False)):
         config = BagOfWordsConfig(weighting=weighting, naive_bayes=naive_bayes)
         seconds = []
         for _ in range(runs):
             began = time.perf_counter()
-            BagOfWords.fit(config, ids, offsets, labels, words=len(vocabulary), classes=2)
+            BagOfWords.fit(config, Labelled(ids, offsets, labels), Sizes(words=len(vocabulary), classes=2))
             seconds.append(time.perf_counter() - began)
         print(
             f"bag of 1-2-grams, {weighting}{', naive Bayes' if naive_bayes else ''}: "
@@ -85,10 +86,11 @@ def fitting(lines: list[str], labels: np.ndarray, runs: int, reference: bool) ->
 def predicting(lines: list[str], labels: np.ndarray, count: int, kind: str) -> None:
     tokenizer = build_tokenizer(kind)
     vocabulary = Vocabulary.build(Counter(word for line in lines for word in tokenizer.tokenize(line)))
-    reader = FastIds(tokenizer, vocabulary)
-    model = BagOfWords.fit(BagOfWordsConfig(), *reader.ids_of(lines), labels, words=len(vocabulary), classes=2)
+    reader = FastIds(tokenizer, vocabulary.encode)
+    sizes = Sizes(words=len(vocabulary), classes=2)
+    model = BagOfWords.fit(BagOfWordsConfig(), Labelled(*reader.ids_of(lines), labels), sizes)
     many = (lines * (count // len(lines) + 1))[:count]
-    reader = FastIds(tokenizer, vocabulary)
+    reader = FastIds(tokenizer, vocabulary.encode)
     began, reading = time.perf_counter(), 0.0
     for at in range(0, count, BLOCK):
         before = time.perf_counter()
@@ -96,7 +98,7 @@ def predicting(lines: list[str], labels: np.ndarray, count: int, kind: str) -> N
         reading += time.perf_counter() - before
         model.log_probs(*encoded)
     whole = time.perf_counter() - began
-    reader = FastIds(tokenizer, vocabulary)
+    reader = FastIds(tokenizer, vocabulary.encode)
     began = time.perf_counter()
     with ThreadPoolExecutor(1) as pool:  # numpy lets go of the interpreter, so both cores have work
         running = [pool.submit(model.log_probs, *reader.ids_of(many[at : at + BLOCK])) for at in range(0, count, BLOCK)]

@@ -14,10 +14,12 @@ import numpy as np
 import torch
 
 from seqcli.decode.sampling import SamplingOptions, sample
-from seqcli.engines.language import NetworkEngine
-from seqcli.pipeline.prepare import open_splits
+from seqcli.decode.stepper import Stepper
+from seqcli.engines.onnx_engine import onnx_engine
+from seqcli.engines.onnx_write import graph_of, quantize
+from seqcli.pipeline.prepare import open_columns
 from seqcli.recipe.load import load_recipe
-from seqcli.tasks.build import new_task
+from seqcli.tasks.base import new_task
 from seqcli.training.loop import Trainer
 
 BIG = [  # two layers of 512 over 10,002 rows, 32 streams of 35: the size that is quoted for word models
@@ -33,38 +35,36 @@ BIG = [  # two layers of 512 over 10,002 rows, 32 streams of 35: the size that i
 def prepared(name: str, changes: list[str]):
     recipe = load_recipe(name, changes).recipe
     task = new_task(recipe)
-    splits = open_splits(recipe, task, ("train", "dev"))
-    task.fit(splits["train"])
-    return task, {split: task.data(data) for split, data in splits.items()}
+    columns = open_columns(recipe, task, ("train", "dev"))
+    task.fit(columns["train"])
+    return task, {split: task.data(data) for split, data in columns.items()}
 
 
 def training(name: str, changes: list[str], seconds: float) -> float:
     """Median tokens a second over the steps of some seconds, the first three left out."""
     task, data = prepared(name, changes)
     torch.manual_seed(1)
-    trainer = Trainer(task, task.build_model(), data["train"], task.recipe.training, torch.device("cpu"))
+    trainer = Trainer(task.network(), data["train"], task.recipe.training, torch.device("cpu"))
     speeds, began = [], time.perf_counter()
     for event in trainer.steps():
         speeds.append(event.positions / event.seconds)
         if time.perf_counter() - began > seconds:
             break
-    return statistics.median(speeds[3:])
+    return statistics.median(speeds[3:] or speeds)
 
 
-def sampling(engine, task, count: int, tokens: int) -> float:
+def sampling(model: Stepper, unk: int, count: int, tokens: int) -> float:
     began = time.perf_counter()
-    drawn = sum(
-        1 for _ in sample(engine, [], count, SamplingOptions(), max_tokens=tokens, seed=1, forbidden=[task.unk])
-    )
+    drawn = sum(1 for _ in sample(model, [], count, SamplingOptions(), max_tokens=tokens, seed=1, forbidden=[unk]))
     return drawn / (time.perf_counter() - began)
 
 
-def scoring(engine, data) -> float:
+def scoring(model: Stepper, data) -> float:
     offsets = np.asarray(data.ids.offsets[:])
     lines = [data.ids[int(start) : int(end)] for start, end in pairwise(offsets)]
     began = time.perf_counter()
     for at in range(0, len(lines), 512):
-        engine.score(lines[at : at + 512])
+        model.score(lines[at : at + 512])
     return len(data.ids) / (time.perf_counter() - began)
 
 
@@ -80,21 +80,23 @@ def main() -> None:
             print(f"{shown}: training {training(name, changes, options.seconds):,.0f} tokens/s", flush=True)
     if options.only in (None, "use"):
         task, data = prepared("lm-word", BIG)
-        engine = NetworkEngine(task, task.build_model(), torch.device("cpu"))
-        sampling(engine, task, 1, 50)
-        for count in (1, 8, 32):
-            speed = sampling(engine, task, count, 500)
-            print(f"LSTM 2x512: sampling {count} at a time {speed:,.0f} tokens/s", flush=True)
-        print(f"LSTM 2x512: scoring {scoring(engine, data['dev']):,.0f} tokens/s", flush=True)
+        graph = graph_of(task.network().eval())
+        for precision, one in (("fp32", graph), ("int8", quantize(graph))):
+            model = onnx_engine(task, one.SerializeToString()).stepper()
+            sampling(model, task.source.unk, 1, 50)
+            for count in (1, 8, 32):
+                speed = sampling(model, task.source.unk, count, 500)
+                print(f"LSTM 2x512, {precision}: sampling {count} at a time {speed:,.0f} tokens/s", flush=True)
+            print(f"LSTM 2x512, {precision}: scoring {scoring(model, data['dev']):,.0f} tokens/s", flush=True)
     if options.only in (None, "ngram"):
         task, data = prepared("lm-ngram", [])
         began = time.perf_counter()
-        weights = task.fit_weights(data, lambda done, total: None)
+        arrays = task.fit_counts(data["train"], lambda done, total: None)
         print(f"4-gram: built from {len(data['train'].ids):,} tokens in {time.perf_counter() - began:.2f} s")
-        model = task.model_of(weights)
+        model = task.counts_engine(arrays).stepper()
         print(
             f"4-gram: scoring {scoring(model, data['dev']):,.0f} tokens/s, "
-            f"sampling one at a time {sampling(model, task, 1, 2000):,.0f} tokens/s"
+            f"sampling one at a time {sampling(model, task.source.unk, 1, 2000):,.0f} tokens/s"
         )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from seqcli.data import records
+from seqcli.data.formats import Reading, read_examples
 
 RECORD_START = "X:"
 
@@ -147,7 +147,7 @@ def _share(part: int, whole: int) -> str:
 
 def read_tunes(source: str | None) -> Iterator[str]:
     """The records of an ABC file or of standard input."""
-    return (example.source for example in records.read(source, record_start=RECORD_START))
+    return (example.source for example in read_examples(source, Reading("records", record_start=RECORD_START)))
 
 
 def main() -> None:

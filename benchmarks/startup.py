@@ -1,6 +1,6 @@
-"""CPU seconds of a whole process for the verbs that must start at once, and the time to the first tagged line.
+"""CPU seconds of a whole process for the verbs that must start at once, and for a line through trained models.
 
-    python benchmarks/startup.py [--runs 15] [--model RUN]
+    python benchmarks/startup.py [--runs 15] [--model RUN] [--model ANOTHER]
 
 Medians over the runs. Bytecode is compiled first, as an installed package has it.
 """
@@ -16,6 +16,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from seqcli.store.runs import Store
 
 ROOT = Path(__file__).parents[1]
 LIGHT = (["--help"], ["recipes", "ls"], ["recipes", "validate", "ner"], ["data", "ls"], ["models", "ls"])
@@ -52,7 +54,7 @@ def imports_torch(arguments: list[str]) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--model", help="a trained tagger, for the time to the first line")
+    parser.add_argument("--model", action="append", default=[], help="a trained model, for the time that a line takes")
     options = parser.parse_args()
     compileall.compile_dir(ROOT / "seqcli", quiet=1)
     for arguments in LIGHT:
@@ -60,20 +62,12 @@ def main() -> None:
         cpu = statistics.median(run(arguments)[0] for _ in range(options.runs))
         loaded = "torch loaded" if imports_torch(arguments) else "no torch"
         print(f"seqcli {' '.join(arguments):<22} {cpu:.3f} s CPU, {loaded}")
-    if options.model:
-        line = "Mohan Sharma was driving a Maruti 800 in Chennai\n"
-        times = [run(["predict", options.model], line) for _ in range(options.runs)]
+    line = "Mohan Sharma was driving a Maruti 800 in Chennai\n"
+    for model in options.model:
+        verb = "score" if Store().resolve(model).report()["task"] == "language-model" else "predict"
+        times = [run([verb, model], line) for _ in range(options.runs)]
         cpu, wall = (statistics.median(column) for column in zip(*times, strict=True))
-        print(f"process start to the first tagged line: {wall:.2f} s wall, {cpu:.2f} s CPU")
-    else:
-        times = [_import_torch() for _ in range(5)]
-        print(f"import torch alone: {statistics.median(times):.2f} s wall (--model RUN measures the first tagged line)")
-
-
-def _import_torch() -> float:
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import torch"], check=True)
-    return time.perf_counter() - began
+        print(f"a line through {verb} {model}: {wall:.2f} s wall, {cpu:.2f} s CPU")
 
 
 if __name__ == "__main__":

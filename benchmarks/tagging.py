@@ -19,11 +19,11 @@ import time
 from pathlib import Path
 
 from seqcli.errors import UserError
-from seqcli.pipeline.prepare import open_splits
+from seqcli.models.device import choose_device
+from seqcli.pipeline.prepare import open_columns
 from seqcli.recipe.load import load_recipe
-from seqcli.tasks.build import new_task
+from seqcli.tasks.base import new_task
 from seqcli.training.loop import Trainer
-from seqcli.training.precision import choose_device
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,9 +36,9 @@ def training_speed(recipe_name: str, overrides: list[str], steps: int, repeats: 
     """Median tokens/s over ``repeats`` stretches of ``steps`` steps."""
     recipe = load_recipe(recipe_name, overrides).recipe
     task = new_task(recipe)
-    splits = open_splits(recipe, task, ("train",))
-    task.fit(splits["train"])
-    trainer = Trainer(task, task.build_model(), task.data(splits["train"]), recipe.training, choose_device("cpu"))
+    train = open_columns(recipe, task, ("train",))["train"]
+    task.fit(train)
+    trainer = Trainer(task.network(), task.data(train), recipe.training, choose_device("cpu"))
     events = trainer.steps()
     for _ in range(10):
         next(events)
@@ -84,14 +84,14 @@ def prediction_speed(folder: Path, recipe_name: str, overrides: list[str], text:
 def write_text(path: Path, lines: int) -> int:
     """Sentences of the training split, one a line, repeated up to ``lines``; returns the tokens written."""
     recipe = load_recipe("pos-ewt").recipe
-    split = open_splits(recipe, new_task(recipe), ("train",))["train"]
-    field = split.fields["token"]
+    split = open_columns(recipe, new_task(recipe), ("train",))["train"]
+    source = split["source"]
     tokens = 0
     with path.open("w", encoding="utf-8") as out:
         for line in range(lines):
-            sentence = field.sequence(line % len(split))
+            sentence = source.sequence(line % len(split))
             tokens += len(sentence)
-            out.write(" ".join(field.symbols[token] for token in sentence) + "\n")
+            out.write(" ".join(source.symbols[token] for token in sentence) + "\n")
     return tokens
 
 

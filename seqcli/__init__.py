@@ -1,3 +1,50 @@
-"""seqcli: one command line for sequence models, from a text file and a YAML recipe to a trained, measured model."""
+"""One command line for sequence models, and the same from Python: `load` a trained model, `train` a recipe."""
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from seqcli.version import __version__
+
+if TYPE_CHECKING:
+    from seqcli.pipeline.model import Model
+
+__all__ = ["__version__", "load", "train"]
+
+
+def load(name: str, *, runs: str | None = None, device: str = "auto", engine: str = "auto") -> Model[Any]:
+    """A trained model by its name (``ner``, ``ner@2``) or folder; see `seqcli.pipeline.model.Model.load`.
+
+    >>> model = seqcli.load("ner")  # doctest: +SKIP
+    >>> [tagged.tags for tagged in model.predict(["Angela visited Paris"])]  # doctest: +SKIP
+    """
+    from seqcli.pipeline.model import Model
+
+    return Model.load(name, runs=runs, device=device, engine=engine)
+
+
+def train(
+    recipe: str,
+    overrides: Sequence[str] = (),
+    *,
+    runs: str | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    on_event: Callable[[Any], None] = lambda event: None,
+) -> Model[Any]:
+    """Train a recipe (one of ours by its name, or a file) and load the model.
+
+    Args:
+        overrides: ``a.b=value`` each, as ``--set`` takes them.
+        on_event: told of each event of `seqcli.pipeline.train.train`: steps, evaluations, notices, the report.
+    """
+    from seqcli.pipeline.events import Finished
+    from seqcli.pipeline.train import train as events_of
+    from seqcli.recipe.load import load_recipe
+    from seqcli.store.runs import Store
+
+    for event in events_of(load_recipe(recipe, overrides).recipe, Store(runs), device=device, resume=resume):
+        on_event(event)
+    assert isinstance(event, Finished)
+    return load(event.folder, device=device)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
+from typing import TypedDict, Unpack
 
 
 class ExitCode(IntEnum):
@@ -51,6 +53,15 @@ class UserError(Exception):
         return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} {self.hint}"
 
 
+class Where(TypedDict, total=False):
+    """What an error may say beside its message."""
+
+    file: object
+    line: int | None
+    column: int | None
+    hint: str | None
+
+
 class UserErrors(UserError):
     """Several errors found at once, shown one a line; ends in the exit code of the first."""
 
@@ -62,19 +73,43 @@ class UserErrors(UserError):
         return "\n".join(str(error) for error in self.errors)
 
 
-def usage_error(message: str, **where: object) -> UserError:
+def usage_error(message: str, **where: Unpack[Where]) -> UserError:
     """A wrong command line or recipe (exit code 2)."""
-    return UserError(message, code=ExitCode.USAGE, **where)  # type: ignore[arg-type]
+    return UserError(message, code=ExitCode.USAGE, **where)
 
 
-def data_error(message: str, **where: object) -> UserError:
+def data_error(message: str, **where: Unpack[Where]) -> UserError:
     """Bad data (exit code 65)."""
-    return UserError(message, code=ExitCode.DATA, **where)  # type: ignore[arg-type]
+    return UserError(message, code=ExitCode.DATA, **where)
 
 
-def io_error(message: str, **where: object) -> UserError:
+def io_error(message: str, **where: Unpack[Where]) -> UserError:
     """A file or a network that fails (exit code 74)."""
-    return UserError(message, code=ExitCode.IO, **where)  # type: ignore[arg-type]
+    return UserError(message, code=ExitCode.IO, **where)
+
+
+def cannot_read(path: object, error: Exception) -> UserError:
+    """The one message for a file that cannot be read (exit code 74)."""
+    return io_error(f"cannot read: {getattr(error, 'strerror', None) or error}", file=path)
+
+
+@contextmanager
+def reading(path: object) -> Iterator[None]:
+    """Makes `cannot_read` of what the system refuses inside."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+@contextmanager
+def in_file(file: object) -> Iterator[None]:
+    """Names the file in what goes wrong inside, where it is not named yet."""
+    try:
+        yield
+    except UserError as error:
+        error.file = error.file or str(file)
+        raise
 
 
 def did_you_mean(word: str, choices: Sequence[str]) -> str | None:

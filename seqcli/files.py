@@ -45,15 +45,13 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
+        with writing(path):
             with temporary.open("wb") as handle:
                 yield handle
                 handle.flush()
                 os.fsync(handle.fileno())
             os.replace(temporary, path)
             fsync_folder(path.parent)
-        except OSError as error:
-            raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -67,3 +65,12 @@ def atomic_write_text(path: Path, text: str) -> None:
 def cannot_write(path: object, error: OSError) -> UserError:
     """The one message for a file that cannot be written (exit code 74)."""
     return io_error(f"cannot write: {error.strerror or error}", file=path)
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Makes `cannot_write` of what the system refuses inside."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from error

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import typer
+from tiny import run_inside
 
 from seqcli.cli.app import build_app
 from seqcli.cli.verbs import VERBS
-from seqcli.data.catalogue import entry
+from seqcli.data.catalogue import data_set
 from seqcli.errors import ExitCode
+from seqcli.recipe.load import recipe_from_text
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -116,6 +118,13 @@ def test_a_wrong_command_line_would_be_noticed() -> None:
             parse(words)
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_recipe_is_one_the_program_takes(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for recipe in re.findall(r"^```yaml\n(name: .*?)^```", text, re.DOTALL | re.MULTILINE):
+        recipe_from_text(recipe, name=page)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the pages are written for a POSIX shell")
 @pytest.mark.parametrize("page", RUN)
 def test_the_page_shows_what_the_commands_print(page: str, tmp_path: Path) -> None:
@@ -146,6 +155,64 @@ def test_the_page_shows_what_the_commands_print(page: str, tmp_path: Path) -> No
             printed[-1].append(line)
     for expected, found in zip(shown, printed, strict=True):
         _compare([line for line in expected if line.strip()], [line.rstrip() for line in found if line.strip()])
+
+
+def _python_blocks(page: str) -> list[tuple[str, str | None]]:
+    """Each ``python`` block, and the ``text`` block right behind it: what it prints."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.findall(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", text, re.DOTALL | re.MULTILINE)
+    return [(code, shown or None) for code, shown in found]
+
+
+def test_the_blocks_of_the_page_about_python_run(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One after the other, with a tiny model in the place of ner."""
+    assert run_inside("models", "cp", "tiny", "ner").code == 0
+    assert run_inside("models", "rm", "tiny", "--yes").code == 0
+    names: dict[str, object] = {}
+    blocks = _python_blocks("docs/python.md")
+    assert any(shown for _, shown in blocks)
+    for code, shown in blocks:
+        exec(compile(code, "docs/python.md", "exec"), names)
+        printed = capsys.readouterr().out
+        assert printed
+        if shown is not None:
+            assert printed == shown
+
+
+STOPS = re.compile(r"^ *\d+\. `([\w/.]+:[\w.]+)`", re.MULTILINE)
+TRACE = """
+import sys, threading
+met = {{}}
+def meet(frame, event, _):
+    if event == "call" and (place := frame.f_code.co_filename).startswith({package!r}):
+        met.setdefault(place.removeprefix({package!r}) + ":" + frame.f_code.co_qualname)
+from seqcli.cli.app import main
+threading.setprofile(meet)
+sys.setprofile(meet)
+try:
+    main({arguments!r})
+finally:
+    sys.setprofile(None)
+    open("met.txt", "w").write("\\n".join(met))
+"""
+
+
+@pytest.mark.parametrize(
+    ("heading", "arguments"), [("Training", ["train", "tiny.yaml"]), ("Prediction", ["predict", "tiny"])]
+)
+def test_the_walk_is_the_way_a_sentence_goes(heading: str, arguments: list[str], trained: Path) -> None:
+    """CONTRIBUTING's list of functions, in the order in which they are first called."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    stops = STOPS.findall(text.split(f"### {heading}\n")[1].split("\n#")[0])
+    assert 10 < len(stops) < 20
+    program = TRACE.format(package=f"{ROOT / 'seqcli'}{os.sep}", arguments=arguments)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SEQCLI_CACHE": str(trained / "cache")}
+    subprocess.run(
+        [sys.executable, "-c", program], input=b"Anna met Ravi\n", check=True, capture_output=True, env=environment
+    )
+    met = Path("met.txt").read_text().split("\n")
+    assert [stop for stop in stops if stop not in met] == []
+    assert sorted(stops, key=met.index) == stops
 
 
 def _say(line: str) -> str:
@@ -233,7 +300,7 @@ def test_the_readme_lists_every_exit_code() -> None:
 
 
 def test_the_catalogue_tells_the_size_of_the_corpus_that_comes_with_the_package() -> None:
-    folder = ROOT / "seqcli" / "corpora" / "embedded" / "mini-ner"
+    folder = ROOT / "seqcli" / "data" / "embedded" / "mini-ner"
     lines = [line for path in folder.glob("*.conll") for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
     tokens = sum(map(bool, lines))
-    assert entry("mini-ner").size == f"{len(lines) - tokens:,} sentences, {tokens:,} tokens"
+    assert data_set("mini-ner").size == f"{len(lines) - tokens:,} sentences, {tokens:,} tokens"

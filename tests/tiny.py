@@ -10,14 +10,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from seqcli.recipe.schema import Recipe
+    from seqcli.store.runs import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = """\
 name: tiny
-task: {kind: tagging, scheme: bio, model_scheme: bioes}
+task: {kind: tagging}
+target: {kind: tags, scheme: bio, model_scheme: bioes}
 data: {train: train.conll, dev: dev.conll, test: test.conll}
-text: {tokenizer: {kind: words}}
+source: {kind: text, tokenizer: {kind: words}}
 model:
   embedder: {kind: tokens, dim: 8}
   encoder: {kind: lstm, dim: 8}
@@ -59,6 +64,17 @@ def _sentence(chance: random.Random) -> str:
         name, label = chance.choice(NAMES)
         rows.append(f"{name}\tB-{label}\n" + (f"Kumar\tI-{label}\n" if chance.random() < 0.3 else ""))
     return "".join(rows)
+
+
+def trained_run(recipe: Recipe, folder: Path) -> Run:
+    """The finished run of a recipe, in ``folder/runs``."""
+    from seqcli.pipeline.train import train
+    from seqcli.store.runs import Store
+
+    store = Store(folder / "runs")
+    for _ in train(recipe, store, device="cpu"):
+        pass
+    return store.resolve(recipe.name)
 
 
 def run_inside(*arguments: str, stdin: bytes = b"") -> Result:

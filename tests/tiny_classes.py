@@ -1,4 +1,4 @@
-"""Tiny labelled texts and sequences of frames, recipes for them, and what a training makes of them."""
+"""Tiny labelled texts and sequences of frames, and recipes for them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqcli.pipeline.prepare import open_splits
+from seqcli.pipeline.prepare import open_columns
 from seqcli.recipe.load import recipe_from_text
 from seqcli.recipe.schema import Recipe
-from seqcli.tasks.build import new_task
-from seqcli.training.loop import Trainer
+from seqcli.tasks.base import new_task
 
 Labelled = list[tuple[Any, str]]
 
@@ -60,7 +59,7 @@ TEXT_RECIPE = """
 name: tiny
 task: {kind: classification}
 data: {train: TRAIN, dev: DEV, test: TEST, format: tsv}
-text: {tokenizer: {kind: words}, vocabulary: {lowercase: true}}
+source: {kind: text, tokenizer: {kind: words}, vocabulary: {lowercase: true}}
 model:
   embedder: {kind: tokens, dim: 12}
   encoder: {kind: lstm, dim: 12}
@@ -72,6 +71,7 @@ FRAME_RECIPE = """
 name: motion
 task: {kind: classification}
 data: {train: TRAIN, dev: DEV, test: TEST, format: ts}
+source: {kind: frames}
 model:
   embedder: {kind: frames, dim: 8}
   encoder: {kind: gru, dim: 8}
@@ -82,12 +82,11 @@ training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 40}, epochs: 3}
 SIGMOID = "model.head={kind: sigmoid}"
 FITTED = "training={seed: 1}"
 """Takes out what a model that is fitted in one go does not use."""
-CPU = torch.device("cpu")
 
 
 def baseline(kind: str) -> str:
     """An override that puts a baseline in place of the network."""
-    return f"model={{encoder: {{kind: {kind}}}}}"
+    return f"model={{kind: {kind}}}"
 
 
 def motions(count: int = 12, seed: int = 1, channels: int = 2, missing: bool = False, shift: float = 0.0) -> Labelled:
@@ -146,7 +145,7 @@ def ts(examples: Labelled, *, labels: bool = True) -> str:
 
 
 def _recipe(text: str, folder: Path, suffix: str, splits: dict[str, str], overrides: tuple[str, ...]) -> Recipe:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, content in splits.items():
         path = folder / f"{name}.{suffix}"
         path.write_text(content, encoding="utf-8")
@@ -188,24 +187,12 @@ def frame_recipe(
 
 
 def prepared(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
-    """``(task, splits)``, fitted to the training split."""
+    """``(task, columns)``, fitted to the training split."""
     task = new_task(recipe)
-    splits = open_splits(recipe, task, ("train", "dev", "test"))
-    task.fit(splits["train"])
+    columns = open_columns(recipe, task, ("train", "dev", "test"))
+    task.fit(columns["train"])
     torch.manual_seed(1)
-    return task, splits
-
-
-def trained(recipe: Recipe) -> tuple[Any, Any, dict[str, Any]]:
-    """``(task, model, splits)`` after the training that the recipe asks for."""
-    task, splits = prepared(recipe)
-    if hasattr(task, "fit_weights"):
-        data = {"train": task.data(splits["train"])}
-        return task, task.model_of(task.fit_weights(data, lambda done, total: None)), splits
-    model = task.build_model()
-    for _ in Trainer(task, model, task.data(splits["train"]), task.recipe.training, CPU).steps():
-        pass
-    return task, model.eval(), splits
+    return task, columns
 
 
 def write_classifiers(folder: Path) -> list[list[str]]:
@@ -222,7 +209,7 @@ def write_classifiers(folder: Path) -> list[list[str]]:
         (folder / f"{suffix}.yaml").write_text(ready, encoding="utf-8")
     several = "data={train: train-several.tsv, dev: dev-several.tsv, test: test-several.tsv, format: tsv}"
     gaps = "data={train: train-gaps.ts, dev: dev-gaps.ts, test: test-gaps.ts, format: ts}"
-    masked = "{kind: frames, dim: 8, missing: mask, kernel: 3, stride: 2}"
+    strided = "{kind: frames, dim: 8, kernel: 3, stride: 2}"
     made = [
         ["tsv.yaml", "training.epochs=25", "training.select_by=loss"],
         ["tsv.yaml", "name=bag", baseline("bag-of-words"), FITTED],
@@ -231,13 +218,21 @@ def write_classifiers(folder: Path) -> list[list[str]]:
             "tsv.yaml",
             "name=several",
             several,
-            "task.separator=','",
+            "target.separator=','",
             SIGMOID,
             "training.epochs=30",
             "training.select_by=loss",
         ],
         ["ts.yaml", "training.epochs=20", "training.select_by=loss"],
         ["ts.yaml", "name=pool", baseline("mean-pool"), FITTED],
-        ["ts.yaml", "name=gaps", gaps, f"model.embedder={masked}", "training.epochs=20", "training.select_by=loss"],
+        [
+            "ts.yaml",
+            "name=gaps",
+            gaps,
+            "source.missing=mask",
+            f"model.embedder={strided}",
+            "training.epochs=20",
+            "training.select_by=loss",
+        ],
     ]
     return [[recipe, *(word for change in changes for word in ("--set", change))] for recipe, *changes in made]

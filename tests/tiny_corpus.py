@@ -22,9 +22,10 @@ SENTENCES = [
 
 RECIPE = """
 name: tiny
-task: {kind: tagging, scheme: bio, model_scheme: bioes}
+task: {kind: tagging}
+target: {kind: tags, scheme: bio, model_scheme: bioes}
 data: {train: TRAIN, dev: DEV, format: conll}
-text: {vocabulary: {lowercase: true}}
+source: {kind: text, vocabulary: {lowercase: true}}
 model:
   embedder: {kind: tokens, dim: 12, characters: {kind: cnn, dim: 6, filters: 6}, affixes: {dim: 4, min_count: 1}}
   encoder: {kind: lstm, dim: 12}
@@ -56,7 +57,7 @@ def conllu(sentences=SENTENCES) -> str:
 
 def tiny_recipe(folder: Path, *overrides: str, train=SENTENCES, dev=SENTENCES) -> Recipe:
     """`RECIPE` over files in ``folder``."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, sentences in (("train", train), ("dev", dev)):
         (folder / f"{name}.conll").write_text(conll(sentences), encoding="utf-8")
     text = RECIPE.replace("TRAIN", str(folder / "train.conll")).replace("DEV", str(folder / "dev.conll"))

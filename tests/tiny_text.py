@@ -14,7 +14,7 @@ RECIPE = """
 name: tiny-lm
 task: {kind: language-model, unit: sentences, bptt: 6, floor: null}
 data: {train: TRAIN, dev: DEV, format: lines}
-text: {tokenizer: {kind: whitespace}}
+source: {kind: text, tokenizer: {kind: whitespace}}
 model:
   embedder: {kind: tokens, dim: 8}
   encoder: {kind: lstm, dim: 8, bidirectional: false}
@@ -45,7 +45,7 @@ def lines(count: int = 40, seed: int = 1) -> str:
 
 def text_recipe(folder: Path, *overrides: str, train: str | None = None, dev: str | None = None) -> Recipe:
     """`RECIPE` over files in ``folder``."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("train", train), ("dev", dev)):
         (folder / f"{name}.txt").write_text(lines(seed=len(name)) if text is None else text, encoding="utf-8")
     text = RECIPE.replace("TRAIN", str(folder / "train.txt")).replace("DEV", str(folder / "dev.txt"))

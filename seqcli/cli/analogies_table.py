@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from seqcli.cli import console
+from seqcli.cli import console, show
 from seqcli.metrics.score import Score
 from seqcli.store.runs import Run, Store
 
@@ -17,9 +17,9 @@ def show_analogies(run: Run, store: Store, file: str, *, as_json: bool) -> None:
         UserError: bad questions (65), a model without word vectors (2) or a damaged one (65).
     """
     from seqcli.metrics.analogies import read_questions
-    from seqcli.models.word_vectors import METHODS
     from seqcli.pipeline.analogies import evaluate_analogies
     from seqcli.pipeline.word_vectors import model_vectors
+    from seqcli.text.word_vectors import METHODS
 
     sections = read_questions(file)
     vectors = model_vectors(run, store)
@@ -27,8 +27,7 @@ def show_analogies(run: Run, store: Store, file: str, *, as_json: bool) -> None:
     if as_json:
         console.emit_json({"model": str(run), "data": file, "scores": [score.as_json() for score in scores]})
         return
-    for line in _lines(scores):
-        console.emit(line)
+    console.emit_lines(_lines(scores))
 
 
 def _lines(scores: list[Score]) -> list[str]:
@@ -39,7 +38,7 @@ def _lines(scores: list[Score]) -> list[str]:
     return [
         *(score.format() for score in scores),
         "",
-        *console.table(rows, ("section", "questions", "covered", "%", "3CosAdd", "3CosMul"), right=range(1, 6)),
+        *show.table(rows, ("section", "questions", "covered", "%", "3CosAdd", "3CosMul"), right=range(1, 6)),
         "",
         f"covered: all four words are among the {first['words']:,} that have a vector; "
         f"a guess is right in {first['random']:.4f}%",

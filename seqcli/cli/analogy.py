@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import JsonLines, Reading, Runs, choice, grouped
 from seqcli.cli.word_arguments import (
-    AsJson,
     MeasureOption,
     ModelOption,
-    Runs,
     VectorsOption,
     answer_lines,
     choose_vectors,
@@ -33,7 +31,9 @@ EPILOG = """Examples:
   echo "man woman king" | seqcli analogy --vectors glove.6B.100d.txt --method 3cosmul -k 1"""
 
 
+@grouped
 def command(
+    *,
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -45,9 +45,10 @@ def command(
     model: ModelOption = None,
     vectors: VectorsOption = None,
     k: Annotated[int, typer.Option("-k", help="How many answers, the best first.")] = 5,
-    method: Annotated[str, typer.Option("--method", help="3cosadd or 3cosmul.")] = "3cosadd",
+    method: Annotated[str, typer.Option(help="3cosadd or 3cosmul.")] = "3cosadd",
     measure: MeasureOption = "cosine",
-    as_json: AsJson = False,
+    as_json: JsonLines = False,
+    reading: Reading,
     runs: Runs = None,
 ) -> None:
     """Complete an analogy: man is to woman as king is to ?
@@ -55,9 +56,8 @@ def command(
     A row for each answer: the three words, the answer, its score, tabs between the three. The score is the cosine (or
     the distance) to the point b - a + c, with 3cosmul the product that is made as large as can be.
     """
-    from seqcli.cli.choices import choice
-    from seqcli.models.word_vectors import MEASURES, METHODS
     from seqcli.store.runs import Store
+    from seqcli.text.word_vectors import MEASURES, METHODS
 
     choice("--measure", measure, MEASURES)
     choice("--method", method, METHODS)
@@ -72,24 +72,14 @@ def command(
     def answer(asked: list[str]) -> str:
         a, b, c = _three(asked)
         found = known.analogy(a, b, c, k, method, measure)
-        if as_json:
-            return (
-                json.dumps(
-                    {
-                        "model": name,
-                        "words": asked,
-                        "method": method,
-                        "measure": measure,
-                        "answers": json_of(found, score),
-                    },
-                    ensure_ascii=False,
-                )
-                + "\n"
-            )
-        return rows_of(" ".join(asked), found)
+        if not as_json:
+            return rows_of(" ".join(asked), found)
+        answers = json_of(found, score)
+        values = {"model": name, "words": asked, "method": method, "measure": measure, "answers": answers}
+        return console.json_text(values) + "\n"
 
     if from_stdin(given):
-        answer_lines(lambda line: answer(line.split()))
+        answer_lines(lambda line: answer(line.split()), reading)
     else:
         console.write(answer(given))
 

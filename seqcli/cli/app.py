@@ -12,10 +12,10 @@ from typing import Any
 
 import typer
 
-from seqcli import __version__
 from seqcli.cli import console
 from seqcli.cli.verbs import VERBS
-from seqcli.errors import ExitCode, UserError
+from seqcli.errors import ExitCode, UserError, usage_error
+from seqcli.version import __version__
 
 _EVERYWHERE = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose", "--debug": "debug"}
 
@@ -35,7 +35,6 @@ def build_app(verb: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         no_args_is_help=True,
         epilog=EPILOG,
-        help="One command line for sequence models: train, measure, use in a pipe.",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
     app.callback()(_root)
@@ -101,6 +100,10 @@ def _run(verb: str | None, arguments: list[str]) -> int:
     if "--version" in arguments[:1]:
         console.emit(f"seqcli {__version__}")
         return 0
+    if verb != "train" and "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+        if os.environ.get("RANK") != "0":
+            return int(ExitCode.USAGE)
+        raise usage_error("torchrun starts only 'train'", hint="Start one process a part of the lines: docs/scale.md.")
     result = build_app(verb)(args=arguments, prog_name="seqcli", standalone_mode=False)
     if result == ExitCode.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
         raise KeyboardInterrupt
@@ -145,6 +148,8 @@ def _show_usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # a bare 'seqcli data': its message is the help
         print(message, file=sys.stderr, flush=True)
         return int(ExitCode.USAGE)
+    if type(error).__name__ == "NoSuchOption" and error.option_name == "--errors":
+        message = "No such option: --errors. Invalid UTF-8 is now --invalid strict|replace"
     message = message.rstrip(".")
     _show(f"{message}{'' if message.endswith('?') else '.'} See '{path} --help'", None)
     return int(ExitCode.USAGE)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from seqcli.cli import console
+from seqcli.cli import show
+from seqcli.metrics.metric import CLASS_METRICS
 
 if TYPE_CHECKING:
     from seqcli.pipeline.evaluate import Evaluation
@@ -14,38 +15,12 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 20
 """Labels up to which the confusion is shown as a table; past that the most frequent confusions."""
 
-NAMES = {
-    "accuracy": ("accuracy", "%"),
-    "f1": ("micro F1", "%"),
-    "macro_f1": ("macro F1", "%"),
-    "exact_match": ("all labels right", "%"),
-    "mean_absolute_error": ("mean absolute error", "grades"),
-    "kappa": ("quadratic kappa", ""),
-    "loss": ("loss", "nats an example"),
-    "brier": ("Brier score", ""),
-    "calibration_error": ("calibration error", "%"),
-}
-"""Scores in the order they are shown, with their unit."""
-
 
 def class_lines(found: Evaluation) -> list[str]:
     """All of it as lines of text."""
     counts: dict[str, Any] = dict(found.score.counts)
     lines = ["", *_scores(found, counts["scores"]), ""]
-    rows = [
-        (
-            label,
-            f"{one['precision']:.2f}",
-            f"{one['recall']:.2f}",
-            f"{one['f1']:.2f}",
-            f"{one['correct']:,}",
-            f"{one['gold']:,}",
-            f"{one['predicted']:,}",
-        )
-        for label, one in counts["labels"].items()
-    ]
-    header = ("label", "precision", "recall", "F1", "correct", "gold", "predicted")
-    lines += console.table(rows, header, right=range(1, 7))
+    lines += show.counts_table("label", counts["labels"].items())
     if "confusion" in counts:
         lines += ["", *_confusion(counts["confusion"])]
     for other in found.compared:
@@ -57,12 +32,13 @@ def class_lines(found: Evaluation) -> list[str]:
 def _scores(found: Evaluation, scores: Mapping[str, float | None]) -> list[str]:
     """A row a score, a column a model."""
     others = [other["score"]["counts"]["scores"] for other in found.compared]
-    rows = []
-    for key, (name, unit) in NAMES.items():
-        if key in scores:
-            rows.append([name, *(_number(one.get(key)) for one in (scores, *others)), unit])
+    rows = [
+        [metric.title, *(_number(one.get(metric.name)) for one in (scores, *others)), metric.unit]
+        for metric in CLASS_METRICS
+        if metric.name in scores
+    ]
     header = ["", found.run, *(other["model"] for other in found.compared), ""]
-    return console.table(rows, header, right=range(1, len(header) - 1))
+    return show.table(rows, header, right=range(1, len(header) - 1))
 
 
 def _number(value: float | None) -> str:
@@ -74,13 +50,13 @@ def _confusion(table: Mapping[str, Mapping[str, int]]) -> list[str]:
     names = list(dict.fromkeys([*table, *(label for row in table.values() for label in row)]))
     if len(names) <= MOST_COLUMNS:
         rows = [(gold, *(f"{table.get(gold, {}).get(label, 0):,}" for label in names)) for gold in names]
-        return console.table(rows, ("gold \\ predicted", *names), right=range(1, len(names) + 1))
+        return show.table(rows, ("gold \\ predicted", *names), right=range(1, len(names) + 1))
     mistakes = sorted(
         ((count, gold, label) for gold, row in table.items() for label, count in row.items() if gold != label),
         key=lambda mistake: (-mistake[0], *mistake[1:]),
     )
     rows = [(gold, label, f"{count:,}") for count, gold, label in mistakes[:MOST_COLUMNS]]
-    return console.table(rows, ("gold", "predicted", "most frequent mistakes"), right=[2])
+    return show.table(rows, ("gold", "predicted", "most frequent mistakes"), right=[2])
 
 
 def _paired(name: str, other: str, paired: Mapping[str, Any]) -> list[str]:

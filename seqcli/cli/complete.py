@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.language import READ_AT_ONCE, Device, Errors, MaxLine, Model, Runs, open_model, warn_of_unknown
-from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_batches
+from seqcli.cli.language import READ_AT_ONCE, open_model, warn_of_unknown
+from seqcli.cli.options import JsonLines, NewestLanguageModel, Reading, Running, grouped
+from seqcli.lines import read_batches
 
 if TYPE_CHECKING:
     from seqcli.pipeline.language import LanguageModel
@@ -22,42 +23,36 @@ EPILOG = """Examples:
   cut -f 2 prompts.tsv | seqcli complete lm-word --json"""
 
 
+@grouped
 def command(
-    model: Model = None,
+    *,
+    model: NewestLanguageModel = None,
     prompt: Annotated[
-        str | None,
-        typer.Option("--prompt", metavar="TEXT", help="Text to complete; without it, each line of stdin is."),
+        str | None, typer.Option(metavar="TEXT", help="Text to complete; without it, each line of stdin is.")
     ] = None,
     count: Annotated[int, typer.Option("-k", "--count", help="How many tokens to list.", min=1)] = 5,
     words: Annotated[bool, typer.Option("--words", help="Whole words, of a model of characters or bytes.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a prompt.")] = False,
-    errors: Errors = "strict",
-    max_line: MaxLine = DEFAULT_MAX_LINE,
-    runs: Runs = None,
-    device: Device = "auto",
+    as_json: JsonLines = False,
+    reading: Reading,
+    running: Running,
 ) -> None:
     """List the most probable next words after a text.
 
     With --prompt a line for each word: word, tab, probability. From stdin one line for each line, the pairs on it
     with tabs between. <EOS> is the end of the line.
     """
-    from seqcli.cli.choices import choice
-
-    on_invalid: OnInvalid = choice("--errors", errors, ("strict", "replace"))  # type: ignore[assignment]
-    trained = open_model(model, runs, device)
+    trained = open_model(model, running)
     if prompt is not None:
         print_prompt(trained, prompt, count, words=words, as_json=as_json)
     else:
-        lines = read_batches(None, on_invalid=on_invalid, max_line=max_line, block=READ_AT_ONCE)
+        lines = read_batches(None, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE)
         print_lines(trained, lines, count, words=words, as_json=as_json)
 
 
 def print_prompt(model: LanguageModel, prompt: str, count: int, *, words: bool = False, as_json: bool) -> None:
     """Print the words that complete one text, a line each."""
-    from seqcli.pipeline.complete import complete, complete_words
-
     warn_of_unknown(model, prompt)
-    found = complete_words(model, prompt, count) if words else complete(model, [prompt], count)[0]
+    (found,) = _completions(model, [prompt], count, words)
     if as_json:
         console.emit_json(_as_json(prompt, found))
     else:
@@ -68,16 +63,21 @@ def print_lines(
     model: LanguageModel, batches: Iterable[Sequence[str]], count: int, *, words: bool = False, as_json: bool
 ) -> None:
     """Print one line for each line: the words that complete it."""
-    from seqcli.pipeline.complete import complete, complete_words
-
     for lines in batches:
-        each = [complete_words(model, line, count) for line in lines] if words else complete(model, lines, count)
-        for line, found in zip(lines, each, strict=True):
+        for line, found in zip(lines, _completions(model, lines, count, words), strict=True):
             if as_json:
                 console.emit_json(_as_json(line, found))
             else:
                 console.emit("\t".join(f"{token}\t{probability:.4f}" for token, probability in found))
         console.write("", flush=True)
+
+
+def _completions(
+    model: LanguageModel, lines: Sequence[str], count: int, words: bool
+) -> Sequence[Sequence[tuple[str, float]]]:
+    from seqcli.pipeline.complete import complete, complete_words
+
+    return [complete_words(model, line, count) for line in lines] if words else complete(model, lines, count)
 
 
 def _as_json(prompt: str, found: Sequence[tuple[str, float]]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""``seqcli components``: what a recipe can be made of, read off the schema itself."""
+"""The verb ``components``: what a recipe can be made of, read off the schema itself."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.cli import console
-from seqcli.errors import did_you_mean, usage_error
+from seqcli.cli import console, show
+from seqcli.cli.options import Json, examples, nearest
+from seqcli.errors import usage_error
 
-EPILOG = "\b\nExamples:\n  seqcli components encoder\n  seqcli components encoder lstm --json"
+EPILOG = examples("seqcli components encoder", "seqcli components encoder lstm --json")
 
 
 def command(
-    slot: Annotated[str | None, typer.Argument(show_default=False, help="Only this slot: encoder, head, ...")] = None,
-    kind: Annotated[str | None, typer.Argument(show_default=False, help="Only this kind: lstm, crf, ...")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    slot: Annotated[str | None, typer.Argument(help="Only this slot: encoder, head, ...")] = None,
+    kind: Annotated[str | None, typer.Argument(help="Only this kind: lstm, crf, ...")] = None,
+    as_json: Json = False,
 ) -> None:
     """List every component kind with its options."""
     from seqcli.recipe import registry
@@ -25,37 +26,30 @@ def command(
         if kind is not None:
             _check(slot, kind, registry.kinds(slot))
 
-    from seqcli.recipe.catalogue import describe_all
+    from seqcli.recipe.describe import describe_all
 
-    found = describe_all(slot, kind)
+    components = describe_all(slot, kind)
     if as_json:
-        console.emit_json(found)
+        console.emit_json(components)
         return
-    for number, component in enumerate(found):
+    for number, component in enumerate(components):
         if number:
             console.emit()
-        for line in _lines(component):
-            console.emit(line)
+        console.emit_lines(_lines(component))
 
 
 def _check(what: str, name: str, known: list[str]) -> None:
     if name not in known:
-        hint = did_you_mean(name, known) or f"Known: {', '.join(known)}."
-        raise usage_error(f"unknown {what} '{name}'", hint=hint)
+        raise usage_error(f"unknown {what} '{name}'", hint=nearest(name, known))
 
 
 def _lines(component: dict[str, Any]) -> list[str]:
     """A kind on a line, its options below it."""
     from seqcli.recipe.dump import format_value
 
-    rows = [
-        (
-            option["name"],
-            option["type"],
-            format_value(option["default"]) if "default" in option else "(required)",
-            option["description"],
-        )
-        for option in component["options"]
-    ]
-    table = console.table(rows, ("option", "type", "default", "meaning")) if rows else ["no options"]
+    rows = []
+    for option in component["options"]:
+        default = format_value(option["default"]) if "default" in option else "(required)"
+        rows.append((option["name"], option["type"], default, option["description"]))
+    table = show.table(rows, ("option", "type", "default", "meaning")) if rows else ["no options"]
     return [f"{component['slot']} {component['kind']}: {component['summary']}", *(f"  {line}" for line in table)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from seqcli.errors import io_error
+from seqcli.metrics.score import for_json
 
 
 @dataclass
@@ -45,9 +46,19 @@ def write(text: str, *, flush: bool = False) -> None:
         raise io_error(f"cannot write to stdout: {error.strerror or error}") from error
 
 
+def emit_lines(lines: Iterable[str]) -> None:
+    """Write lines of results to stdout."""
+    for line in lines:
+        emit(line)
+
+
+def json_text(value: Any) -> str:
+    """One JSON document on one line: stable key order, real characters, null for what is infinite or no number."""
+    return json.dumps(for_json(value), ensure_ascii=False, allow_nan=False)
+
+
 def emit_json(value: Any) -> None:
-    """Write one JSON document on one line to stdout (stable key order, real characters, no NaN)."""
-    emit(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    emit(json_text(value))
 
 
 def note(text: str) -> None:
@@ -75,19 +86,3 @@ def stdout_is_terminal() -> bool:
 def stderr_is_terminal() -> bool:
     """True when a person watches the progress."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), *, right: Sequence[int] = ()) -> list[str]:
-    """Lay rows out in columns of plain text, two spaces apart; ``right`` names the columns set flush right."""
-    cells = [[str(cell) for cell in row] for row in ([header] if header else []) + list(rows)]  # type: ignore[list-item]
-    if not cells:
-        return []
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    lines = []
-    for row in cells:
-        parts = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(parts).rstrip())
-    return lines

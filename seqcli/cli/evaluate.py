@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqcli.cli import console
+from seqcli.cli import console, show
+from seqcli.cli.options import ErrorRows, Format, Json, Model, Running, choice, grouped
 from seqcli.errors import usage_error
+from seqcli.recipe.registry import FORMATS
 
 if TYPE_CHECKING:
     from seqcli.pipeline.evaluate import Evaluation
@@ -23,72 +25,44 @@ EPILOG = """Examples:
   seqcli evaluate embedding questions-words.txt"""
 
 
+@grouped
 def command(
-    model: Annotated[str, typer.Argument(help="A trained model: NAME, NAME@VERSION or a run folder.")],
+    *,
+    model: Model,
     data: Annotated[
         list[str] | None,
         typer.Argument(
             help="Files in the format the model was trained on; without any, the test split of its own data."
         ),
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="Split of its own data: train, dev or test.")] = "test",
-    format_: Annotated[str | None, typer.Option("--format", help="Format of the files, where it is another.")] = None,
-    errors: Annotated[
-        str | None,
-        typer.Option(
-            "--errors",
-            metavar="FILE",
-            help="Write a row for each error (TSV): of a tagger by kind, of a "
-            "classifier the most confident mistake first.",
-        ),
-    ] = None,
+    split: Annotated[str, typer.Option(help="Split of its own data: train, dev or test.")] = "test",
+    format_: Format = None,
+    errors: ErrorRows = None,
     against: Annotated[
-        str | None,
-        typer.Option("--against", metavar="MODEL", help="Also measure this language model or classifier, and compare."),
+        str | None, typer.Option(metavar="MODEL", help="Also measure this language model or classifier, and compare.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON document.")] = False,
-    runs: Annotated[
-        str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Json = False,
+    running: Running,
 ) -> None:
     """Measure a trained model on a data set."""
-    from seqcli.cli.choices import choice
     from seqcli.store.runs import Store
 
     choice("--split", split, ("train", "dev", "test"))
     if format_ is not None:
-        choice(
-            "--format",
-            format_,
-            (
-                "conll",
-                "conllu",
-                "inline",
-                "tsv",
-                "jsonl",
-                "lines",
-                "records",
-                "labelled",
-                "ts",
-                "frames",
-                "csv-folders",
-            ),
-        )
-    store = Store(runs)
+        choice("--format", format_, tuple(FORMATS))
+    store = Store(running.runs)
     run = store.resolve(model)
     if data and len(data) == 1 and format_ is None and _are_questions(data[0]):
         from seqcli.cli.analogies_table import show_analogies
 
         show_analogies(run, store, data[0], as_json=as_json)
         return
-    if run.report().get("task") == "embedding":
+    if run.report().get("task") == "word-vectors":
         raise usage_error(
             "word vectors are measured with analogy questions, and no file of them is given",
             hint="Sections ': name', then four words a line, as in questions-words.txt.",
         )
     from seqcli.cli.training_display import open_display
-    from seqcli.metrics.score import for_json
     from seqcli.pipeline.evaluate import evaluate
 
     with open_display() as display:
@@ -96,7 +70,8 @@ def command(
             run,
             data or None,
             split=split,
-            device=device,
+            device=running.device,
+            engine=running.engine,
             data_format=format_,
             with_errors=errors is not None,
             against=store.resolve(against) if against is not None else None,
@@ -112,14 +87,13 @@ def command(
                 "model": found.run,
                 "data": found.data,
                 "score": found.score.as_json(),
-                "scores": for_json(found.scores),
+                "scores": found.scores,
                 **({"accuracy": found.accuracy.as_json()} if found.accuracy else {}),
                 **({"compared": found.compared} if found.compared else {}),
             }
         )
         return
-    for line in _lines(found):
-        console.emit(line)
+    console.emit_lines(_lines(found))
 
 
 def _are_questions(file: str) -> bool:
@@ -139,22 +113,24 @@ def _lines(found: Evaluation) -> list[str]:
 
         return lines + class_lines(found)
     if "types" not in counts:
-        lines.append(
+        return [
+            *lines,
             f"{counts['correct']:,} of {counts['total']:,} tokens right, {counts['correct_sequences']:,} of "
-            f"{counts['sequences']:,} sentences without an error"
-        )
-        return lines
-    lines.append("")
-    rows = [_row(name, part) for name, part in counts["types"].items()]
-    header = ("type", "precision", "recall", "F1", "correct", "gold", "predicted")
-    lines += console.table([*rows, _row("all", counts)], header, right=range(1, 7))
-    lines.append("")
-    lines.append(f"accuracy {counts['accuracy']:.2f} ({counts['correct_tokens']:,} of {counts['tokens']:,} tokens)")
-    return lines
+            f"{counts['sequences']:,} sentences without an error",
+        ]
+    return [
+        *lines,
+        "",
+        *show.counts_table("type", [*counts["types"].items(), ("all", counts)]),
+        "",
+        f"accuracy {counts['accuracy']:.2f} ({counts['correct_tokens']:,} of {counts['tokens']:,} tokens)",
+    ]
 
 
 def _language(found: Evaluation) -> list[str]:
     """The figures of a language model, beside those of what it is compared with."""
+    from seqcli.metrics.metric import LANGUAGE_METRICS
+
     counts: dict[str, Any] = {**found.score.counts, "perplexity": found.score.value}
     lines = [
         f"{counts['tokens']:,} tokens, {counts['ends']:,} of them <EOS>, {counts['unknown']:,} <UNK>; "
@@ -167,35 +143,14 @@ def _language(found: Evaluation) -> list[str]:
         columns.append({**score["counts"], "perplexity": score["value"]})
         header += [other["model"], "ratio"]
     rows = []
-    for name, key in FIGURES:
+    for metric in LANGUAGE_METRICS:
         # a report has None for what is infinite; the figures of known words are missing where there is none
-        values = [math.inf if (value := column.get(key, math.nan)) is None else value for column in columns]
-        cells = [name, *("-" if math.isnan(value) else f"{value:,.4f}" for value in values)]
+        values = [math.inf if (value := column.get(metric.name, math.nan)) is None else value for column in columns]
+        cells = [metric.title, *("-" if math.isnan(value) else f"{value:,.4f}" for value in values)]
         if len(values) > 1:
             cells.append(f"{values[0] / values[1]:.3f}" if all(map(math.isfinite, values)) else "-")
         rows.append(cells)
-    return lines + console.table(rows, header, right=range(1, len(header)))
-
-
-FIGURES = (
-    ("nats a token", "loss"),
-    ("perplexity a token", "perplexity"),
-    ("... without <UNK>", "perplexity_known"),
-    ("perplexity a word", "word_perplexity"),
-    ("bits a character", "bits_per_character"),
-)
-
-
-def _row(name: str, part: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        name,
-        f"{part['precision']:.2f}",
-        f"{part['recall']:.2f}",
-        f"{part['f1']:.2f}",
-        f"{part['correct']:,}",
-        f"{part['gold']:,}",
-        f"{part['predicted']:,}",
-    )
+    return lines + show.table(rows, header, right=range(1, len(header)))
 
 
 def _write_errors(path: Path, found: Evaluation) -> None:

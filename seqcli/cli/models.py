@@ -1,4 +1,4 @@
-"""``seqcli models``: what lies in the store."""
+"""The verb ``models``: what lies in the store."""
 
 from __future__ import annotations
 
@@ -12,45 +12,28 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.cli import console
+from seqcli.cli import console, show
+from seqcli.cli.options import Json, Model, Runs, examples, verb_of_verbs
 from seqcli.errors import UserError, data_error, usage_error
 from seqcli.store.runs import Run, Store, remove
 
-EPILOG = """Examples:
-
-\b
-  seqcli models ls
-  seqcli models pack ner@2 -o ner.tar.gz"""
-
-command = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    epilog=EPILOG,
-    help="List, show, remove, copy, pack and unpack trained models.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-Runs = Annotated[
-    Path | None, typer.Option("--runs", metavar="FOLDER", help="The store (default: $SEQCLI_RUNS, else runs).")
-]
-Ref = Annotated[str, typer.Argument(metavar="MODEL", help="A name (newest finished version), name@version or folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
-
 
 def _examples(*lines: str) -> str:
-    return "\n".join(["Examples:", "", "\b", *(f"  seqcli models {line}" for line in lines)])
+    return examples(*(f"seqcli models {line}" for line in lines))
+
+
+command = verb_of_verbs("seqcli models ls", "seqcli models pack ner@2 -o ner.tar.gz")
 
 
 @command.command("ls", epilog=_examples("ls", "ls --json | jq -r '.[].model'"))
 def list_models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only the versions of this name.")] = None,
     runs: Runs = None,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """List the models: task, state, score, size and age."""
     store = Store(runs)
-    found = store.runs() if name is None else store.versions(name)
-    rows = [_summary(run) for run in found]
+    rows = [_summary(run) for run in (store.runs() if name is None else store.versions(name))]
     if as_json:
         console.emit_json(rows)
         return
@@ -63,17 +46,16 @@ def list_models(
             row["task"] or "-",
             row["state"],
             _score_text(row["score"]),
-            _size_text(row["bytes"]),
-            _age_text(row["modified"]),
+            show.size(row["bytes"]),
+            show.age(row["modified"]),
         )
         for row in rows
     ]
-    for line in console.table(table, ("MODEL", "TASK", "STATE", "SCORE", "SIZE", "AGE"), right=(4,)):
-        console.emit(line)
+    console.emit_lines(show.table(table, ("MODEL", "TASK", "STATE", "SCORE", "SIZE", "AGE"), right=(4,)))
 
 
 @command.command("show", epilog=_examples("show ner", "show ner@2 --json"))
-def show(model: Ref, runs: Runs = None, as_json: AsJson = False) -> None:
+def show_model(model: Model, runs: Runs = None, as_json: Json = False) -> None:
     """Show one model: recipe, scores, files, environment."""
     run = Store(runs).resolve(model, finished=False)
     summary = _summary(run)
@@ -82,7 +64,7 @@ def show(model: Ref, runs: Runs = None, as_json: AsJson = False) -> None:
     if as_json:
         console.emit_json({**summary, "recipe": recipe, "report": report, "files": files, "environment": environment})
         return
-    console.emit(f"{run}  {summary['task'] or '-'}, {summary['state']}, {_size_text(summary['bytes'])}, {run.path}")
+    console.emit(f"{run}  {summary['task'] or '-'}, {summary['state']}, {show.size(summary['bytes'])}, {run.path}")
     _section("recipe", _recipe_rows(recipe))
     _section(
         "scores",
@@ -92,9 +74,10 @@ def show(model: Ref, runs: Runs = None, as_json: AsJson = False) -> None:
             if (score := _score(report, split))
         ],
     )
+    _section("engine", _engine_rows(report.get("engine")))
     _section(
         "files",
-        [(file["name"], _size_text(file["bytes"]), file["sha256"][:12] if file["sha256"] else "-") for file in files],
+        [(file["name"], show.size(file["bytes"]), file["sha256"][:12] if file["sha256"] else "-") for file in files],
     )
     _section(
         "environment",
@@ -105,14 +88,46 @@ def show(model: Ref, runs: Runs = None, as_json: AsJson = False) -> None:
     )
 
 
+@command.command("export", epilog=_examples("export ner", "export ner@2 --fp32"))
+def export(
+    model: Model,
+    int8: Annotated[
+        bool | None,
+        typer.Option(
+            "--int8/--fp32",
+            help="Weights in 8 bits, or as they are (default: int8 for taggers and classifiers that lose next to "
+            "nothing on dev by it).",
+        ),
+    ] = None,
+    runs: Runs = None,
+    as_json: Json = False,
+) -> None:
+    """Make the graph that prediction runs on again, from the weights; prints its file."""
+    from seqcli.cli.training_display import open_display
+    from seqcli.pipeline.export import export_run
+
+    run = Store(runs).resolve(model)
+    with open_display() as display:
+        done = export_run(run, "auto" if int8 is None else "int8" if int8 else "fp32", display.progress)
+    if done.unmeasured is not None:
+        console.warn(f"not compared with the network on data: {done.unmeasured}")
+    path = run.engine_path
+    if as_json:
+        console.emit_json({"model": str(run), "file": str(path), "bytes": path.stat().st_size, "engine": done.report})
+        return
+    console.emit(str(path))
+    told = "; ".join(f"{name} {value}" for name, value in _engine_rows(done.report))
+    console.note(f"{run}: {told}; {show.size(path.stat().st_size)}")
+
+
 @command.command("rm", epilog=_examples("rm ner@1", "rm ner@1 --yes"))
 def rm(
-    model: Ref, runs: Runs = None, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+    model: Model, runs: Runs = None, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> None:
     """Remove one version of a model, after asking."""
     run = Store(runs).resolve(model, finished=False)
     summary = _summary(run)
-    what = f"{run} ({summary['state']}, {_size_text(summary['bytes'])}, {run.path})"
+    what = f"{run} ({summary['state']}, {show.size(summary['bytes'])}, {run.path})"
     if not yes:
         if not sys.stdin.isatty():
             raise usage_error(f"nobody to ask whether to remove {what}", hint="Say --yes.")
@@ -125,7 +140,7 @@ def rm(
 
 @command.command("cp", epilog=_examples("cp ner news-tagger", "cp ner@1 ner"))
 def cp(
-    model: Ref,
+    model: Model,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The copy becomes its next version.")],
     runs: Runs = None,
 ) -> None:
@@ -138,7 +153,7 @@ def cp(
 
 @command.command("pack", epilog=_examples("pack ner", "pack ner@2 -o ner.tar.gz"))
 def pack(
-    model: Ref,
+    model: Model,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="The archive (default: NAME-VERSION.tar.gz here)."),
@@ -154,7 +169,7 @@ def pack(
         raise usage_error("there already, so it stays", file=out, hint="Name another file with -o, or remove it.")
     packed = archive.pack(run, out)
     console.emit(str(out))
-    console.note(f"{run}: {len(packed.files)} files, {_size_text(out.stat().st_size)}")
+    console.note(f"{run}: {len(packed.files)} files, {show.size(out.stat().st_size)}")
 
 
 @command.command("unpack", epilog=_examples("unpack ner-2.tar.gz", "unpack ner-2.tar.gz --name colleague"))
@@ -164,9 +179,7 @@ def unpack(
         str | None,
         typer.Option("--name", metavar="NAME", help="Name to give it (default: the one it was packed under)."),
     ] = None,
-    max_size: Annotated[
-        int, typer.Option("--max-size", min=1, metavar="BYTES", help="Refuse what unpacks to more.")
-    ] = 4 * 2**30,
+    max_size: Annotated[int, typer.Option(min=1, metavar="BYTES", help="Refuse what unpacks to more.")] = 4 * 2**30,
     runs: Runs = None,
 ) -> None:
     """Unpack a model, checked byte for byte; prints its name."""
@@ -211,14 +224,14 @@ def _score(report: dict[str, Any], split: str) -> dict[str, Any] | None:
 
 def _files(run: Run) -> list[dict[str, Any]]:
     sealed = run.verify().files if run.finished else {}
-    found = sorted(path for path in run.path.iterdir() if path.is_file() and not path.name.startswith("."))
     return [
         {
             "name": path.name,
             "bytes": path.lstat().st_size,
             "sha256": sealed[path.name].sha256 if path.name in sealed else None,
         }
-        for path in found
+        for path in sorted(run.path.iterdir())
+        if path.is_file() and not path.name.startswith(".")
     ]
 
 
@@ -242,22 +255,39 @@ def _recipe(run: Run) -> dict[str, Any]:
 
 def _recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, str]]:
     """The choices that tell one recipe from another: each component's kind and its plain settings."""
-    model, training = _part(recipe, "model"), _part(recipe, "training")
-    data = _part(recipe, "data")
-    text = _part(recipe, "text")
+    source, model, training, data = (_part(recipe, name) for name in ("source", "model", "training", "data"))
     parts = {
         "description": recipe.get("description"),
         "task": recipe.get("task"),
         "data": data.get("corpus") or data.get("train"),
-        "tokenizer": text.get("tokenizer"),
-        "embedder": model.get("embedder"),
-        "encoder": model.get("encoder"),
-        "head": model.get("head"),
-        "optimizer": training.get("optimizer"),
-        "schedule": training.get("schedule"),
+        "source": source,
+        "tokenizer": source.get("tokenizer"),
+        "target": recipe.get("target"),
+        "model": model,
+        **{part: model.get(part) for part in ("embedder", "encoder", "pooling", "head")},
         "seed": training.get("seed"),
     }
+    if model.get("kind", "network") == "network":
+        parts |= {"optimizer": training.get("optimizer"), "schedule": training.get("schedule")}
     return [(name, _component(value)) for name, value in parts.items() if value not in (None, "", {})]
+
+
+def _engine_rows(engine: object) -> list[tuple[str, str]]:
+    """What runs the network, how far its outputs are from the network's, and what each precision scores on dev."""
+    if not isinstance(engine, dict):
+        return []
+    rows = [("kind", str(engine.get("kind"))), ("precision", str(engine.get("precision")))]
+    if isinstance(difference := engine.get("difference"), float):
+        rows.append(("difference", f"{difference:.2g}"))
+    dev = _part(engine, "dev")
+    return [
+        *rows,
+        *(
+            (f"{precision} dev {dev.get('score')}", _number(dev[precision]))
+            for precision in ("fp32", "int8")
+            if precision in dev
+        ),
+    ]
 
 
 def _part(recipe: dict[str, Any], name: str) -> dict[str, Any]:
@@ -288,9 +318,8 @@ def _json_file(path: Path) -> dict[str, Any]:
 
 def _section(title: str, rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
-        console.emit(f"\n{title}")
-        for line in console.table(rows, right=(1,) if title in ("scores", "files") else ()):
-            console.emit(f"  {line}")
+        lines = show.table(rows, right=(1,) if title in ("scores", "files") else ())
+        console.emit_lines(["", title, *(f"  {line}" for line in lines)])
 
 
 def _bytes(folder: Path) -> int:
@@ -310,22 +339,3 @@ def _score_text(score: dict[str, Any] | None) -> str:
 
 def _number(value: float) -> str:
     return format(value, ".4g") if isinstance(value, float) else str(value)
-
-
-def _size_text(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
-
-
-def _age_text(modified: str) -> str:
-    """Age in the largest unit that fits, rounded down: ``5 min``, ``3 h``, ``12 d``."""
-    import calendar
-
-    seconds = max(0, time.time() - calendar.timegm(time.strptime(modified, "%Y-%m-%dT%H:%M:%SZ")))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{seconds:.0f} s"

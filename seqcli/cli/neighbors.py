@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import JsonLines, Reading, Runs, choice, grouped
 from seqcli.cli.word_arguments import (
-    AsJson,
     MeasureOption,
     ModelOption,
-    Runs,
     VectorsOption,
     answer_lines,
     choose_vectors,
@@ -29,7 +27,9 @@ EPILOG = """Examples:
   cut -f1 words.tsv | seqcli neighbors --vectors glove.6B.100d.txt --measure euclidean"""
 
 
+@grouped
 def command(
+    *,
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -42,16 +42,16 @@ def command(
     vectors: VectorsOption = None,
     k: Annotated[int, typer.Option("-k", help="How many neighbors, the nearest first.")] = 10,
     measure: MeasureOption = "cosine",
-    as_json: AsJson = False,
+    as_json: JsonLines = False,
+    reading: Reading,
     runs: Runs = None,
 ) -> None:
     """The words nearest to a word.
 
     A row for each neighbor: word, neighbor, similarity (or distance: the smaller, the nearer), tabs between.
     """
-    from seqcli.cli.choices import choice
-    from seqcli.models.word_vectors import MEASURES
     from seqcli.store.runs import Store
+    from seqcli.text.word_vectors import MEASURES
 
     choice("--measure", measure, MEASURES)
     store, given = Store(runs), list(words or [])
@@ -62,18 +62,13 @@ def command(
 
     def answer(word: str) -> str:
         found = known.neighbors(word, k, measure)
-        if as_json:
-            return (
-                json.dumps(
-                    {"model": name, "word": word, "measure": measure, "neighbors": json_of(found, score)},
-                    ensure_ascii=False,
-                )
-                + "\n"
-            )
-        return rows_of(word, found)
+        if not as_json:
+            return rows_of(word, found)
+        values = {"model": name, "word": word, "measure": measure, "neighbors": json_of(found, score)}
+        return console.json_text(values) + "\n"
 
     if from_stdin(given):
-        answer_lines(lambda line: answer(line.strip()))
+        answer_lines(lambda line: answer(line.strip()), reading)
         return
     for text in [answer(word) for word in given]:  # all of them before the first is shown
         console.write(text)

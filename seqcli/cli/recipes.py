@@ -1,4 +1,4 @@
-"""``seqcli recipes``: list, show, copy and validate recipes, and the schema they follow."""
+"""The verb ``recipes``: list, show, copy and validate recipes, and the schema they follow."""
 
 from __future__ import annotations
 
@@ -9,31 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.cli import console
+from seqcli.cli import console, show
+from seqcli.cli.options import Json, SetValue, examples, verb_of_verbs
 from seqcli.errors import UserError, UserErrors, usage_error
 
 # The loader stands on pydantic, which costs more than all the rest: only the bodies that need it import it.
 
-command = typer.Typer(
-    name="recipes",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="List, show, copy and validate recipes.",
-    epilog="\b\nExamples:\n  seqcli recipes cp ner my.yaml\n  seqcli recipes validate my.yaml",
-)
+command = verb_of_verbs("seqcli recipes cp ner my.yaml", "seqcli recipes validate my.yaml")
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-_Source = Annotated[
-    str, typer.Argument(metavar="NAME|FILE", show_default=False, help="A recipe that comes with seqcli, or a file.")
-]
-_Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="A.B=VALUE", show_default=False, help="Set a value over the file's (repeatable)."),
-]
+_Recipe = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A recipe that comes with seqcli, or a file.")]
 
 
-@command.command("ls", epilog="\b\nExamples:\n  seqcli recipes ls\n  seqcli recipes ls --json")
-def list_recipes(as_json: _Json = False) -> None:
+@command.command("ls", epilog=examples("seqcli recipes ls", "seqcli recipes ls --json"))
+def list_recipes(as_json: Json = False) -> None:
     """List the recipes that come with seqcli."""
     from seqcli.recipe.folder import summaries
 
@@ -41,8 +29,8 @@ def list_recipes(as_json: _Json = False) -> None:
     if as_json:
         console.emit_json(rows)
         return
-    for line in console.table([[*map(_cell, row.values())] for row in rows], ("name", "task", "data", "description")):
-        console.emit(line)
+    cells = [[*map(_cell, row.values())] for row in rows]
+    console.emit_lines(show.table(cells, ("name", "task", "data", "description")))
 
 
 def _cell(value: object) -> str:
@@ -50,14 +38,14 @@ def _cell(value: object) -> str:
 
 
 @command.command(
-    "show", epilog="\b\nExamples:\n  seqcli recipes show ner\n  seqcli recipes show ner --set model.encoder.dim=300"
+    "show", epilog=examples("seqcli recipes show ner", "seqcli recipes show ner --set model.encoder.dim=300")
 )
-def show(source: _Source, overrides: _Set = None, as_json: _Json = False) -> None:
+def show_recipe(recipe: _Recipe, overrides: SetValue = None, as_json: Json = False) -> None:
     """Print a recipe filled in, with the origin of each value: default, file or --set."""
     from seqcli.recipe.dump import dump_recipe
     from seqcli.recipe.load import load_recipe
 
-    loaded = load_recipe(source, overrides or ())
+    loaded = load_recipe(recipe, overrides or ())
     if as_json:
         console.emit_json(
             {"path": str(loaded.path), "recipe": loaded.recipe.model_dump(mode="json"), "origins": loaded.origins}
@@ -66,17 +54,17 @@ def show(source: _Source, overrides: _Set = None, as_json: _Json = False) -> Non
         console.emit(dump_recipe(loaded.recipe, loaded.origins).rstrip("\n"))
 
 
-@command.command("cp", epilog="\b\nExamples:\n  seqcli recipes cp ner my.yaml\n  seqcli recipes cp ner recipes/")
+@command.command("cp", epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes cp ner recipes/"))
 def copy(
-    source: _Source,
-    destination: Annotated[Path, typer.Argument(metavar="DEST", show_default=False, help="A file, or a folder.")],
+    recipe: _Recipe,
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A file, or a folder.")],
     force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite DEST if it exists.")] = False,
 ) -> None:
     """Copy a recipe as a start for your own, and print where it lies."""
     from seqcli.files import atomic_write_text
     from seqcli.recipe.folder import find_recipe, read_recipe_text
 
-    path = find_recipe(source)
+    path = find_recipe(recipe)
     text = read_recipe_text(path)
     target = destination / path.name if destination.is_dir() else destination
     if target.exists() and not force:
@@ -86,60 +74,50 @@ def copy(
 
 
 @command.command(
-    "validate", epilog="\b\nExamples:\n  seqcli recipes validate my.yaml\n  seqcli recipes validate recipes/*.yaml"
+    "validate", epilog=examples("seqcli recipes validate my.yaml", "seqcli recipes validate recipes/*.yaml")
 )
 def validate(
-    sources: Annotated[list[str], typer.Argument(metavar="FILE...", show_default=False, help="Files, or names.")],
-    overrides: _Set = None,
-    as_json: _Json = False,
+    recipes: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files, or names.")],
+    overrides: SetValue = None,
+    as_json: Json = False,
 ) -> None:
     """Check recipes: every error of every file, one a line with its place; exit code 2 if there is one."""
-    from seqcli.recipe.quick import surely_valid
-
     reports: list[dict[str, Any]] = []
     wrong: list[UserError] = []
-    for source in sources:
-        errors = () if not overrides and surely_valid(source) else _errors(source, overrides or ())
+    for recipe in recipes:
+        errors = _errors(recipe, overrides or ())
         wrong += errors
-        reports.append({"file": source, "ok": not errors, "errors": [_as_dict(error) for error in errors]})
+        reports.append({"file": recipe, "ok": not errors, "errors": [_as_dict(error) for error in errors]})
         if not errors and not as_json:
-            console.emit(f"{source}: ok")
+            console.emit(f"{recipe}: ok")
     if as_json:
         console.emit_json(reports)
     if wrong:
         raise UserErrors(wrong)
 
 
-def _errors(source: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
+def _errors(recipe: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
     from seqcli.recipe.load import load_recipe
-    from seqcli.recipe.quick import remember_schema
 
     try:
-        load_recipe(source, overrides)
-        remember_schema()
-    except UserErrors as several:
-        return several.errors
-    except UserError as one:
-        return (one,)
+        load_recipe(recipe, overrides)
+    except UserErrors as errors:
+        return errors.errors
+    except UserError as error:
+        return (error,)
     return ()
 
 
 def _as_dict(error: UserError) -> dict[str, Any]:
-    return {
-        "file": error.file,
-        "line": error.line,
-        "column": error.column,
-        "message": error.message,
-        "hint": error.hint,
-    }
+    return {name: getattr(error, name) for name in ("file", "line", "column", "message", "hint")}
 
 
 @command.command(
     "schema",
-    epilog="\b\nExamples:\n  seqcli recipes schema > recipe.schema.json\n  seqcli recipes schema | python -m json.tool",
+    epilog=examples("seqcli recipes schema > recipe.schema.json", "seqcli recipes schema | python -m json.tool"),
 )
 def schema() -> None:
     """Print the JSON Schema of a recipe, with which editors complete and check."""
-    from seqcli.recipe.catalogue import recipe_schema
+    from seqcli.recipe.describe import recipe_schema
 
     console.emit(json.dumps(recipe_schema(), indent=2, ensure_ascii=False))

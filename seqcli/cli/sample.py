@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.language import Device, Model, Runs, open_model, warn_of_unknown
+from seqcli.cli.language import open_model, warn_of_unknown
+from seqcli.cli.options import JsonLines, NewestLanguageModel, Running, grouped
+from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
     from seqcli.pipeline.sample import Sample
@@ -20,45 +23,36 @@ EPILOG = """Examples:
   seqcli sample lm-word -n 5 --top-p 0.9 --seed 1 --json"""
 
 
+@grouped
 def command(
-    model: Model = None,
-    prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="Text to go on from; printed too.")] = "",
+    *,
+    model: NewestLanguageModel = None,
+    prompt: Annotated[str, typer.Option(metavar="TEXT", help="Text to go on from; printed too.")] = "",
     count: Annotated[int, typer.Option("-n", "--count", help="How many samples.", min=1)] = 1,
-    max_tokens: Annotated[
-        int, typer.Option("--max-tokens", help="Most tokens a sample, the prompt not counted.", min=1)
-    ] = 200,
-    stop: Annotated[
-        str | None, typer.Option("--stop", metavar="TEXT", help="End a sample where this text would come.")
-    ] = None,
+    max_tokens: Annotated[int, typer.Option(help="Most tokens a sample, the prompt not counted.", min=1)] = 200,
+    stop: Annotated[str | None, typer.Option(metavar="TEXT", help="End a sample where this text would come.")] = None,
     temperature: Annotated[
-        float, typer.Option("--temperature", help="Divides ln p: below 1 the likely become likelier; 0 is --greedy.")
+        float, typer.Option(help="Divides ln p: below 1 the likely become likelier; 0 is --greedy.")
     ] = 1.0,
-    top_k: Annotated[int | None, typer.Option("--top-k", help="Only the K most probable tokens.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Only the K most probable tokens.")] = None,
     typical: Annotated[
         float,
-        typer.Option(
-            "--typical", help="Only the tokens nearest to the expected surprise that have this probability together."
-        ),
+        typer.Option(help="Only the tokens nearest to the expected surprise that have this probability together."),
     ] = 1.0,
     top_p: Annotated[
-        float, typer.Option("--top-p", help="Only the most probable tokens that have this probability together.")
+        float, typer.Option(help="Only the most probable tokens that have this probability together.")
     ] = 1.0,
     min_p: Annotated[
-        float, typer.Option("--min-p", help="Only tokens with this share of the most probable one's probability.")
+        float, typer.Option(help="Only tokens with this share of the most probable one's probability.")
     ] = 0.0,
     greedy: Annotated[bool, typer.Option("--greedy", help="Always the most probable token.")] = False,
     seed: Annotated[
         int | None,
-        typer.Option(
-            "--seed", help="The same seed gives the same samples; without one a new seed, told on stderr.", min=0
-        ),
+        typer.Option(help="The same seed gives the same samples; without one a new seed, told on stderr.", min=0),
     ] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="Print tokens with spaces between, not text.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object a sample: text, tokens, log-probabilities (ln).")
-    ] = False,
-    runs: Runs = None,
-    device: Device = "auto",
+    as_json: JsonLines = False,
+    running: Running,
 ) -> None:
     """Sample text from a language model.
 
@@ -66,15 +60,14 @@ def command(
     several are made together and printed in order, a blank line between them where a sample has several lines.
     """
     from seqcli.decode.sampling import SamplingOptions
-    from seqcli.errors import usage_error
 
     options = SamplingOptions(temperature, top_k, typical, top_p, min_p, greedy)
     if stop == "":
         raise usage_error("--stop: an empty text would end every sample before it begins")
-    trained = open_model(model, runs, device)
+    trained = open_model(model, running)
     warn_of_unknown(trained, prompt)
     if seed is None:
-        seed = _new_seed()
+        seed = secrets.randbelow(2**31)
         if not options.is_greedy:
             console.note(f"seed {seed}")
     from seqcli.pipeline.sample import grow
@@ -127,9 +120,3 @@ def _as_json(one: Sample) -> dict[str, Any]:
         "log_probs": one.log_probs,
         "finished": one.finished,
     }
-
-
-def _new_seed() -> int:
-    import secrets
-
-    return secrets.randbelow(2**31)

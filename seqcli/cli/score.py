@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqcli.cli import console
-from seqcli.cli.language import READ_AT_ONCE, Device, Errors, MaxLine, Runs, open_model
-from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin, read_batches
+from seqcli.cli import console, show
+from seqcli.cli.language import READ_AT_ONCE, open_model
+from seqcli.cli.options import File, JsonLines, Reading, Running, Tokens, choice, grouped
+from seqcli.lines import is_stdin, read_batches
 
 if TYPE_CHECKING:
     from seqcli.metrics.perplexity import PerplexityScorer
@@ -27,7 +28,9 @@ EPILOG = """Examples:
 _BASES = {"10": math.log(10), "2": math.log(2), "e": 1.0}
 
 
+@grouped
 def command(
+    *,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -36,10 +39,8 @@ def command(
             "default. An argument alone is the model if a run has that name, else the file.",
         ),
     ] = None,
-    file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="Text, a sentence a line; '-' or nothing reads stdin.")
-    ] = None,
-    base: Annotated[str, typer.Option("--base", help="Base of the logarithms: 10, 2 or e.")] = "10",
+    file: File = None,
+    base: Annotated[str, typer.Option(help="Base of the logarithms: 10, 2 or e.")] = "10",
     per_token: Annotated[
         bool,
         typer.Option(
@@ -48,32 +49,25 @@ def command(
             "a blank line ends the sentence.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
-    tokens: Annotated[
-        bool, typer.Option("--tokens", help="The input is the model's own tokens already, spaces between.")
-    ] = False,
+    as_json: JsonLines = False,
+    tokens: Tokens = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="The file is one running text, read as a whole; for models of unit stream.")
     ] = False,
     summary: Annotated[
         bool, typer.Option("--summary/--no-summary", help="Perplexity and counts of the whole on stderr.")
     ] = True,
-    errors: Errors = "strict",
-    max_line: MaxLine = DEFAULT_MAX_LINE,
-    runs: Runs = None,
-    device: Device = "auto",
+    reading: Reading,
+    running: Running,
 ) -> None:
     """Log-probability of each line by a language model.
 
     One number out for each line in: log p(line), the final <EOS> included, each line from a fresh start.
     """
-    from seqcli.cli.choices import choice
-
     write = _writer(choice("--base", base, list(_BASES)), per_token, as_json)
-    on_invalid: OnInvalid = choice("--errors", errors, ("strict", "replace"))  # type: ignore[assignment]
-    model, file = model_and_file(model, file, runs)
-    trained = open_model(model, runs, device)
-    batches = read_batches(file, on_invalid=on_invalid, max_line=max_line, block=READ_AT_ONCE)
+    model, file = model_and_file(model, file, running.runs)
+    trained = open_model(model, running)
+    batches = read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE)
     print_scores(trained, batches, write, tokens=tokens, stream=stream, summary=summary)
 
 
@@ -118,32 +112,17 @@ def summary_lines(totals: PerplexityScorer) -> list[str]:
     def known(name: str) -> str:
         return f"{figures[name]:.4f} without unknown tokens" if totals.unknown and name in figures else ""
 
-    return [
-        *console.table(
-            [
-                ("lines", f"{totals.sequences:,}", ""),
-                (
-                    "tokens",
-                    f"{totals.tokens:,}",
-                    f"{totals.tokens - totals.ends:,} without <EOS>; {totals.unknown:,} unknown",
-                ),
-                ("nats a token", f"{figures['loss']:.4f}", known("loss_known")),
-                ("perplexity a token", f"{figures['perplexity']:.4f}", known("perplexity_known")),
-                (
-                    "perplexity a word",
-                    f"{figures['word_perplexity']:.4f}",
-                    f"{totals.words:,} words and {totals.ends:,} ends",
-                ),
-                (
-                    "bits a character",
-                    f"{figures['bits_per_character']:.4f}",
-                    f"{totals.characters:,} characters and {totals.ends:,} line ends",
-                ),
-            ],
-            right=[1],
-        ),
-        totals.signature,
+    of_words = f"{totals.words:,} words and {totals.ends:,} ends"
+    of_characters = f"{totals.characters:,} characters and {totals.ends:,} line ends"
+    rows = [
+        ("lines", f"{totals.sequences:,}"),
+        ("tokens", f"{totals.tokens:,}", f"{totals.tokens - totals.ends:,} without <EOS>; {totals.unknown:,} unknown"),
+        ("nats a token", f"{figures['loss']:.4f}", known("loss_known")),
+        ("perplexity a token", f"{figures['perplexity']:.4f}", known("perplexity_known")),
+        ("perplexity a word", f"{figures['word_perplexity']:.4f}", of_words),
+        ("bits a character", f"{figures['bits_per_character']:.4f}", of_characters),
     ]
+    return [*show.table(rows, right=[1]), totals.signature]
 
 
 def _writer(base: str, per_token: bool, as_json: bool) -> Callable[[ScoredLine], str]:
@@ -157,28 +136,14 @@ def _writer(base: str, per_token: bool, as_json: bool) -> Callable[[ScoredLine],
         return "".join(f"{token}\t{value / unit:z.4f}\t{unknown:d}\n" for token, value, unknown in columns) + "\n"
 
     def document(line: ScoredLine) -> str:
-        import json
-
-        unknown = [token for token, is_unknown in zip(line.tokens, line.unknown, strict=True) if is_unknown]
-        return (
-            json.dumps(
-                {
-                    "text": line.text,
-                    "log_prob": _number(line.log_prob / unit),
-                    "tokens": line.tokens,
-                    "log_probs": [_number(value / unit) for value in line.log_probs.tolist()],
-                    "unknown": unknown,
-                    "base": base,
-                },
-                ensure_ascii=False,
-                allow_nan=False,
-            )
-            + "\n"
-        )
+        values = {
+            "text": line.text,
+            "log_prob": line.log_prob / unit,
+            "tokens": line.tokens,
+            "log_probs": [value / unit for value in line.log_probs.tolist()],
+            "unknown": [token for token, is_unknown in zip(line.tokens, line.unknown, strict=True) if is_unknown],
+            "base": base,
+        }
+        return console.json_text(values) + "\n"
 
     return document if as_json else rows if per_token else one_number
-
-
-def _number(value: float) -> float | None:
-    """JSON has no minus infinity: the logarithm of 0 is null."""
-    return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""``seqcli spans``."""
+"""The verb ``spans``."""
 
 from __future__ import annotations
 
@@ -8,44 +8,42 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from seqcli.cli import console, scoring
+from seqcli.cli import console, scoring, show
+from seqcli.cli.options import ErrorRows, examples, grouped
 from seqcli.errors import data_error
 from seqcli.lines import source_name
 
 if TYPE_CHECKING:
     from seqcli.metrics.conll_pairs import TaggedPair
     from seqcli.metrics.schemes import Span
-    from seqcli.metrics.spans import SpanCounts, SpanScorer
+    from seqcli.metrics.score import Counts
+    from seqcli.metrics.spans import SpanScorer
 
-EPILOG = """Examples:
-
-\b
-  seqcli spans gold.conll predicted.conll
-  seqcli spans both.conll --matching strict --errors errors.tsv
+EPILOG = (
+    examples("seqcli spans gold.conll predicted.conll", "seqcli spans both.conll --matching strict --errors errors.tsv")
+    + """
 
 Columns are cut at tabs or spaces; the tag is the last one. One file alone holds the gold and the predicted tag in its
-last two columns, as conlleval reads it.
+last two columns, as conlleval reads it. --errors - prints the errors and nothing else.
 """
+)
 
 
+@grouped
 def command(
     gold: Annotated[str, typer.Argument(metavar="GOLD", help="CoNLL file with the right tags; - is stdin.")],
+    output: scoring.Output,
     predicted: Annotated[
         str | None, typer.Argument(metavar="[PREDICTED]", help="The same sentences with predicted tags.")
     ] = None,
     scheme: Annotated[
-        str, typer.Option("--scheme", help="io, iob1, bio (IOB2), bioes, bilou; auto finds it out from the tags.")
+        str, typer.Option(help="io, iob1, bio (IOB2), bioes, bilou; auto finds it out from the tags.")
     ] = "auto",
     matching: Annotated[
         Literal["conlleval", "strict"],
-        typer.Option("--matching", help="Invalid sequences: read as conlleval does, or ill-formed spans left out."),
+        typer.Option(help="Invalid sequences: read as conlleval does, or ill-formed spans left out."),
     ] = "conlleval",
-    errors: Annotated[
-        str | None, typer.Option("--errors", metavar="FILE", help="Write each wrong span to a TSV file; - is stdout.")
-    ] = None,
-    score_only: scoring.ScoreOnly = False,
-    width: scoring.Width = 2,
-    as_json: scoring.AsJson = False,
+    errors: ErrorRows = None,
 ) -> None:
     """Strict span precision, recall and F1 of two CoNLL files."""
     from seqcli.metrics.conll_pairs import read_one, read_pairs
@@ -55,25 +53,26 @@ def command(
     scheme = scheme if scheme == "auto" else scheme_name(scheme)
     if predicted is not None:
         scoring.check_sources([gold, predicted])
-    pairs = list(read_one(gold) if predicted is None else read_pairs(gold, predicted))
+    pairs = list(read_one(gold, output.invalid) if predicted is None else read_pairs(gold, predicted, output.invalid))
     if not pairs:
         raise data_error("has no sentence, so there is nothing to score", file=source_name(gold))
     if scheme == "auto":
         scheme = _recognise(pairs, gold)
-    _check_tags(pairs, scheme, gold, predicted or gold)
+    predicted = predicted or gold
+    _check_tags(pairs, scheme, gold, predicted)
     scorer = SpanScorer(scheme, matching)
     for pair in pairs:
         scorer.add(pair.gold, pair.predicted)
-    _warn_of_faults(pairs, scorer, gold, predicted or gold)
+    _warn_of_faults(pairs, scorer, gold, predicted)
     if errors is not None:
-        rows = "".join(f"{row}\n" for row in _error_rows(pairs, scorer, predicted or gold))
+        rows = _error_rows(pairs, scorer, predicted)
         if errors == "-":
-            console.emit(rows.rstrip("\n"))
+            console.emit_lines(rows)
             return
         from seqcli.files import atomic_write_text
 
-        atomic_write_text(Path(errors), rows)
-    _show(scorer, width, score_only, as_json)
+        atomic_write_text(Path(errors), "".join(f"{row}\n" for row in rows))
+    scoring.show_score(scorer.score(), output, *_present(scorer, output.width))
 
 
 def _recognise(pairs: Sequence[TaggedPair], gold: str) -> str:
@@ -95,10 +94,10 @@ def _check_tags(pairs: Sequence[TaggedPair], scheme: str, gold: str, predicted: 
     """Refuse a tag that the scheme cannot write, naming its line."""
     from seqcli.metrics.schemes import is_tag
 
-    good = set()
+    known = set()
     for name, lines, tags in _both_sides(pairs, gold, predicted):
         for line, tag in zip(lines, tags, strict=True):
-            if tag in good:
+            if tag in known:
                 continue
             if not is_tag(tag, scheme):
                 raise data_error(
@@ -107,7 +106,7 @@ def _check_tags(pairs: Sequence[TaggedPair], scheme: str, gold: str, predicted: 
                     line=line,
                     hint="--scheme names another one.",
                 )
-            good.add(tag)
+            known.add(tag)
 
 
 def _warn_of_faults(pairs: Sequence[TaggedPair], scorer: SpanScorer, gold: str, predicted: str) -> None:
@@ -119,9 +118,9 @@ def _warn_of_faults(pairs: Sequence[TaggedPair], scorer: SpanScorer, gold: str, 
     for name, lines, tags in _both_sides(pairs, gold, predicted):
         for position, reason in violations(tags, scorer.scheme):
             faults.setdefault(source_name(name), []).append((lines[position], reason))
-    for name, found in faults.items():
-        line, reason = found[0]
-        more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
+    for name, places in faults.items():
+        line, reason = places[0]
+        more = f" (and {len(places) - 1:,} more)" if len(places) > 1 else ""
         console.warn(f"{name}:{line}: not valid {scorer.scheme}: {reason}{more}; {reading}")
 
 
@@ -142,55 +141,28 @@ def _error_rows(pairs: Sequence[TaggedPair], scorer: SpanScorer, name: str) -> I
     for pair in pairs:
         for error in errors(pair.gold, pair.predicted, scorer.scheme, scorer.matching):
             first = min(span.start for span in (error.gold, error.predicted) if span)
-            yield "\t".join(
-                (
-                    error.kind,
-                    f"{source_name(name)}:{pair.predicted_lines[first]}",
-                    *_span_cells(error.gold, pair),
-                    *_span_cells(error.predicted, pair),
-                    " ".join(pair.tokens),
-                )
-            )
+            place = f"{source_name(name)}:{pair.predicted_lines[first]}"
+            sides = *_span_cells(error.gold, pair), *_span_cells(error.predicted, pair)
+            yield "\t".join((error.kind, place, *sides, " ".join(pair.tokens)))
 
 
 def _span_cells(span: Span | None, pair: TaggedPair) -> tuple[str, str]:
     return (span.label, " ".join(pair.tokens[span.start : span.end])) if span else ("", "")
 
 
-def _show(scorer: SpanScorer, width: int, score_only: bool, as_json: bool) -> None:
-    score = scorer.score()
-    if as_json:
-        console.emit_json(score.as_json())
-        return
-    if score_only:
-        console.emit(f"{score.value:.{width}f}")
-        return
-    total, types = scorer.total, scorer.types
-    if console.stdout_is_terminal():
-        rows = [
-            (
-                label,
-                *(f"{value:.{width}f}" for value in (part.precision, part.recall, part.f1)),
-                f"{part.correct:,}",
-                f"{part.gold:,}",
-                f"{part.predicted:,}",
-            )
-            for label, part in [*types.items(), ("all", total)]
-        ]
-        header = ["type", "precision", "recall", "F1", "correct", "gold", "predicted"]
-        for line in console.table(rows, header, right=range(1, 7)):
-            console.emit(line)
-        console.emit(f"accuracy   {scorer.accuracy:.{width}f}  {scorer.correct_tokens:,}/{scorer.tokens:,} tokens")
-        console.emit(f"signature  {score.signature}")
-        return
-    console.emit(f"F1|{score.signature} = {_one_line(total, width)} accuracy = {scorer.accuracy:.{width}f}")
-    for label, part in types.items():
-        console.emit(f"{label} = {_one_line(part, width)}")
+def _present(scorer: SpanScorer, width: int) -> tuple[list[str], list[str]]:
+    """The lines for a pipe, and the table for a terminal."""
+    total, types, accuracy = scorer.total, scorer.types, f"{scorer.accuracy:.{width}f}"
+    plain = [f"F1|{scorer.signature} = {_one_line(total, width)} accuracy = {accuracy}"]
+    plain += [f"{label} = {_one_line(counts, width)}" for label, counts in types.items()]
+    rows = [(label, counts.as_json()) for label, counts in (*types.items(), ("all", total))]
+    tokens = f"accuracy   {accuracy}  {scorer.correct_tokens:,}/{scorer.tokens:,} tokens"
+    return plain, [*show.counts_table("type", rows, width), tokens]
 
 
-def _one_line(part: SpanCounts, width: int) -> str:
+def _one_line(counts: Counts, width: int) -> str:
     """F1, precision/recall, and the counts behind them."""
     return (
-        f"{part.f1:.{width}f} {part.precision:.{width}f}/{part.recall:.{width}f} "
-        f"(correct = {part.correct} gold = {part.gold} predicted = {part.predicted})"
+        f"{counts.f1:.{width}f} {counts.precision:.{width}f}/{counts.recall:.{width}f} "
+        f"(correct = {counts.correct} gold = {counts.gold} predicted = {counts.predicted})"
     )

@@ -1,44 +1,44 @@
-"""``seqcli tokenize``: lines of text in, lines of tokens out; and what the other text verbs share with it."""
+"""The verb ``tokenize``; and what the other text verbs share with it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
 from seqcli.cli import console
-from seqcli.errors import UserError, usage_error
-from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin, read_lines, source_name
-from seqcli.text.tokenizers import KINDS, build_tokenizer
+from seqcli.cli.options import File, Reading, examples, grouped
+from seqcli.errors import UserError
+from seqcli.lines import is_stdin, read_lines, source_name
+from seqcli.text.tokenizers import KINDS, Tokenizer, build_tokenizer
 
-EPILOG = """\b
-Examples:
-  echo "Angela's friend didn't pay." | seqcli tokenize
-  seqcli tokenize --joiner notes.txt | seqcli detokenize --joiner | cmp - notes.txt"""
+EPILOG = examples(
+    """echo "Angela's friend didn't pay." | seqcli tokenize""",
+    "seqcli tokenize --joiner notes.txt | seqcli detokenize --joiner | cmp - notes.txt",
+)
 
-File = Annotated[str | None, typer.Argument(metavar="FILE", help="Text, one line at a time; - or none: stdin.")]
-Kind = Annotated[str, typer.Option("--kind", "-k", metavar="KIND", help=f"One of: {', '.join(KINDS)}.")]
-Model = Annotated[Path | None, typer.Option("--model", metavar="FILE", help="The model of kind sentencepiece.")]
-Joiner = Annotated[bool, typer.Option("--joiner", help="Mark missing spaces with ￭ (words, whitespace): reversible.")]
 Lowercase = Annotated[bool, typer.Option("--lowercase", help="Lower-case every token.")]
-Errors = Annotated[
-    str,
-    typer.Option("--errors", metavar="strict|replace", help="Invalid UTF-8: stop with its place, or put U+FFFD there."),
-]
-MaxLine = Annotated[int, typer.Option("--max-line", min=1, metavar="BYTES", help="Longest line accepted.")]
 
 
-def command(
-    file: File = None,
-    kind: Kind = "words",
-    model: Model = None,
-    joiner: Joiner = False,
-    lowercase: Lowercase = False,
-    errors: Errors = "strict",
-    max_line: MaxLine = DEFAULT_MAX_LINE,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class TokenizerOptions:
+    """Which tokenizer."""
+
+    kind: Annotated[str, typer.Option("--kind", "-k", metavar="KIND", help=f"One of: {', '.join(KINDS)}.")] = "words"
+    model: Annotated[Path | None, typer.Option(metavar="FILE", help="The model of kind sentencepiece.")] = None
+    joiner: Annotated[
+        bool, typer.Option("--joiner", help="Mark missing spaces with ￭ (words, whitespace): reversible.")
+    ] = False
+
+    def build(self, lowercase: bool = False) -> Tokenizer:
+        return build_tokenizer(self.kind, self.model, joiner=self.joiner, lowercase=lowercase)
+
+
+@grouped
+def command(*, file: File = None, tokenizer: TokenizerOptions, lowercase: Lowercase = False, reading: Reading) -> None:
     """Cut lines of text into tokens.
 
     One line out for each line in, the tokens with one space between; blank stays blank.
@@ -50,14 +50,14 @@ def command(
     bytes         <0x00> ... <0xFF>
     sentencepiece pieces of a model that 'seqcli vocab train-pieces' made
     """
-    tokenizer = build_tokenizer(kind, model, joiner=joiner, lowercase=lowercase)
-    stream(file, lambda text: " ".join(tokenizer.tokenize(text)), errors, max_line)
+    built = tokenizer.build(lowercase)
+    stream(file, lambda text: " ".join(built.tokenize(text)), reading)
 
 
-def stream(file: str | None, transform: Callable[[str], str], errors: str, max_line: int) -> None:
+def stream(file: str | None, transform: Callable[[str], str], reading: Reading) -> None:
     """Emit ``transform(line)`` for each line, at once where the lines come from a pipe; errors get their line."""
     flush = is_stdin(file)  # someone may be waiting at the other end of the pipe
-    for number, text in read_lines(file, on_invalid=on_invalid(errors), max_line=max_line):
+    for number, text in read_lines(file, on_invalid=reading.invalid, max_line=reading.max_line):
         try:
             result = transform(text)
         except UserError as error:
@@ -67,18 +67,8 @@ def stream(file: str | None, transform: Callable[[str], str], errors: str, max_l
         console.emit(result, flush=flush)
 
 
-def token_lines(
-    files: list[str], kind: str, model: Path | None, joiner: bool, lowercase: bool, errors: str, max_line: int
-) -> Iterator[list[str]]:
+def token_lines(files: list[str] | None, tokenizer: Tokenizer, reading: Reading) -> Iterator[list[str]]:
     """The tokens of each line of the files (none: standard input)."""
-    tokenizer = build_tokenizer(kind, model, joiner=joiner, lowercase=lowercase)
     for file in files or ["-"]:
-        for _, text in read_lines(file, on_invalid=on_invalid(errors), max_line=max_line):
+        for _, text in read_lines(file, on_invalid=reading.invalid, max_line=reading.max_line):
             yield tokenizer.tokenize(text)
-
-
-def on_invalid(errors: str) -> OnInvalid:
-    """Check the value of ``--errors``."""
-    if errors not in {"strict", "replace"}:
-        raise usage_error(f"--errors is 'strict' or 'replace', not '{errors}'")
-    return cast("OnInvalid", errors)

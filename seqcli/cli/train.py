@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqcli.cli import console
+from seqcli.cli import console, show
+from seqcli.cli.options import Device, Json, Runs, SetValue
 
 if TYPE_CHECKING:
-    from seqcli.cli.training_display import Display
     from seqcli.pipeline.events import Finished
 
 EPILOG = """Examples:
@@ -22,10 +22,7 @@ EPILOG = """Examples:
 
 def command(
     recipe: Annotated[str, typer.Argument(help="A recipe of seqcli ('seqcli recipes ls') or a YAML file.")],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe; may be given again."),
-    ] = None,
+    set_: SetValue = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished training of it.")] = False,
     dry_run: Annotated[
         bool,
@@ -33,33 +30,40 @@ def command(
             "--dry-run", help="Show shapes, parameters, the first batch and the memory it takes; train nothing."
         ),
     ] = False,
-    runs: Annotated[
-        str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    runs: Runs = None,
+    device: Device = "auto",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write TensorBoard files (needs the extra 'tensorboard').")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train a model from a recipe."""
-    from seqcli.recipe.load import load_recipe
+    from seqcli.training.distributed import World
 
-    loaded = load_recipe(recipe, set_ or []).recipe
+    world = World.of_environment()
+    if world.rank:  # the first process speaks for all
+        console.settings.quiet, console.settings.verbose = True, False
     again = [recipe, *(word for change in set_ or [] for word in ("--set", change))]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
-    if dry_run:
-        _dry_run(loaded, device, as_json)
-        return
-    from seqcli.cli.signals import stop_requests
-    from seqcli.cli.training_display import open_display
-    from seqcli.pipeline.train import train
-    from seqcli.store.runs import Store
+    with world.joined(device):
+        from seqcli.recipe.load import load_recipe
 
-    with open_display(tensorboard=tensorboard) as display, stop_requests(display.say) as should_stop:
-        finished = _follow(
-            display,
-            train(
+        loaded = load_recipe(recipe, set_ or []).recipe
+        if dry_run:
+            if world.rank == 0:
+                _dry_run(loaded, device, as_json)
+            return
+        from seqcli.cli.signals import stop_requests
+        from seqcli.cli.training_display import open_display
+        from seqcli.pipeline.train import train
+        from seqcli.store.runs import Store
+
+        finished: Any = None  # the last event, where this process is told of any
+        with (
+            open_display(tensorboard=tensorboard and world.rank == 0) as display,
+            stop_requests(display.say) as should_stop,
+        ):
+            for finished in train(
                 loaded,
                 Store(runs),
                 resume=resume,
@@ -67,8 +71,11 @@ def command(
                 source=shlex.join(again),
                 should_stop=should_stop,
                 progress=display.progress,
-            ),
-        )
+                world=world,
+            ):
+                display.show(finished)
+    if finished is None:
+        return
     if as_json:
         console.emit_json(finished.report)
     else:
@@ -79,21 +86,9 @@ USES = {
     "tagging": "echo 'some text' | seqcli predict {run}",
     "classification": "echo 'some text' | seqcli predict {run} --scores",
     "language-model": "seqcli sample {run} --temperature 0.8",
-    "embedding": "seqcli neighbors {run} WORD",
+    "word-vectors": "seqcli neighbors {run} WORD",
 }
 """What to do with a model of each task."""
-
-
-def _duration(minutes: float) -> str:
-    return f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
-
-
-def _follow(display: Display, events: Any) -> Finished:
-    last: Any = None
-    for event in events:
-        display.show(event)
-        last = event
-    return last  # type: ignore[no-any-return]
 
 
 def _show_result(finished: Finished) -> None:
@@ -102,22 +97,30 @@ def _show_result(finished: Finished) -> None:
     if split in report:
         score = report[split]
         console.emit(f"{split} {score['name']} = {_number(score['value'], 2)} ({score['signature']})")
-        if "bits_per_character" in score["counts"]:
-            console.emit(_language_figures(score))
+        if "bits_per_character" in (counts := score["counts"]):
+            loss, bits = (_number(counts[name], 4) for name in ("loss", "bits_per_character"))
+            console.emit(f"{loss} nats a token, {bits} bits a character")
         for entry in report.get("baselines", []):
             console.emit(_compared(entry, split))
-    console.emit(
-        f"{finished.run} in {finished.folder}: {_duration(report['minutes'])}, {report['parameters']:,} parameters"
-    )
+    minutes = report["minutes"]
+    duration = f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+    console.emit(f"{finished.run} in {finished.folder}: {duration}, {report['parameters']:,} parameters")
+    if engine := report.get("engine"):
+        console.note(_engine_line(engine))
     use = USES.get(report["task"], "seqcli predict {run}")
     if report.get("input") == "frames":
         use = "seqcli predict {run} FILE --scores"
     console.note("Use it:  " + use.format(run=finished.run))
 
 
-def _language_figures(score: dict[str, Any]) -> str:
-    counts = score["counts"]
-    return f"{_number(counts['loss'], 4)} nats a token, {_number(counts['bits_per_character'], 4)} bits a character"
+def _engine_line(engine: dict[str, Any]) -> str:
+    """What runs the model, how far it is from the network, and what eight bits cost on dev."""
+    text = f"Engine: {engine['kind']} {engine['precision']}"
+    if engine.get("difference") is not None:
+        text += f", at most {engine['difference']:.1e} from the network"
+    if dev := engine.get("dev"):
+        text += f"; dev {dev['score']} {dev['fp32']:.2f} in fp32, {dev['int8']:.2f} in int8"
+    return text
 
 
 def _compared(entry: dict[str, Any], split: str) -> str:
@@ -141,7 +144,7 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     if as_json:
         console.emit_json(found)
         return
-    unit = "frames" if recipe.text is None else "tokens"
+    unit = found["unit"]
     for name, split in found["splits"].items():
         console.emit(f"{name:<6} {split['examples']:>10,} examples {split['tokens']:>12,} {unit}")
     for name, value in found["summary"].items():
@@ -152,15 +155,12 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     console.emit()
     rows = [(layer["name"], layer["shape"], f"{layer['parameters']:,}") for layer in found["layers"]]
     rows.append(("total", "", f"{found['parameters']:,}"))
-    for line in console.table(rows, ("parameter", "shape", "numbers"), right=[2]):
-        console.emit(line)
+    console.emit_lines(show.table(rows, ("parameter", "shape", "numbers"), right=[2]))
     console.emit()
-    console.emit(
-        f"first batch: {found['batch']['sequences']} sequences, {found['batch']['positions']} {unit}, shapes "
-        + ", ".join(f"{name} {shape}" for name, shape in found["batch"]["shapes"].items())
-    )
-    for line in found["batch"]["examples"]:
-        console.emit(f"  {line}")
+    batch = found["batch"]
+    shapes = ", ".join(f"{name} {shape}" for name, shape in batch["shapes"].items())
+    console.emit(f"first batch: {batch['sequences']} sequences, {batch['positions']} {unit}, shapes {shapes}")
+    console.emit_lines(f"  {line}" for line in batch["examples"])
     console.emit(f"loss before training: {found['loss']:.3f} nats a target (uniform: {found['uniform_loss']:.3f})")
     largest = found["largest_batch"]
     console.emit(

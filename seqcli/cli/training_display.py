@@ -9,7 +9,8 @@ from typing import Any
 
 from seqcli.cli import console
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
-from seqcli.training.loop import StepEvent
+from seqcli.recipe.models import NetworkConfig
+from seqcli.training.events import StepEvent
 
 HEADINGS = {
     "bits_per_character": "bits/char",
@@ -49,7 +50,6 @@ class Display:
         self._unit = "tokens"
 
     def say(self, text: str) -> None:
-        """One line, silenced by -q."""
         console.note(text)
 
     def progress(self, what: str, done: int, total: int | None) -> None:
@@ -84,21 +84,17 @@ class Display:
         """The end, however it came."""
 
     def _prepared(self, event: Prepared) -> None:
-        parts = " > ".join(event.recipe.model.parts())
+        model = event.recipe.model
+        parts = " > ".join(model.parts()) if isinstance(model, NetworkConfig) else model.kind
         size = f"{event.parameters:,} parameters, " if event.parameters else ""  # of counts nobody knows before
         self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {size}{event.device} {event.precision}")
-        if event.recipe.text is None:
-            self._unit = "frames"
+        self._unit = event.unit
         sizes = ", ".join(
             f"{name} {split['examples']:,} ({split['tokens']:,} {self._unit})" for name, split in event.splits.items()
         )
         self.say(f"data: {sizes}; " + ", ".join(f"{value:,} {name}" for name, value in event.summary.items()))
         if event.resumed:
             self.say(f"resumed at step {event.resumed:,} of {event.total_steps:,}")
-        self.prepared(event)
-
-    def prepared(self, event: Prepared) -> None:
-        """Hook for the live display."""
 
     def _evaluated(self, event: Evaluated) -> None:
         if self._columns is None:
@@ -135,25 +131,22 @@ class LiveDisplay(Display):
         self._speed = 0.0
 
     def say(self, text: str) -> None:
-        """One line above the bar."""
         if not console.settings.quiet:
             self.console.print(text, markup=False, soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int | None) -> None:
-        """One bar a download or split."""
         if what != self._last_progress:
             self._drop()
             self._last_progress = what
             self._task = self.bar.add_task(what, total=total, note="")
         self.bar.update(self._task, completed=done, total=total)
 
-    def prepared(self, event: Prepared) -> None:
-        """The bar of the whole training."""
+    def _prepared(self, event: Prepared) -> None:
+        super()._prepared(event)
         self._drop()
         self._task = self.bar.add_task("training", total=event.total_steps, completed=event.resumed, note="")
 
     def step(self, event: StepEvent) -> None:
-        """Move the bar."""
         now = event.positions / event.seconds
         self._speed = 0.9 * self._speed + 0.1 * now if self._speed else now
         self.bar.update(
@@ -164,7 +157,6 @@ class LiveDisplay(Display):
         )
 
     def close(self) -> None:
-        """Take the bar away."""
         self.bar.stop()
 
     def _drop(self) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.word_arguments import Runs, choose_vectors
+from seqcli.cli.options import Runs, choice
+from seqcli.cli.word_arguments import choose_vectors
 
 EPILOG = """Examples:
 
@@ -16,18 +17,7 @@ EPILOG = """Examples:
   seqcli vectors export embedding -o embedding.txt
   seqcli vectors export --format tsv | sort | head"""
 
-command = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    epilog=EPILOG,
-    help="Write the word vectors of a model to a file.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-@command.callback()
-def _group() -> None:
-    """Write the word vectors of a model to a file."""
+command = typer.Typer(rich_markup_mode=None, no_args_is_help=True, epilog=EPILOG)
 
 
 @command.command("export", epilog=EPILOG)
@@ -43,17 +33,15 @@ def export(
     runs: Runs = None,
 ) -> None:
     """Write word vectors as text: a word and its values a line, most frequent word first; no special tokens."""
-    from seqcli.cli.choices import choice
     from seqcli.files import atomic_write
-    from seqcli.models.vectors import FORMATS, vector_lines
     from seqcli.store.runs import Store
+    from seqcli.text.vectors import FORMATS, vector_lines
 
     choice("--format", form, FORMATS)
     _, vectors = choose_vectors(Store(runs), model, None)
     lines = vector_lines(vectors.words, iter(vectors.matrix), vectors.dim, form)
     if out is None:
-        for line in lines:
-            console.emit(line)
+        console.emit_lines(lines)
         return
     with atomic_write(out) as handle:
         for line in lines:

@@ -1,4 +1,4 @@
-"""``seqcli vocab``: build a vocabulary, look at it, put it to use."""
+"""The verb ``vocab``: build a vocabulary, look at it, put it to use."""
 
 from __future__ import annotations
 
@@ -8,34 +8,32 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.cli import console
-from seqcli.cli.tokenize import Errors, File, Joiner, Kind, Lowercase, MaxLine, Model, on_invalid, stream, token_lines
+from seqcli.cli import console, show
+from seqcli.cli.options import File, Json, Reading, examples, grouped, verb_of_verbs
+from seqcli.cli.tokenize import Lowercase, TokenizerOptions, stream, token_lines
 from seqcli.errors import data_error
-from seqcli.lines import DEFAULT_MAX_LINE
 from seqcli.text.pieces import train_sentencepiece
-from seqcli.text.tokenizers import build_tokenizer
 from seqcli.text.vocabulary import DEFAULT_SPECIALS, Vocabulary, count_tokens
 
-EPILOG = """\b
-Examples:
-  seqcli vocab build corpus.txt --max-size 10000 --specials "<UNK>,<EOS>" -o vocab.txt
-  seqcli vocab stats vocab.txt test.txt"""
-
-command = typer.Typer(no_args_is_help=True, rich_markup_mode=None, epilog=EPILOG)
+command = verb_of_verbs(
+    'seqcli vocab build corpus.txt --max-size 10000 --specials "<UNK>,<EOS>" -o vocab.txt',
+    "seqcli vocab stats vocab.txt test.txt",
+)
 
 Corpus = Annotated[list[str] | None, typer.Argument(metavar="CORPUS", help="Text files; - or none: stdin.")]
 VocabFile = Annotated[Path, typer.Argument(metavar="VOCAB", help="A file that 'vocab build' wrote.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of the table.")]
 
 
 @command.command(
     "build",
-    epilog="""\b
-Examples:
-  seqcli vocab build train.txt --max-size 10000 -o vocab.txt
-  seqcli vocab build train.txt --specials "<UNK>,<EOS>" --min-count 2 -o vocab.txt""",
+    epilog=examples(
+        "seqcli vocab build train.txt --max-size 10000 -o vocab.txt",
+        'seqcli vocab build train.txt --specials "<UNK>,<EOS>" --min-count 2 -o vocab.txt',
+    ),
 )
+@grouped
 def build(
+    *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where the vocabulary goes.")],
     corpus: Corpus = None,
     max_size: Annotated[int | None, typer.Option(min=0, help="Most rows, special tokens not counted.")] = None,
@@ -43,16 +41,13 @@ def build(
     specials: Annotated[str, typer.Option(help="Special tokens in the order of their ids, or none.")] = ",".join(
         DEFAULT_SPECIALS
     ),
-    kind: Kind = "words",
-    model: Model = None,
-    joiner: Joiner = False,
+    tokenizer: TokenizerOptions,
     lowercase: Lowercase = False,
-    errors: Errors = "strict",
-    max_line: MaxLine = DEFAULT_MAX_LINE,
+    reading: Reading,
     as_json: Json = False,
 ) -> None:
     """Build a vocabulary from text files: the training text, and no other."""
-    counts = count_tokens(token_lines(corpus or [], kind, model, joiner, lowercase, errors, max_line))
+    counts = count_tokens(token_lines(corpus, tokenizer.build(lowercase), reading))
     if not counts:
         raise data_error("no tokens: every line is blank", file=", ".join(corpus or ["<stdin>"]))
     names = [] if specials == "none" else [name.strip() for name in specials.split(",")]
@@ -63,59 +58,47 @@ def build(
 
 
 @command.command(
-    "show",
-    epilog="""\b
-Examples:
-  seqcli vocab show vocab.txt -n 50
-  seqcli vocab show vocab.txt --json | jq .rows""",
+    "show", epilog=examples("seqcli vocab show vocab.txt -n 50", "seqcli vocab show vocab.txt --json | jq .rows")
 )
-def show(
+def show_rows(
     vocab: VocabFile,
     number: Annotated[int, typer.Option("-n", "--number", min=0, help="How many rows, from the first.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Show the first rows of a vocabulary: id, token, count."""
     vocabulary = Vocabulary.load(vocab)
-    rows = list(zip(range(number), vocabulary.tokens, vocabulary.counts, strict=False))
+    rows = list(zip(range(number), vocabulary.counts, vocabulary.tokens, strict=False))
     if as_json:
         console.emit_json(
             {
                 "rows": len(vocabulary),
                 "specials": list(vocabulary.specials),
                 "sha256": vocabulary.content_hash(),
-                "tokens": [{"id": row, "token": token, "count": count} for row, token, count in rows],
+                "tokens": [{"id": row, "token": token, "count": count} for row, count, token in rows],
             }
         )
         return
-    for line in console.table(
-        [(row, count, token) for row, token, count in rows], ("id", "count", "token"), right=(0, 1)
-    ):
-        console.emit(line)
+    console.emit_lines(show.table(rows, ("id", "count", "token"), right=(0, 1)))
     if len(rows) < len(vocabulary):
         console.note(f"{len(vocabulary) - len(rows):,} more rows; -n shows more")
 
 
 @command.command(
-    "stats",
-    epilog="""\b
-Examples:
-  seqcli vocab stats vocab.txt test.txt
-  seqcli vocab stats vocab.txt test.txt --json""",
+    "stats", epilog=examples("seqcli vocab stats vocab.txt test.txt", "seqcli vocab stats vocab.txt test.txt --json")
 )
+@grouped
 def stats(
+    *,
     vocab: VocabFile,
     text: Corpus = None,
-    kind: Kind = "words",
-    model: Model = None,
-    joiner: Joiner = False,
+    tokenizer: TokenizerOptions,
     lowercase: Lowercase = False,
-    errors: Errors = "strict",
-    max_line: MaxLine = DEFAULT_MAX_LINE,
+    reading: Reading,
     as_json: Json = False,
 ) -> None:
     """Measure how much of a text a vocabulary covers."""
     vocabulary = Vocabulary.load(vocab)
-    counts = count_tokens(token_lines(text or [], kind, model, joiner, lowercase, errors, max_line))
+    counts = count_tokens(token_lines(text, tokenizer.build(lowercase), reading))
     unknown = sorted(vocabulary.unknown(counts).items(), key=lambda item: (-item[1], item[0]))[:10]
     values = {"rows": len(vocabulary), **_coverage(vocabulary, counts)}
     if as_json:
@@ -128,65 +111,61 @@ def stats(
 
 @command.command(
     "encode",
-    epilog="""\b
-Examples:
-  echo "the cat sat" | seqcli vocab encode vocab.txt
-  echo "the cat sat" | seqcli vocab encode vocab.txt --one-hot""",
+    epilog=examples(
+        'echo "the cat sat" | seqcli vocab encode vocab.txt',
+        'echo "the cat sat" | seqcli vocab encode vocab.txt --one-hot',
+    ),
 )
+@grouped
 def encode(
+    *,
     vocab: VocabFile,
     file: File = None,
     one_hot: Annotated[
         bool, typer.Option("--one-hot", help="Show each token's vector: a line a token, for teaching.")
     ] = False,
-    kind: Kind = "words",
-    model: Model = None,
-    joiner: Joiner = False,
+    tokenizer: TokenizerOptions,
     lowercase: Lowercase = False,
-    errors: Errors = "strict",
-    max_line: MaxLine = DEFAULT_MAX_LINE,
+    reading: Reading,
 ) -> None:
     """Turn lines of text into lines of ids."""
     vocabulary = Vocabulary.load(vocab)
-    tokenizer = build_tokenizer(kind, model, joiner=joiner, lowercase=lowercase)
+    built = tokenizer.build(lowercase)
 
     def ids_of(text: str) -> str:
-        tokens = tokenizer.tokenize(text)
+        tokens = built.tokenize(text)
         ids = vocabulary.encode(tokens)
         if one_hot:
             return "".join(line + "\n" for line in _one_hot(tokens, ids, vocabulary))
         return " ".join(map(str, ids))
 
-    stream(file, ids_of, errors, max_line)
+    stream(file, ids_of, reading)
 
 
 @command.command(
     "decode",
-    epilog="""\b
-Examples:
-  echo "5 9 12" | seqcli vocab decode vocab.txt
-  seqcli vocab encode -k bytes v.txt a.txt | seqcli vocab decode v.txt | seqcli detokenize -k bytes""",
+    epilog=examples(
+        'echo "5 9 12" | seqcli vocab decode vocab.txt',
+        "seqcli vocab encode -k bytes v.txt a.txt | seqcli vocab decode v.txt | seqcli detokenize -k bytes",
+    ),
 )
-def decode(
-    vocab: VocabFile, file: File = None, errors: Errors = "strict", max_line: MaxLine = DEFAULT_MAX_LINE
-) -> None:
+@grouped
+def decode(*, vocab: VocabFile, file: File = None, reading: Reading) -> None:
     """Turn lines of ids into lines of tokens."""
     vocabulary = Vocabulary.load(vocab)
-
-    def tokens_of(text: str) -> str:
-        return " ".join(vocabulary.decode(_id(word) for word in text.split()))
-
-    stream(file, tokens_of, errors, max_line)
+    stream(file, lambda text: " ".join(vocabulary.decode(map(_id, text.split()))), reading)
 
 
 @command.command(
     "train-pieces",
-    epilog="""\b
-Examples:
-  seqcli vocab train-pieces train.txt --size 8000 -o sp.model
-  seqcli tokenize --kind sentencepiece --model sp.model notes.txt""",
+    epilog=examples(
+        "seqcli vocab train-pieces train.txt --size 8000 -o sp.model",
+        "seqcli tokenize --kind sentencepiece --model sp.model notes.txt",
+    ),
 )
+@grouped
 def train_pieces(
+    *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where the model goes.")],
     corpus: Corpus = None,
     size: Annotated[int, typer.Option(min=1, help="Pieces, with <unk> <s> </s>.")] = 8000,
@@ -195,8 +174,7 @@ def train_pieces(
     ] = "unigram",
     coverage: Annotated[float, typer.Option(min=0.98, max=1.0, help="Share of the characters that get a piece.")] = 1.0,
     lowercase: Annotated[bool, typer.Option("--lowercase", help="Train on lower-cased text.")] = False,
-    errors: Errors = "strict",
-    max_line: MaxLine = DEFAULT_MAX_LINE,
+    reading: Reading,
     as_json: Json = False,
 ) -> None:
     """Train a sentencepiece model on text files."""
@@ -207,8 +185,8 @@ def train_pieces(
         model_type,
         character_coverage=coverage,
         lowercase=lowercase,
-        on_invalid=on_invalid(errors),
-        max_line=max_line,
+        on_invalid=reading.invalid,
+        max_line=reading.max_line,
     )
     if report.left_out:
         console.warn(f"{report.left_out:,} lines over 1 MiB were left out")
@@ -255,7 +233,7 @@ def _one_hot(tokens: list[str], ids: list[int], vocabulary: Vocabulary) -> list[
             vector = f"0 ... 1 ... 0, the 1 at {number} of 0 to {size - 1}"
         name = token if vocabulary.tokens[number] == token else f"{token} as {vocabulary.tokens[number]}"
         lines.append((name, number, vector))
-    return console.table(lines, right=(1,))
+    return show.table(lines, right=(1,))
 
 
 def _id(word: str) -> int:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seqcli.cli import console
+from seqcli.cli.options import Reading
 from seqcli.errors import ExitCode, UserError
-from seqcli.lines import read_batches
+from seqcli.lines import read_blocks
 
 if TYPE_CHECKING:
-    from seqcli.models.word_vectors import Near, WordVectors
     from seqcli.store.runs import Store
+    from seqcli.text.word_vectors import Near, WordVectors
 
 ModelOption = Annotated[
     str | None, typer.Option("-m", "--model", metavar="MODEL", help="The model; then every argument is a word.")
@@ -27,10 +28,6 @@ VectorsOption = Annotated[
 ]
 MeasureOption = Annotated[
     str, typer.Option("--measure", help="cosine (a similarity), euclidean or manhattan (distances).")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="A JSON document a query.")]
-Runs = Annotated[
-    str | None, typer.Option("--runs", metavar="FOLDER", help="Where runs are kept.", envvar="SEQCLI_RUNS")
 ]
 
 
@@ -49,30 +46,20 @@ def from_stdin(words: list[str]) -> bool:
     return words in ([], ["-"])
 
 
-def answer_lines(answer: Callable[[str], str]) -> None:
+def answer_lines(answer: Callable[[str], str], reading: Reading) -> None:
     """Write what ``answer`` makes of each line of stdin, at once; a blank line stays one.
 
     Raises:
         UserError: what ``answer`` raises, as bad data (65) with its line.
     """
-    for number, line in _stdin_lines():
-        if not line.strip():
-            console.emit(flush=True)
-            continue
-        try:
-            text = answer(line)
-        except UserError as error:
-            error.file, error.line, error.code = "<stdin>", number, ExitCode.DATA
-            raise
-        console.write(text, flush=True)
-
-
-def _stdin_lines() -> Iterator[tuple[int, str]]:
-    number = 0
-    for lines in read_batches(None):
-        for line in lines:
-            number += 1
-            yield number, line
+    for first, lines in read_blocks(None, on_invalid=reading.invalid, max_line=reading.max_line):
+        for number, line in enumerate(lines, first):
+            try:
+                text = answer(line) if line.strip() else "\n"
+            except UserError as error:
+                error.file, error.line, error.code = "<stdin>", number, ExitCode.DATA
+                raise
+            console.write(text, flush=True)
 
 
 def rows_of(query: str, found: list[Near]) -> str:

@@ -1,1 +1,1 @@
-"""Corpora: readers by format, the catalogue of data sets, statistics and lint. Imports no torch."""
+"""Data: formats, corpora, the catalogue and its fetching, arrays on disk and their order, statistics and lint. Imports no torch."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from seqcli.errors import UserError, data_error
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 MAX_SYMBOLS = 2**19
 """Most distinct strings of a field that are told apart; bounds the memory of an endless list of types."""
@@ -74,8 +74,8 @@ class DiskArray:
 
 
 @dataclass(frozen=True)
-class Field:
-    """One field of every example of a split: ``values[offsets[i]:offsets[i + 1]]`` belongs to example i.
+class Column:
+    """One column: a field of every example of a split: ``values[offsets[i]:offsets[i + 1]]`` belongs to example i.
 
     ``symbols`` and ``counts`` are the distinct strings and how often each occurs; empty for number fields, whose
     values have the shape [total, width].
@@ -96,20 +96,17 @@ class Field:
         return lengths
 
     def lengths_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Length of the sequences of some examples."""
         return np.asarray(self.offsets[rows + 1] - self.offsets[rows], np.int64)
 
     def sequence(self, row: int) -> NDArray[Any]:
-        """The values of one example."""
         start, end = self.offsets[row : row + 2]
         return np.asarray(self.values[start:end])
 
     def gather(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
-        """The values of several examples, one after the other."""
         return np.concatenate([self.sequence(int(row)) for row in rows])
 
 
-class Split:
+class Columns:
     """An encoded split, opened from its folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -118,18 +115,21 @@ class Split:
         self.size: int = meta["size"]
         self.files: list[str] = meta["files"]
         self.cut: int = meta["cut"]
-        self.fields = {name: self._open(name, spec) for name, spec in meta["fields"].items()}
+        self.columns = {name: self._open(name, spec) for name, spec in meta["fields"].items()}
         self._lines = _open(folder / "lines.bin", np.int64)
         self._file_of = _open(folder / "file_of.bin", np.uint16)
 
     def __len__(self) -> int:
         return self.size
 
+    def __getitem__(self, name: str) -> Column:
+        return self.columns[name]
+
     def place(self, row: int) -> str:
         """``file:line`` where an example begins."""
         return f"{self.files[self._file_of[row]]}:{self._lines[row]}"
 
-    def _open(self, name: str, spec: dict[str, Any]) -> Field:
+    def _open(self, name: str, spec: dict[str, Any]) -> Column:
         values = _open(self.folder / f"{name}.bin", np.dtype(spec["dtype"]), spec["width"])
         symbols: list[str] = []
         counts = np.zeros(0, np.int64)
@@ -138,7 +138,7 @@ class Split:
             ends = np.fromfile(self.folder / f"{name}.symbols.ends.bin", np.int64).tolist()
             symbols = [blob[start:end].decode("utf-8") for start, end in zip([0, *ends], ends, strict=False)]
             counts = np.fromfile(self.folder / f"{name}.counts.bin", np.int64)
-        return Field(values, _open(self.folder / f"{name}.offsets.bin", np.int64), symbols, counts)
+        return Column(values, _open(self.folder / f"{name}.offsets.bin", np.int64), symbols, counts)
 
 
 def _open(path: Path, dtype: Any, width: int = 0) -> NDArray[Any] | DiskArray:
@@ -156,7 +156,7 @@ def other_width(width: int, expected: int, file: str, line: int) -> UserError:
 
 
 class SplitWriter:
-    """Writes a split part by part into ``folder``, which becomes readable by `Split` after `close`."""
+    """Writes a split part by part into ``folder``, which becomes readable by `Columns` after `close`."""
 
     def __init__(self, folder: Path, files: Sequence[str], *, max_symbols: int = MAX_SYMBOLS) -> None:
         folder.mkdir(parents=True)
@@ -219,7 +219,7 @@ class _FieldWriter:
     def __init__(self, folder: Path, name: str, max_symbols: int) -> None:
         self.folder, self.name, self.max_symbols = folder, name, max_symbols
         self.table: dict[str, int] = {}
-        self.counts = np.zeros(1024, np.int64)
+        self.counts = np.zeros(max_symbols + 1, np.int64)  # one more for the overflow entry
         self.values: BinaryIO = (folder / f"{name}.bin").open("wb")
         self.offsets: BinaryIO = (folder / f"{name}.offsets.bin").open("wb")
         self.offsets.write(np.zeros(1, np.int64).tobytes())
@@ -233,7 +233,8 @@ class _FieldWriter:
         else:
             self.is_symbols = True
             mapping = self._global_ids(field.symbols)
-            self._count(mapping, np.bincount(values, minlength=len(mapping)))
+            counts = np.bincount(values, minlength=len(mapping))
+            np.add.at(self.counts, mapping, counts)  # several spellings may share the overflow entry
             values = mapping[values]
             if self.dtype == "uint16" and len(self.table) > 2**16:
                 self._widen()
@@ -241,11 +242,6 @@ class _FieldWriter:
         offsets = self.total + np.cumsum(field.lengths, dtype=np.int64)
         self.offsets.write(offsets.tobytes())
         self.total += len(values)
-
-    def _count(self, ids: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-        if len(self.table) > len(self.counts):
-            self.counts = np.concatenate([self.counts, np.zeros(len(self.table), np.int64)])
-        np.add.at(self.counts, ids, counts)  # several spellings may share the overflow entry
 
     def _widen(self) -> None:
         """Two bytes an id no longer do: write what is there again with four."""

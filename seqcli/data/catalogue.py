@@ -40,7 +40,7 @@ class Grade:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Division:
     """How files of splits are made of fetched files (`seqcli.data.divide`).
 
     The files ``of`` are cut into units: ``lines`` or ``records``, without the lines that ``drop`` matches. Groups of
@@ -64,12 +64,11 @@ class Rule:
     grade: Grade | None = None
 
     def makes(self) -> list[str]:
-        """The names of the files that come of it."""
         return [*self.share, *self.take]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DataSet:
     """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files.
 
     ``labels`` maps what the files call a label to a readable name. ``mirror`` is its folder in a mirror where that is
@@ -93,17 +92,15 @@ class Entry:
     blank_lines: Literal["skip", "keep"] | None = None
     record_start: str | None = None
     labels: Mapping[str, str] | None = None
-    made: Rule | None = None
+    made: Division | None = None
     mirror: str | None = None
     files: Mapping[str, DataFile] = field(default_factory=dict)
 
     @property
     def embedded(self) -> bool:
-        """True when the data set comes with the package."""
         return any(source["kind"] == "embedded" for source in self.sources)
 
     def file(self, name: str) -> DataFile:
-        """The named file of this data set."""
         return self.files.get(name) or DataFile(name)
 
     def file_names(self) -> list[str]:
@@ -115,52 +112,51 @@ class Entry:
         return list(self.made.of) if self.made else self.file_names()
 
 
-def cached_path(entry: Entry, name: str) -> Path:
+def cached_path(data_set: DataSet, name: str) -> Path:
     """Where a file of a data set lies in the cache, there or not."""
-    return cache_folder() / "data" / entry.name / name
+    return cache_folder() / "data" / data_set.name / name
 
 
 @cache
-def entries() -> dict[str, Entry]:
-    """Every data set of the catalogue by its name."""
+def data_sets() -> dict[str, DataSet]:
     import yaml
 
     text = (Path(__file__).parent / "catalogue.yaml").read_text(encoding="utf-8")
-    loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return {name: _entry(name, fields) for name, fields in loaded.items()}
+    known = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return {name: _data_set(name, fields) for name, fields in known.items()}
 
 
-def entry(name: str) -> Entry:
+def data_set(name: str) -> DataSet:
     """The data set called ``name``.
 
     Raises:
         UserError: no such data set, with the nearest name (exit code 2).
     """
-    known = entries()
+    known = data_sets()
     if name in known:
         return known[name]
     hint = did_you_mean(name, list(known)) or f"Known: {', '.join(known)}."
     raise usage_error(f"no data set is called '{name}'", hint=hint)
 
 
-def _entry(name: str, fields: dict[str, Any]) -> Entry:
-    splits = {split: (names,) if isinstance(names, str) else tuple(names) for split, names in fields["splits"].items()}
-    files = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
-    lists = ("tag_prefixes", "tag_suffixes", "sources")
-    listed: dict[str, Any] = {key: tuple(fields[key]) for key in lists if key in fields}
+def _data_set(name: str, fields: dict[str, Any]) -> DataSet:
+    fields = _frozen(fields)
+    fields["splits"] = {
+        split: (names,) if isinstance(names, str) else names for split, names in fields["splits"].items()
+    }
+    fields["files"] = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
     if labels := fields.get("labels"):
-        listed["labels"] = {str(label): str(readable) for label, readable in labels.items()}
+        fields["labels"] = {str(label): str(readable) for label, readable in labels.items()}
     if made := fields.get("made"):
-        listed["made"] = _rule(made)
-    known: dict[str, Any] = {**fields, **listed, "name": name, "splits": splits, "files": files}
-    return Entry(**known)
+        made["take"] = {file: None if rest == "others" else rest for file, rest in made.get("take", {}).items()}
+        if grade := made.get("grade"):
+            made["grade"] = Grade(**grade)
+        fields["made"] = Division(**made)
+    return DataSet(name=name, **fields)
 
 
-def _rule(fields: dict[str, Any]) -> Rule:
-    take = {file: None if numbers == "others" else tuple(numbers) for file, numbers in fields.get("take", {}).items()}
-    listed: dict[str, Any] = {key: tuple(fields[key]) for key in ("of", "together") if key in fields}
-    if grade := fields.get("grade"):
-        lists = {key: tuple(grade[key]) for key in ("cuts", "labels", "without") if key in grade}
-        listed["grade"] = Grade(**{**grade, **lists})
-    known: dict[str, Any] = {**fields, **listed, "take": take}
-    return Rule(**known)
+def _frozen(value: Any) -> Any:
+    """Plain data with a tuple in place of each list."""
+    if isinstance(value, dict):
+        return {key: _frozen(one) for key, one in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -1,22 +1,21 @@
-"""A corpus: the splits that a recipe's data section names, from the catalogue, from files, or from both."""
+"""A corpus: the splits that a recipe's data section or a command line names, from the catalogue or from files."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seqcli.data import catalogue
-from seqcli.data.blocks import Part, read_blocks
-from seqcli.data.catalogue import Entry
+from seqcli.data.catalogue import DataSet
 from seqcli.data.example import Example, source_bytes
-from seqcli.data.formats import ABC_START, Reading, check_columns, format_by_name, guess_format, read_examples
-from seqcli.data.obtain import Progress, obtain
-from seqcli.errors import data_error, io_error, usage_error
-from seqcli.files import sha256_file
-from seqcli.lines import OnInvalid
+from seqcli.data.fetch.obtain import Progress, obtain
+from seqcli.data.formats import FRAME_FORMATS, format_by_name, format_class, guess_format, read_examples
+from seqcli.data.formats.base import Format, OnError, Reading
+from seqcli.errors import data_error, did_you_mean, io_error, usage_error
+from seqcli.lines import Chunk
 
 if TYPE_CHECKING:
     from seqcli.recipe.data import DataConfig
@@ -25,7 +24,7 @@ SPLITS = ("train", "dev", "test")
 
 
 @dataclass(slots=True)
-class Split:
+class SplitFiles:
     """The files of one split and how they are read; ``guessed`` when nobody said the format."""
 
     name: str
@@ -33,57 +32,51 @@ class Split:
     reading: Reading
     guessed: bool = False
 
+    @property
+    def has_frames(self) -> bool:
+        return self.reading.format in FRAME_FORMATS
+
+    @property
+    def format(self) -> Format:
+        return format_class(str(self.reading.format))(self.reading)
+
+    def examples(self, on_error: OnError | None = None) -> Iterator[Example]:
+        return (example for path in self.files for example in read_examples(path, self.reading, on_error=on_error))
+
 
 @dataclass(slots=True)
 class Corpus:
     """The splits of a data set. Nothing is read until it is asked for; memory stays flat however large the files.
 
     ``dev_share`` without a dev split keeps that share of the training examples for development: an example is
-    chosen by a hash of its source, so the choice is the same on every machine and in every part of a file, and equal
+    chosen by a hash of its source, so the choice is the same on every machine and in every chunk of a file, and equal
     examples fall on the same side.
     """
 
-    entry: Entry | None
-    parts: dict[str, Split]
+    split_files: dict[str, SplitFiles]
     dev_share: float | None = None
     _hashes: dict[Path, str] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The names of the splits there are, in the order train, dev, test."""
-        found = set(self.parts)
-        if self.dev_share is not None:
-            found.add("dev")
-        return tuple(name for name in SPLITS if name in found)
-
-    @property
-    def scheme(self) -> str | None:
-        """The tag scheme that the catalogue states, when there is one."""
-        return self.entry.scheme if self.entry else None
+        return tuple(
+            name for name in SPLITS if name in self.split_files or (name == "dev" and self.dev_share is not None)
+        )
 
     def files(self, split: str) -> list[Path]:
         """The files of a split (those of train where ``dev_share`` makes the dev split)."""
-        return self._split(split).files
+        return self._files_of(split).files
 
     def size(self, split: str) -> int:
         """Bytes to read for a split, those of the files that an index names too."""
-        part = self._split(split)
-        return sum(
-            file.stat().st_size for path in part.files for file in _all_files(path, part.reading) if file.is_file()
-        )
+        files, form = self.files(split), self._files_of(split).format
+        named = (file for path in files for _, file in form.files_named(path))
+        return sum(file.stat().st_size for file in (*files, *named) if file.is_file())
 
     def reading(self, split: str) -> Reading:
         """How the files of a split are read; its format is always set."""
-        return self._split(split).reading
-
-    def guesses(self) -> dict[str, str]:
-        """``{file: format}`` of the files whose format nobody said."""
-        return {
-            str(path): str(split.reading.format)
-            for split in self.parts.values()
-            if split.guessed
-            for path in split.files
-        }
+        return self._files_of(split).reading
 
     def examples(self, split: str) -> Iterator[Example]:
         """Yield the examples of a split, file by file.
@@ -108,8 +101,8 @@ class Corpus:
                 hint="Raise data.dev_share, or give a dev file.",
             )
 
-    def part_examples(self, split: str, part: Part) -> Iterator[Example]:
-        """Yield the examples of one part of a split's file, for workers (`seqcli.data.chunks`)."""
+    def part_examples(self, split: str, part: Chunk) -> Iterator[Example]:
+        """Yield the examples of one chunk of a split's file, for workers (`seqcli.data.chunks`)."""
         return (example for example in read_examples(part, self.reading(split)) if self.belongs(example, split))
 
     def belongs(self, example: Example, split: str) -> bool:
@@ -124,31 +117,26 @@ class Corpus:
 
         Of an index, the files that it names count too. A folder's sequences are files of the split, see `file_split`.
         """
-        part = self._split(split)
-        digest = hashlib.sha256(part.reading.as_text().encode())
+        files = self._files_of(split)
+        digest = hashlib.sha256(files.reading.as_text().encode())
         if self.dev_share is not None and split in ("train", "dev"):
             digest.update(f"{split} {self.dev_share!r}".encode())
-        for path in part.files:
+        for path in files.files:
             if path not in self._hashes:
-                self._hashes[path] = _hash(path, part.reading)
+                self._hashes[path] = files.format.fingerprint(path)
             digest.update(self._hashes[path].encode())
         return digest.hexdigest()
 
-    def _split(self, name: str) -> Split:
-        if name == "dev" and "dev" not in self.parts and self.dev_share is not None:
-            return self.parts["train"]
-        if name not in self.parts:
-            raise usage_error(f"the corpus has no {name} split", hint=f"Give data.{name}, a file.")
-        return self.parts[name]
+    def _files_of(self, split: str) -> SplitFiles:
+        if split == "dev" and "dev" not in self.split_files and self.dev_share is not None:
+            split = "train"
+        if split not in self.split_files:
+            raise usage_error(f"the corpus has no {split} split", hint=f"Give data.{split}, a file.")
+        return self.split_files[split]
 
 
 def open_corpus(
-    config: DataConfig,
-    *,
-    splits: tuple[str, ...] = SPLITS,
-    on_invalid: OnInvalid = "strict",
-    plain: bool = False,
-    progress: Progress | None = None,
+    config: DataConfig, *, splits: tuple[str, ...] = SPLITS, plain: bool = False, progress: Progress | None = None
 ) -> Corpus:
     """The corpus of a recipe's data section; catalogue files that are not there yet are fetched.
 
@@ -161,40 +149,71 @@ def open_corpus(
         UserError: neither corpus nor files, an unknown data set or column (2); a missing file, a download that fails
             (74); an empty file (65).
     """
-    entry = catalogue.entry(config.corpus) if config.corpus else None
-    own = Reading.of(config, on_invalid=on_invalid)
-    parts: dict[str, Split] = {}
+    data_set = catalogue.data_set(config.corpus) if config.corpus else None
+    own = Reading.of(config)
+    split_files: dict[str, SplitFiles] = {}
     for name in splits:
         if paths := getattr(config, name):
-            parts[name] = _own_split(name, [paths] if isinstance(paths, str) else list(paths), own, entry, plain)
-        elif entry is not None and name in entry.splits:
-            parts[name] = catalogue_split(entry, name, own, progress)
-    if "train" in splits and "train" not in parts:
+            split = file_split(name, [paths] if isinstance(paths, str) else list(paths), own, plain=plain)
+            split_files[name] = split if data_set is None else _read_like(data_set, split, own, plain)
+        elif data_set is not None and name in data_set.splits:
+            split_files[name] = catalogue_split(data_set, name, own, progress)
+    if "train" in splits and "train" not in split_files:
         raise usage_error(
             "data: nothing to train on", hint="Set data.corpus ('seqcli data ls' lists them) or data.train, a file."
         )
-    share = config.dev_share if "dev" in splits and "dev" not in parts and "train" in parts else None
-    return Corpus(entry, parts, share)
+    share = config.dev_share if "dev" in splits and "dev" not in split_files and "train" in split_files else None
+    return Corpus(split_files, share)
 
 
-def catalogue_split(entry: Entry, name: str, own: Reading, progress: Progress | None = None) -> Split:
+def choose_splits(
+    names: Sequence[str], reading: Reading, progress: Progress | None = None
+) -> tuple[list[SplitFiles], str | None]:
+    """What ``NAME|FILE...`` on a command line means, and the tag scheme that the catalogue states for it, if it does.
+
+    One name of the catalogue gives its splits; files give a split each, called by its path, and the first of them is
+    what the others are compared with.
+
+    Raises:
+        UserError: neither a file nor a data set (74, or 2 where it looks like a name); a download that fails (74).
+    """
+    if len(names) == 1 and names[0] in catalogue.data_sets() and not Path(names[0]).is_file():
+        data_set = catalogue.data_set(names[0])
+        splits = [catalogue_split(data_set, name, reading, progress) for name in SPLITS if name in data_set.splits]
+        return splits, data_set.scheme
+    for name in names:
+        if not Path(name).expanduser().exists():
+            raise _neither(name, alone=len(names) == 1)
+    splits = [file_split(name, [name], reading) for name in names]
+    for split in splits[1:]:
+        if split.has_frames != splits[0].has_frames:
+            kinds = ["frames" if one.has_frames else "text" for one in (splits[0], split)]
+            raise usage_error(
+                f"'{splits[0].name}' holds {kinds[0]} and '{split.name}' {kinds[1]}",
+                hint="Look at them one at a time, or say --format.",
+            )
+    return splits, None
+
+
+def _neither(name: str, *, alone: bool) -> Exception:
+    known = list(catalogue.data_sets())
+    if name in known and not alone:
+        return usage_error(f"'{name}' is a data set of the catalogue; name it alone, or name files")
+    if "/" in name or "." in name:
+        return io_error("there is no such file", file=name)
+    hint = did_you_mean(name, known) or f"Data sets: {', '.join(known)}."
+    return usage_error(f"'{name}' is neither a file nor a data set of the catalogue", hint=hint)
+
+
+def catalogue_split(data_set: DataSet, name: str, own: Reading, progress: Progress | None = None) -> SplitFiles:
     """A split of the catalogue, read as the catalogue says; ``own`` may choose other columns (XPOS instead of UPOS)."""
-    reading = replace(
-        own,
-        format=entry.format,
-        separator=entry.separator,
-        tag_prefixes=entry.tag_prefixes,
-        tag_suffixes=entry.tag_suffixes,
-        blank_lines=own.blank_lines or entry.blank_lines,
-        record_start=own.record_start or entry.record_start,
-        labels=entry.labels,
-        columns={**(entry.columns or {}), **check_columns(entry.format, own.columns)} or None,
-    )
-    files = [obtain(entry, file, progress) for file in entry.splits[name]]
-    return Split(name, files, reading)
+    columns = {**(data_set.columns or {}), **format_class(data_set.format).check_columns(own.columns)}
+    reading = replace(own, format=data_set.format, columns=columns or None, separator=data_set.separator)
+    files = [obtain(data_set, file, progress) for file in data_set.splits[name]]
+    return SplitFiles(name, files, _with_options(data_set, reading))
 
 
-def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False) -> Split:
+def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False) -> SplitFiles:
     """A split made of files, each checked to be there; a format that nobody said is guessed from the first.
 
     ``plain``: what the name of a file does not say is plain lines, whatever they look like.
@@ -203,105 +222,54 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
         UserError: a missing file (74), an empty one (65), unknown columns (2).
     """
     files = [check_file(path, name, folder=own.format == "csv-folders" or not (own.format or plain)) for path in paths]
-    guessed = own.format is None
-    reading = own
+    reading, guessed = own, own.format is None
     if guessed:
-        by_name = format_by_name(str(files[0]))
-        reading = replace(own, format=(by_name or "lines") if plain else guess_format(files[0]))
-    if guessed and reading.format == "records" and reading.record_start is None:
-        reading = replace(reading, record_start=ABC_START)
-    check_columns(str(reading.format), reading.columns)
-    if reading.format == "lines" and reading.blank_lines == "keep":
-        for file in files:
-            _check_filled(file, reading)
-    if reading.format == "csv-folders":
-        files = [file for path in files for file in _sequences(path)]
-    return Split(name, files, reading, guessed)
-
-
-def _own_split(name: str, paths: list[str], own: Reading, entry: Entry | None, plain: bool) -> Split:
-    split = file_split(name, paths, own, plain=plain)
-    alike = split.guessed and not plain and split.reading.format == "lines"
-    if alike and entry is not None and entry.format == "labelled":
-        split.reading = replace(split.reading, format="labelled")  # looks like lines of text, as that format does
-    if entry is None or split.reading.format != entry.format:
-        return split
-    # A file in place of a catalogue's split is read as the catalogue's where the recipe says nothing else.
-    split.reading = replace(
-        split.reading,
-        columns=own.columns or entry.columns,
-        separator=own.separator or entry.separator,
-        tag_prefixes=entry.tag_prefixes,
-        tag_suffixes=entry.tag_suffixes,
-        blank_lines=own.blank_lines or entry.blank_lines,
-        record_start=own.record_start or entry.record_start,
-        labels=entry.labels,
-    )
+        form = (format_by_name(str(files[0])) or "lines") if plain else guess_format(files[0])
+        reading = format_class(form).when_guessed(replace(own, format=form))
+    split = SplitFiles(name, files, reading, guessed)
+    split.files = [file for path in files for file in split.format.expand(path)]
     return split
 
 
-def _check_filled(file: Path, reading: Reading) -> None:
-    """Where blank lines are examples too, some line must still hold something."""
-    if not any(
-        line.strip(" \t")
-        for _, lines in read_blocks(file, on_invalid="replace", max_line=reading.max_line)
-        for line in lines
-    ):
-        raise data_error("the file has only blank lines", file=file)
+def _read_like(data_set: DataSet, split: SplitFiles, own: Reading, plain: bool) -> SplitFiles:
+    """A file in place of a catalogue's split is read as the catalogue's where the recipe says nothing else."""
+    reading = split.reading
+    if split.guessed and not plain and reading.format == "lines" and data_set.format == "labelled":
+        reading = replace(reading, format="labelled")  # looks like lines of text, as that format does
+    if reading.format == data_set.format:
+        columns, separator = own.columns or data_set.columns, own.separator or data_set.separator
+        reading = replace(reading, columns=columns, separator=separator, record_start=own.record_start)
+        reading = _with_options(data_set, reading)
+    return replace(split, reading=reading)
 
 
-def _sequences(path: Path) -> list[Path]:
-    from seqcli.data.frames import sequence_files
-
-    return sequence_files(path) if path.is_dir() else [path]
-
-
-def _all_files(path: Path, reading: Reading) -> Iterator[Path]:
-    """A file of a split, and the files that it names where it is an index."""
-    yield path
-    if reading.format == "frames":
-        from seqcli.data.frames import listed_files
-
-        yield from (file for _, file in listed_files(path, reading.columns, reading.max_line))
-
-
-def _hash(path: Path, reading: Reading) -> str:
-    """SHA-256 of a file; of an index, over it and every file that it names; of a folder's sequence, its label too."""
-    if reading.format not in ("frames", "csv-folders"):
-        return sha256_file(path)
-    digest = hashlib.sha256()
-    if reading.format == "csv-folders":
-        digest.update(f"{path.absolute().parent.name!r} ".encode("utf-8", "surrogatepass"))
-    archives: dict[Path, str] = {}  # an index may name thousands of arrays of one .npz
-    for file in _all_files(path, reading):
-        found = archives.get(file) or (sha256_file(file) if file.is_file() else "missing")
-        if file.suffix.lower() == ".npz":
-            archives[file] = found
-        digest.update(found.encode())
-    return digest.hexdigest()
+def _with_options(data_set: DataSet, reading: Reading) -> Reading:
+    return replace(
+        reading,
+        tag_prefixes=data_set.tag_prefixes,
+        tag_suffixes=data_set.tag_suffixes,
+        blank_lines=reading.blank_lines or data_set.blank_lines,
+        record_start=reading.record_start or data_set.record_start,
+        labels=data_set.labels,
+    )
 
 
 def check_file(path: str, split: str, *, folder: bool = False) -> Path:
     """The path of a file that is there and not empty, or of a folder where that is allowed."""
     file = Path(path).expanduser()
-    if folder and file.is_dir():
-        return file
     if file.is_dir():
+        if folder:
+            return file
         raise io_error(f"is a folder, not the {split} file", file=path)
     if not file.exists():
-        raise io_error(
-            f"there is no such {split} file (looked in {Path.cwd() if not file.is_absolute() else 'place'})",
-            file=path,
-            hint=_nearest(file),
-        )
+        place = "place" if file.is_absolute() else Path.cwd()
+        raise io_error(f"there is no such {split} file (looked in {place})", file=path, hint=_nearest(file))
     if file.stat().st_size == 0:
         raise data_error(f"the {split} file is empty", file=path)
     return file
 
 
 def _nearest(file: Path) -> str | None:
-    from seqcli.errors import did_you_mean
-
     if not file.parent.is_dir():
         return f"The folder '{file.parent}' does not exist."
     return did_you_mean(file.name, sorted(child.name for child in file.parent.iterdir())[:1000])

@@ -8,32 +8,39 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby
 from pathlib import PurePosixPath
 
-from seqcli.data import records
-from seqcli.data.catalogue import Grade, Rule
-from seqcli.data.sentence_ends import cut_sentences
+from seqcli.data.catalogue import Division, Grade
+from seqcli.data.formats.text import record_spans
+
+_ABBREVIATIONS = """
+    Mr Mrs Ms Messrs Dr Prof Hon Rev Gen Gov Sen Rep Adm Col Capt Lt Maj Sgt Pres St Ft Mt Jr Sr No Nos Art Sec Vol Chap
+    Fig Co Cos Corp Inc Ltd Bros Dept vs viz Jan Feb Mar Apr Aug Sept Oct Nov Dec art sec vol chap no nos
+"""
+
+_ABBREVIATED = frozenset(_ABBREVIATIONS.split())
+
+_END = re.compile(r"""(\S*?[.?!]+)["'”’)\]]*\s+(?=["'“‘(\[]*[A-Z0-9])""")
+_INITIALS = re.compile(r"""["'“‘(\[]*(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z])\.""")
 
 
-def divide(rule: Rule, texts: Mapping[str, str]) -> dict[str, str]:
-    """The text of each file that ``rule`` makes.
-
-    Args:
-        texts: the files that the rule is made of, line ends included.
-    """
-    if rule.unit == "characters":
-        text = "".join(texts[name] for name in rule.of)
-        return {name: text[int(begin * len(text)) : int(end * len(text))] for name, (begin, end) in rule.share.items()}
-    units = list(chain.from_iterable(_units(rule, name, texts[name]) for name in rule.of))
-    places = [number % rule.every for number in groups(units, rule.together)]
-    named = {place for numbers in rule.take.values() for place in numbers or ()}
+def divide(division: Division, texts: Mapping[str, str]) -> dict[str, str]:
+    """The text of each file that ``division`` makes of ``texts``, the files that it is made of, line ends included."""
+    if division.unit == "characters":
+        text = "".join(texts[name] for name in division.of)
+        return {
+            name: text[int(begin * len(text)) : int(end * len(text))] for name, (begin, end) in division.share.items()
+        }
+    units = list(chain.from_iterable(_units(division, name, texts[name]) for name in division.of))
+    places = [number % division.every for number in groups(units, division.together)]
+    named = {place for numbers in division.take.values() for place in numbers or ()}
     made = {}
-    for name, numbers in rule.take.items():
-        wanted = set(range(rule.every)) - named if numbers is None else set(numbers)
+    for name, numbers in division.take.items():
+        wanted = set(range(division.every)) - named if numbers is None else set(numbers)
         chosen = [unit for unit, place in zip(units, places, strict=True) if place in wanted]
-        if rule.grade is not None:
-            chosen = [line for unit in chosen if (line := graded(rule.grade, unit)) is not None]
-        if rule.into == "sentences":
+        if division.grade is not None:
+            chosen = [line for unit in chosen if (line := graded(division.grade, unit)) is not None]
+        if division.into == "sentences":
             chosen = list(chain.from_iterable(map(cut_sentences, chosen)))
-        made[name] = ("\n\n" if rule.unit == "records" else "\n").join(chosen) + "\n"
+        made[name] = ("\n\n" if division.unit == "records" else "\n").join(chosen) + "\n"
     return made
 
 
@@ -56,9 +63,9 @@ def groups(units: Sequence[str], together: Iterable[str]) -> list[int]:
     for index, unit in enumerate(units):
         for number, pattern in enumerate(patterns):
             for match in pattern.finditer(unit):
-                found = "".join("".join(match.groups()).split()).casefold()
-                if found:
-                    before, here = sorted((root(first.setdefault((number, found), index)), root(index)))
+                text = "".join("".join(match.groups()).split()).casefold()
+                if text:
+                    before, here = sorted((root(first.setdefault((number, text), index)), root(index)))
                     parent[here] = before
     numbers: dict[int, int] = {}
     return [numbers.setdefault(root(index), len(numbers)) for index in range(len(units))]
@@ -73,18 +80,38 @@ def graded(grade: Grade, line: str) -> str | None:
     return f"{cells[grade.text]}\t{grade.labels[bisect_right(grade.cuts, rating)]}"
 
 
-def _units(rule: Rule, name: str, text: str) -> list[str]:
+def _units(division: Division, name: str, text: str) -> list[str]:
     """The lines (blank ones left out) or the records of a file."""
     lines = [line.removesuffix("\r") for line in text.split("\n")]
-    if rule.drop is not None:
-        dropped = re.compile(rule.drop)
+    if division.drop is not None:
+        dropped = re.compile(division.drop)
         lines = [line for line in lines if not dropped.match(line)]
-    if rule.unit == "records":
+    if division.unit == "records":
         blocks = [list(block) for filled, block in groupby(lines, lambda line: bool(line.strip(" \t"))) if filled]
         return [
-            "\n".join(block[begin:end]) for block in blocks for begin, end in records.spans(block, rule.record_start)
+            "\n".join(block[begin:end]) for block in blocks for begin, end in record_spans(block, division.record_start)
         ]
     filled_lines = [line for line in lines if line.strip(" \t")]
-    if rule.label == "file":
+    if division.label == "file":
         return [f"{line}\t{PurePosixPath(name).stem}" for line in filled_lines]
     return filled_lines
+
+
+def cut_sentences(text: str) -> list[str]:
+    """The sentences of a text, in order, each as it stands but for the white space around it.
+
+    A sentence ends after ``.``, ``?`` or ``!`` with the quotes and brackets that close behind it, where white space
+    and then a capital or a digit follow (quotes and brackets may open before it). It does not end after an
+    abbreviation from a short list (``Mr.``, ``No.``), an initial (``J.``, but ``I.`` ends one) or letters with dots
+    (``U.S.``). So a sentence that ends in such a word runs on into the next: too long rather than cut in two.
+    """
+    sentences, begin = [], 0
+    for match in _END.finditer(text):
+        word = match[1]
+        if word.lstrip("\"'“‘([")[:-1] in _ABBREVIATED or (_INITIALS.fullmatch(word) and word[-2:] != "I."):
+            continue
+        sentences.append(text[begin : match.end()].strip())
+        begin = match.end()
+    if rest := text[begin:].strip():
+        sentences.append(rest)
+    return sentences

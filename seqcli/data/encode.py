@@ -6,7 +6,6 @@ number of processes.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import tempfile
@@ -15,14 +14,16 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from seqcli.data.arrays import FORMAT_VERSION, Part, PartField, Split, SplitWriter, other_width, publish
-from seqcli.data.example import Example
+from seqcli.data.arrays import FORMAT_VERSION, Columns, Part, PartField, SplitWriter, other_width, publish
+from seqcli.data.example import Example, place
 from seqcli.errors import UserError, data_error, usage_error
+from seqcli.machine import cores
 
 PARALLEL_BYTES = 16 * 2**20
 """Smaller files are encoded in this process: starting workers takes longer than the work."""
@@ -40,7 +41,7 @@ Fields = Mapping[str, Any]
 
 
 class Cut(dict[str, Any]):
-    """Fields of an example that was too long and of which only the beginning was kept: `Split.cut` counts it."""
+    """Fields of an example that was too long and of which only the beginning was kept: `Columns.cut` counts it."""
 
 
 class Pieces(Protocol):
@@ -50,8 +51,7 @@ class Pieces(Protocol):
     that only the beginning of an example was kept. Must be picklable.
     """
 
-    def __call__(self, example: Example) -> Iterable[Fields]:
-        """The fields of one example."""
+    def __call__(self, example: Example) -> Iterable[Fields]: ...
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,15 @@ class EncodeJob:
     size: int
 
 
-def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], None] | None = None) -> Split:
-    """The split of ``job`` from the cache, encoded first if it is not there.
-
-    Args:
-        progress: called with (parts done, parts in all).
+def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], None] | None = None) -> Columns:
+    """The split of ``job`` from the cache, encoded first if it is not there; ``progress`` is told (parts done, all).
 
     Raises:
         UserError: bad data (65), with file and line; no examples at all (65); more than `MAX_FILES` files (2).
     """
     folder = cache / f"{job.key[:32]}-{FORMAT_VERSION}"
     if (folder / "meta.json").exists():
-        return Split(folder)
+        return Columns(folder)
     if len(job.files) > MAX_FILES:
         raise usage_error(f"a split of {len(job.files):,} files; there may be {MAX_FILES:,}", hint="Join some of them.")
     cache.mkdir(parents=True, exist_ok=True)
@@ -100,12 +97,12 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
         publish(temporary / "split", folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return Split(folder)
+    return Columns(folder)
 
 
 def _encoded(job: EncodeJob, tasks: list[tuple[int, Any]]) -> Iterator[Iterable[Part]]:
     """What each task gives, in order."""
-    workers = min(len(tasks), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    workers = min(len(tasks), cores())
     if workers < 2 or job.size < PARALLEL_BYTES:
         for file, part in tasks:
             yield encode_examples(job.read(part), job.pieces, file)
@@ -146,43 +143,28 @@ def _work(read: Callable[[Any], Iterator[Example]], pieces: Pieces, task: tuple[
 class _Collector:
     """Symbols are numbered by a dictionary that counts: looking a symbol up numbers it."""
 
-    table: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    table: defaultdict[str, int] = field(default_factory=lambda: defaultdict(count().__next__))
     ids: array[int] = field(default_factory=lambda: array("I"))
     rows: list[Any] = field(default_factory=list)
     lengths: array[int] = field(default_factory=lambda: array("q"))
 
-    def __post_init__(self) -> None:
-        self.table.default_factory = self.table.__len__
-
     def add(self, values: Any, at: str) -> None:
         if isinstance(values, np.ndarray):
-            self.rows.append(_checked(values, self.rows, at))
+            if not len(values):
+                file, line = place(at)
+                raise data_error("a sequence without a single frame", file=file, line=line)
+            if self.rows and self.rows[0].shape[1] != values.shape[1]:
+                raise other_width(values.shape[1], self.rows[0].shape[1], *place(at))
+            self.rows.append(np.asarray(values, np.float32))
         else:
             self.ids.extend(map(self.table.__getitem__, values))
         self.lengths.append(len(values))
 
     def finish(self) -> PartField:
-        self.table.default_factory = None  # it holds the table; without the circle memory is freed at once
-        lengths = np.frombuffer(self.lengths, np.int64) if self.lengths else np.zeros(0, np.int64)
+        lengths = np.array(self.lengths, np.int64)
         if self.rows:
             return PartField(np.concatenate(self.rows), lengths, [])
-        values = np.frombuffer(self.ids, np.uint32) if self.ids else np.zeros(0, np.uint32)
-        return PartField(values, lengths, list(self.table))
-
-
-def _checked(values: np.ndarray[Any, Any], before: list[Any], at: str) -> np.ndarray[Any, Any]:
-    """The numbers of an example as 32-bit ones, refused (65) where they do not fit those of the examples before."""
-    if not len(values):
-        file, line = _place(at)
-        raise data_error("a sequence without a single frame", file=file, line=line)
-    if before and before[0].shape[1] != values.shape[1]:
-        raise other_width(values.shape[1], before[0].shape[1], *_place(at))
-    return np.asarray(values, np.float32)
-
-
-def _place(at: str) -> tuple[str, int]:
-    file, _, line = at.rpartition(":")
-    return file, int(line or 0)
+        return PartField(np.array(self.ids, np.uint32), lengths, list(self.table))
 
 
 class _PartBuilder:
@@ -195,30 +177,23 @@ class _PartBuilder:
         self.examples = self.size = self.cut = 0
 
     def add(self, example: Example, pieces: Pieces) -> None:
-        line = _place(example.at)[1]
-        count = 0
         shortened = False
-        for fields in pieces(example):
-            count += 1
-            shortened |= isinstance(fields, Cut)
-            self.lines.append(line)
+        for number, fields in enumerate(pieces(example)):
+            shortened |= number > 0 or isinstance(fields, Cut)
+            self.lines.append(example.line)
             for name, values in fields.items():
                 self.collectors[name].add(values, example.at)
                 self.size += values.size if isinstance(values, np.ndarray) else len(values)
         self.examples += 1
-        self.cut += count > 1 or shortened
+        self.cut += shortened
 
     @property
     def full(self) -> bool:
         return self.examples >= _EXAMPLES_A_PART or self.size >= _VALUES_A_PART
 
     def finish(self) -> Part:
-        return Part(
-            self.file,
-            np.frombuffer(self.lines, np.int64) if self.lines else np.zeros(0, np.int64),
-            {name: collector.finish() for name, collector in self.collectors.items()},
-            self.cut,
-        )
+        fields = {name: collector.finish() for name, collector in self.collectors.items()}
+        return Part(self.file, np.array(self.lines, np.int64), fields, self.cut)
 
 
 def encode_examples(examples: Iterator[Example], pieces: Pieces, file: int) -> Iterator[Part]:

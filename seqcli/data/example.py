@@ -18,6 +18,17 @@ class Example:
     target: Any = None
     at: str = ""
 
+    @property
+    def line(self) -> int:
+        """The number of its first line, 0 where it comes from no file."""
+        return place(self.at)[1]
+
+
+def place(at: str) -> tuple[str, int]:
+    """``file:line`` as two."""
+    file, _, line = at.rpartition(":")
+    return file, int(line or 0)
+
 
 def source_bytes(source: Any) -> bytes:
     """Bytes that are equal exactly where two sources are: what is hashed to tell examples apart.

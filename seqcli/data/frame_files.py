@@ -1,40 +1,32 @@
-"""Files of one sequence: ``.npy``, ``.npz`` or ``.csv`` to frames. No pickle is ever loaded."""
+"""Frames from text and from files of one sequence each (``.npy``, ``.npz``, ``.csv``). No pickle is ever loaded.
+
+Cells become numbers fast where all is well, and with the cell named where it is not.
+"""
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
-import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from seqcli.data.blocks import read_blocks
-from seqcli.data.numbers import BadCell, Frames, counted, infinite_at, parse_numbers, too_large
-from seqcli.errors import UserError, data_error, did_you_mean, io_error
-from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
+from seqcli.errors import UserError, data_error, did_you_mean, in_file, reading
+from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_blocks
+
+Frames = NDArray[np.float32]
+"""The frames of one sequence, [T, D]; NaN where a value is missing."""
 
 SUFFIXES = (".npy", ".npz", ".csv")
+
+FOLDER_SUFFIXES = (".csv", ".npy")
+"""What counts as a sequence in a folder."""
 
 MAX_UNPACKED = 2**31
 """Most bytes that a member of an ``.npz`` may have unpacked: a small archive can hold a huge one."""
 
 _NPY, _ZIP, _PICKLES = b"\x93NUMPY", b"PK", (b"\x80", b"(", b"c", b"]", b"}")
-_BROKEN = (
-    ValueError,
-    TypeError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    SyntaxError,
-    KeyError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-    NotImplementedError,
-    RuntimeError,
-)
 
 
 def read_frames(
@@ -51,49 +43,46 @@ def read_frames(
         UserError: what holds no array of numbers with one or two dimensions, a pickle, an infinite value, a row of
             another length than the first (65; of a ``.csv`` with its line); a file that cannot be read (74).
     """
-    try:
+    with reading(path), in_file(path):
         if not path.is_file():
-            raise data_error("is no plain file" if path.exists() else "there is no such file", file=path)
+            raise data_error("is no plain file" if path.exists() else "there is no such file")
         suffix = path.suffix.lower()
         if suffix == ".csv":
             return _read_csv(path, max_line, on_invalid)
-        if suffix == ".npz":
-            return _as_frames(_unpack(path, member), path)
-        return _as_frames(_load(path), path)
-    except OSError as error:
-        raise io_error(f"cannot read: {error.strerror or error}", file=path) from error
+        _check_start(path, _ZIP if suffix == ".npz" else _NPY)
+        try:
+            array = _unpack(path, member) if suffix == ".npz" else np.load(path, mmap_mode="r", allow_pickle=False)
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # a damaged file makes numpy raise almost anything
+            raise _broken(error) from error
+        return _as_frames(array)
 
 
-def _load(path: Path) -> Any:
+def _check_start(path: Path, expected: bytes) -> None:
     with path.open("rb") as handle:
         start = handle.read(len(_NPY))
-    if start != _NPY:
-        raise _no_array(path, start)
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except _BROKEN as error:
-        raise _broken(path, error) from error
+    if start.startswith(expected):
+        return
+    if start.startswith(_PICKLES):
+        raise data_error(
+            "a pickle is not loaded: it could run any program",
+            hint="Save the array with numpy.save(..., allow_pickle=False).",
+        )
+    raise data_error(f"is no {path.suffix.lower()} file" if start else "the file is empty")
 
 
 def _unpack(path: Path, member: str | None) -> Any:
-    with path.open("rb") as handle:
-        start = handle.read(len(_NPY))
-    if not start.startswith(_ZIP):
-        raise _no_array(path, start)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            name = _member_name(path, member, archive.files)
-            members = set(archive.zip.namelist())
-            size = archive.zip.getinfo(name if name in members else f"{name}.npy").file_size
-            if size > MAX_UNPACKED:
-                raise data_error(
-                    f"'{name}' has {size:,} bytes unpacked; there may be {MAX_UNPACKED:,}",
-                    file=path,
-                    hint="Save it as .npy: that is read in place.",
-                )
-            return archive[name]
-    except _BROKEN as error:
-        raise _broken(path, error) from error
+    with np.load(path, allow_pickle=False) as archive:
+        name = _member_name(path, member, archive.files)
+        members = set(archive.zip.namelist())
+        size = archive.zip.getinfo(name if name in members else f"{name}.npy").file_size
+        if size > MAX_UNPACKED:
+            raise data_error(
+                f"'{name}' has {size:,} bytes unpacked; there may be {MAX_UNPACKED:,}",
+                hint="Save it as .npy: that is read in place.",
+            )
+        return archive[name]
 
 
 def _member_name(path: Path, member: str | None, names: list[str]) -> str:
@@ -101,61 +90,42 @@ def _member_name(path: Path, member: str | None, names: list[str]) -> str:
         if len(names) == 1:
             return names[0]
         hint = f"Say which: {path.name}#{names[0]}." if names else None
-        raise data_error(
-            f"holds {len(names)} arrays{': ' if names else ''}{', '.join(names)[:200]}", file=path, hint=hint
-        )
+        raise data_error(f"holds {len(names)} arrays{': ' if names else ''}{', '.join(names)[:200]}", hint=hint)
     if member in names:
         return member
     raise data_error(
-        f"holds no array '{member}'",
-        file=path,
-        hint=did_you_mean(member, names) or f"It holds: {', '.join(names)[:200]}.",
+        f"holds no array '{member}'", hint=did_you_mean(member, names) or f"It holds: {', '.join(names)[:200]}."
     )
 
 
-def _no_array(path: Path, start: bytes) -> UserError:
-    if start.startswith(_PICKLES):
-        return data_error(
-            "a pickle is not loaded: it could run any program",
-            file=path,
-            hint="Save the array with numpy.save(..., allow_pickle=False).",
-        )
-    if not start:
-        return data_error("the file is empty", file=path)
-    return data_error(f"is no {path.suffix.lower()} file", file=path)
-
-
-def _broken(path: Path, error: Exception) -> UserError:
+def _broken(error: Exception) -> UserError:
     text = str(error)
     if "pickle" in text or "Python objects" in text:
         return data_error(
             "an array of Python objects is not loaded: it could run any program",
-            file=path,
             hint="Save an array of numbers, numpy.save(..., allow_pickle=False).",
         )
     if isinstance(error, MemoryError):
         text = "its header says that it is larger than the memory"
-    return data_error(f"is damaged: {text.splitlines()[0] if text else type(error).__name__}", file=path)
+    return data_error(f"is damaged: {text.splitlines()[0] if text else type(error).__name__}")
 
 
-def _as_frames(array: Any, path: Path) -> Frames:
+def _as_frames(array: Any) -> Frames:
     if not isinstance(array, np.ndarray):
-        raise data_error("holds something that is no array", file=path)
+        raise data_error("holds something that is no array")
     if array.dtype.kind not in "biuf":
-        raise data_error(f"holds values of type {array.dtype}, no numbers", file=path)
+        raise data_error(f"holds values of type {array.dtype}, no numbers")
     if array.ndim not in (1, 2):
         shape = " x ".join(map(str, array.shape))
-        raise data_error(f"an array of {array.ndim} dimensions ({shape}); expected frames x channels", file=path)
+        raise data_error(f"an array of {array.ndim} dimensions ({shape}); expected frames x channels")
     if array.ndim == 1:
         array = array[:, None]
     if array.shape[1] == 0:
-        raise data_error("frames without a channel (0 columns)", file=path)
+        raise data_error("frames without a channel (0 columns)")
     with np.errstate(over="ignore"):
         frames = np.array(array, np.float32, order="C")  # a copy: it does not hold the file's map open
     if place := infinite_at(frames):
-        raise data_error(
-            f"frame {place[0] + 1}, channel {place[1] + 1}: {too_large(array[place], array[place])}", file=path
-        )
+        raise data_error(f"frame {place[0] + 1}, channel {place[1] + 1}: {too_large(array[place], array[place])}")
     return frames
 
 
@@ -170,29 +140,83 @@ def _read_csv(path: Path, max_line: int, on_invalid: OnInvalid) -> Frames:
         if not width:
             cells = rows[0][1].split(",")
             width = len(cells)
-            rows = rows[1:] if _is_header(cells) else rows
-        blocks.append(_parse_rows(rows, width, path))
+            rows = rows[any(cell.strip() and not _is_number(cell) for cell in cells) :]
+        blocks.append(_parse_rows(rows, width))
     if not width:
-        raise data_error("the file is empty or has only blank lines", file=path)
+        raise data_error("the file is empty or has only blank lines")
     return np.concatenate(blocks)
 
 
-def _is_header(cells: list[str]) -> bool:
-    try:
-        parse_numbers(cells, "")
-    except BadCell as error:
-        return str(error).endswith("is no number")
-    return False
-
-
-def _parse_rows(rows: list[tuple[int, str]], width: int, path: Path) -> Frames:
+def _parse_rows(rows: list[tuple[int, str]], width: int) -> Frames:
     for number, line in rows:
         if line.count(",") != width - 1:
             cells = counted(line.count(",") + 1, "cell")
-            raise data_error(f"{cells} where the first line has {width} (commas between them)", file=path, line=number)
+            raise data_error(f"{cells} where the first line has {width} (commas between them)", line=number)
     values = ",".join(line for _, line in rows).split(",") if rows else []
     try:
         return parse_numbers(values, "").reshape(-1, width)
     except BadCell as error:
         row, column = divmod(error.index, width)
-        raise data_error(f"column {column + 1}: {error}", file=path, line=rows[row][0]) from None
+        raise data_error(f"column {column + 1}: {error}", line=rows[row][0]) from None
+
+
+class BadCell(ValueError):
+    """A cell that is no finite number: its place in the cells, and why."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
+
+
+def parse_numbers(cells: Sequence[str], missing: str) -> Frames:
+    """The cells as numbers, [len(cells)]; ``missing`` and ``nan`` become NaN.
+
+    Raises:
+        BadCell: a cell that is no number, or is infinite, also as a 32-bit number.
+    """
+    try:
+        values = np.array(cells, np.float64)
+    except ValueError:
+        cells = ["nan" if cell.strip() == missing else cell for cell in cells]
+        try:
+            values = np.array(cells, np.float64)
+        except ValueError:
+            raise _first_bad(cells) from None
+    if "_" in "".join(cells):
+        raise _first_bad(cells)
+    with np.errstate(over="ignore"):
+        floats = values.astype(np.float32)
+    if infinite := infinite_at(floats):
+        raise BadCell(infinite[0], too_large(cells[infinite[0]].strip(), values[infinite[0]]))
+    return floats
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 cell``, ``2 cells``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def infinite_at(values: Frames) -> tuple[int, ...] | None:
+    """The index of the first infinite value, or None."""
+    if np.isfinite(values).all():
+        return None
+    places = np.argwhere(np.isinf(values))
+    return tuple(places[0].tolist()) if len(places) else None
+
+
+def too_large(shown: object, value: float) -> str:
+    """Why a value that is infinite in 32 bits is refused."""
+    return f"'{shown}' is infinite" if np.isinf(value) else f"'{shown}' is too large for a 32-bit number"
+
+
+def _first_bad(cells: Sequence[str]) -> BadCell:
+    index = next(index for index, cell in enumerate(cells) if not _is_number(cell))
+    return BadCell(index, f"'{cells[index][:40]}' is no number")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell  # Python reads 1_000 as a number, nobody else does

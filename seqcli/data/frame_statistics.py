@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seqcli.data.corpus import Split
-from seqcli.data.example import source_bytes
-from seqcli.data.numbers import Frames, counted
-from seqcli.data.statistics import percentiles, share, split_examples, tags_of
+from seqcli.data.corpus import SplitFiles
+from seqcli.data.example import place, source_bytes
+from seqcli.data.frame_files import Frames, counted
+from seqcli.data.statistics import common, percentiles, share, tags_of
 from seqcli.errors import data_error
 
 
@@ -39,21 +39,22 @@ class FrameStatistics:
     unseen_labels: list[str] = field(default_factory=list)
 
 
-def describe_frames(splits: Sequence[Split]) -> list[FrameStatistics]:
+def describe_frames(splits: Sequence[SplitFiles]) -> list[FrameStatistics]:
     """Count each split, and compare each but the first with the first.
 
     Raises:
         UserError: bad data, sequences of one split with different numbers of channels (65); an unreadable file (74).
     """
-    first: set[bytes] | None = None
+    first: Counter[bytes] | None = None
     result: list[FrameStatistics] = []
     for split in splits:
-        counted, seen = _count(split, first)
+        counts, sequences = _count(split)
         if first is None:
-            first = seen
+            first = sequences
         else:
-            counted.unseen_labels = sorted(set(counted.labels) - set(result[0].labels))
-        result.append(counted)
+            counts.seen_sequences = share(common(sequences, first), counts.sequences)
+            counts.unseen_labels = sorted(set(counts.labels) - set(result[0].labels))
+        result.append(counts)
     return result
 
 
@@ -62,36 +63,29 @@ def digest(frames: Frames) -> bytes:
     return hashlib.blake2b(source_bytes(frames), digest_size=16).digest()
 
 
-def _count(split: Split, first: set[bytes] | None) -> tuple[FrameStatistics, set[bytes]]:
+def _count(split: SplitFiles) -> tuple[FrameStatistics, Counter[bytes]]:
     result = FrameStatistics(split.name, [str(path) for path in split.files], str(split.reading.format))
     lengths: Counter[int] = Counter()
     labels: Counter[str] = Counter()
-    seen: set[bytes] = set()
-    known = 0
-    for example in split_examples(split):
+    sequences: Counter[bytes] = Counter()
+    for example in split.examples():
         frames: Frames = example.source
         if not result.channels:
             result.channels = frames.shape[1]
         elif frames.shape[1] != result.channels:
-            file, _, line = example.at.rpartition(":")
-            raise data_error(
-                f"{counted(frames.shape[1], 'channel')} where the first sequence has {result.channels}",
-                file=file,
-                line=int(line),
-            )
+            file, line = place(example.at)
+            message = f"{counted(frames.shape[1], 'channel')} where the first sequence has {result.channels}"
+            raise data_error(message, file=file, line=line)
         lengths[len(frames)] += 1
         labels.update(tags_of(example))
         missing = int(np.isnan(frames).sum())
         result.missing_values += missing
         result.incomplete_sequences += missing > 0
-        key = digest(frames)
-        result.repeated_sequences += key in seen
-        seen.add(key)
-        known += first is not None and key in first
+        sequences[digest(frames)] += 1
     result.sequences = lengths.total()
     result.frames = sum(length * count for length, count in lengths.items())
     result.mean_length = round(result.frames / result.sequences, 2) if result.sequences else 0.0
     result.lengths = percentiles(lengths)
     result.labels = dict(labels.most_common())
-    result.seen_sequences = None if first is None else share(known, result.sequences)
-    return result, seen
+    result.repeated_sequences = result.sequences - len(sequences)
+    return result, sequences

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from seqcli.data.example import place
 from seqcli.lines import open_binary
 
 _BLOCK = 2**20
@@ -31,6 +32,11 @@ class Finding:
     kind: str
     message: str
     is_note: bool = False
+
+    @classmethod
+    def at(cls, file_line: str, kind: str, message: str, *, is_note: bool = False) -> Finding:
+        """A finding at ``file:line``."""
+        return cls(*place(file_line), kind, message, is_note)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
@@ -83,6 +89,6 @@ def _check_lines(raw: bytes, name: str, first: int, max_line: int) -> Iterator[F
                 f"invalid UTF-8 at byte {error.start + 1} of the line (0x{line[error.start]:02x})",
             )
             continue
-        if found := _CONTROL.search(text.removesuffix("\r")):
-            what = _NAMES.get(found[0], f"control character U+{ord(found[0]):04X}")
-            yield Finding(name, number, "control", f"{what} at character {found.start() + 1} of the line")
+        if match := _CONTROL.search(text.removesuffix("\r")):
+            what = _NAMES.get(match[0], f"control character U+{ord(match[0]):04X}")
+            yield Finding(name, number, "control", f"{what} at character {match.start() + 1} of the line")

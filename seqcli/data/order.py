@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.data.arrays import Split
+from seqcli.data.arrays import Columns
 from seqcli.recipe.schema import BatchConfig
 
 Lengths = NDArray[np.signedinteger[Any]]
@@ -33,7 +33,6 @@ class Batches(Sequence[NDArray[np.int64]]):
         self.starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]]) if len(ends) else ends
 
     def shuffled(self, random: np.random.Generator) -> Batches:
-        """The same batches in random order."""
         places = random.permutation(len(self.ends))
         self.starts, self.ends = self.starts[places], self.ends[places]
         return self
@@ -99,11 +98,10 @@ def shuffled_windows(
 class ByLength:
     """How examples of given lengths are batched: the part of a task's data that most tasks share."""
 
-    split: Split
+    columns: Columns
     lengths: Lengths
 
     def widths(self, rows: NDArray[np.int64]) -> Lengths:
-        """Positions of each of these examples."""
         return self.lengths[rows]
 
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
@@ -115,8 +113,7 @@ class ByLength:
         return sorted_batches(self.lengths, tokens=tokens)
 
     def places(self, rows: NDArray[np.int64]) -> list[str]:
-        """``file:line`` of the examples in these rows."""
-        return [self.split.place(int(row)) for row in rows]
+        return [self.columns.place(int(row)) for row in rows]
 
 
 def sorted_batches(lengths: Lengths, *, tokens: int, sequences: int | None = None) -> Batches:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
-from seqcli.data.corpus import Split
+from seqcli.data.corpus import SplitFiles
 from seqcli.data.example import Example
-from seqcli.data.formats import read_examples
 from seqcli.metrics import schemes
 
 PERCENTILES = (1, 10, 50, 90, 99)
@@ -48,27 +49,30 @@ class SplitStatistics:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What the first split holds, by hash where the text itself is not needed."""
+class _Counts:
+    """What a split holds; sentences and spans by their hash, the text itself is not needed."""
 
-    words: set[str] = field(default_factory=set)
-    sentences: set[int] = field(default_factory=set)
-    spans: set[int] = field(default_factory=set)
-    labels: set[str] = field(default_factory=set)
+    words: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    lengths: Counter[int] = field(default_factory=Counter)
+    sentences: Counter[int] = field(default_factory=Counter)
+    spans: Counter[int] = field(default_factory=Counter)
+    span_labels: Counter[str] = field(default_factory=Counter)
+    characters: int = 0
 
 
-def describe(splits: Sequence[Split], scheme: str | None) -> list[SplitStatistics]:
+def describe(splits: Sequence[SplitFiles], scheme: str | None) -> list[SplitStatistics]:
     """Count each split, and compare each but the first with the first.
 
     Raises:
         UserError: bad data (65), an unreadable file (74).
     """
-    first: _Seen | None = None
+    first: _Counts | None = None
     result = []
     for split in splits:
-        counted, seen = _count(split, scheme, first)
-        first = first or seen
-        result.append(counted)
+        counts = _count(split, scheme)
+        result.append(_statistics(split, counts, first))
+        first = first or counts
     return result
 
 
@@ -84,22 +88,16 @@ def tags_of(example: Example) -> list[str]:
     return example.target if isinstance(example.target, list) else [str(example.target)]
 
 
-def scheme_of(split: Split) -> str | None:
+def scheme_of(split: SplitFiles) -> str | None:
     """The tag scheme that a split's tags follow, or come nearest to; None where the tags do not mark spans."""
     counts: Counter[str] = Counter()
     lenient = replace(split, reading=replace(split.reading, on_invalid="replace"))
     # Lines and sentences that cannot be read are not what is asked here: whoever reads on will say so.
-    found = schemes.closest_scheme(_span_like(split_examples(lenient, on_error=lambda error: None), counts))
+    closest = schemes.closest_scheme(_span_like(lenient.examples(lambda error: None), counts))
     tags = counts.total()
     alien = sum(count for tag, count in counts.items() if not _is_span_like(tag))
     marked = tags - alien - counts["O"]
-    return found if marked and alien <= _MOST_ALIEN * tags else None
-
-
-def split_examples(split: Split, **options: Any) -> Iterator[Example]:
-    """The examples of all files of a split."""
-    for path in split.files:
-        yield from read_examples(path, split.reading, **options)
+    return closest if marked and alien <= _MOST_ALIEN * tags else None
 
 
 def _span_like(examples: Iterable[Example], counts: Counter[str]) -> Iterator[list[str]]:
@@ -115,34 +113,25 @@ def _is_span_like(tag: str) -> bool:
     return tag == "O" or (tag[:1] in _SPAN_LETTERS and tag[1:2] == "-")
 
 
-def _count(split: Split, scheme: str | None, first: _Seen | None) -> tuple[SplitStatistics, _Seen]:
-    words: Counter[str] = Counter()
-    labels: Counter[str] = Counter()
-    lengths: Counter[int] = Counter()
-    spans: Counter[str] = Counter()
-    seen = _Seen()
-    repeated = known_sentences = known_spans = characters = 0
-    for example in split_examples(split):
+def _count(split: SplitFiles, scheme: str | None) -> _Counts:
+    counts = _Counts()
+    for example in split.examples():
         tokens, tags = tokens_of(example), tags_of(example)
-        lengths[len(tokens)] += 1
-        words.update(tokens)
-        labels.update(tags)
+        counts.lengths[len(tokens)] += 1
+        counts.words.update(tokens)
+        counts.labels.update(tags)
         if isinstance(example.source, str):
-            characters += len(example.source) + 1
-        if not tokens:
-            continue
-        sentence = hash("\x1f".join(tokens))
-        repeated += sentence in seen.sentences
-        seen.sentences.add(sentence)
-        known_sentences += first is not None and sentence in first.sentences
-        if scheme is not None and tags:
-            for span in schemes.spans(tags, scheme):
-                spans[span.label] += 1
-                key = hash((span.label, *tokens[span.start : span.end]))
-                known_spans += first is not None and key in first.spans
-                seen.spans.add(key)
-    seen.words, seen.labels = set(words), set(labels)
-    sentences = lengths.total()
+            counts.characters += len(example.source) + 1
+        if tokens:
+            counts.sentences[hash("\x1f".join(tokens))] += 1
+            for span in schemes.spans(tags, scheme) if scheme is not None and tags else ():
+                counts.span_labels[span.label] += 1
+                counts.spans[hash((span.label, *tokens[span.start : span.end]))] += 1
+    return counts
+
+
+def _statistics(split: SplitFiles, counts: _Counts, first: _Counts | None) -> SplitStatistics:
+    words, sentences = counts.words, counts.lengths.total()
     result = SplitStatistics(
         split.name,
         [str(path) for path in split.files],
@@ -150,25 +139,28 @@ def _count(split: Split, scheme: str | None, first: _Seen | None) -> tuple[Split
         sentences=sentences,
         tokens=words.total(),
         types=len(words),
-        characters=characters or None,
+        characters=counts.characters or None,
         mean_length=round(words.total() / sentences, 2) if sentences else 0.0,
-        lengths=percentiles(lengths),
-        repeated_sentences=repeated,
-        labels=dict(labels.most_common()),
-        spans=dict(spans.most_common()),
+        lengths=percentiles(counts.lengths),
+        repeated_sentences=counts.sentences.total() - len(counts.sentences),
+        labels=dict(counts.labels.most_common()),
+        spans=dict(counts.span_labels.most_common()),
     )
     if first is not None:
-        unknown = {word: count for word, count in words.items() if word not in first.words}
-        result.unknown_tokens = share(sum(unknown.values()), words.total())
-        result.unknown_types = share(len(unknown), len(words))
-        result.seen_sentences = share(known_sentences, sentences)
-        result.seen_spans = share(known_spans, spans.total())
-        result.unseen_labels = sorted(seen.labels - first.labels)
-    return result, seen
+        result.unknown_tokens = share(words.total() - common(words, first.words), words.total())
+        result.unknown_types = share(len(words.keys() - first.words.keys()), len(words))
+        result.seen_sentences = share(common(counts.sentences, first.sentences), sentences)
+        result.seen_spans = share(common(counts.spans, first.spans), counts.spans.total())
+        result.unseen_labels = sorted(counts.labels.keys() - first.labels.keys())
+    return result
+
+
+def common(here: Counter[Any], first: Counter[Any]) -> int:
+    """How many of the things counted here the first split has too."""
+    return sum(count for key, count in here.items() if key in first)
 
 
 def share(part: int, whole: int) -> float | None:
-    """A part of the whole; None where there is no whole."""
     return part / whole if whole else None
 
 
@@ -176,13 +168,7 @@ def percentiles(lengths: Counter[int]) -> dict[str, int]:
     """Shortest, longest and percentiles by nearest rank: the least length that p% of the sentences do not exceed."""
     if not lengths:
         return {}
-    ordered, total = sorted(lengths.items()), lengths.total()
-    result = {"min": ordered[0][0]}
-    for percent in PERCENTILES:
-        covered = 0
-        for length, count in ordered:
-            covered += count
-            if covered * 100 >= percent * total:
-                result[f"p{percent}"] = length
-                break
-    return {**result, "max": ordered[-1][0]}
+    ordered = sorted(lengths)
+    covered = list(accumulate(lengths[length] for length in ordered))
+    places = {f"p{percent}": bisect_left(covered, percent * covered[-1] / 100) for percent in PERCENTILES}
+    return {"min": ordered[0], **{name: ordered[place] for name, place in places.items()}, "max": ordered[-1]}

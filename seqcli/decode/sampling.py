@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.decode.next_token import LogProbs, NextToken, State
+from seqcli.decode.stepper import LogProbs, Stepper
 from seqcli.errors import UserError, usage_error
 
 _FEW = 512
@@ -75,30 +75,47 @@ class Drawn(NamedTuple):
     log_prob: float
 
 
-def filtered(log_probs_BV: LogProbs, options: SamplingOptions) -> LogProbs:
-    """The distribution that `SamplingOptions` leave, each row renormalised; what is left out is -inf.
+def filtered(row: LogProbs, options: SamplingOptions) -> tuple[NDArray[np.int64] | None, LogProbs]:
+    """What `SamplingOptions` leave: ``(its ids in order, or None for all; ln p, the highest about 0, not normalised)``.
 
-    Of equally probable tokens at a border, those with the lower ids stay.
+    Of equally probable tokens at a border, those with the lower ids stay. A filter that leaves few tokens makes those
+    after it cheap.
     """
-    result_BV = np.full_like(log_probs_BV, -math.inf)
-    for result, row in zip(result_BV, log_probs_BV, strict=True):
-        ids, left = _filter(row, options)
-        result[slice(None) if ids is None else ids] = left - math.log(float(np.exp(left).sum(dtype=np.float64)))
-    return result_BV
+    row = row - row.max()
+    if options.is_greedy:
+        return row.argmax(axis=0, keepdims=True), np.zeros_like(row[:1])
+    if options.temperature != 1:
+        row /= np.float32(max(options.temperature, 1e-30))  # a smaller one is 0 to a float32
+    ids: NDArray[np.int64] | None = None
+    filters: tuple[tuple[bool, Callable[[LogProbs], NDArray[np.int64]]], ...] = (
+        (options.top_k is not None, lambda row: _largest(row, options.top_k or 0)),
+        (options.typical < 1, lambda row: _typical(row, options.typical)),
+        (options.top_p < 1, lambda row: _first(-row, np.exp(row), options.top_p)),
+        (options.min_p > 0, lambda row: np.flatnonzero(row - row.max() >= math.log(options.min_p) - _SLACK)),
+    )
+    for wanted, choose in filters:
+        if wanted:
+            chosen = choose(row)
+            row, ids = row[chosen], chosen if ids is None else ids[chosen]
+    return ids, row
 
 
-def draw(log_probs_BV: LogProbs, uniforms_B: NDArray[np.float64]) -> NDArray[np.int64]:
-    """One token a row by the inverse of the distribution function: the first whose cumulated p exceeds the uniform.
+def draw(row: LogProbs, uniform: float) -> int:
+    """One token by the inverse of the distribution function: the first whose cumulated p exceeds the uniform.
 
     Args:
-        log_probs_BV: ln p; rows need not be normalised, a probability of 0 is never drawn.
-        uniforms_B: numbers in [0, 1).
+        row: ln p; it need not be normalised, and a probability of 0 is never drawn.
+        uniform: a number in [0, 1).
     """
-    return np.array([_draw(row, uniform) for row, uniform in zip(log_probs_BV, uniforms_B, strict=True)], np.int64)
+    probabilities = np.exp(row)
+    cumulated = np.cumsum(probabilities, dtype=np.float64)
+    token = int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
+    # the product can round up to the sum itself
+    return token if token < len(row) else int(np.flatnonzero(probabilities)[-1])
 
 
 def sample(
-    model: NextToken,
+    model: Stepper,
     prompt: Sequence[int],
     count: int,
     options: SamplingOptions,
@@ -144,7 +161,7 @@ def sample(
         if not left or not going.any():
             return
         if not going.all():
-            alive, tokens, state = alive[going], tokens[going], _keep(model, state, going)
+            alive, tokens, state = alive[going], tokens[going], model.select(state, np.flatnonzero(going))
         log_probs, state = model.read(tokens[:, None], state)
 
 
@@ -158,10 +175,6 @@ def check_numbers(log_probs: NDArray[np.floating]) -> None:
         )
 
 
-def _keep(model: NextToken, state: State, going: NDArray[np.bool_]) -> State:
-    return model.select(state, np.flatnonzero(going))
-
-
 def _choose(row: LogProbs, barred: NDArray[np.int64], options: SamplingOptions, chance: np.random.Generator) -> int:
     if len(barred):
         row = row.copy()
@@ -170,55 +183,19 @@ def _choose(row: LogProbs, barred: NDArray[np.int64], options: SamplingOptions, 
             raise UserError("the model gives no probability to any token that can be drawn")
     if options.is_greedy:
         return int(row.argmax())
-    ids, left = _filter(row, options)
-    drawn = _draw(left, chance.random())
+    ids, left = filtered(row, options)
+    drawn = draw(left, chance.random())
     return drawn if ids is None else int(ids[drawn])
-
-
-def _draw(row: LogProbs, uniform: float) -> int:
-    probabilities = np.exp(row)
-    cumulated = np.cumsum(probabilities, dtype=np.float64)
-    found = int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
-    # the product can round up to the sum itself
-    return found if found < len(row) else int(np.flatnonzero(probabilities)[-1])
-
-
-def _filter(row: LogProbs, options: SamplingOptions) -> tuple[NDArray[np.int64] | None, LogProbs]:
-    """``(ids that are left, in order, or None for all; their ln p, the highest about 0, not normalised)``.
-
-    A filter that leaves few tokens makes those after it cheap.
-    """
-    row = row - row.max()
-    if options.is_greedy:
-        return row.argmax(axis=0, keepdims=True), np.zeros_like(row[:1])
-    if options.temperature != 1:
-        row /= np.float32(max(options.temperature, 1e-30))  # a smaller one is 0 to a float32
-    ids: NDArray[np.int64] | None = None
-    filters: tuple[tuple[bool, Callable[[LogProbs], NDArray[np.int64]]], ...] = (
-        (options.top_k is not None, lambda row: _largest(row, options.top_k or 0)),
-        (options.typical < 1, lambda row: _typical(row, options.typical)),
-        (options.top_p < 1, lambda row: _nucleus(row, options.top_p)),
-        (options.min_p > 0, lambda row: np.flatnonzero(row - row.max() >= math.log(options.min_p) - _SLACK)),
-    )
-    for wanted, keep in filters:
-        if wanted:
-            kept = keep(row)
-            row, ids = row[kept], kept if ids is None else ids[kept]
-    return ids, row
 
 
 def _largest(row: LogProbs, count: int) -> NDArray[np.int64]:
     if count >= len(row):
         return np.arange(len(row))
     smallest = np.partition(row, -count)[-count]
-    kept = row > smallest
+    largest = row > smallest
     ties = np.flatnonzero(row == smallest)
-    kept[ties[: count - int(np.count_nonzero(kept))]] = True
-    return np.flatnonzero(kept)
-
-
-def _nucleus(row: LogProbs, share: float) -> NDArray[np.int64]:
-    return _first(-row, np.exp(row), share)
+    largest[ties[: count - int(np.count_nonzero(largest))]] = True
+    return np.flatnonzero(largest)
 
 
 def _typical(row: LogProbs, share: float) -> NDArray[np.int64]:

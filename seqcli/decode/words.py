@@ -13,7 +13,7 @@ from itertools import count as numbers
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.decode.next_token import LogProbs, NextToken, State
+from seqcli.decode.stepper import LogProbs, State, Stepper
 
 MOST_READS = 2000
 """Steps of the model before the search gives up on the rarer words."""
@@ -23,7 +23,7 @@ _CHILDREN = 40
 
 
 def best_words(
-    model: NextToken,
+    model: Stepper,
     log_probs_1V: LogProbs,
     state: State,
     boundary: NDArray[np.int64],

@@ -30,22 +30,13 @@ class AccuracyScorer:
         self.correct_sequences += list(gold) == list(predicted)
         self.confusion.update(zip(gold, predicted, strict=True))
 
-    @property
-    def total(self) -> int:
-        """How many labels were compared."""
-        return self.confusion.total()
-
-    @property
-    def correct(self) -> int:
-        """How many of them are right."""
-        return sum(count for (gold, predicted), count in self.confusion.items() if gold == predicted)
-
     def score(self) -> Score:
         """The accuracy in percent, with the counts and how many sequences are right throughout."""
         counts = {
-            "correct": self.correct,
-            "total": self.total,
+            "correct": sum(count for (gold, predicted), count in self.confusion.items() if gold == predicted),
+            "total": self.confusion.total(),
             "sequences": self.sequences,
             "correct_sequences": self.correct_sequences,
         }
-        return Score("accuracy", percent(self.correct, self.total), signature("accuracy", unit=self.unit), counts)
+        accuracy = percent(counts["correct"], counts["total"])
+        return Score("accuracy", accuracy, signature("accuracy", unit=self.unit), counts)

@@ -8,7 +8,8 @@ for knowledge.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 
 from seqcli.errors import data_error
@@ -20,15 +21,8 @@ Question = tuple[str, str, str, str]
 
 @dataclass
 class Section:
-    """A section of a file of questions."""
-
     name: str
     questions: list[Question] = field(default_factory=list)
-
-    @property
-    def syntactic(self) -> bool:
-        """Whether it asks for word forms."""
-        return self.name.startswith("gram")
 
 
 def looks_like_questions(path: str | os.PathLike[str]) -> bool:
@@ -90,24 +84,16 @@ class AnalogyCount:
         return percent(self.covered, self.questions)
 
     def as_json(self) -> dict[str, object]:
-        """Counts and shares, as JSON types."""
-        return {
-            "name": self.name,
-            "questions": self.questions,
-            "covered": self.covered,
-            "correct": self.correct,
-            "accuracy": self.accuracy,
-            "coverage": self.coverage,
-        }
+        return {**asdict(self), "accuracy": self.accuracy, "coverage": self.coverage}
 
 
-def total(name: str, counts: list[AnalogyCount]) -> AnalogyCount:
+def total(name: str, counts: Sequence[AnalogyCount]) -> AnalogyCount:
     """Several sections as one."""
     return AnalogyCount(
         name,
-        sum(count.questions for count in counts),
-        sum(count.covered for count in counts),
-        sum(count.correct for count in counts),
+        sum(one.questions for one in counts),
+        sum(one.covered for one in counts),
+        sum(one.correct for one in counts),
     )
 
 
@@ -117,12 +103,10 @@ def analogy_score(counts: list[AnalogyCount], method: str, words: int, lowercase
     ``counts`` of the score: the totals (all, semantic, syntactic), each section, and ``random``, the accuracy in
     percent of a guess among the words that are not in the question.
     """
-    syntactic = [count.name.startswith("gram") for count in counts]
-    parts = {
-        "all": total("all", counts),
-        "semantic": total("semantic", [one for one, form in zip(counts, syntactic, strict=True) if not form]),
-        "syntactic": total("syntactic", [one for one, form in zip(counts, syntactic, strict=True) if form]),
-    }
+    syntactic = [one for one in counts if one.name.startswith("gram")]
+    semantic = [one for one in counts if not one.name.startswith("gram")]
+    sections = {"all": counts, "semantic": semantic, "syntactic": syntactic}
+    parts = {name: total(name, of_part) for name, of_part in sections.items()}
     return Score(
         "analogy accuracy",
         parts["all"].accuracy,

@@ -47,9 +47,8 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> PairedTest:
     Raises:
         ValueError: arrays of different lengths.
     """
-    a, b = _pair(right_a, right_b)
-    better, worse = int((a & ~b).sum()), int((~a & b).sum())
-    return PairedTest(better, worse, int((a & b).sum()), int((~a & ~b).sum()), _binomial(better, worse))
+    better, worse, both, neither = _pair(right_a, right_b)
+    return PairedTest(better, worse, both, neither, _binomial(better, worse))
 
 
 def paired_bootstrap(
@@ -66,30 +65,29 @@ def paired_bootstrap(
     Raises:
         ValueError: arrays of different lengths, or empty ones.
     """
-    a, b = _pair(right_a, right_b)
-    if not len(a):
+    better, worse, both, neither = _pair(right_a, right_b)
+    total = better + worse + both + neither
+    if not total:
         raise ValueError("no example to draw from")
-    better, worse = int((a & ~b).sum()), int((~a & b).sum())
-    shares = np.array([better, worse, len(a) - better - worse]) / len(a)
-    drawn = np.random.default_rng(seed).multinomial(len(a), shares, size=resamples)
-    differences = 100 * (drawn[:, 0] - drawn[:, 1]) / len(a)
+    shares = np.array([better, worse, both + neither]) / total
+    samples = np.random.default_rng(seed).multinomial(total, shares, size=resamples)
+    differences = 100 * (samples[:, 0] - samples[:, 1]) / total
     low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(100 * (better - worse) / len(a), float(low), float(high), level, resamples, seed)
+    return Interval(100 * (better - worse) / total, float(low), float(high), level, resamples, seed)
 
 
 def compare_right(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, Any]:
     """Both of them, ready for JSON; without the interval where there is no example."""
-    found = asdict(mcnemar(right_a, right_b))
-    if len(right_a):
-        found |= asdict(paired_bootstrap(right_a, right_b))
-    return found
+    interval = asdict(paired_bootstrap(right_a, right_b)) if len(right_a) else {}
+    return {**asdict(mcnemar(right_a, right_b)), **interval}
 
 
-def _pair(right_a: np.ndarray, right_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pair(right_a: np.ndarray, right_b: np.ndarray) -> tuple[int, int, int, int]:
+    """How many examples only a, only b, both, and neither has right."""
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"two models on the same examples: {a.shape} against {b.shape}")
-    return a, b
+    return int((a & ~b).sum()), int((~a & b).sum()), int((a & b).sum()), int((~a & ~b).sum())
 
 
 def _binomial(better: int, worse: int) -> float:

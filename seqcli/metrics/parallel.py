@@ -9,47 +9,46 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from seqcli.errors import UserError, data_error
+from seqcli.errors import data_error
 
 # A full stop or comma that stands alone, the joiner of Moses and subword-nmt, escapes of the Moses tokenizer.
 _TOKENISED = re.compile(r" [.,](?=\s|$)|@-@|@@ |&apos;|&quot;")
 _PUNCTUATED = re.compile(r"[.,](?=\s|$)|@-@|@@ |&apos;|&quot;")
 
 
-def unequal_lines(hypothesis: tuple[str, int], references: Sequence[tuple[str, int]]) -> UserError | None:
-    """The error for a hypothesis and references that do not have the same number of lines, None if they have.
+def check_lines(hypothesis: tuple[str, int], references: Sequence[tuple[str, int]], columns: int = 1) -> None:
+    """Refuse a hypothesis and references that do not have the same number of lines, or have none.
 
     Args:
         hypothesis: its name and number of lines.
         references: the same for each reference.
+        columns: references a line of each, separated by tabs.
+
+    Raises:
+        UserError: they do not fit together (65).
     """
     name, lines = hypothesis
-    if not any(count != lines for _, count in references):
-        return data_error("is empty, so there is nothing to score", file=name) if lines == 0 else None
-    looks = _transposed(lines, references)
-    if looks:
-        return data_error(looks, file=name, hint="Give each reference as many lines as the hypothesis has.")
-    other, count = next(pair for pair in references if pair[1] != lines)
-    return data_error(
+    if lines == 0 and not any(count for _, count in references):
+        raise data_error("is empty, so there is nothing to score", file=name)
+    different = [(other, count) for other, count in references if count != lines]
+    if not different:
+        return
+    if lines > 1 and columns > 1 and references[0][1] == 1:
+        raise data_error(_transposed(lines, columns), file=name, hint="Put the references of line N into line N.")
+    if lines > 1 and len(references) > 1 and all(count == 1 for _, count in references):
+        hint = "Give each reference as many lines as the hypothesis has."
+        raise data_error(_transposed(lines, len(references)), file=name, hint=hint)
+    other, count = different[0]
+    raise data_error(
         f"the hypothesis has {_lines(lines)}, but the reference {other} has {_lines(count)}",
         file=name,
         hint="Line N is scored against line N: look for a line that was lost, added or cut in two.",
     )
 
 
-def transposed_columns(hypothesis: tuple[str, int], reference: tuple[str, int], columns: int) -> UserError | None:
-    """The error for one line of tab-separated references against several hypothesis lines, None if that is not so."""
-    if reference[1] != 1 or hypothesis[1] < 2 or columns < 2:
-        return None
-    looks = _transposed(hypothesis[1], [(reference[0], 1)] * columns)
-    return data_error(str(looks), file=hypothesis[0], hint="Put the references of line N into line N.")
-
-
-def _transposed(lines: int, references: Sequence[tuple[str, int]]) -> str | None:
-    if lines < 2 or len(references) < 2 or any(count != 1 for _, count in references):
-        return None
+def _transposed(lines: int, references: int) -> str:
     return (
-        f"{len(references)} references of one line each against a hypothesis of {_lines(lines)}: the references look "
+        f"{references} references of one line each against a hypothesis of {_lines(lines)}: the references look "
         "transposed (read so, only the first line would be scored, and it would match anything)"
     )
 
@@ -74,10 +73,8 @@ def tokenised_warning(name: str, lines: Sequence[str], advice: str) -> str | Non
     )
 
 
-def empty_lines_warning(name: str, numbers: Sequence[int], what: str, effect: str) -> str | None:
+def empty_lines_warning(name: str, numbers: Sequence[int], what: str, effect: str) -> str:
     """The warning for blank lines: the first of ``numbers`` (from 1), how many more there are, and what it does."""
-    if not numbers:
-        return None
     more = f" (and {len(numbers) - 1:,} more)" if len(numbers) > 1 else ""
     return f"{name}:{numbers[0]}: the {what} is empty{more}: {effect}"
 

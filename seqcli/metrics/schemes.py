@@ -93,24 +93,15 @@ def is_tag(tag: str, scheme: str) -> bool:
     return tag == OUTSIDE or (len(letter) == 1 and letter in _LETTERS[scheme_name(scheme)].all())
 
 
-class _Roles(dict[str, tuple[bool, bool, str]]):
-    """Tag -> (always begins a span, always ends it, label), filled in as tags are met."""
-
-    def __init__(self, scheme: str) -> None:
-        super().__init__()
-        self.scheme = scheme
-
-    def __missing__(self, tag: str) -> tuple[bool, bool, str]:
-        if not is_tag(tag, self.scheme):
-            raise data_error(f"'{tag}' is not a tag of the scheme {self.scheme}", hint=_letters_hint(self.scheme))
-        letters = _LETTERS[self.scheme]
-        letter, label = split_tag(tag)
-        role = letter in letters.begin + letters.single, letter in letters.end + letters.single, label
-        self[tag] = role
-        return role
-
-
-_ROLES = {scheme: _Roles(scheme) for scheme in SCHEMES}
+@lru_cache(maxsize=65536)
+def _role(tag: str, scheme: str) -> tuple[bool, bool, str]:
+    """Whether a tag always begins a span, whether it always ends one, and its label."""
+    letters = _LETTERS[scheme]
+    if not is_tag(tag, scheme):
+        labelled = ", ".join(f"{letter}-LABEL" for letter in letters.all())
+        raise data_error(f"'{tag}' is not a tag of the scheme {scheme}", hint=f"It writes O, {labelled}.")
+    letter, label = split_tag(tag)
+    return letter in letters.begin + letters.single, letter in letters.end + letters.single, label
 
 
 def spans(tags: Sequence[str], scheme: str = "bio", matching: Matching = "conlleval") -> list[Span]:
@@ -125,36 +116,35 @@ def spans(tags: Sequence[str], scheme: str = "bio", matching: Matching = "conlle
     Raises:
         UserError: a tag that the scheme cannot write (65), an unknown scheme (2).
     """
-    scheme = scheme if scheme in _ROLES else scheme_name(scheme)
-    roles = _ROLES[scheme]
-    found: list[Span] = []
+    scheme = scheme_name(scheme)
+    result: list[Span] = []
     start, label = -1, ""
     for index, tag in enumerate(tags):
         if tag == OUTSIDE:
             if start >= 0:
-                found.append(Span(start, index, label))
+                result.append(Span(start, index, label))
                 start = -1
             continue
-        begins, ends, own = roles[tag]
+        begins, ends, own = _role(tag, scheme)
         if start >= 0:
             if not begins and own == label:
                 if ends:
-                    found.append(Span(start, index + 1, label))
+                    result.append(Span(start, index + 1, label))
                     start = -1
                 continue
-            found.append(Span(start, index, label))
+            result.append(Span(start, index, label))
         if ends:
-            found.append(Span(index, index + 1, own))
+            result.append(Span(index, index + 1, own))
             start = -1
         else:
             start, label = index, own
     if start >= 0:
-        found.append(Span(start, len(tags), label))
-    if matching == "strict" and found:
+        result.append(Span(start, len(tags), label))
+    if matching == "strict" and result:
         faulty = {fault.position for fault in violations(tags, scheme)}
         if faulty:
-            return [span for span in found if faulty.isdisjoint(range(span.start, span.end))]
-    return found
+            return [span for span in result if faulty.isdisjoint(range(span.start, span.end))]
+    return result
 
 
 def violations(tags: Sequence[str], scheme: str) -> list[Fault]:
@@ -163,13 +153,11 @@ def violations(tags: Sequence[str], scheme: str) -> list[Fault]:
     A span that is never closed (``bioes``, ``bilou``) is reported at its last tag.
     """
     scheme = scheme_name(scheme)
-    faults = []
-    previous: str | None = None
-    for index, tag in enumerate([*tags, None]):
-        for offset, reason in _step_faults(previous, tag, scheme):
-            faults.append(Fault(index + offset, reason))
-        previous = tag
-    return faults
+    return [
+        Fault(index + offset, reason)
+        for index, (previous, tag) in enumerate(pairwise([None, *tags, None]))
+        for offset, reason in _step_faults(previous, tag, scheme)
+    ]
 
 
 def legal_step(previous: str | None, tag: str | None, scheme: str) -> bool:
@@ -177,21 +165,14 @@ def legal_step(previous: str | None, tag: str | None, scheme: str) -> bool:
     return not _step_faults(previous, tag, scheme_name(scheme))
 
 
-def recognise(tag_sequences: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """The schemes under which all the data is valid, the most specific first; empty for labels of another kind.
-
-    Data without a single span (all O, or nothing) is valid under every scheme.
-    """
-    steps = _count_steps(tag_sequences)
-    return tuple(scheme for scheme in SCHEMES if not any(_step_faults(*step, scheme) for step in steps))
-
-
 def closest_scheme(tag_sequences: Iterable[Sequence[str]]) -> str | None:
     """The scheme that the fewest tags of the data break, so that a fault can be named; None where no scheme fits.
 
     A scheme that cannot write some tag at all does not fit. Data without a span is called ``bio``.
     """
-    steps = _count_steps(tag_sequences)
+    steps: Counter[tuple[str | None, str | None]] = Counter()
+    for sequence in tag_sequences:
+        steps.update(pairwise([None, *sequence, None]))
     tags = {tag for step in steps for tag in step if tag is not None}
     if tags <= {OUTSIDE}:
         return "bio"
@@ -207,9 +188,6 @@ def convert(tags: Sequence[str], source: str, target: str, *, repair: bool = Fal
     """``tags`` written in the scheme ``target`` instead of ``source``.
 
     Args:
-        tags: the tags of one sequence.
-        source: the scheme they are in.
-        target: the scheme wanted.
         repair: read an invalid sequence as conlleval does, and let ``io`` join two spans that touch.
 
     Raises:
@@ -219,21 +197,21 @@ def convert(tags: Sequence[str], source: str, target: str, *, repair: bool = Fal
     if not repair:
         for position, reason in violations(tags, source):
             raise data_error(f"tag {position}: {reason}")
-    found = spans(tags, source)
+    read = spans(tags, source)
     if target == "io" and not repair:
-        for before, after in pairwise(found):
+        for before, after in pairwise(read):
             if before.end == after.start and before.label == after.label:
                 raise data_error(f"tag {after.start}: two {after.label} spans touch, and the scheme io would join them")
-    return write_tags(found, len(tags), target)
+    return write_tags(read, len(tags), target)
 
 
-def write_tags(found: Iterable[Span], length: int, scheme: str) -> list[str]:
+def write_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
     """The tags of ``length`` tokens with these spans, which are in order and do not overlap."""
     scheme = scheme_name(scheme)
     letters = _LETTERS[scheme]
     tags = [OUTSIDE] * length
     before = Span(0, -1, "")
-    for span in found:
+    for span in spans:
         touches = before.end == span.start and before.label == span.label
         first = letters.begin if scheme != "iob1" or touches else letters.inside
         suffix = f"-{span.label}" if span.label else ""
@@ -245,16 +223,6 @@ def write_tags(found: Iterable[Span], length: int, scheme: str) -> list[str]:
             tags[span.start] = letters.single + suffix
         before = span
     return tags
-
-
-def _count_steps(tag_sequences: Iterable[Sequence[str]]) -> Counter[tuple[str | None, str | None]]:
-    steps: Counter[tuple[str | None, str | None]] = Counter()
-    for tags in tag_sequences:
-        if tags:
-            steps.update(pairwise(tags))
-            steps[None, tags[0]] += 1
-            steps[tags[-1], None] += 1
-    return steps
 
 
 @lru_cache(maxsize=65536)
@@ -277,8 +245,3 @@ def _step_faults(previous: str | None, tag: str | None, scheme: str) -> tuple[tu
     if scheme in {"bio", "bioes", "bilou"} and continues and not follows:
         faults.append((0, f"{tag} does not continue a span of its label"))
     return tuple(faults)
-
-
-def _letters_hint(scheme: str) -> str:
-    labelled = ", ".join(f"{letter}-LABEL" for letter in _LETTERS[scheme].all())
-    return f"It writes O, {labelled}."

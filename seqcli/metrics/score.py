@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from seqcli import __version__
+from seqcli.version import __version__
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,39 @@ class Score:
 
     def as_json(self) -> dict[str, Any]:
         """The whole score, not rounded, as JSON types; what is infinite or no number is None there."""
-        found: dict[str, Any] = for_json(
+        document: dict[str, Any] = for_json(
             {"name": self.name, "value": self.value, "signature": self.signature, "counts": dict(self.counts)}
         )
-        return found
+        return document
+
+
+class Counts(NamedTuple):
+    """How many spans, or items of a label, are right, in the gold data, and predicted; the shares are percentages."""
+
+    correct: int
+    gold: int
+    predicted: int
+
+    @property
+    def precision(self) -> float:
+        return percent(self.correct, self.predicted)
+
+    @property
+    def recall(self) -> float:
+        return percent(self.correct, self.gold)
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of precision and recall, 0 when both are 0."""
+        precision, recall = self.precision, self.recall
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {"precision": self.precision, "recall": self.recall, "f1": self.f1, **self._asdict()}
 
 
 def for_json(value: Any) -> Any:
-    """The same with None for every float that JSON has no word for: NaN, and the infinities."""
+    """``value`` with None for every float that JSON has no word for: NaN, and the infinities."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
@@ -56,11 +81,6 @@ def signature(metric: str, **choices: object) -> str:
 def percent(part: float, whole: float) -> float:
     """``100 * part / whole``, and 0 when there is nothing to divide by (the rule of conlleval)."""
     return 100 * part / whole if whole else 0.0
-
-
-def f_measure(precision: float, recall: float) -> float:
-    """The harmonic mean of precision and recall, 0 when both are 0."""
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 def _plain(value: object) -> object:

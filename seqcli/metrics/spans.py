@@ -8,51 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from operator import eq
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from seqcli.metrics.schemes import Matching, Span, scheme_name, spans
-from seqcli.metrics.score import Score, f_measure, percent, signature
+from seqcli.metrics.score import Counts, Score, percent, signature
 
 ErrorKind = Literal["boundary", "type", "boundary+type", "missed", "spurious"]
-
-ERROR_KINDS: tuple[ErrorKind, ...] = ("boundary", "type", "boundary+type", "missed", "spurious")
-
-
-@dataclass(frozen=True)
-class SpanCounts:
-    """How many spans are right, in the gold data, and predicted; the shares are percentages."""
-
-    correct: int
-    gold: int
-    predicted: int
-
-    @property
-    def precision(self) -> float:
-        """Percentage of the predicted spans that are correct."""
-        return percent(self.correct, self.predicted)
-
-    @property
-    def recall(self) -> float:
-        """Percentage of the gold spans that were found."""
-        return percent(self.correct, self.gold)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        return f_measure(self.precision, self.recall)
-
-    def as_json(self) -> dict[str, Any]:
-        """Shares and counts."""
-        return {
-            "precision": self.precision,
-            "recall": self.recall,
-            "f1": self.f1,
-            "correct": self.correct,
-            "gold": self.gold,
-            "predicted": self.predicted,
-        }
 
 
 class SpanScorer:
@@ -89,17 +51,17 @@ class SpanScorer:
         self._correct.update([span.label for span in set(gold).intersection(predicted)])
 
     @property
-    def types(self) -> dict[str, SpanCounts]:
+    def types(self) -> dict[str, Counts]:
         """Counts by label, in order of the label; every label of the gold or the predicted spans is there."""
         return {
-            label: SpanCounts(self._correct[label], self._gold[label], self._predicted[label])
+            label: Counts(self._correct[label], self._gold[label], self._predicted[label])
             for label in sorted(self._gold.keys() | self._predicted.keys())
         }
 
     @property
-    def total(self) -> SpanCounts:
+    def total(self) -> Counts:
         """Counts of all labels together (the micro average)."""
-        return SpanCounts(self._correct.total(), self._gold.total(), self._predicted.total())
+        return Counts(self._correct.total(), self._gold.total(), self._predicted.total())
 
     @property
     def accuracy(self) -> float:
@@ -143,15 +105,15 @@ def span_errors(gold: Iterable[Span], predicted: Iterable[Span]) -> list[SpanErr
     gold_set, predicted_set = set(gold), set(predicted)
     wrong_gold = sorted(gold_set - predicted_set)
     wrong_predicted = sorted(predicted_set - gold_set)
-    found: list[SpanError] = []
+    result: list[SpanError] = []
     for one, other in sorted(_overlaps(wrong_gold, wrong_predicted), key=_preference):
         if one in gold_set and other in predicted_set:
             gold_set.remove(one)
             predicted_set.remove(other)
-            found.append(SpanError(_kind(one, other), one, other))
-    found += [SpanError("missed", span, None) for span in wrong_gold if span in gold_set]
-    found += [SpanError("spurious", None, span) for span in wrong_predicted if span in predicted_set]
-    return sorted(found, key=lambda error: (error.gold or error.predicted, error.kind))
+            result.append(SpanError(_kind(one, other), one, other))
+    result += [SpanError("missed", span, None) for span in wrong_gold if span in gold_set]
+    result += [SpanError("spurious", None, span) for span in wrong_predicted if span in predicted_set]
+    return sorted(result, key=lambda error: (error.gold or error.predicted, error.kind))
 
 
 def errors(
@@ -181,7 +143,6 @@ def _preference(pair: tuple[Span, Span]) -> tuple[int, bool, int]:
 
 
 def _kind(gold: Span, predicted: Span) -> ErrorKind:
-    same_tokens = gold[:2] == predicted[:2]
-    if same_tokens:
+    if gold[:2] == predicted[:2]:
         return "type"
     return "boundary" if gold.label == predicted.label else "boundary+type"

@@ -12,14 +12,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
 from seqcli.errors import did_you_mean, io_error, usage_error
-from seqcli.metrics.parallel import unequal_lines
+from seqcli.metrics.parallel import check_lines
 from seqcli.metrics.score import Score
 
 MetricName = Literal["bleu", "chrf", "ter"]
@@ -29,6 +29,7 @@ DEFAULT_SEED = 12345
 """The seed that sacrebleu uses, so that an unseeded command of both gives the same interval."""
 
 _BLEU_ORDER = 4
+_COMPARED = ("mean", "half_width", "p_bootstrap", "p_randomisation")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Comparison:
     half_width: float
     p_bootstrap: float | None
     p_randomisation: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"system": self.name, **self.score.as_json(), **{name: getattr(self, name) for name in _COMPARED}}
 
 
 class TranslationMetric:
@@ -65,12 +69,8 @@ class TranslationMetric:
         Raises:
             UserError: nothing to score, or different numbers of lines (exit code 65).
         """
-        problem = unequal_lines(
-            ("hypothesis", len(hypotheses)),
-            [(f"reference {number}", len(stream)) for number, stream in enumerate(references, 1)],
-        )
-        if problem:
-            raise problem
+        named = [(f"reference {number}", len(stream)) for number, stream in enumerate(references, 1)]
+        check_lines(("hypothesis", len(hypotheses)), named)
         with _sacrebleu_seed(seed):
             result = self._metric.corpus_score(hypotheses, references, n_bootstrap=max(resamples, 1))
         counts = {**_counts(result), "lines": len(hypotheses)}
@@ -84,7 +84,7 @@ class TranslationMetric:
             }
         return Score(result.name, float(result.score), self._signature(self._metric.get_signature()), counts)
 
-    def sentence_scores(self, pairs: Iterator[tuple[str, Sequence[str]]]) -> Iterator[Score]:
+    def sentence_scores(self, pairs: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Score]:
         """One score for each (hypothesis, its references); BLEU then uses the effective order, as sacrebleu does."""
         metric = self._make(None, effective_order=True) if self.name == "bleu" else self._metric
         for hypothesis, references in pairs:
@@ -104,9 +104,7 @@ class TranslationMetric:
 
         Args:
             systems: name -> hypotheses; the first is the baseline.
-            references: streams of references.
             bootstrap_resamples: resamples of the paired bootstrap, also for the means and 95% intervals.
-            randomisation_trials: shuffles of the approximate randomisation.
             seed: at least 1; sacrebleu takes 0 for "not seeded" in one place and for a seed in another.
 
         Raises:
@@ -192,16 +190,13 @@ def _check_bleu_options(options: Mapping[str, Any]) -> None:
 
     tokenizers, smoothings = list(BLEU.TOKENIZERS), list(BLEU.SMOOTH_DEFAULTS)
     tokenize, smooth = options.get("tokenize"), options.get("smooth_method", "exp")
-    if tokenize is not None and tokenize not in tokenizers:
-        raise usage_error(
-            f"unknown tokenizer '{tokenize}'",
-            hint=did_you_mean(tokenize, tokenizers) or f"Tokenizers: {', '.join(tokenizers)}.",
-        )
-    if smooth not in smoothings:
-        raise usage_error(
-            f"unknown smoothing method '{smooth}'",
-            hint=did_you_mean(smooth, smoothings) or f"Methods: {', '.join(smoothings)}.",
-        )
+    for what, names, name, known in (
+        ("tokenizer", "Tokenizers", tokenize, tokenizers),
+        ("smoothing method", "Methods", smooth, smoothings),
+    ):
+        if name is not None and name not in known:
+            hint = did_you_mean(name, known) or f"{names}: {', '.join(known)}."
+            raise usage_error(f"unknown {what} '{name}'", hint=hint)
     if options.get("smooth_value") is not None and BLEU.SMOOTH_DEFAULTS[smooth] is None:
         raise usage_error(
             f"--smooth-value has no effect with the smoothing method '{smooth}'",

@@ -29,7 +29,6 @@ class Normalisation:
     unicode_form: NormalForm | None = None
 
     def __call__(self, text: str) -> str:
-        """``text`` normalised."""
         if self.unicode_form:
             text = unicodedata.normalize(self.unicode_form, text)
         if self.lowercase:
@@ -58,9 +57,15 @@ def error_rate(
 
     if len(hypotheses) != len(references):
         raise ValueError(f"{len(hypotheses)} hypotheses against {len(references)} references")
-    split = _splitter(characters, normalisation)
+
+    def split(lines: list[str]) -> list[list[str]]:
+        if characters:
+            return [list(normalisation(line).strip()) for line in lines]
+        return [normalisation(line).split() for line in lines]
+
+    transform: Any = split  # any callable will do
     result = jiwer.process_words(
-        list(references), list(hypotheses), reference_transform=split, hypothesis_transform=split
+        list(references), list(hypotheses), reference_transform=transform, hypothesis_transform=transform
     )
     edits = result.substitutions + result.deletions + result.insertions
     length = result.hits + result.substitutions + result.deletions
@@ -77,15 +82,6 @@ def error_rate(
         "correct_lines": sum(all(chunk.type == "equal" for chunk in line) for line in result.alignments),
     }
     return Score("CER" if characters else "WER", percent(edits, length), _signature(characters, normalisation), counts)
-
-
-def _splitter(characters: bool, normalise: Normalisation) -> Any:  # jiwer takes any callable as a transform
-    def split(lines: list[str]) -> list[list[str]]:
-        if characters:
-            return [list(normalise(line).strip()) for line in lines]
-        return [normalise(line).split() for line in lines]
-
-    return split
 
 
 def _signature(characters: bool, normalisation: Normalisation) -> str:

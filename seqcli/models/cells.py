@@ -5,8 +5,6 @@ Shapes: B sequences, T positions, D input, H state.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -91,7 +89,7 @@ def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
         lstm = nn.LSTM(input_dim, config.dim)
         _initialise(lstm)
         with torch.no_grad():  # a bias of 1: remember at first (Jozefowicz et al. 2015)
-            cast(Tensor, lstm.bias_ih_l0)[config.dim : 2 * config.dim] = config.forget_bias
+            lstm.get_parameter("bias_ih_l0")[config.dim : 2 * config.dim] = config.forget_bias
         return lstm
     if isinstance(config, GRUConfig):
         gru = nn.GRU(input_dim, config.dim)
@@ -102,7 +100,7 @@ def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
     rnn = nn.RNN(input_dim, config.dim, nonlinearity=config.activation)
     _initialise(rnn)
     if config.activation == "relu":  # Le, Jaitly and Hinton 2015
-        nn.init.eye_(cast(Tensor, rnn.weight_hh_l0))
+        nn.init.eye_(rnn.get_parameter("weight_hh_l0"))
     return rnn
 
 

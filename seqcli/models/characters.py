@@ -5,17 +5,16 @@ Shapes: U words, C characters (0 is padding, after the word), E character vector
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
 from seqcli.models.dropout import SequenceDropout
+from seqcli.models.layers import Speller, only
 from seqcli.models.masks import reverse_sequences
 from seqcli.recipe.embedders import CharacterCNNConfig, CharacterLSTMConfig
 
 
-class CharacterCNN(nn.Module):
+class CharacterCNN(Speller):
     """Convolution over the characters, maximum over the positions (Ma and Hovy 2016).
 
     A convolution over looked-up vectors is a sum of looked-up rows: the filter's column for offset k, applied to every
@@ -36,12 +35,11 @@ class CharacterCNN(nn.Module):
         self.output_dim = config.filters * len(self.widths)
 
     def forward(self, characters_UC: Tensor) -> Tensor:
-        """Vectors [U, output_dim] of words given as character ids."""
         embedding = self.dropout(self.embedding.weight)
         real_UC = characters_UC != 0
         parts = [
-            self._convolve(characters_UC, real_UC, embedding, width, cast(nn.Linear, filters))
-            for width, filters in zip(self.widths, self.filters, strict=True)
+            self._convolve(characters_UC, real_UC, embedding, width, filters)
+            for width, filters in zip(self.widths, only(nn.Linear, self.filters), strict=True)
         ]
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
@@ -60,7 +58,7 @@ class CharacterCNN(nn.Module):
         return best_UF.masked_fill(~real_UC[:, :1], 0.0)
 
 
-class CharacterLSTM(nn.Module):
+class CharacterLSTM(Speller):
     """Last state of a forward and of a backward LSTM over the characters (Lample et al. 2016)."""
 
     def __init__(self, config: CharacterLSTMConfig, characters: int) -> None:
@@ -72,7 +70,6 @@ class CharacterLSTM(nn.Module):
         self.output_dim = 2 * config.hidden
 
     def forward(self, characters_UC: Tensor) -> Tensor:
-        """Vectors [U, output_dim] of words given as character ids."""
         lengths_U = (characters_UC != 0).sum(1)
         x_UCE = self.dropout(self.embedding(characters_UC))
         last_U = (lengths_U - 1).clamp(min=0)

@@ -1,51 +1,89 @@
 """Many to one: a sequence of tokens or frames -> one vector -> label(s).
 
-Shapes: B sequences, T positions, D values, K labels.
+Shapes: B sequences, T positions, D values, K labels, M members.
 """
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seqcli.models.embedders import Inputs, InputSizes
-from seqcli.models.heads import LabelSpace
-from seqcli.recipe import registry
-from seqcli.recipe.schema import ModelConfig
+from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
+from seqcli.models.layers import Embedder, Encoder, Pooling, SequenceHead, build, only
+from seqcli.models.network import Loss, Memory, Network, Tensors
+from seqcli.recipe.models import NetworkConfig
+
+Weights = NDArray[np.float32] | None
 
 
-class SequenceClassifier(nn.Module):
-    """Embedder, encoder, pooling and head, chosen by the recipe."""
+class SequenceClassifier(Network):
+    """Embedder, encoder, pooling and head, chosen by the recipe. ``weights_K``: what a label counts in the loss."""
 
-    def __init__(self, config: ModelConfig, sizes: InputSizes, labels: int) -> None:
+    weights_K: Tensor | None
+
+    def __init__(self, config: NetworkConfig, sizes: InputSizes, space: LabelSpace, weights_K: Weights = None) -> None:
         super().__init__()
-        assert config.embedder is not None
-        assert config.encoder is not None
-        assert config.pooling is not None
-        assert config.head is not None
-        self.embedder = registry.implementation("embedder", config.embedder.kind)(config.embedder, sizes)
-        self.encoder = registry.implementation("encoder", config.encoder.kind)(config.encoder, self.embedder.output_dim)
-        self.pooling = registry.implementation("pooling", config.pooling.kind)(
-            config.pooling, self.encoder.output_dim, bidirectional=getattr(config.encoder, "bidirectional", False)
-        )
-        self.head = registry.implementation("head", config.head.kind)(
-            config.head, self.pooling.output_dim, LabelSpace(labels)
-        )
+        self.embedder: Embedder = build("embedder", config.embedder, sizes)
+        self.encoder: Encoder = build("encoder", config.encoder, self.embedder.output_dim)
+        dim, bidirectional = self.encoder.output_dim, self.encoder.bidirectional
+        self.pooling: Pooling = build("pooling", config.pooling, dim, bidirectional=bidirectional)
+        self.head: SequenceHead = build("head", config.head, self.pooling.output_dim, space)
+        weights = None if weights_K is None else torch.from_numpy(weights_K)
+        self.register_buffer("weights_K", weights, persistent=False)
 
-    def networks(self) -> list[SequenceClassifier]:
-        """This one; an ensemble has several."""
-        return [self]
+    def forward(self, source: Side) -> Tensors:
+        """``log_probs_BK``."""
+        return {"log_probs_BK": self.head.log_probs(self._pooled(source))}
 
-    def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
-        """Vectors [B, D] of the sequences."""
-        x_BTD = self.embedder(inputs, lengths_B)
-        return self.pool(x_BTD, self.embedder.positions(lengths_B))
+    def loss(self, batch: Batch, memory: Memory) -> Loss:
+        """Cross-entropy summed over the sequences, and their number (or the sum of their weights)."""
+        (labels,) = self.tensors(batch.target)[0].values()
+        loss, targets = self.head.sequence_loss(self._pooled(batch.source), labels, self.weights_K)
+        return Loss(loss, targets, memory)
 
     def pool(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """The same from the embedder's vectors and their number; an empty sequence has the zero vector."""
-        return self.pool_states(self.encoder(x_BTD, lengths_B.clamp(min=1)), lengths_B)
-
-    def pool_states(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """The same from the encoder's states."""
-        pooled_BD = self.pooling(hidden_BTD, lengths_B.clamp(min=1))
+        """Vectors [B, D] of sequences out of the embedder's vectors; an empty sequence has the zero vector."""
+        lengths_B = self.embedder.positions(lengths_B)
+        real_B = lengths_B.clamp(min=1)
+        pooled_BD = self.pooling(self.encoder(x_BTD, real_B), real_B)
         return torch.where((lengths_B > 0).unsqueeze(1), pooled_BD, torch.zeros_like(pooled_BD))
+
+    def _pooled(self, source: Side) -> Tensor:
+        inputs, lengths_B = self.tensors(source)
+        return self.pool(self.embedder(inputs, lengths_B), lengths_B)
+
+
+class EnsembleClassifier(Network):
+    """Networks that differ in their start and their dropout alone, each learning for itself.
+
+    Their probabilities are averaged (Lakshminarayanan, Pritzel and Blundell 2017).
+    """
+
+    def __init__(self, config: NetworkConfig, sizes: InputSizes, space: LabelSpace, weights_K: Weights = None) -> None:
+        super().__init__()
+        each = (SequenceClassifier(config, sizes, space, weights_K) for _ in range(config.members))
+        self.members = nn.ModuleList(each)
+
+    def networks(self) -> list[SequenceClassifier]:
+        return only(SequenceClassifier, self.members)
+
+    def forward(self, source: Side) -> Tensors:
+        each_MBK = torch.stack([network(source)["log_probs_BK"] for network in self.networks()])
+        return {"log_probs_BK": each_MBK.logsumexp(0) - math.log(len(self.members))}
+
+    def loss(self, batch: Batch, memory: Memory) -> Loss:
+        """The mean of the members' summed losses, and the number they sum over."""
+        losses = [network.loss(batch, memory) for network in self.networks()]
+        return Loss(torch.stack([loss.sum for loss in losses]).mean(), losses[0].targets, memory)
+
+
+Classifier = SequenceClassifier | EnsembleClassifier
+
+
+def new_classifier(config: NetworkConfig, sizes: InputSizes, space: LabelSpace, weights_K: Weights) -> Classifier:
+    """One network, or several where the recipe asks for members."""
+    return (EnsembleClassifier if config.members > 1 else SequenceClassifier)(config, sizes, space, weights_K)

@@ -19,16 +19,10 @@ class _LogPartition(torch.autograd.Function):
     def forward(
         ctx: Any, emissions_BTK: Tensor, transitions_KK: Tensor, start_K: Tensor, end_K: Tensor, lengths_B: Tensor
     ) -> Tensor:
-        posteriors = forward_backward(
-            emissions_BTK.detach(),
-            transitions_KK.detach(),
-            start_K.detach(),
-            end_K.detach(),
-            lengths_B,
-            with_transitions=any(ctx.needs_input_grad),
+        log_z_B, marginals_BTK, steps_BKK = _forward_backward(
+            emissions_BTK.detach(), transitions_KK.detach(), start_K.detach(), end_K.detach(), lengths_B
         )
-        log_z_B, marginals_BTK, steps_KK = posteriors
-        ctx.save_for_backward(marginals_BTK, steps_KK, lengths_B)
+        ctx.save_for_backward(marginals_BTK, steps_BKK, lengths_B)
         ctx.kind = emissions_BTK.dtype
         return log_z_B.to(emissions_BTK.dtype)
 
@@ -52,22 +46,13 @@ def log_partition(
     emissions_BTK: Tensor, transitions_KK: Tensor, start_K: Tensor, end_K: Tensor, lengths_B: Tensor
 ) -> Tensor:
     """log Z of each sequence [B] (Lafferty et al. 2001), differentiable in the four scores; lengths are at least 1."""
-    return _LogPartition.apply(emissions_BTK, transitions_KK, start_K, end_K, lengths_B)  # type: ignore[no-any-return]
+    return _LogPartition.apply(emissions_BTK, transitions_KK, start_K, end_K, lengths_B)
 
 
-def forward_backward(
-    emissions_BTK: Tensor,
-    transitions_KK: Tensor,
-    start_K: Tensor,
-    end_K: Tensor,
-    lengths_B: Tensor,
-    *,
-    with_transitions: bool = False,
+def _forward_backward(
+    emissions_BTK: Tensor, transitions_KK: Tensor, start_K: Tensor, end_K: Tensor, lengths_B: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """``(log Z [B], label posteriors [B, T, K], expected steps [B, K, K])``, in float64; zero past a length.
-
-    The third is empty unless ``with_transitions``.
-    """
+    """``(log Z [B], label posteriors [B, T, K], expected steps [B, K, K])``, in float64; zero past a length."""
     batch, length, labels = emissions_BTK.shape
     wide = torch.float32 if emissions_BTK.device.type == "mps" else torch.float64  # MPS has no float64
     emissions = emissions_BTK.to(wide).transpose(0, 1)
@@ -103,12 +88,10 @@ def forward_backward(
             seen = evidence_TBK[step] * beta * inside_TB1[step] / scale_TB1[step]
             evidence_beta.append(seen)
             beta = torch.where(inside_TB1[step], seen @ back_KK, beta)
-    steps_BKK = emissions.new_zeros(0)
-    if with_transitions:
-        steps_BKK = emissions.new_zeros(batch, labels, labels)
-        if length > 1:
-            seen_TBK = torch.stack(evidence_beta[::-1])
-            steps_BKK = torch.einsum("tbi,tbj->bij", forward_TBK[:-1], seen_TBK) * step_KK
+    steps_BKK = emissions.new_zeros(batch, labels, labels)
+    if length > 1:
+        seen_TBK = torch.stack(evidence_beta[::-1])
+        steps_BKK = torch.einsum("tbi,tbj->bij", forward_TBK[:-1], seen_TBK) * step_KK
     return log_z_B, marginals_TBK.transpose(0, 1), steps_BKK
 
 

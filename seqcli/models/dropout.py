@@ -9,7 +9,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-_OWN = threading.local()
+
+class _Own(threading.local):
+    generator: torch.Generator | None = None
+
+
+_OWN = _Own()
 
 
 @contextmanager
@@ -19,7 +24,7 @@ def chance(generator: torch.Generator | None) -> Iterator[None]:
     Parts of a batch run side by side in threads; each draws from a generator of its own, so that the masks do not
     depend on which thread came first.
     """
-    before = getattr(_OWN, "generator", None)
+    before = _OWN.generator
     _OWN.generator = generator
     try:
         yield
@@ -29,13 +34,13 @@ def chance(generator: torch.Generator | None) -> Iterator[None]:
 
 def uniform_like(values: Tensor) -> Tensor:
     """Uniform numbers from 0 to 1 of the same shape, from this thread's source."""
-    return torch.empty_like(values).uniform_(generator=getattr(_OWN, "generator", None))
+    return torch.empty_like(values).uniform_(generator=_OWN.generator)
 
 
 def keep_mask(shape: Sequence[int], share: float, like: Tensor) -> Tensor:
     """Zeros for the ``share`` that is dropped, 1 / (1 - share) for the rest; device and type of ``like``."""
     mask = torch.empty(shape, device=like.device, dtype=like.dtype)
-    return mask.bernoulli_(1 - share, generator=getattr(_OWN, "generator", None)).div_(1 - share)
+    return mask.bernoulli_(1 - share, generator=_OWN.generator).div_(1 - share)
 
 
 class SequenceDropout(nn.Module):

@@ -1,41 +1,26 @@
 """Heads: a vector for each position -> a label for each position, or a vector for the sequence -> its label(s).
 
 Shapes: B sequences, T positions, D values, K labels, N real positions of the batch.
-A head for positions has ``loss -> (loss_sum, num_targets)``, ``decode -> label ids``, ``posteriors -> probabilities``;
-one for sequences has ``sequence_loss`` and ``sequence_log_probs``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from seqcli.decode.viterbi import viterbi
-from seqcli.models.crf import forward_backward, log_partition, path_score
+from seqcli.data.batch import LabelSpace
+from seqcli.models.crf import log_partition, path_score
+from seqcli.models.layers import PositionHead, SequenceHead, TokenHead
 from seqcli.models.masks import real_positions
+from seqcli.models.output import linear_cross_entropy
 from seqcli.recipe.heads import CRFConfig, SigmoidConfig, SoftmaxConfig
 
 FORBIDDEN = -1e4
 """Score of a step the scheme forbids: never taken, and still a number that gradients survive."""
 
 
-@dataclass(frozen=True)
-class LabelSpace:
-    """How many labels there are and, where a scheme says so, which may follow which.
-
-    ``steps_KK``, ``start_K``, ``end_K`` are boolean (True = allowed) or None when anything goes.
-    """
-
-    labels: int
-    steps_KK: Tensor | None = None
-    start_K: Tensor | None = None
-    end_K: Tensor | None = None
-
-
-class SoftmaxHead(nn.Module):
-    """Each position for itself: a linear layer and cross-entropy."""
+class SoftmaxHead(PositionHead, SequenceHead, TokenHead):
+    """Each position, or each sequence, for itself: a linear layer and cross-entropy."""
 
     def __init__(self, config: SoftmaxConfig, input_dim: int, space: LabelSpace) -> None:
         super().__init__()
@@ -43,20 +28,14 @@ class SoftmaxHead(nn.Module):
         self.label_smoothing = config.label_smoothing
 
     def loss(self, hidden_BTD: Tensor, labels_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, int]:
-        """Summed cross-entropy in nats and the number of positions it sums over."""
         real_BT = real_positions(lengths_B, labels_BT.size(1))
         logits_NK = self.output(hidden_BTD[real_BT]).float()
         labels_N = labels_BT[real_BT]
         loss = nn.functional.cross_entropy(logits_NK, labels_N, reduction="sum", label_smoothing=self.label_smoothing)
         return loss, len(labels_N)
 
-    def decode(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Best label ids [B, T]."""
-        return self.output(hidden_BTD).argmax(-1)
-
-    def posteriors(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Probabilities [B, T, K]."""
-        return self.output(hidden_BTD).float().softmax(-1)
+    def outputs(self, hidden_BTD: Tensor) -> dict[str, Tensor]:
+        return {"logits_BTK": self.output(hidden_BTD).float()}
 
     def sequence_loss(self, pooled_BD: Tensor, labels_B: Tensor, weights_K: Tensor | None) -> tuple[Tensor, float]:
         """Cross-entropy in nats, summed; with weights as if each example stood there so often, and how often in all."""
@@ -69,12 +48,14 @@ class SoftmaxHead(nn.Module):
         weights_B = weights_K[labels_B]
         return (loss_B * weights_B).sum(), float(weights_B.sum())
 
-    def sequence_log_probs(self, pooled_BD: Tensor) -> Tensor:
-        """Log-probabilities [B, K]."""
-        return self.output(pooled_BD).float().log_softmax(-1)
+    def next_loss(self, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
+        return linear_cross_entropy(hidden_ND, self.output.weight, self.output.bias, targets_N)
+
+    def log_probs(self, hidden_ND: Tensor) -> Tensor:
+        return self.output(hidden_ND).float().log_softmax(-1)
 
 
-class SigmoidHead(nn.Module):
+class SigmoidHead(SequenceHead):
     """Each label of a sequence for itself: a linear layer and binary cross-entropy."""
 
     def __init__(self, config: SigmoidConfig, input_dim: int, space: LabelSpace) -> None:
@@ -93,12 +74,11 @@ class SigmoidHead(nn.Module):
             loss_BK = loss_BK * torch.where(labels_BK > 0, weights_K, 1.0)
         return loss_BK.sum(), len(labels_BK)
 
-    def sequence_log_probs(self, pooled_BD: Tensor) -> Tensor:
-        """Log-probability of each label [B, K]."""
+    def log_probs(self, pooled_BD: Tensor) -> Tensor:
         return nn.functional.logsigmoid(self.output(pooled_BD).float())
 
 
-class CRFHead(nn.Module):
+class CRFHead(PositionHead):
     """Linear-chain conditional random field (Lafferty et al. 2001; Lample et al. 2016, eq. 1-2)."""
 
     forbidden_KK: Tensor
@@ -117,7 +97,8 @@ class CRFHead(nn.Module):
             ("forbidden_start_K", space.start_K, (labels,)),
             ("forbidden_end_K", space.end_K, (labels,)),
         ):
-            forbidden = torch.zeros(shape, dtype=torch.bool) if allowed is None or not config.constrained else ~allowed
+            free = allowed is None or not config.constrained
+            forbidden = torch.zeros(shape, dtype=torch.bool) if free else ~torch.from_numpy(allowed)
             self.register_buffer(name, forbidden, persistent=False)
 
     def scores(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -129,17 +110,14 @@ class CRFHead(nn.Module):
         )
 
     def loss(self, hidden_BTD: Tensor, labels_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, int]:
-        """Summed negative log-likelihood of the label paths in nats, and the number of positions."""
         emissions_BTK = self.output(hidden_BTD).float()
         scores = self.scores()
         log_z_B = log_partition(emissions_BTK, *scores, lengths_B)
         gold_B = path_score(emissions_BTK, *scores, labels_BT, lengths_B)
         return (log_z_B - gold_B).sum(), int(lengths_B.sum())
 
-    def decode(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Label ids [B, T] of the best path."""
-        return viterbi(self.output(hidden_BTD).float(), *self.scores(), lengths_B)
-
-    def posteriors(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Marginal probabilities [B, T, K]."""
-        return forward_backward(self.output(hidden_BTD).float(), *self.scores(), lengths_B)[1].float()
+    def outputs(self, hidden_BTD: Tensor) -> dict[str, Tensor]:
+        """``logits_BTK``, and ``transitions_KK``, ``start_K``, ``end_K`` as `scores` gives them."""
+        steps_KK, start_K, end_K = self.scores()
+        logits_BTK = self.output(hidden_BTD).float()
+        return {"logits_BTK": logits_BTK, "transitions_KK": steps_KK, "start_K": start_K, "end_K": end_K}

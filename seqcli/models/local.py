@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.models.dropout import SequenceDropout
+from seqcli.models.layers import Encoder
 from seqcli.models.masks import real_positions
 from seqcli.recipe.encoders import BagConfig, CNNConfig, WindowConfig
 
 
-class WindowEncoder(nn.Module):
+class WindowEncoder(Encoder):
     """Neighbours' vectors side by side, a dense layer, ReLU (Collobert et al. 2011, section 3.3.1)."""
 
     def __init__(self, config: WindowConfig, input_dim: int) -> None:
@@ -44,7 +45,7 @@ class WindowEncoder(nn.Module):
         return self.dropout(torch.relu(self.dense(window))), [seen[:, length:]]
 
 
-class CNNEncoder(nn.Module):
+class CNNEncoder(Encoder):
     """Filters over windows of several widths, ReLU (Kim 2014, eq. 2); beyond a sequence's ends stand zeros."""
 
     def __init__(self, config: CNNConfig, input_dim: int) -> None:
@@ -67,7 +68,7 @@ class CNNEncoder(nn.Module):
         return self.dropout(torch.cat(parts, dim=-1))
 
 
-class BagEncoder(nn.Module):
+class BagEncoder(Encoder):
     """Each position's own vector beside the mean of its sequence, a dense layer, ReLU: no order at all."""
 
     def __init__(self, config: BagConfig, input_dim: int) -> None:
@@ -77,7 +78,6 @@ class BagEncoder(nn.Module):
         self.output_dim = config.dim
 
     def forward(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Vectors [B, T, output_dim]."""
         x_BTD = x_BTD * real_positions(lengths_B, x_BTD.size(1)).unsqueeze(-1)
         mean_B1D = x_BTD.sum(1, keepdim=True) / lengths_B.clamp(min=1).view(-1, 1, 1)
         return self.dropout(torch.relu(self.dense(torch.cat([x_BTD, mean_B1D.expand_as(x_BTD)], dim=-1))))

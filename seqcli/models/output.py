@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-IGNORE = -100
-"""Target of a position that is not counted."""
+from seqcli.data.batch import IGNORE
 
 _VALUES = 2**20
 """Logits made at a time."""
@@ -63,6 +62,6 @@ def linear_cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | 
     """Cross-entropy of ``softmax(hidden W' + b)``, in nats, summed over the positions whose target is not `IGNORE`."""
     many = len(weight_VD) >= _MANY
     if many and torch.is_grad_enabled() and hidden_ND.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
-        return _LinearCrossEntropy.apply(hidden_ND, weight_VD, bias_V, targets_N)  # type: ignore[no-any-return]
+        return _LinearCrossEntropy.apply(hidden_ND, weight_VD, bias_V, targets_N)
     logits_NV = nn.functional.linear(hidden_ND, weight_VD, bias_V).float()
     return nn.functional.cross_entropy(logits_NV, targets_N, reduction="sum", ignore_index=IGNORE)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.models.dropout import SequenceDropout
+from seqcli.models.layers import Pooling
 from seqcli.models.masks import real_positions
 from seqcli.recipe.pooling import AttentionConfig, LastConfig, MaxConfig, MeanConfig
 
 
-class LastPooling(nn.Module):
+class LastPooling(Pooling):
     """The state after the last position; a backward direction is done at the first one."""
 
     def __init__(self, config: LastConfig, dim: int, *, bidirectional: bool) -> None:
@@ -23,13 +24,12 @@ class LastPooling(nn.Module):
         self.output_dim = dim
 
     def forward(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Vectors [B, output_dim]."""
         rows = torch.arange(len(lengths_B), device=hidden_BTD.device)
         ahead = hidden_BTD[rows, lengths_B - 1, : self.ahead]
         return self.dropout(torch.cat([ahead, hidden_BTD[:, 0, self.ahead :]], dim=-1))
 
 
-class MeanPooling(nn.Module):
+class MeanPooling(Pooling):
     """The mean over the real positions."""
 
     def __init__(self, config: MeanConfig, dim: int, *, bidirectional: bool) -> None:
@@ -38,12 +38,11 @@ class MeanPooling(nn.Module):
         self.output_dim = dim
 
     def forward(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Vectors [B, output_dim]."""
         padding_BT1 = ~real_positions(lengths_B, hidden_BTD.size(1)).unsqueeze(-1)
         return self.dropout(hidden_BTD.masked_fill(padding_BT1, 0).sum(1) / lengths_B.unsqueeze(1))
 
 
-class MaxPooling(nn.Module):
+class MaxPooling(Pooling):
     """The largest value of each dimension over the real positions."""
 
     def __init__(self, config: MaxConfig, dim: int, *, bidirectional: bool) -> None:
@@ -52,12 +51,11 @@ class MaxPooling(nn.Module):
         self.output_dim = dim
 
     def forward(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Vectors [B, output_dim]."""
         padding_BT1 = ~real_positions(lengths_B, hidden_BTD.size(1)).unsqueeze(-1)
         return self.dropout(hidden_BTD.masked_fill(padding_BT1, -torch.inf).amax(1))
 
 
-class AttentionPooling(nn.Module):
+class AttentionPooling(Pooling):
     """A mean weighted by softmax(u tanh(W h)) over the real positions (Yang et al. 2016, eq. 5-7)."""
 
     def __init__(self, config: AttentionConfig, dim: int, *, bidirectional: bool) -> None:
@@ -68,7 +66,6 @@ class AttentionPooling(nn.Module):
         self.output_dim = dim
 
     def forward(self, hidden_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Vectors [B, output_dim]."""
         padding_BT = ~real_positions(lengths_B, hidden_BTD.size(1))
         hidden_BTD = hidden_BTD.masked_fill(padding_BT.unsqueeze(-1), 0)  # 0 times what padding may hold is not 0
         scores_BT = self.score(torch.tanh(self.hidden(hidden_BTD))).squeeze(-1).float()

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from seqcli.models.cells import RecurrentConfig, build_layer, run_layer
 from seqcli.models.dropout import SequenceDropout
+from seqcli.models.layers import Encoder
 
 
-class RecurrentEncoder(nn.Module):
+class RecurrentEncoder(Encoder):
     """Layers over right-padded batches, without packing.
 
     A backward direction is a one-way layer over the sequences turned round by their lengths: equal to packing to the
@@ -28,10 +29,9 @@ class RecurrentEncoder(nn.Module):
         self.back = nn.ModuleList(build_layer(config, size) for size in sizes) if config.bidirectional else None
         self.norms = nn.ModuleList(nn.LayerNorm(self.output_dim) for _ in sizes) if config.layer_norm else None
         self.dropout = SequenceDropout(config.dropout, locked=config.locked_dropout)
-        self.residual = config.residual
+        self.residual, self.bidirectional = config.residual, config.bidirectional
 
     def forward(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Hidden states [B, T, output_dim]; positions past a length hold nothing of use."""
         x_TBD = x_BTD.transpose(0, 1).contiguous()  # positions first: the layout of the fused kernels
         turned = _turned_rows(lengths_B, x_BTD.size(1))
         for layer in range(len(self.ahead)):
@@ -39,12 +39,7 @@ class RecurrentEncoder(nn.Module):
             if self.back is not None:
                 back = self.back[layer](_turn(x_TBD, turned))[0]
                 hidden = torch.cat([hidden, _turn(back, turned)], dim=-1)
-            hidden = self.dropout(hidden, sequence_dim=0)
-            if self.residual and hidden.shape == x_TBD.shape:
-                hidden = hidden + x_TBD
-            if self.norms is not None:
-                hidden = self.norms[layer](hidden)
-            x_TBD = hidden
+            x_TBD = self._finished(layer, hidden, x_TBD)
         return x_TBD.transpose(0, 1).contiguous()
 
     def stream(self, x_BTD: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -58,13 +53,15 @@ class RecurrentEncoder(nn.Module):
         for number, layer in enumerate(self.ahead):
             hidden, own = run_layer(layer, x_TBD, states[number * width : (number + 1) * width])
             after += own
-            hidden = self.dropout(hidden, sequence_dim=0)
-            if self.residual and hidden.shape == x_TBD.shape:
-                hidden = hidden + x_TBD
-            if self.norms is not None:
-                hidden = self.norms[number](hidden)
-            x_TBD = hidden
+            x_TBD = self._finished(number, hidden, x_TBD)
         return x_TBD.transpose(0, 1).contiguous(), after
+
+    def _finished(self, layer: int, hidden_TBD: Tensor, x_TBD: Tensor) -> Tensor:
+        """What a layer gives to the next one: dropout, the way around it, its norm."""
+        hidden_TBD = self.dropout(hidden_TBD, sequence_dim=0)
+        if self.residual and hidden_TBD.shape == x_TBD.shape:
+            hidden_TBD = hidden_TBD + x_TBD
+        return hidden_TBD if self.norms is None else self.norms[layer](hidden_TBD)
 
 
 def _turned_rows(lengths_B: Tensor, length: int) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.models.dropout import SequenceDropout
+from seqcli.models.layers import Encoder, only
 from seqcli.models.masks import real_positions
 from seqcli.recipe.encoders import TransformerConfig
 
@@ -82,7 +83,7 @@ class Block(nn.Module):
         return x_BTD + self.dropout(self.feedforward(self.feedforward_norm(x_BTD)))
 
 
-class TransformerEncoder(nn.Module):
+class TransformerEncoder(Encoder):
     """Projection, positions, blocks, a last normalisation."""
 
     def __init__(self, config: TransformerConfig, input_dim: int) -> None:
@@ -112,8 +113,8 @@ class TransformerEncoder(nn.Module):
         """
         x_BTD = self._placed(self.project(x_BTD), states[0].size(2) if states else 0)
         after: list[Tensor] = []
-        for number, block in enumerate(self.blocks):
-            x_BTD, own = block.stream(x_BTD, states[2 * number : 2 * number + 2])  # type: ignore[operator]
+        for number, block in enumerate(only(Block, self.blocks)):
+            x_BTD, own = block.stream(x_BTD, states[2 * number : 2 * number + 2])
             after += own
         return self.norm(x_BTD), after
 

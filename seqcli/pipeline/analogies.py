@@ -8,7 +8,7 @@ import numpy as np
 
 from seqcli.metrics.analogies import AnalogyCount, Section, analogy_score
 from seqcli.metrics.score import Score
-from seqcli.models.word_vectors import WordVectors
+from seqcli.text.word_vectors import WordVectors
 
 
 def evaluate_analogies(vectors: WordVectors, sections: Sequence[Section], method: str = "3cosadd") -> Score:

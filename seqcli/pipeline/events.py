@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqcli.recipe.schema import Recipe
+from seqcli.training.events import StepEvent
 
 
 @dataclass(frozen=True)
@@ -17,18 +18,22 @@ class Notice:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Data encoded, model built; training begins. ``resumed`` is the step gone on from, 0 for a new training."""
+    """Data encoded, model built; training begins. ``resumed`` is the step gone on from, 0 for a new training.
+
+    ``unit``: what the positions of a source are. ``parameters`` and ``total_steps`` are 0 where there are no steps.
+    """
 
     recipe: Recipe
     run: str
     folder: str
     splits: dict[str, dict[str, int]]
-    summary: dict[str, Any]
-    parameters: int
-    device: str
-    precision: str
-    total_steps: int
-    resumed: int
+    unit: str
+    summary: dict[str, int]
+    parameters: int = 0
+    device: str = "cpu"
+    precision: str = "fp32"
+    total_steps: int = 0
+    resumed: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,3 +59,6 @@ class Finished:
     run: str
     folder: str
     report: dict[str, Any]
+
+
+Event = Notice | Prepared | StepEvent | Evaluated | Finished

@@ -8,21 +8,20 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from seqcli.data import catalogue
 from seqcli.data.example import Example
 from seqcli.data.formats import FRAME_FORMATS, Reading, guess_format, read_examples
-from seqcli.data.frame_files import SUFFIXES, read_frames
-from seqcli.data.frames import FOLDER_SUFFIXES
+from seqcli.data.frame_files import FOLDER_SUFFIXES, SUFFIXES, read_frames
 from seqcli.errors import io_error, usage_error
 from seqcli.lines import OnInvalid, is_stdin
-from seqcli.pipeline.classify import Classifier
-from seqcli.tasks.labelled import check_channels, check_frames
+from seqcli.pipeline.model import Model
 
 _AT_ONCE = 64
 """Sequences of a file that are classified together."""
 
 
 def frame_batches(
-    model: Classifier, file: str | None, *, on_invalid: OnInvalid, max_line: int
+    model: Model[Any], file: str | None, *, on_invalid: OnInvalid, max_line: int
 ) -> Iterator[list[NDArray[Any]]]:
     """Yield the sequences, some at a time; from standard input each as soon as it is there.
 
@@ -34,9 +33,7 @@ def frame_batches(
     """
     batch: list[NDArray[Any]] = []
     for example in _examples(model, file, on_invalid, max_line):
-        check_channels(example.source.shape[1], model.channels, example.at)
-        check_frames(example.source, model.missing, example.at)
-        batch.append(example.source)
+        batch.append(model.task.source.read(example.source, example.at))
         if len(batch) == _AT_ONCE or is_stdin(file):
             yield batch
             batch = []
@@ -44,19 +41,19 @@ def frame_batches(
         yield batch
 
 
-def _examples(model: Classifier, file: str | None, on_invalid: OnInvalid, max_line: int) -> Iterator[Example]:
+def _examples(model: Model[Any], file: str | None, on_invalid: OnInvalid, max_line: int) -> Iterator[Example]:
     if not is_stdin(file) and Path(str(file)).suffix.lower() in SUFFIXES:
         path = Path(str(file))
         return iter([Example(read_frames(path, max_line=max_line, on_invalid=on_invalid), None, str(path))])
     if not is_stdin(file) and (found := _unlabelled(Path(str(file)))):
         return (Example(read_frames(path, max_line=max_line, on_invalid=on_invalid), None, str(path)) for path in found)
     if is_stdin(file):
-        form = "frames" if model.data_format == "frames" else "ts"
+        form = "frames" if _trained_on(model) == "frames" else "ts"
     else:
         form = guess_format(file)
     if form not in FRAME_FORMATS:
         raise usage_error(
-            f"{file}: {model.run} reads frames, and this looks like {form}",
+            f"{file}: {model.name} reads frames, and this looks like {form}",
             hint="Give a .ts file, an index, a .npy or .csv file, or a folder of them.",
         )
     return read_examples(file, Reading(form, on_invalid=on_invalid, max_line=max_line))
@@ -74,3 +71,12 @@ def _unlabelled(path: Path) -> list[Path]:
         )
     except OSError as error:
         raise io_error(f"cannot read: {error.strerror or error}", file=path) from error
+
+
+def _trained_on(model: Model[Any]) -> str | None:
+    """Format of the data that a model was trained on, None where that was guessed."""
+    data = model.task.recipe.data
+    if data.format is None and data.corpus is not None:
+        known = catalogue.data_sets().get(data.corpus)
+        return known.format if known else None
+    return data.format

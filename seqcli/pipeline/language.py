@@ -1,26 +1,21 @@
-"""A trained language model, ready to be sampled from and scored with."""
+"""A trained language model with what turns text into its tokens and back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
 
-from seqcli.decode.next_token import NextToken
-from seqcli.pipeline.stored import stored_arrays, stored_recipe
+from seqcli.decode.stepper import Stepper
+from seqcli.pipeline.model import Model
 from seqcli.store.runs import Run
-from seqcli.text.tokenizers import Lowercased, Tokenizer, tokenizer_of
-from seqcli.text.vocabulary import EOS, UNK, Vocabulary
-
-if TYPE_CHECKING:
-    from seqcli.recipe.encoders import NGramConfig
-    from seqcli.recipe.schema import Recipe
-    from seqcli.recipe.tasks import LanguageModelConfig
+from seqcli.tasks.language_model import LanguageModelTask
+from seqcli.text.tokenizers import Tokenizer
+from seqcli.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A model of the next token with what turns text into its tokens and back.
+    """A model of the next token, ready to be sampled from and scored with.
 
     Attributes:
         run: which run it is.
@@ -31,7 +26,7 @@ class LanguageModel:
     """
 
     run: str
-    engine: NextToken
+    engine: Stepper
     vocabulary: Vocabulary
     tokenizer: Tokenizer
     unit: str
@@ -56,40 +51,14 @@ class LanguageModel:
         return "\n".join(self.tokenizer.detokenize(self.vocabulary.decode(line)) for line in lines)
 
 
-def load_language_model(run: Run, device: str = "auto") -> LanguageModel:
-    """The language model of a finished run, on a device. A model of counts is loaded without torch.
-
-    Raises:
-        UserError: a damaged or foreign file (65), a device that is not there (2).
-    """
-    recipe = stored_recipe(run)
-    assert recipe.text is not None
-    assert recipe.model.encoder is not None
-    task = cast("LanguageModelConfig", recipe.task)
-    vocabulary = Vocabulary.load(run.vocabulary_path)
-    tokenizer = tokenizer_of(recipe.text.tokenizer, run.inside("tokenizer.model"))
-    if recipe.text.vocabulary.lowercase:
-        tokenizer = Lowercased(tokenizer)
-    eos, unk = vocabulary.id_of(EOS), vocabulary.id_of(UNK)
-    engine: NextToken
-    if recipe.model.encoder.kind == "ngram":
-        engine = _counts(run, recipe, len(vocabulary), eos)
-    else:
-        from seqcli.engines.language import NetworkEngine
-        from seqcli.pipeline.load import load_run
-        from seqcli.training.precision import choose_device
-
-        engine = NetworkEngine(*load_run(run), choose_device(device))
-    return LanguageModel(str(run), engine, vocabulary, tokenizer, task.unit, eos, unk)
+def load_language_model(run: Run, device: str = "auto", engine: str = "auto") -> LanguageModel:
+    """The language model of a finished run; see `Model.load`."""
+    return language_model(Model.load(run, device=device, engine=engine))
 
 
-def _counts(run: Run, recipe: Recipe, vocabulary_size: int, eos: int) -> NextToken:
-    from seqcli.models.ngram import NGramModel
-
-    return NGramModel.from_arrays(
-        stored_arrays(run),
-        config=cast("NGramConfig", recipe.model.encoder),
-        vocabulary_size=vocabulary_size,
-        bos=eos,
-        file=run.weights_path,
-    )
+def language_model(model: Model[float]) -> LanguageModel:
+    task = model.task
+    assert isinstance(task, LanguageModelTask)
+    field = task.source
+    stepper = model.engine.stepper()
+    return LanguageModel(model.name, stepper, field.words, field.tokenizer, task.config.unit, field.eos, field.unk)

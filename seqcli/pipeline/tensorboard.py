@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from seqcli.errors import usage_error
 from seqcli.pipeline.events import Evaluated, Prepared
+from seqcli.training.tensorboard import ScalarLog
 
 
 class TensorBoardLog:
-    """Writes ``<run>/tensorboard/``. Raises UserError (2) where the package is not installed."""
+    """Writes ``<run>/tensorboard/``."""
 
     def __init__(self) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
+        """Raises UserError (2) where the package is not installed."""
+        if find_spec("tensorboard") is None:
             raise usage_error(
                 "the package 'tensorboard' is not installed", hint="Install it: pip install 'seqcli[tensorboard]'."
-            ) from error
-        self._open = SummaryWriter
-        self._writer: Any = None
+            )
+        self._log: ScalarLog | None = None
 
     def show(self, event: Any) -> None:
         """Take note of an event."""
         if isinstance(event, Prepared):
-            self._writer = self._open(str(Path(event.folder) / "tensorboard"))
-        elif isinstance(event, Evaluated) and self._writer is not None:
+            self._log = ScalarLog(Path(event.folder) / "tensorboard")
+        elif isinstance(event, Evaluated) and self._log is not None:
             values = {
                 "train/loss": event.train_loss,
                 "train/gradient_norm": event.gradient_norm,
@@ -34,6 +34,4 @@ class TensorBoardLog:
                 "train/tokens_per_second": event.tokens_per_second,
                 **{f"dev/{name}": value for name, value in event.scores.items()},
             }
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, event.step)
-            self._writer.flush()
+            self._log.add(values, event.step)

@@ -10,10 +10,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from seqcli.errors import UserError, data_error, usage_error
-from seqcli.models.vectors import read_vector_file
-from seqcli.models.word_vectors import WORD_TABLE, WordVectors
 from seqcli.store.runs import Run, Store
+from seqcli.text.vectors import read_vector_file
 from seqcli.text.vocabulary import Vocabulary
+from seqcli.text.word_vectors import WORD_TABLE, WordVectors
 
 _TRAIN = "Train one: seqcli train embedding"
 

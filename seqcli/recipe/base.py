@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -26,17 +26,19 @@ class Config(BaseModel):
 
 
 def _mark_rules(config: type[BaseModel], definition: JsonSchemaValue) -> None:
-    """Mark a class whose validators say more than its JSON Schema (unless it has put the rule there as if/then)."""
+    """Mark a class whose validators say more than its JSON Schema."""
     validators = config.__pydantic_decorators__
-    if (validators.model_validators or validators.field_validators) and "if" not in definition:
+    if validators.model_validators or validators.field_validators:
         definition["$comment"] = "rules of several options together are checked by 'seqcli recipes validate'"
 
 
 class Component(Config):
     """A section that chooses a component by its ``kind`` (a subclass sets ``kind: Literal[...]``)."""
 
-    slot: ClassVar[str] = ""
     kind: str
+
+
+Dropout = Annotated[float, Field(ge=0, lt=1, description="share of the values dropped in training")]
 
 
 class Slot:
@@ -46,8 +48,9 @@ class Slot:
     that another package brings is a kind like any other.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, default: str | None = None) -> None:
+        """``default``: kind of a section that names none."""
+        self.name, self.default = name, default
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -64,7 +67,8 @@ class Slot:
             alternative = handler.resolve_ref_schema(handler(config.__pydantic_core_schema__))
             # A default makes 'kind' optional in Python; in a recipe it is what chooses the alternative.
             _mark_rules(config, alternative)
-            required = ["kind", *(name for name in alternative.get("required", ()) if name != "kind")]
+            required = ["kind"] * (kind != self.default)
+            required += [name for name in alternative.get("required", ()) if name != "kind"]
             alternatives.append({**alternative, "required": required})
         return {"oneOf": alternatives, "discriminator": {"propertyName": "kind"}}
 
@@ -73,7 +77,7 @@ class Slot:
             return value
         if not isinstance(value, dict):
             raise PydanticCustomError("component_type", "expected a mapping with a 'kind'")
-        kind = value.get("kind")
+        kind = value.get("kind", self.default)
         if kind is None:
             raise PydanticCustomError(
                 "kind_missing", "'kind' is missing; one of {kinds}", {"kinds": ", ".join(registry.kinds(self.name))}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from seqcli.recipe.base import Config
+from seqcli.recipe.registry import FORMATS
 
-Format = Literal[
-    "conll", "conllu", "inline", "tsv", "jsonl", "lines", "records", "labelled", "ts", "frames", "csv-folders"
-]
+if TYPE_CHECKING:
+    Format = str
+else:
+    Format = Literal[*FORMATS]
 Paths = str | list[str] | None
 
 

@@ -19,14 +19,11 @@ _SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r
 def dump_recipe(recipe: Recipe, comments: Mapping[str, str] | None = None) -> str:
     """The recipe as YAML with every value written out; loading it gives an equal recipe.
 
-    Args:
-        recipe: the recipe.
-        comments: a remark for the end of the line of each dotted path (``training.epochs``) that has one.
+    ``comments``: a remark for the end of the line of each dotted path (``training.epochs``) that has one.
     """
     lines = list(_lines(recipe, 0, ()))
     remarks = comments or {}
-    width = max(len(line) for line, _ in lines) if remarks else 0
-    width = min(width, 60)
+    width = min(max(len(line) for line, _ in lines), 60)
     texts = [f"{line.ljust(width)}  # {remarks[path]}" if path in remarks else line for line, path in lines]
     return "\n".join(texts) + "\n"
 
@@ -38,11 +35,8 @@ def _lines(section: Config, depth: int, path: tuple[str, ...]) -> Iterator[tuple
         value = getattr(section, name)
         where = (*path, name)
         if isinstance(value, Config):
-            if type(value).model_fields:
-                yield f"{indent}{name}:", ".".join(where)
-                yield from _lines(value, depth + 1, where)
-            else:
-                yield f"{indent}{name}: {{}}", ".".join(where)
+            yield f"{indent}{name}:", ".".join(where)
+            yield from _lines(value, depth + 1, where)
         else:
             yield f"{indent}{name}: {format_value(value)}", ".".join(where)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from seqcli.recipe.base import Component, Config, Slot
+from seqcli.recipe.base import Component, Config, Dropout, Slot
 
 
 class CharacterCNNConfig(Component):
@@ -56,7 +56,7 @@ class TokensConfig(Component):
     )
     affixes: AffixesConfig | None = Field(None, description="vectors of prefixes, suffixes and shape")
     vectors: VectorsConfig | None = Field(None, description="pretrained word vectors to start from")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0
     word_dropout: float = Field(
         0.0,
         ge=0,
@@ -70,19 +70,11 @@ class TokensConfig(Component):
 
 
 class FramesConfig(Component):
-    """Frames of real numbers, scaled and projected (by a convolution over time if the kernel is long); no text."""
+    """Frames of real numbers projected (by a convolution over time if the kernel is long)."""
 
     kind: Literal["frames"] = "frames"
     dim: int = Field(64, ge=1, description="size of a projected frame")
-    scaling: Literal["standard", "none"] = Field(
-        "standard",
-        description="standard: each channel less its mean, divided by its standard deviation, both of the "
-        "training data",
-    )
-    missing: Literal["refuse", "mask"] = Field(
-        "refuse", description="missing values (NaN): an error, or zeros with a second channel that says where they are"
-    )
     kernel: int = Field(1, ge=1, description="frames that the projection sees at once")
     stride: int = Field(1, ge=1, description="frames from one projected frame to the next: of T frames T/stride remain")
     activation: Literal["none", "relu"] = Field("none", description="what follows the projection")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from seqcli.recipe.base import Component
+from seqcli.recipe.base import Component, Dropout
 
 
-class _StackConfig(Component):
+class EncoderConfig(Component):
+    """``causal``: a position need not see those after it, so a language model can be made of it."""
+
+    causal: ClassVar[bool] = False
+
+
+class _StackConfig(EncoderConfig):
+    causal: ClassVar[bool] = True
     dim: int = Field(200, ge=1, description="state size in each direction (a bidirectional output is twice that)")
     layers: int = Field(1, ge=1, description="number of layers, one over the other")
     bidirectional: bool = Field(True, description="also read from the end to the start")
@@ -56,15 +63,16 @@ class GRUConfig(_StackConfig):
     kind: Literal["gru"] = "gru"
 
 
-class TransformerConfig(Component):
+class TransformerConfig(EncoderConfig):
     """Self-attention (Vaswani et al. 2017), normalisation before each block."""
 
+    causal: ClassVar[bool] = True
     kind: Literal["transformer"] = "transformer"
     dim: int = Field(128, ge=1, description="size of a position's vector")
     heads: int = Field(4, ge=1, description="attention heads; dim is a multiple of it")
     layers: int = Field(2, ge=1, description="number of blocks")
     feedforward: int = Field(512, ge=1, description="hidden size of each block's feed-forward network")
-    dropout: float = Field(0.1, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.1
     positions: Literal["sinusoidal", "rotary", "learned"] = Field(
         "sinusoidal",
         description="how a position is told: sinusoids or learned vectors added to the input, or queries "
@@ -79,91 +87,29 @@ class TransformerConfig(Component):
         return self
 
 
-class WindowConfig(Component):
+class WindowConfig(EncoderConfig):
     """Fixed window: neighbours' vectors side by side, then a dense layer (Collobert et al. 2011)."""
 
+    causal: ClassVar[bool] = True
     kind: Literal["window"] = "window"
     dim: int = Field(200, ge=1, description="size of the dense layer")
     left: int = Field(2, ge=0, description="neighbours seen to the left")
     right: int = Field(2, ge=0, description="neighbours seen to the right")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0
 
 
-class BagConfig(Component):
+class BagConfig(EncoderConfig):
     """No order: each position sees itself and the mean of its sequence."""
 
     kind: Literal["bag"] = "bag"
     dim: int = Field(200, ge=1, description="size of the dense layer over the two")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0
 
 
-class CNNConfig(Component):
+class CNNConfig(EncoderConfig):
     """Convolutions of several widths side by side, ReLU (Kim 2014); pooled by max they are its sentence model."""
 
     kind: Literal["cnn"] = "cnn"
     widths: list[Annotated[int, Field(ge=1)]] = Field([3, 4, 5], min_length=1, description="positions a filter sees")
     filters: int = Field(100, ge=1, description="filters of each width: the output is filters x widths")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
-
-
-class BagOfWordsConfig(Component):
-    """Which n-grams occur, and a linear classifier over them: no order beyond the n-gram (Wang and Manning 2012)."""
-
-    kind: Literal["bag-of-words"] = "bag-of-words"
-    ngrams: int = Field(2, ge=1, le=5, description="words in the longest n-gram")
-    weighting: Literal["binary", "counts", "tfidf"] = Field(
-        "binary", description="value of an n-gram: 1, its count, or that times its inverse document frequency"
-    )
-    naive_bayes: bool = Field(
-        False, description="times the log ratio of its frequency in a label and in all others (Wang and Manning 2012)"
-    )
-    normalize: bool = Field(
-        False,
-        description="divide the values of an example by their Euclidean norm (before naive_bayes); it wants a "
-        "regularization about ten times as weak",
-    )
-    buckets: int | None = Field(
-        None, ge=1, description="n-grams of two and more words share so many hashed rows; null gives each its own row"
-    )
-    min_count: int = Field(1, ge=1, description="fewest training examples that have an n-gram for it to get a row")
-    regularization: float = Field(
-        1.0, gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples"
-    )
-
-
-class MeanPoolConfig(Component):
-    """The mean of a sequence's scaled frames and a linear classifier over it: no order at all."""
-
-    kind: Literal["mean-pool"] = "mean-pool"
-    missing: Literal["refuse", "mask"] = Field(
-        "refuse", description="a frame's missing values (NaN): an error, or left out of the mean"
-    )
-    regularization: float = Field(
-        1.0, gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples"
-    )
-
-
-class MajorityConfig(Component):
-    """The label that is most frequent in training, whatever comes."""
-
-    kind: Literal["majority"] = "majority"
-
-
-class NGramConfig(Component):
-    """Counts instead of a network: interpolated modified Kneser-Ney (Chen and Goodman 1998)."""
-
-    kind: Literal["ngram"] = "ngram"
-    order: int = Field(4, ge=1, le=8, description="tokens in the longest n-gram: the last one and those before it")
-    prune: list[int] = Field(
-        [],
-        description="for orders 1, 2, ...: n-grams seen this often or less are left out; the last value holds for "
-        "all higher orders; must not fall; none by default",
-    )
-
-    @model_validator(mode="after")
-    def _prune_rises(self) -> NGramConfig:
-        if len(self.prune) > self.order:
-            raise ValueError(f"prune has {len(self.prune)} values, order is {self.order}")
-        if self.prune != sorted(self.prune) or min(self.prune, default=0) < 0:
-            raise ValueError("prune must not fall from one order to the next, nor begin below 0")
-        return self
+    dropout: Dropout = 0.0

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from seqcli.errors import did_you_mean, usage_error
+from seqcli.errors import cannot_read, data_error, did_you_mean, usage_error
 from seqcli.lines import open_binary
+
+MAX_SIZE = 2**20
+"""Most bytes of a recipe file."""
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -18,49 +21,45 @@ def recipe_folder() -> Path:
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes that come with seqcli, sorted."""
-    folder = recipe_folder()
-    return sorted(path.stem for path in folder.glob("*.yaml")) if folder.is_dir() else []
+    return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
 
 
-def find_recipe(source: str | Path) -> Path:
+def find_recipe(name: str | Path) -> Path:
     """The file of a recipe: a name without slash and suffix is one of ours, everything else is a path.
 
     Raises:
         UserError: no such recipe, with the nearest name (exit code 2).
     """
-    path = Path(source)
-    if not (isinstance(source, str) and "/" not in source and "\\" not in source and not path.suffix):
+    path = Path(name)
+    if not (isinstance(name, str) and "/" not in name and "\\" not in name and not path.suffix):
         if not path.exists() and path.stem in recipe_names():
             raise usage_error(
-                "no such file", file=source, hint=f"The recipe that comes with seqcli is called '{path.stem}'."
+                "no such file", file=name, hint=f"The recipe that comes with seqcli is called '{path.stem}'."
             )
         return path
-    ours = recipe_folder() / f"{source}.yaml"
+    ours = recipe_folder() / f"{name}.yaml"
     if ours.is_file():
         return ours
     if path.is_file():
         return path
     names = recipe_names()
-    hint = did_you_mean(source, names) or (f"Known: {', '.join(names)}." if names else None)
-    raise usage_error(f"no recipe is called '{source}'", hint=hint)
+    hint = did_you_mean(name, names) or (f"Known: {', '.join(names)}." if names else None)
+    raise usage_error(f"no recipe is called '{name}'", hint=hint)
 
 
-def read_recipe_text(path: Path, max_size: int = 2**20) -> str:
+def read_recipe_text(path: Path) -> str:
     """Text of a recipe file, without BOM and CR.
 
     Raises:
-        UserError: unreadable (74), not UTF-8 (65), or larger than ``max_size`` bytes (2).
+        UserError: unreadable (74), not UTF-8 (65), or larger than `MAX_SIZE` bytes (2).
     """
-    from seqcli.errors import data_error, io_error
-
     with open_binary(path) as handle:
         try:
-            raw = handle.read(max_size + 1)
+            raw = handle.read(MAX_SIZE + 1)
         except (OSError, EOFError) as error:
-            raise io_error(f"cannot read: {getattr(error, 'strerror', None) or error}", file=path) from error
-    if len(raw) > max_size:
-        raise usage_error(f"larger than {max_size:,} bytes, which no recipe is", file=path)
+            raise cannot_read(path, error) from error
+    if len(raw) > MAX_SIZE:
+        raise usage_error(f"larger than {MAX_SIZE:,} bytes, which no recipe is", file=path)
     raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     try:
         return raw.decode("utf-8")
@@ -77,12 +76,12 @@ def read_recipe_text(path: Path, max_size: int = 2**20) -> str:
 
 def summaries() -> list[dict[str, Any]]:
     """Name, task, data and description of each recipe that comes with seqcli, taken from the file as it stands."""
-    from seqcli.recipe.tree import Source, parse
+    from seqcli.recipe.tree import Document, parse
 
     rows = []
     for name in recipe_names():
         path = recipe_folder() / f"{name}.yaml"
-        root, _ = parse(Source(str(path), read_recipe_text(path)))
+        root, _ = parse(Document(str(path), read_recipe_text(path)))
         values = root.plain() if root is not None and isinstance(root.value, dict) else {}
         data = values.get("data") or {}
         rows.append(

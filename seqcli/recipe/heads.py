@@ -27,7 +27,7 @@ class CRFConfig(Component):
 
 
 class SigmoidConfig(Component):
-    """Each label for itself, yes or no: for examples that may have several labels (task.separator)."""
+    """Each label for itself, yes or no: for examples that may have several labels (target.separator)."""
 
     kind: Literal["sigmoid"] = "sigmoid"
     threshold: float = Field(0.5, gt=0, lt=1, description="a label is given when its probability is above this")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from seqcli.errors import UserError, did_you_mean
+from seqcli.recipe.rule import Rule
+from seqcli.recipe.schema import Recipe
 from seqcli.recipe.sections import class_at, field_at, places_of
-from seqcli.recipe.tree import MAX_ERRORS, Node
+from seqcli.recipe.tree import MAX_ERRORS, Node, nearest
 
 Path = tuple[str | int, ...]
 
@@ -74,16 +76,63 @@ def explain(error: ValidationError, root: Node, overrides: list[Override]) -> li
     values = root.plain()
     told = [_error(group, values, overrides) for group in list(grouped.values())[:MAX_ERRORS]]
     if len(grouped) > MAX_ERRORS:
-        told.append(root.source.error(f"{len(grouped) - MAX_ERRORS:,} more errors like these"))
+        told.append(root.document.error(f"{len(grouped) - MAX_ERRORS:,} more errors like these"))
     return told
+
+
+def broken_rule(root: Node, rule: Rule, recipe: Recipe) -> UserError:
+    """The error of sections that cannot be meant together, at the option that the rule is about."""
+    node, _ = nearest(root, rule.where.split("."))  # the section that lacks the option where it is not written down
+    message, hint = (said(recipe) if callable(said) else said for said in (rule.message, rule.hint))
+    return node.error(f"{rule.where}: {message}", hint)
+
+
+_MOVED: dict[str, str | dict[str, str]] = {
+    "task.kind": {"embedding": "word-vectors"},
+    "task.scheme": "target.scheme (kind: tags)",
+    "task.model_scheme": "target.model_scheme",
+    "task.labels": "target.labels",
+    "task.separator": "target.separator (kind: labels)",
+    "task.ordinal": "target.ordinal",
+    "task.algorithm": "model.kind (skip-gram or cbow)",
+    "task.window": "model.window",
+    "task.negative": "model.negative",
+    "task.subsample": "model.subsample",
+    "task.lr": "model.lr",
+    "text": "source (kind: text)",
+    "model.embedder.missing": "source.missing (kind: frames)",
+    "model.embedder.scaling": "source.scaling",
+    "model.encoder.kind": {
+        kind: f"a model of its own, model: {{kind: {kind}, ...}}"
+        for kind in ("ngram", "bag-of-words", "mean-pool", "majority")
+    },
+}
+"""Where an option stands that recipes had elsewhere before source and target were sections; or what a value became."""
+
+
+def old_spelling(root: Node) -> UserError | None:
+    """One error for everything that has moved, at the first of it; None for a recipe as they are written now."""
+    moved: list[tuple[Node, str]] = []
+    for path, now in _MOVED.items():
+        node, there = nearest(root, path.split("."))
+        if there and isinstance(now, str):
+            moved.append((node, f"'{path}' is now {now}"))
+        elif there and isinstance(now, dict) and isinstance(node.value, str) and node.value in now:
+            moved.append((node, f"'{path}: {node.value}' is now {now[node.value]}"))
+    if not moved:
+        return None
+    first = min((node for node, _ in moved), key=lambda node: (node.document.origin != "file", node.key_index))
+    return first.key_error(
+        f"this is how recipes were written before: {'; '.join(text for _, text in moved)}",
+        "'seqcli recipes show NAME' prints a recipe as it is written now.",
+    )
 
 
 def _locate(line: Any, root: Node) -> _Problem:
     """Follow a location into the tree; the names pydantic puts in for the branches of a union lead nowhere."""
     node, path, in_union = root, [], False
     for name in line["loc"]:
-        child = _child(node.value, name)
-        if child is not None:
+        if (child := node.child(name)) is not None:
             node = child
             path.append(name)
         elif line["type"] == "missing" and name == line["loc"][-1]:
@@ -93,14 +142,6 @@ def _locate(line: Any, root: Node) -> _Problem:
     if line["type"] == "kind_unknown":
         node = node.value["kind"]
     return _Problem(line["type"], node, tuple(path), line.get("ctx", {}), line["msg"], in_union)
-
-
-def _child(value: Any, name: str | int) -> Node | None:
-    if isinstance(value, dict):
-        return value.get(name)
-    if isinstance(value, list) and isinstance(name, int) and name < len(value):
-        return cast(Node, value[name])
-    return None
 
 
 def _told_deeper(problem: _Problem, problems: list[_Problem]) -> bool:
@@ -117,21 +158,14 @@ def _error(group: list[_Problem], values: Any, overrides: list[Override]) -> Use
     node = first.node
     if first.kind == "extra_forbidden":
         message, hint = _unknown_key(first, values, overrides)
-        return node.source.error(f"{dotted}: {message}", node.key_index, hint)
+        return node.key_error(f"{dotted}: {message}", hint)
     if first.kind == "missing":
         return _missing(first, dotted, values)
     if first.kind in ("kind_missing", "kind_unknown", "value_error"):
         message = first.message.removeprefix("Value error, ")
-        return node.source.error(f"{dotted}: {message}", _start(node))
+        return node.error(f"{dotted}: {message}")
     message, hint = _wrong_value(group)
-    return node.source.error(f"{dotted}: {message}", _start(node), hint)
-
-
-def _start(node: Node) -> int:
-    """Where to point: at a scalar or a list itself, at the key of a section."""
-    if isinstance(node.value, dict) and node.key_index is not None:
-        return node.key_index
-    return node.index
+    return node.error(f"{dotted}: {message}", hint)
 
 
 def _unknown_key(problem: _Problem, values: Any, overrides: list[Override]) -> tuple[str, str | None]:
@@ -158,19 +192,19 @@ def _unknown_key(problem: _Problem, values: Any, overrides: list[Override]) -> t
 def _missing(problem: _Problem, dotted: str, values: Any) -> UserError:
     node = problem.node
     if isinstance(problem.path[-1], int):  # a list that stands for a tuple
-        return node.source.error(f"{'.'.join(map(str, problem.path[:-1]))}: the list has too few items", node.index)
+        return node.error(f"{'.'.join(map(str, problem.path[:-1]))}: the list has too few items")
     field = field_at(problem.path, values)
     what = f" ({field.description})" if field is not None and field.description else ""
-    return node.source.error(f"{dotted}: missing{what}", _start(node))
+    return node.error(f"{dotted}: missing{what}")
 
 
 def _wrong_value(group: list[_Problem]) -> tuple[str, str | None]:
     first = group[0]
     node = first.node
     if first.kind == "string_pattern_mismatch":
-        return f"expected {_PATTERNS.get(first.context['pattern'], first.message)}, found {found(node)}", None
+        return f"expected {_PATTERNS.get(first.context['pattern'], first.message)}, found {_in_words(node)}", None
     if any(problem.kind not in _EXPECTED for problem in group):
-        return f"{first.message[:1].lower()}{first.message[1:]}, found {found(node)}", None
+        return f"{first.message[:1].lower()}{first.message[1:]}, found {_in_words(node)}", None
     wanted = [_EXPECTED[problem.kind].format(**_numbers(problem.context)) for problem in group]
     expected = " or ".join(dict.fromkeys(wanted))
     hint = _value_hint({problem.kind for problem in group}, node)
@@ -178,7 +212,7 @@ def _wrong_value(group: list[_Problem]) -> tuple[str, str | None]:
         choices = re.findall(r"'([^']*)'", first.context["expected"])
         expected = f"one of {', '.join(choices)}" if len(choices) > 1 else expected
         hint = hint or did_you_mean(str(node.value), choices)
-    return f"expected {expected}, found {found(node)}", hint
+    return f"expected {expected}, found {_in_words(node)}", hint
 
 
 def _numbers(context: dict[str, Any]) -> dict[str, Any]:
@@ -199,8 +233,7 @@ def _value_hint(kinds: set[str], node: Node) -> str | None:
     return None
 
 
-def found(node: Node) -> str:
-    """What stands there, in words."""
+def _in_words(node: Node) -> str:
     value = node.value
     if isinstance(value, dict):
         return "a section"

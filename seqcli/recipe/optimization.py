@@ -55,20 +55,21 @@ class InverseSqrtConfig(Component):
     warmup: int = Field(4000, ge=1, description="steps of linear warm-up")
 
 
-class CosineConfig(Component):
+class _FallingConfig(Component):
+    warmup: int = Field(0, ge=0, description="steps of linear warm-up")
+    floor: float = Field(0.0, ge=0, le=1, description="share of the rate left at the end")
+
+
+class CosineConfig(_FallingConfig):
     """Linear warm-up, then half a cosine down to ``floor`` at the end of training."""
 
     kind: Literal["cosine"] = "cosine"
-    warmup: int = Field(0, ge=0, description="steps of linear warm-up")
-    floor: float = Field(0.0, ge=0, le=1, description="share of the rate left at the end")
 
 
-class LinearConfig(Component):
+class LinearConfig(_FallingConfig):
     """Linear warm-up, then a straight line down to ``floor`` at the end of training."""
 
     kind: Literal["linear"] = "linear"
-    warmup: int = Field(0, ge=0, description="steps of linear warm-up")
-    floor: float = Field(0.0, ge=0, le=1, description="share of the rate left at the end")
 
 
 class PlateauConfig(Component):

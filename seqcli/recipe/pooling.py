@@ -6,28 +6,28 @@ from typing import Literal
 
 from pydantic import Field
 
-from seqcli.recipe.base import Component
+from seqcli.recipe.base import Component, Dropout
 
 
 class LastConfig(Component):
     """The last state: of a bidirectional encoder the forward one at the end beside the backward one at the start."""
 
     kind: Literal["last"] = "last"
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0
 
 
 class MeanConfig(Component):
     """The mean over the positions."""
 
     kind: Literal["mean"] = "mean"
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0
 
 
 class MaxConfig(Component):
     """The largest value of each dimension over the positions."""
 
     kind: Literal["max"] = "max"
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0
 
 
 class AttentionConfig(Component):
@@ -35,4 +35,4 @@ class AttentionConfig(Component):
 
     kind: Literal["attention"] = "attention"
     dim: int = Field(100, ge=1, description="size of the vector that the weights are computed from")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of the values dropped in training")
+    dropout: Dropout = 0.0

@@ -12,117 +12,83 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 
-class Entry(NamedTuple):
-    """Where a kind's config class lives and where its implementation lives, as ``module:name``."""
+class Kind(NamedTuple):
+    """``module:name``, within seqcli, of a kind's config class, and of the class or function that does its work."""
 
     config: str
     implementation: str
 
 
-def _entries(config_module: str, module: str, kinds: dict[str, tuple[str, str]]) -> dict[str, Entry]:
-    return {
-        kind: Entry(f"seqcli.recipe.{config_module}:{config}", f"seqcli.{module}:{implementation}")
-        for kind, (config, implementation) in kinds.items()
-    }
-
-
-REGISTRY: dict[str, dict[str, Entry]] = {
-    "task": {
-        "tagging": Entry("seqcli.recipe.tasks:TaggingConfig", "seqcli.tasks.tagging:TaggingTask"),
-        "language-model": Entry("seqcli.recipe.tasks:LanguageModelConfig", "seqcli.tasks.language:new_language_task"),
-        "classification": Entry(
-            "seqcli.recipe.tasks:ClassificationConfig", "seqcli.tasks.classification:new_classification_task"
-        ),
-        "embedding": Entry("seqcli.recipe.tasks:EmbeddingConfig", "seqcli.tasks.embedding:EmbeddingTask"),
-    },
-    "tokenizer": {
-        "whitespace": Entry("seqcli.recipe.text:WhitespaceConfig", "seqcli.text.tokenizers:Whitespace"),
-        "words": Entry("seqcli.recipe.text:WordsConfig", "seqcli.text.words:Words"),
-        "characters": Entry("seqcli.recipe.text:CharactersConfig", "seqcli.text.tokenizers:Characters"),
-        "bytes": Entry("seqcli.recipe.text:BytesConfig", "seqcli.text.tokenizers:Bytes"),
-        "sentencepiece": Entry("seqcli.recipe.text:SentencePieceConfig", "seqcli.text.pieces:SentencePieces"),
-    },
-    "embedder": _entries(
-        "embedders",
-        "models.embedders",
-        {"tokens": ("TokensConfig", "TokenEmbedder"), "frames": ("FramesConfig", "FrameEmbedder")},
-    ),
-    "characters": _entries(
-        "embedders",
-        "models.characters",
-        {"cnn": ("CharacterCNNConfig", "CharacterCNN"), "lstm": ("CharacterLSTMConfig", "CharacterLSTM")},
-    ),
-    "encoder": {
-        **_entries(
-            "encoders",
-            "models.recurrent",
-            {
-                "rnn": ("RNNConfig", "RecurrentEncoder"),
-                "lstm": ("LSTMConfig", "RecurrentEncoder"),
-                "gru": ("GRUConfig", "RecurrentEncoder"),
-            },
-        ),
-        **_entries("encoders", "models.transformer", {"transformer": ("TransformerConfig", "TransformerEncoder")}),
-        **_entries(
-            "encoders",
-            "models.local",
-            {
-                "window": ("WindowConfig", "WindowEncoder"),
-                "bag": ("BagConfig", "BagEncoder"),
-                "cnn": ("CNNConfig", "CNNEncoder"),
-            },
-        ),
-        **_entries("encoders", "models.ngram", {"ngram": ("NGramConfig", "NGramModel")}),
-        **_entries("encoders", "models.bag_of_words", {"bag-of-words": ("BagOfWordsConfig", "BagOfWords")}),
-        **_entries(
-            "encoders",
-            "models.baselines",
-            {"mean-pool": ("MeanPoolConfig", "MeanPool"), "majority": ("MajorityConfig", "Majority")},
-        ),
-    },
-    "pooling": _entries(
-        "pooling",
-        "models.pooling",
-        {
-            "last": ("LastConfig", "LastPooling"),
-            "mean": ("MeanConfig", "MeanPooling"),
-            "max": ("MaxConfig", "MaxPooling"),
-            "attention": ("AttentionConfig", "AttentionPooling"),
-        },
-    ),
-    "head": {
-        **_entries(
-            "heads",
-            "models.heads",
-            {
-                "softmax": ("SoftmaxConfig", "SoftmaxHead"),
-                "crf": ("CRFConfig", "CRFHead"),
-                "sigmoid": ("SigmoidConfig", "SigmoidHead"),
-            },
-        ),
-        **_entries("heads", "models.language", {"adaptive": ("AdaptiveConfig", "AdaptiveHead")}),
-    },
-    "optimizer": _entries(
-        "optimization",
-        "training.optim",
-        {
-            "adamw": ("AdamWConfig", "build_adamw"),
-            "adam": ("AdamConfig", "build_adam"),
-            "sgd": ("SGDConfig", "build_sgd"),
-        },
-    ),
-    "schedule": _entries(
-        "optimization",
-        "training.schedules",
-        {
-            "constant": ("ConstantConfig", "ConstantSchedule"),
-            "inverse-sqrt": ("InverseSqrtConfig", "InverseSqrtSchedule"),
-            "cosine": ("CosineConfig", "CosineSchedule"),
-            "linear": ("LinearConfig", "LinearSchedule"),
-            "plateau": ("PlateauConfig", "PlateauSchedule"),
-        },
-    ),
+_KINDS: dict[str, Kind] = {
+    "task.tagging": Kind("recipe.tasks:TaggingConfig", "tasks.tagging:TaggingTask"),
+    "task.language-model": Kind("recipe.tasks:LanguageModelConfig", "tasks.language_model:LanguageModelTask"),
+    "task.classification": Kind("recipe.tasks:ClassificationConfig", "tasks.classification:ClassificationTask"),
+    "task.word-vectors": Kind("recipe.tasks:WordVectorsConfig", "tasks.word_vectors:WordVectorsTask"),
+    "source.text": Kind("recipe.fields:TextFieldConfig", "fields.text:TextField"),
+    "source.frames": Kind("recipe.fields:FrameFieldConfig", "fields.frames:FrameField"),
+    "target.tags": Kind("recipe.fields:TagFieldConfig", "fields.tags:TagField"),
+    "target.labels": Kind("recipe.fields:LabelFieldConfig", "fields.labels:LabelField"),
+    "tokenizer.whitespace": Kind("recipe.tokenizers:WhitespaceConfig", "text.tokenizers:Whitespace"),
+    "tokenizer.words": Kind("recipe.tokenizers:WordsConfig", "text.words:Words"),
+    "tokenizer.characters": Kind("recipe.tokenizers:CharactersConfig", "text.tokenizers:Characters"),
+    "tokenizer.bytes": Kind("recipe.tokenizers:BytesConfig", "text.tokenizers:Bytes"),
+    "tokenizer.sentencepiece": Kind("recipe.tokenizers:SentencePieceConfig", "text.pieces:SentencePieces"),
+    "model.network": Kind("recipe.models:NetworkConfig", "pipeline.estimators:GradientEstimator"),
+    "model.ngram": Kind("recipe.models:NGramConfig", "models.counts.ngram:NGramModel"),
+    "model.bag-of-words": Kind("recipe.models:BagOfWordsConfig", "models.counts.bag_of_words:BagOfWords"),
+    "model.mean-pool": Kind("recipe.models:MeanPoolConfig", "models.counts.mean_pool:MeanPool"),
+    "model.majority": Kind("recipe.models:MajorityConfig", "models.counts.majority:Majority"),
+    "model.skip-gram": Kind("recipe.models:SkipGramConfig", "tasks.word_vectors:WordVectorsTask"),
+    "model.cbow": Kind("recipe.models:CBOWConfig", "tasks.word_vectors:WordVectorsTask"),
+    "embedder.tokens": Kind("recipe.embedders:TokensConfig", "models.embedders:TokenEmbedder"),
+    "embedder.frames": Kind("recipe.embedders:FramesConfig", "models.embedders:FrameEmbedder"),
+    "characters.cnn": Kind("recipe.embedders:CharacterCNNConfig", "models.characters:CharacterCNN"),
+    "characters.lstm": Kind("recipe.embedders:CharacterLSTMConfig", "models.characters:CharacterLSTM"),
+    "encoder.rnn": Kind("recipe.encoders:RNNConfig", "models.recurrent:RecurrentEncoder"),
+    "encoder.lstm": Kind("recipe.encoders:LSTMConfig", "models.recurrent:RecurrentEncoder"),
+    "encoder.gru": Kind("recipe.encoders:GRUConfig", "models.recurrent:RecurrentEncoder"),
+    "encoder.transformer": Kind("recipe.encoders:TransformerConfig", "models.transformer:TransformerEncoder"),
+    "encoder.window": Kind("recipe.encoders:WindowConfig", "models.local:WindowEncoder"),
+    "encoder.bag": Kind("recipe.encoders:BagConfig", "models.local:BagEncoder"),
+    "encoder.cnn": Kind("recipe.encoders:CNNConfig", "models.local:CNNEncoder"),
+    "pooling.last": Kind("recipe.pooling:LastConfig", "models.pooling:LastPooling"),
+    "pooling.mean": Kind("recipe.pooling:MeanConfig", "models.pooling:MeanPooling"),
+    "pooling.max": Kind("recipe.pooling:MaxConfig", "models.pooling:MaxPooling"),
+    "pooling.attention": Kind("recipe.pooling:AttentionConfig", "models.pooling:AttentionPooling"),
+    "head.softmax": Kind("recipe.heads:SoftmaxConfig", "models.heads:SoftmaxHead"),
+    "head.crf": Kind("recipe.heads:CRFConfig", "models.heads:CRFHead"),
+    "head.sigmoid": Kind("recipe.heads:SigmoidConfig", "models.heads:SigmoidHead"),
+    "head.adaptive": Kind("recipe.heads:AdaptiveConfig", "models.language:AdaptiveHead"),
+    "optimizer.adamw": Kind("recipe.optimization:AdamWConfig", "training.optim:build_adamw"),
+    "optimizer.adam": Kind("recipe.optimization:AdamConfig", "training.optim:build_adam"),
+    "optimizer.sgd": Kind("recipe.optimization:SGDConfig", "training.optim:build_sgd"),
+    "schedule.constant": Kind("recipe.optimization:ConstantConfig", "training.schedules:ConstantSchedule"),
+    "schedule.inverse-sqrt": Kind("recipe.optimization:InverseSqrtConfig", "training.schedules:InverseSqrtSchedule"),
+    "schedule.cosine": Kind("recipe.optimization:CosineConfig", "training.schedules:CosineSchedule"),
+    "schedule.linear": Kind("recipe.optimization:LinearConfig", "training.schedules:LinearSchedule"),
+    "schedule.plateau": Kind("recipe.optimization:PlateauConfig", "training.schedules:PlateauSchedule"),
 }
+
+REGISTRY: dict[str, dict[str, Kind]] = {}
+"""Slot -> kind -> what does the work; in the order of the table above."""
+
+for _name, _kind in _KINDS.items():
+    REGISTRY.setdefault(_name.partition(".")[0], {})[_name.partition(".")[2]] = _kind
+
+FORMATS: dict[str, str] = {
+    "conll": "seqcli.data.formats.conll:Conll",
+    "conllu": "seqcli.data.formats.conllu:ConllU",
+    "inline": "seqcli.data.formats.inline:Inline",
+    "tsv": "seqcli.data.formats.tsv:Tsv",
+    "jsonl": "seqcli.data.formats.jsonl:JsonLines",
+    "lines": "seqcli.data.formats.text:Lines",
+    "records": "seqcli.data.formats.text:Records",
+    "labelled": "seqcli.data.formats.labelled:Labelled",
+    "ts": "seqcli.data.formats.ts:Ts",
+    "frames": "seqcli.data.formats.frames:FrameIndex",
+    "csv-folders": "seqcli.data.formats.frames:CsvFolders",
+}
+"""Every data format; a new one is a class, its test and a line here."""
 
 
 def kinds(slot: str) -> list[str]:
@@ -138,31 +104,29 @@ def knows(slot: str, kind: object) -> bool:
 @cache
 def config_class(slot: str, kind: str) -> Any:
     """The config class (a `seqcli.recipe.base.Component`) of a kind."""
-    if entry := REGISTRY[slot].get(kind):
-        return _load(entry.config)
-    return _load(_foreign(slot)[kind])
+    if known := REGISTRY[slot].get(kind):
+        return load(f"seqcli.{known.config}")
+    return load(_foreign(slot)[kind])
 
 
 @cache
 def implementation(slot: str, kind: str) -> Any:
     """The class or function that does the work of a kind."""
-    if entry := REGISTRY[slot].get(kind):
-        return _load(entry.implementation)
-    return _load(config_class(slot, kind).implementation)
+    if known := REGISTRY[slot].get(kind):
+        return load(f"seqcli.{known.implementation}")
+    return load(config_class(slot, kind).implementation)
 
 
 @cache
 def _foreign(slot: str) -> dict[str, str]:
     from importlib.metadata import entry_points
 
-    found = {}
-    for point in entry_points(group="seqcli.components"):
-        point_slot, _, kind = point.name.partition(".")
-        if point_slot == slot and kind:
-            found[kind] = point.value
-    return found
+    points = entry_points(group="seqcli.components")
+    prefix = f"{slot}."
+    return {point.name.removeprefix(prefix): point.value for point in points if point.name.startswith(prefix)}
 
 
-def _load(reference: str) -> Any:
+def load(reference: str) -> Any:
+    """What ``module:name`` names."""
     module, _, name = reference.partition(":")
     return getattr(import_module(module), name)

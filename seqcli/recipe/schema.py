@@ -4,37 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from seqcli.recipe.base import Component, Config, Slot
 from seqcli.recipe.data import DataConfig
+from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.optimization import AdamWConfig, ConstantConfig
-from seqcli.recipe.text import TextConfig
-
-
-class ModelConfig(Config):
-    """The network: embedder, encoder, pooling and head; of some models there is the encoder or embedder alone."""
-
-    embedder: Annotated[Component, Slot("embedder")] | None = Field(
-        None, description="source -> a vector for each position"
-    )
-    encoder: Annotated[Component, Slot("encoder")] | None = Field(
-        None, description="vectors -> vectors that know their neighbours"
-    )
-    pooling: Annotated[Component, Slot("pooling")] | None = Field(
-        None, description="a vector for each position -> one for the sequence (classification)"
-    )
-    head: Annotated[Component, Slot("head")] | None = Field(None, description="vectors -> labels, or the next token")
-    members: int = Field(
-        1,
-        ge=1,
-        description="networks trained side by side from different starts, their probabilities averaged "
-        "(Lakshminarayanan et al. 2017); classification",
-    )
-
-    def parts(self) -> tuple[str, ...]:
-        """The kinds there are, in the order of the data's way."""
-        return tuple(part.kind for part in (self.embedder, self.encoder, self.pooling, self.head) if part is not None)
+from seqcli.recipe.sections import target_kind
+from seqcli.recipe.tasks import TaskConfig
 
 
 class BatchConfig(Config):
@@ -76,37 +53,27 @@ class TrainingConfig(Config):
     keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept while training, beside the best")
 
 
-_TOKENS_EMBEDDER: dict[str, Any] = {
-    "properties": {
-        "model": {
-            "required": ["embedder"],
-            "properties": {"embedder": {"type": "object", "properties": {"kind": {"const": "tokens"}}}},
-        }
-    }
-}
-
-
 class Recipe(Config):
-    """Everything that decides a training: data, text, model, training."""
-
-    # What _text_for_tokens checks, said in JSON Schema.
-    model_config = ConfigDict(
-        json_schema_extra={
-            "if": _TOKENS_EMBEDDER,
-            "then": {"required": ["text"], "properties": {"text": {"type": "object"}}},
-        }
-    )
+    """Everything that decides a training: task, data, the two sides of an example, model, training."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the runs it makes")
     description: str = Field("", description="what the recipe is for, in one line")
-    task: Annotated[Component, Slot("task")] = Field(description="what is learned")
+    task: Annotated[TaskConfig, Slot("task")] = Field(description="what is learned")
     data: DataConfig = Field(description="the examples")
-    text: TextConfig | None = Field(None, description="tokenizer and vocabulary, where the source is text")
-    model: ModelConfig = Field(description="the network")
+    source: Annotated[Component, Slot("source", default="text")] = Field(
+        TextFieldConfig.model_construct(), description="what goes in: how it becomes numbers"
+    )
+    target: Annotated[Component, Slot("target")] | None = Field(
+        None, description="what comes out (default: that of the task, null where the task has none)"
+    )
+    model: Annotated[Component, Slot("model", default="network")] = Field(
+        description="the network, or a model of another kind"
+    )
     training: TrainingConfig = Field(TrainingConfig.model_construct(), description="how it is trained")
 
-    @model_validator(mode="after")
-    def _text_for_tokens(self) -> Recipe:
-        if self.model.embedder is not None and self.model.embedder.kind == "tokens" and self.text is None:
-            raise ValueError("the embedder 'tokens' needs a 'text' section")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _target_of_the_task(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("target") is None and (kind := target_kind(values)):
+            return {**values, "target": {"kind": kind}}
+        return values

@@ -11,28 +11,31 @@ from seqcli.recipe import registry
 from seqcli.recipe.base import Component, Config, Slot
 
 
-def slot_of(field: FieldInfo) -> str | None:
-    """Name of the slot a field is, or None."""
-    for mark in field.metadata:
-        if isinstance(mark, Slot):
-            return mark.name
-    return _slot_in(field.annotation)
+def target_kind(values: Any) -> str | None:
+    """Kind of the target that the task of a recipe's values has where the recipe does not say."""
+    task = values.get("task")
+    kind = task.get("kind") if isinstance(task, Mapping) else None
+    known: str | None = registry.config_class("task", kind).target_kind if registry.knows("task", kind) else None
+    return known
 
 
-def _slot_in(annotation: Any) -> str | None:
+def slot_of(field: FieldInfo) -> Slot | None:
+    marks = (*field.metadata, *_parts(field.annotation))
+    return next((mark for mark in marks if isinstance(mark, Slot)), None)
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """What an annotation is made of, at any depth."""
     for part in get_args(annotation):
-        if isinstance(part, Slot):
-            return part.name
-        if name := _slot_in(part):
-            return name
-    return None
+        yield part
+        yield from _parts(part)
 
 
 def section_class(field: FieldInfo, value: Any) -> type[Config] | None:
     """Class of the section a field holds; ``value`` (a mapping) tells the kind where the field is a slot."""
     if slot := slot_of(field):
-        kind = value.get("kind") if isinstance(value, Mapping) else None
-        return registry.config_class(slot, kind) if registry.knows(slot, kind) else None  # type: ignore[arg-type]
+        kind = value.get("kind", slot.default) if isinstance(value, Mapping) else slot.default
+        return registry.config_class(slot.name, kind) if kind and registry.knows(slot.name, kind) else None
     for part in (field.annotation, *get_args(field.annotation)):
         if isinstance(part, type) and issubclass(part, Config):
             return part
@@ -54,7 +57,6 @@ def class_at(path: Sequence[str | int], values: Any) -> type[Config] | None:
 
 
 def field_at(path: Sequence[str | int], values: Any) -> FieldInfo | None:
-    """The field at a path of a recipe's values, or None."""
     if not path:
         return None
     section = class_at(path[:-1], values)
@@ -81,5 +83,11 @@ def places_of(name: str, values: Any) -> Iterator[str]:
 def default_kind(path: Sequence[str], values: Any) -> str | None:
     """Kind that the slot at ``path`` has when a recipe does not mention it."""
     field = field_at(path, values)
-    default = None if field is None else field.get_default(call_default_factory=True, validated_data={})
-    return default.kind if isinstance(default, Component) else None
+    if field is None:
+        return None
+    if isinstance(default := field.get_default(), Component):
+        return default.kind
+    slot = slot_of(field)
+    if slot is not None and slot.name == "target":
+        return target_kind(values)
+    return None if slot is None else slot.default

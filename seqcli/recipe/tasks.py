@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from seqcli.recipe.base import Component
 
-Scheme = Literal["io", "iob1", "bio", "bioes", "bilou"]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class TaggingConfig(Component):
+class TaskConfig(Component):
+    """What the program knows of a task before it loads it.
+
+    Attributes:
+        target_kind: kind of the target section where a recipe has none; None for a task without a target.
+        predicts: its models say something of each input, so `predict` runs them.
+    """
+
+    target_kind: ClassVar[str | None] = None
+    predicts: ClassVar[bool] = False
+
+
+class TaggingConfig(TaskConfig):
     """One tag for each token: parts of speech, named entities."""
 
+    target_kind: ClassVar[str | None] = "tags"
+    predicts: ClassVar[bool] = True
     kind: Literal["tagging"] = "tagging"
-    scheme: Scheme | None = Field(
-        None,
-        description="tag scheme of the data when tags mark spans (scores are then span F1); "
-        "null when each tag stands alone (scores are then accuracy)",
-    )
-    model_scheme: Scheme | None = Field(
-        None,
-        description="scheme the model learns in; the data is converted to it and predictions back (default: scheme)",
-    )
-    labels: Literal["all", "binary"] = Field(
-        "all", description="binary: every span becomes one and the same label, entity or not"
-    )
 
 
-class LanguageModelConfig(Component):
+class LanguageModelConfig(TaskConfig):
     """The next token given those before it: words, characters, notes."""
 
     kind: Literal["language-model"] = "language-model"
@@ -53,21 +54,12 @@ class LanguageModelConfig(Component):
     )
 
 
-class ClassificationConfig(Component):
+class ClassificationConfig(TaskConfig):
     """One label for a whole sequence: sentiment, the language of a name, an activity; or several labels."""
 
+    target_kind: ClassVar[str | None] = "labels"
+    predicts: ClassVar[bool] = True
     kind: Literal["classification"] = "classification"
-    separator: str | None = Field(
-        None,
-        min_length=1,
-        description="what stands between the labels of an example that may have several (or none), "
-        "such as ','; null where each has exactly one",
-    )
-    ordinal: bool = Field(
-        False,
-        description="the labels are grades on a scale, in the order of their numbers: mean absolute error and "
-        "quadratic kappa stand beside accuracy",
-    )
     class_weights: Literal["balanced"] | dict[str, Weight] | None = Field(
         None,
         description="what an example of a label counts in the loss, such as {good: 1, bad: 2} (a label not named "
@@ -80,16 +72,7 @@ class ClassificationConfig(Component):
     )
 
 
-class EmbeddingConfig(Component):
-    """Word vectors from the company words keep (Mikolov et al. 2013), with negative sampling."""
+class WordVectorsConfig(TaskConfig):
+    """Word vectors from the company words keep: neighbours and analogies."""
 
-    kind: Literal["embedding"] = "embedding"
-    algorithm: Literal["skip-gram", "cbow"] = Field(
-        "skip-gram", description="skip-gram: a word predicts its neighbours; cbow: the neighbours predict the word"
-    )
-    window: int = Field(5, ge=1, description="neighbours at most so far away, in words")
-    negative: int = Field(5, ge=1, description="words drawn as wrong answers for each right one")
-    subsample: float = Field(
-        1e-3, ge=0, description="words more frequent than this share are skipped at times; 0 for never"
-    )
-    lr: float = Field(0.025, gt=0, description="learning rate at the start; it falls to nearly nothing")
+    kind: Literal["word-vectors"] = "word-vectors"

@@ -8,8 +8,8 @@ constructs. Plain scalars follow `plain_scalar`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import yaml
@@ -45,8 +45,8 @@ _MAX_DIGITS = 40
 
 
 @dataclass(frozen=True)
-class Source:
-    """A text that nodes come from: the recipe file, or the value of one ``--set``."""
+class Document:
+    """A text that nodes come from: the recipe file, or the value of one ``--set`` (or a default beside it)."""
 
     name: str
     text: str
@@ -68,9 +68,9 @@ class Node:
     """A value and where it stands: a scalar, a ``dict`` of nodes or a ``list`` of nodes."""
 
     value: Any
-    source: Source
+    document: Document
     index: int
-    """First character of the value in the source's text."""
+    """First character of the value in the document's text."""
     key_index: int | None = None
     """First character of its key, where it stands in a mapping."""
     written: str | None = None
@@ -78,7 +78,10 @@ class Node:
     quoted: bool = False
     broken: bool = False
     """Already reported: what the schema says about it is of no interest."""
-    origin: Origin = field(default="file")
+
+    @property
+    def origin(self) -> Origin:
+        return self.document.origin
 
     def plain(self) -> Any:
         """The value alone: scalars, dicts and lists."""
@@ -87,6 +90,21 @@ class Node:
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         return self.value
+
+    def child(self, name: str | int) -> Node | None:
+        """What stands under a key, or at a place of a list; None where nothing does."""
+        if isinstance(self.value, list) and isinstance(name, int) and name < len(self.value):
+            item: Node = self.value[name]
+            return item
+        return self.value.get(name) if isinstance(self.value, dict) else None
+
+    def error(self, message: str, hint: str | None = None) -> UserError:
+        """An error that points at a scalar or a list itself, at the key of a section."""
+        at_key = isinstance(self.value, dict) and self.key_index is not None
+        return self.document.error(message, self.key_index if at_key else self.index, hint)
+
+    def key_error(self, message: str, hint: str | None = None) -> UserError:
+        return self.document.error(message, self.key_index, hint)
 
 
 def plain_scalar(text: str) -> Any:
@@ -105,19 +123,19 @@ def plain_scalar(text: str) -> Any:
     return text
 
 
-def parse(source: Source) -> tuple[Node | None, list[UserError]]:
+def parse(document: Document) -> tuple[Node | None, list[UserError]]:
     """The tree of a text, and everything that is wrong with it as YAML (all of it, in order; exit code 2).
 
     The tree is None where the text has none: it is empty, or the error is one that nothing can be read after.
     """
-    builder = _Builder(source)
+    builder = _Builder(document)
     try:
-        for event in yaml.parse(source.text, Loader=_LOADER):
+        for event in yaml.parse(document.text, Loader=_LOADER):
             builder.take(event)
     except _Stop:
         return None, builder.errors
     except yaml.YAMLError as error:
-        return None, [*builder.errors, _syntax_error(source, error)]
+        return None, [*builder.errors, _syntax_error(document, error)]
     return builder.root, builder.errors
 
 
@@ -128,19 +146,19 @@ class _Stop(Exception):
 class _Builder:
     """Takes parser events in turn and builds the tree; ``root`` is its top."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, document: Document) -> None:
+        self.document = document
         self.root: Node | None = None
         self.errors: list[UserError] = []
         self._open: list[tuple[Node, Node | None]] = []  # each open collection, and a mapping's key that waits
-        self._documents = 0
+        self._begun = 0
 
     def take(self, event: yaml.Event) -> None:
         mark = event.start_mark
         index = 0 if mark is None else mark.index
         if isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
+            self._begun += 1
+            if self._begun > 1:
                 self._fail(
                     "a second document begins here; a recipe is one document", index, "Remove the '---'.", stop=True
                 )
@@ -148,24 +166,16 @@ class _Builder:
             self._add(self._scalar(event, index))
         elif isinstance(event, yaml.AliasEvent):
             self._fail(f"alias '*{event.anchor}': recipes have no aliases", index, "Write the value out.")
-            self._add(Node(None, self.source, index, broken=True, origin=self.source.origin))
+            self._add(Node(None, self.document, index, broken=True))
         elif isinstance(event, yaml.CollectionStartEvent):
-            self._begin(
-                Node(
-                    {} if isinstance(event, yaml.MappingStartEvent) else [],
-                    self.source,
-                    index,
-                    broken=self._odd(event, index),
-                    origin=self.source.origin,
-                )
-            )
+            value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+            self._begin(Node(value, self.document, index, broken=self._odd(event, index)))
         elif isinstance(event, yaml.CollectionEndEvent):
             self._open.pop()
 
     def _scalar(self, event: yaml.ScalarEvent, index: int) -> Node:
         text, quoted = event.value, not event.implicit[0]
-        node = Node(text, self.source, index, written=text, quoted=quoted, origin=self.source.origin)
-        node.broken = self._odd(event, index)
+        node = Node(text, self.document, index, written=text, quoted=quoted, broken=self._odd(event, index))
         if quoted or node.broken:
             return node
         if len(text) > _MAX_DIGITS and text.strip("+-_0123456789.eE") == "":
@@ -204,16 +214,13 @@ class _Builder:
         if isinstance(parent.value, list):
             parent.value.append(node)
         elif key is None:
-            self._open[-1] = (parent, self._key(node))
+            if node.written is None and not node.broken:
+                self._fail("a key is a word, not a list or a mapping", node.index)
+                node.broken = True
+            self._open[-1] = (parent, node)
         else:
             self._open[-1] = (parent, None)
             self._put(parent, key, node)
-
-    def _key(self, node: Node) -> Node:
-        if node.written is None and not node.broken:
-            self._fail("a key is a word, not a list or a mapping", node.index)
-            node.broken = True
-        return node
 
     def _put(self, parent: Node, key: Node, node: Node) -> None:
         node.key_index = key.index
@@ -221,35 +228,46 @@ class _Builder:
         if key.broken or name is None:
             return
         if name in parent.value:
-            first = self.source.position(parent.value[name].key_index)[0]
+            first = self.document.position(parent.value[name].key_index)[0]
             self._fail(f"duplicate key '{name}', first given in line {first}", key.index, "Keep one of the two.")
             return
         parent.value[name] = node
 
     def _fail(self, message: str, index: int, hint: str | None = None, *, stop: bool = False) -> None:
-        self.errors.append(self.source.error(message, index, hint))
+        self.errors.append(self.document.error(message, index, hint))
         if stop or len(self.errors) >= MAX_ERRORS:
             raise _Stop
 
 
-def _syntax_error(source: Source, error: yaml.YAMLError) -> UserError:
-    if bad := _UNPRINTABLE.search(source.text):
-        return source.error(f"control character U+{ord(bad[0]):04X}", bad.start(), "Remove it.")
+def _syntax_error(document: Document, error: yaml.YAMLError) -> UserError:
+    if bad := _UNPRINTABLE.search(document.text):
+        return document.error(f"control character U+{ord(bad[0]):04X}", bad.start(), "Remove it.")
     problem = getattr(error, "problem", None) or "cannot be read"
     mark, context_mark = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     if mark is None:
-        return source.error(f"not valid YAML: {problem}", 0)
-    if source.text[mark.index : mark.index + 1] == "\t":
-        return source.error("a tab where only spaces may stand", mark.index, "Indent with spaces.")
+        return document.error(f"not valid YAML: {problem}", 0)
+    if document.text[mark.index : mark.index + 1] == "\t":
+        return document.error("a tab where only spaces may stand", mark.index, "Indent with spaces.")
     hint = None
     if "mapping values are not allowed" in problem:
         hint = "A text with ': ' in it is put in quotes; otherwise look at the indentation."
     elif "cannot start any token" in problem:
         hint = "A text that begins with this character is put in quotes."
-    elif context_mark is not None and source.text[context_mark.index : context_mark.index + 1] in ("[", "{"):
-        opened = source.position(context_mark.index)
+    elif context_mark is not None and document.text[context_mark.index : context_mark.index + 1] in ("[", "{"):
+        opened = document.position(context_mark.index)
         hint = f"Is the bracket of line {opened[0]}, column {opened[1]} closed?"
-    return source.error(f"not valid YAML: {problem}", mark.index, hint)
+    return document.error(f"not valid YAML: {problem}", mark.index, hint)
+
+
+def nearest(root: Node, path: Iterable[str]) -> tuple[Node, bool]:
+    """The deepest node on a path, and whether it is the end of the path."""
+    node = root
+    for name in path:
+        child = node.child(name)
+        if child is None:
+            return node, False
+        node = child
+    return node, True
 
 
 def walk_nodes(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seqcli.errors import UserError, data_error, io_error
+from seqcli.errors import UserError, data_error, reading
 from seqcli.files import atomic_write, sha256_file
 
 MANIFEST = "manifest.json"
@@ -24,25 +24,60 @@ _TEXT_PICKLE = re.compile(rb"[(\]}l]*c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")  # pr
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileRecord:
     """What a manifest knows of one file."""
 
     size: int
     sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> FileRecord:
+        return cls(len(data), hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path) -> FileRecord:
+        return cls(path.stat().st_size, sha256_file(path))
+
+    def check(self, path: Path) -> None:
+        """Compare a file with this record without holding it in memory.
+
+        Raises:
+            UserError: missing, of another size or with other bytes (65), or unreadable (74).
+        """
+        self._check_size(path)
+        with reading(path):
+            sha256 = sha256_file(path)
+        if sha256 != self.sha256:
+            raise _damaged(path)
+
+    def read(self, path: Path) -> bytes:
+        """The bytes of a file, compared with this record; raises as `check`."""
+        self._check_size(path)
+        data = read_bounded(path, self.size)
+        if FileRecord.of(data) != self:
+            raise _damaged(path)
+        return data
+
+    def _check_size(self, path: Path) -> None:
+        if not path.is_file():
+            raise data_error("missing, although the manifest lists it", file=path)
+        size = path.stat().st_size
+        if size != self.size:
+            raise data_error(f"damaged: {size:,} bytes where the manifest says {self.size:,}", file=path)
 
 
 @dataclass(frozen=True)
 class Manifest:
     """The files of a folder, and what the folder says about itself."""
 
-    files: dict[str, Entry]
+    files: dict[str, FileRecord]
     about: dict[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The one spelling of this manifest; its last key is the digest of the rest."""
         body: dict[str, Any] = {
             "about": self.about,
-            "files": {name: {"size": entry.size, "sha256": entry.sha256} for name, entry in sorted(self.files.items())},
+            "files": {name: {"size": one.size, "sha256": one.sha256} for name, one in sorted(self.files.items())},
         }
         body["sha256"] = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         return (json.dumps(body, indent=1, ensure_ascii=False) + "\n").encode()
@@ -56,15 +91,15 @@ class Manifest:
         """
         try:
             body = json.loads(data)
-            files = {name: Entry(int(entry["size"]), str(entry["sha256"])) for name, entry in body["files"].items()}
+            files = {name: FileRecord(int(one["size"]), str(one["sha256"])) for name, one in body["files"].items()}
             manifest = Manifest(files, dict(body["about"]))
             same = manifest.to_bytes() == data
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise data_error("not a manifest, or a damaged one", file=file) from error
         if not same:
             raise data_error("the manifest was changed or damaged after it was written", file=file)
-        for name, entry in files.items():
-            if not is_plain_name(name) or entry.size < 0:
+        for name, record in files.items():
+            if not is_plain_name(name) or record.size < 0:
                 raise data_error(f"the manifest names {name!r}, which is no file of this folder", file=file)
         return manifest
 
@@ -88,16 +123,6 @@ def is_pickle(head: bytes, *, text: bool = False) -> bool:
     return _PICKLE.match(head) is not None or (text and _TEXT_PICKLE.match(head) is not None)
 
 
-def entry_of(data: bytes) -> Entry:
-    """The manifest entry of a file with these bytes."""
-    return Entry(len(data), hashlib.sha256(data).hexdigest())
-
-
-def entry_of_file(path: Path) -> Entry:
-    """The manifest entry of a file on disk."""
-    return Entry(path.stat().st_size, sha256_file(path))
-
-
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of a folder whose other files are on disk already.
 
@@ -118,55 +143,18 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest.from_bytes(read_bounded(path, _MAX_BYTES), file=path)
 
 
-def check_file(folder: Path, name: str, entry: Entry) -> None:
-    """Compare one file with its entry without holding it in memory.
-
-    Raises:
-        UserError: missing, of another size or with other bytes (65), or unreadable (74).
-    """
-    path = folder / name
-    check_size(path, entry)
-    try:
-        if sha256_file(path) == entry.sha256:
-            return
-    except OSError as error:
-        raise cannot_read(path, error) from error
-    raise data_error("damaged: its checksum is not the one in the manifest", file=path)
-
-
-def read_checked(folder: Path, name: str, entry: Entry) -> bytes:
-    """The bytes of one file, compared with its entry; raises as `check_file`."""
-    path = folder / name
-    check_size(path, entry)
-    data = read_bounded(path, entry.size)
-    if entry_of(data) != entry:
-        raise data_error("damaged: its checksum is not the one in the manifest", file=path)
-    return data
-
-
-def check_size(path: Path, entry: Entry) -> None:
-    """Raise a UserError (65) when a file is missing, is no regular file or has another size than its entry."""
-    if not path.is_file():
-        raise data_error("missing, although the manifest lists it", file=path)
-    size = path.stat().st_size
-    if size != entry.size:
-        raise data_error(f"damaged: {size:,} bytes where the manifest says {entry.size:,}", file=path)
-
-
 def read_bounded(path: Path, limit: int) -> bytes:
     """The bytes of a file of at most ``limit`` bytes; raises a UserError when it is missing or longer (65)."""
-    try:
-        with path.open("rb") as handle:
-            size = os.fstat(handle.fileno()).st_size
-            if size > limit:
-                raise data_error(f"{size:,} bytes, more than the {limit:,} it can have", file=path)
-            return handle.read(limit)
-    except FileNotFoundError as error:
-        raise data_error("missing", file=path) from error
-    except OSError as error:
-        raise cannot_read(path, error) from error
+    with reading(path):
+        try:
+            with path.open("rb") as handle:
+                size = os.fstat(handle.fileno()).st_size
+                if size > limit:
+                    raise data_error(f"{size:,} bytes, more than the {limit:,} it can have", file=path)
+                return handle.read(limit)
+        except FileNotFoundError as error:
+            raise data_error("missing", file=path) from error
 
 
-def cannot_read(path: object, error: OSError) -> UserError:
-    """The one message for a file that cannot be read (74)."""
-    return io_error(f"cannot read: {error.strerror or error}", file=path)
+def _damaged(path: Path) -> UserError:
+    return data_error("damaged: its checksum is not the one in the manifest", file=path)

@@ -12,32 +12,36 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqcli.errors import UserError, data_error, did_you_mean, io_error, usage_error
-from seqcli.files import cannot_write, fsync_folder
-from seqcli.store.manifest import (
-    MANIFEST,
-    Manifest,
-    cannot_read,
-    check_file,
-    entry_of_file,
-    read_manifest,
-    write_manifest,
-)
+from seqcli.errors import UserError, cannot_read, data_error, did_you_mean, io_error, reading, usage_error
+from seqcli.files import atomic_write, cannot_write, fsync_folder, writing
+from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, read_manifest, write_manifest
 
-FORMAT = "seqcli model 1"
+FORMAT = "seqcli model 2"
+ENGINE_FILE = "engine.onnx"
+_OLD_FORMATS = ("seqcli model 1",)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[1-9]\d{0,8}")
 _LOCK = ".lock"
 _STAGE = ".half-"
 _STALE_SECONDS = 24 * 3600
-_RECIPE_FOR = {"language-model": "lm-char", "embedding": "embedding"}
+_RECIPE_FOR = {"language-model": "lm-char", "word-vectors": "embedding"}
 _MAX_REPORT = 16 * 2**20
+
+
+class _Inside:
+    """The path of a file or folder inside a run's folder."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: Run, owner: type[Run]) -> Path:
+        return run.path / self.name
 
 
 @dataclass(frozen=True)
@@ -57,45 +61,14 @@ class Run:
     def __str__(self) -> str:
         return f"{self.name}@{self.version}" if self.version else str(self.path)
 
-    @property
-    def recipe_path(self) -> Path:
-        """The recipe, filled in."""
-        return self.path / "recipe.yaml"
-
-    @property
-    def vocabulary_path(self) -> Path:
-        """The words the model knows, where its source is text."""
-        return self.path / "vocabulary.txt"
-
-    @property
-    def labels_path(self) -> Path:
-        """The labels the model gives, where it gives labels."""
-        return self.path / "labels.txt"
-
-    @property
-    def weights_path(self) -> Path:
-        """The weights."""
-        return self.path / "model.safetensors"
-
-    @property
-    def metrics_path(self) -> Path:
-        """What was measured while training, one JSON document a line."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def report_path(self) -> Path:
-        """The scores at the end, and what they were measured with."""
-        return self.path / "report.json"
-
-    @property
-    def environment_path(self) -> Path:
-        """Versions, machine and seeds the training ran with."""
-        return self.path / "environment.json"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the checkpoints, while training."""
-        return self.path / "checkpoints"
+    recipe_path = _Inside("recipe.yaml")
+    vocabulary_path = _Inside("vocabulary.txt")
+    weights_path = _Inside("model.safetensors")
+    engine_path = _Inside(ENGINE_FILE)
+    metrics_path = _Inside("metrics.jsonl")
+    report_path = _Inside("report.json")
+    environment_path = _Inside("environment.json")
+    checkpoints = _Inside("checkpoints")
 
     @property
     def finished(self) -> bool:
@@ -140,22 +113,44 @@ class Run:
         """
         names = sorted({Path(name).name for name in files})
         try:
-            entries = {name: entry_of_file(self.path / name) for name in names}
+            records = {name: FileRecord.of_file(self.path / name) for name in names}
         except OSError as error:
             raise cannot_read(error.filename or self.path, error) from error
-        write_manifest(self.path, Manifest(entries, {"format": FORMAT}))
+        write_manifest(self.path, Manifest(records, {"format": FORMAT}))
+
+    def replace(self, files: Mapping[str, bytes]) -> None:
+        """Put files of a finished run in place of others and seal it again.
+
+        Wherever this is interrupted the run verifies: until the end these files are out of the seal.
+
+        Raises:
+            UserError: a file of the run is missing or damaged (65), or one cannot be written (74).
+        """
+        names = set(self.verify().files)
+        self.seal(names - files.keys())
+        for name, data in files.items():
+            with atomic_write(self.path / name) as handle:
+                handle.write(data)
+        self.seal(names | files.keys())
 
     def verify(self) -> Manifest:
         """Compare every file of the manifest with its size and SHA-256 (10 MB take about 10 ms).
 
         Raises:
-            UserError: a file is missing or damaged, and which (65), or cannot be read (74).
+            UserError: a file is missing or damaged, and which (65), a model of another version of seqcli (65), or a
+                file that cannot be read (74).
         """
         manifest = read_manifest(self.path)
+        if manifest.about.get("format") in _OLD_FORMATS:
+            raise data_error(
+                "the model was trained by an older seqcli, and this one cannot read it",
+                file=self.path,
+                hint="Train it again.",
+            )
         if manifest.about.get("format") != FORMAT:
             raise data_error("not a model of this version of seqcli", file=self.path / MANIFEST)
-        for name, entry in manifest.files.items():
-            check_file(self.path, name, entry)
+        for name, record in manifest.files.items():
+            record.check(self.path / name)
         return manifest
 
     @contextmanager
@@ -171,10 +166,8 @@ class Run:
             yield
             return
         path = self.path / _LOCK
-        try:
+        with writing(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise cannot_write(path, error) from error
         try:
             for wait in (0.02, 0.05, 0.1, None):  # `in_use` holds it for an instant
                 try:
@@ -231,18 +224,14 @@ class Store:
         """
         check_name(name)
         folder = self.root / name
-        try:
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             version = max(self._versions(name), default=0)
             while True:
                 version += 1
-                try:
+                with suppress(FileExistsError):  # another process was faster
                     (folder / str(version)).mkdir()
-                except FileExistsError:  # another process was faster
-                    continue
-                return Run(folder / str(version), name, version)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
+                    return Run(folder / str(version), name, version)
 
     @contextmanager
     def staging(self, name: str) -> Iterator[Path]:
@@ -253,13 +242,11 @@ class Store:
         """
         folder = self.root / name
         stage = folder / f"{_STAGE}{os.getpid()}-{secrets.token_hex(4)}"
-        try:
+        with writing(folder):
             stage.mkdir(parents=True)
             for left in folder.glob(f"{_STAGE}*"):  # of a process that was killed long ago
                 if time.time() - left.stat().st_mtime > _STALE_SECONDS:
                     shutil.rmtree(left, ignore_errors=True)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
         try:
             yield stage
         finally:
@@ -274,22 +261,15 @@ class Store:
             UserError: it cannot be renamed (74).
         """
         run = self.create(name)
-        try:
+        with writing(run.path):
             fsync_folder(stage)
             os.rename(stage, run.path)  # over the empty folder that reserved the number
             fsync_folder(run.path.parent)
-        except OSError as error:
-            raise cannot_write(run.path, error) from error
         return run
 
     def runs(self) -> list[Run]:
         """Every run of the store, by name and version."""
-        try:
-            names = sorted(path.name for path in self.root.iterdir() if _NAME.fullmatch(path.name))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise cannot_read(self.root, error) from error
+        names = sorted(path.name for path in _children(self.root) if _NAME.fullmatch(path.name))
         return [run for name in names for run in self.versions(name)]
 
     def versions(self, name: str) -> list[Run]:
@@ -326,7 +306,7 @@ class Store:
             able = ", ".join(str(run) for run in self._able(task_kinds))
             raise usage_error(
                 f"{run} is a model for {task}; this needs one for {_either(task_kinds)}",
-                hint=f"There is: {able}." if able else _train_one(task_kinds),
+                hint=f"Known: {able}." if able else _train_one(task_kinds),
             )
         return run
 
@@ -362,18 +342,18 @@ class Store:
                 return self._at(Path(ref))
             raise self._unknown(name)
         if at:
-            found = next((run for run in runs if str(run.version) == version), None)
-            if found is None:
-                have = ", ".join(str(run) for run in runs)
-                raise usage_error(f"no version '{version}' of '{name}' in {self.root}", hint=f"There is: {have}.")
-            return found
+            for run in runs:
+                if str(run.version) == version:
+                    return run
+            have = ", ".join(str(run) for run in runs)
+            raise usage_error(f"no version '{version}' of '{name}' in {self.root}", hint=f"Known: {have}.")
         return next((run for run in reversed(runs) if run.finished), runs[-1])
 
     def _unknown(self, name: str) -> UserError:
         names = sorted({run.name for run in self.runs()})
         hint = did_you_mean(name, names)
         if not hint:
-            hint = f"There is: {', '.join(names)}." if names else f"Train one: seqcli train {name}"
+            hint = f"Known: {', '.join(names)}." if names else f"Train one: seqcli train {name}"
         return usage_error(f"no model '{name}' in {self.root}", hint=hint)
 
     def _at(self, path: Path) -> Run:
@@ -387,13 +367,24 @@ class Store:
         return Run(path, full.name)
 
     def _versions(self, name: str) -> list[int]:
+        folders = [
+            path.name for path in _children(self.root / name, (FileNotFoundError, NotADirectoryError)) if path.is_dir()
+        ]
+        return sorted(int(name) for name in folders if _VERSION.fullmatch(name))
+
+
+def _children(folder: Path, nothing: tuple[type[OSError], ...] = (FileNotFoundError,)) -> list[Path]:
+    """What lies in a folder; an error that means ``nothing`` does."""
+    with reading(folder):
         try:
-            found = [path.name for path in (self.root / name).iterdir() if path.is_dir()]
-        except (FileNotFoundError, NotADirectoryError):
+            return list(folder.iterdir())
+        except nothing:
             return []
-        except OSError as error:
-            raise cannot_read(self.root / name, error) from error
-        return sorted(int(name) for name in found if _VERSION.fullmatch(name))
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """A report as it lies in a run."""
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 
 
 def check_name(name: str) -> None:

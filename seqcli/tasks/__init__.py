@@ -1,1 +1,1 @@
-"""Tasks: one file a task kind, each with encode, loss, predict and format."""
+"""Tasks: one file a task kind. A task joins two fields, a network and a way to read the network's outputs."""

@@ -1,33 +1,51 @@
-"""What every task offers to the pipeline. A task kind is one file beside this one and a line in the registry."""
+"""What every task offers to the pipeline. A task kind is one file beside this one and a line in the registry.
+
+Imports no torch: prediction runs without it, and so do the workers that encode.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from seqcli.batching.batch import Batch
-from seqcli.data.arrays import Split
-from seqcli.data.encode import Pieces
-from seqcli.data.order import Lengths
+from seqcli.data.arrays import Columns
+from seqcli.data.batch import Batch, Outputs, Side
+from seqcli.data.encode import Cut
+from seqcli.data.example import Example
+from seqcli.data.order import ByLength, Lengths
+from seqcli.decode.stepper import Stepper
+from seqcli.errors import usage_error
+from seqcli.fields.base import Field, SourceField
 from seqcli.metrics.score import Score
+from seqcli.recipe import registry
+from seqcli.recipe.models import NetworkConfig
+from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
+
+if TYPE_CHECKING:
+    from seqcli.models.network import Network
+
+P = TypeVar("P")
+C_contra = TypeVar("C_contra", contravariant=True)
+Arrays = dict[str, NDArray[Any]]
+Count = Callable[[int, int], None]
+"""Told (done, total) for a progress bar; may raise to stop."""
 
 
 class Data(Protocol):
-    """An encoded split as batches of a task."""
+    """A split of a task as batches."""
 
-    split: Split
+    columns: Columns
     lengths: Lengths
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        """The examples of these rows as tensors, targets included; any part of a batch's rows is a batch too."""
+        """The examples of these rows; any part of a batch's rows is a batch too."""
 
     def widths(self, rows: NDArray[np.int64]) -> Lengths:
         """Positions of each sequence in the batch of these rows."""
@@ -35,102 +53,286 @@ class Data(Protocol):
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
         """The rows of each batch of an epoch, decided by (seed, epoch) alone."""
 
-    def measuring_order(self, tokens: int) -> Sequence[NDArray[np.int64]]:
-        """The rows of each batch when nothing is learned: each example once, ``tokens`` positions a batch."""
-
     def places(self, rows: NDArray[np.int64]) -> list[str]:
         """``file:line`` of the examples in these rows."""
 
 
-@dataclass
-class Carried:
-    """States [B, ...] that the next batch goes on from, without their history; empty where each batch is on its own."""
+class Engine(Protocol):
+    """Runs a trained model.
 
-    states: list[Tensor] = field(default_factory=list)
+    Attributes:
+        flat: it wants the positions of all examples joined, not padded.
+        parallel: batches may run side by side in threads, and gain by it.
+        positions: a batch of so many, padding counted, runs fastest.
+    """
 
-    def part(self, rows: slice) -> Carried:
-        """The states of some of the sequences."""
-        return Carried([state[rows] for state in self.states])
+    flat: bool
+    parallel: bool
+    positions: int
 
-    @classmethod
-    def joined(cls, parts: Sequence[Carried]) -> Carried:
-        """The states of several parts of a batch, one after the other."""
-        return cls([torch.cat(states) for states in zip(*(part.states for part in parts), strict=True)])
+    def outputs(self, source: Side) -> Outputs:
+        """What the model says of some examples."""
+
+    def stepper(self) -> Stepper:
+        """A language model, one token after the other."""
 
 
-class Scorer(Protocol):
-    """Accumulates what a model makes of batches, and scores it."""
+class Scorer(Protocol[C_contra]):
+    """Counts predictions, and scores them at any time."""
 
-    def add(self, model: nn.Module, batch: Batch) -> None:
-        """Run the model over one batch and count."""
+    def add(self, gold: Sequence[Any], predictions: Sequence[C_contra]) -> Sequence[bool]:
+        """Count some examples; returns which are right throughout."""
 
     def scores(self) -> dict[str, float]:
-        """Everything a recipe can select by, such as ``f1``, ``accuracy``, ``loss``."""
+        """Everything a recipe can select by, by the names of `seqcli.metrics.metric.METRICS`."""
 
     def score(self) -> Score:
         """The score with its signature and counts."""
 
 
-class FittedTask(Protocol):
-    """A task whose model is not trained by gradients; the rest of it is as a `Task`.
+@dataclass(frozen=True)
+class Mistake(Generic[P]):
+    """An example that a model got wrong: where it stands, in words, what it should be and what came out."""
 
-    ``used``: the options of the training section that have an effect.
+    at: str
+    row: int
+    source: str
+    gold: Any
+    prediction: P
+
+
+@dataclass
+class Measured(Generic[P]):
+    """A split measured: the scorer, which examples [N] are right, and the mistakes where they were asked for."""
+
+    scorer: Scorer[P]
+    right: NDArray[np.bool_]
+    mistakes: list[Mistake[P]]
+
+
+class PairData(ByLength):
+    """Examples of a source and a target, batched by length."""
+
+    def __init__(self, task: Task[Any], columns: Columns) -> None:
+        assert task.target is not None
+        self.columns = columns
+        self.source = task.source.over(columns["source"], columns.files)
+        self.target = task.target.over(columns["target"], columns.files)
+        self.lengths = columns["source"].lengths
+
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        return Batch(self.source.side(rows), self.target.side(rows), rows)
+
+
+class Task(ABC, Generic[P]):
+    """One kind of task, fitted to data: from examples to batches, from a model's outputs to predictions and scores.
+
+    Attributes:
+        rules: what cannot stand together in a recipe of this task.
+        select_by: the dev score that the best step is chosen by.
+        max_length: longest source in one piece.
+        error_columns: what the rows of `error_rows` hold; empty where errors cannot be listed.
     """
 
-    used: frozenset[str]
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    error_columns: ClassVar[tuple[str, ...]] = ()
+    output_formats: ClassVar[tuple[str, ...]] = ()
+    comparable: ClassVar[str | None] = None
+    """What two models of this task are called that can be measured against each other; None where they cannot yet."""
+    generates: ClassVar[bool] = False
+    """Its model is asked token by token; it has no outputs of a whole batch."""
+    output: ClassVar[str] = ""
+    """The output of a network that `predict` reads."""
+    plain_text: ClassVar[bool] = False
+    """Its data is text and nothing beside it: a file of which nobody said the format is lines."""
 
-    def fit_weights(self, data: dict[str, Any], told: Callable[[int, int], None]) -> dict[str, Tensor]:
-        """The model of the training split as named tensors; ``told(done, total)`` for a progress bar."""
+    source: SourceField
+    target: Field | None
 
-    def model_of(self, weights: dict[str, Tensor]) -> Any:
-        """The model of such tensors, which may come from a file.
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.max_length = recipe.data.max_length
+        self.select_by = recipe.training.select_by or next(iter(self.score_names), "")
 
-        Raises:
-            UserError: they are no such model (65).
-        """
+    @property
+    def kind(self) -> str:
+        return self.recipe.task.kind
 
+    @property
+    def is_network(self) -> bool:
+        """Whether the model is a network, trained by gradients; else it is counted or fitted in one go."""
+        return isinstance(self.recipe.model, NetworkConfig)
 
-class Task(Protocol):
-    """One kind of task, fitted to data: from examples to batches, to a loss, to output."""
+    @property
+    @abstractmethod
+    def score_names(self) -> Sequence[str]:
+        """The dev scores there are, the task's own choice first."""
 
-    recipe: Recipe
-    select_by: str
+    @property
+    def fields(self) -> dict[str, Field]:
+        return {"source": self.source, **({"target": self.target} if self.target is not None else {})}
 
-    def pieces(self) -> Pieces:
-        """Turns an example into fields to encode."""
+    # -- from examples to batches
 
-    def fit(self, train: Split) -> None:
-        """Learn vocabularies and labels from the training split."""
+    @abstractmethod
+    def read(self, example: Example) -> Iterator[Mapping[str, Any]]:
+        """The columns of one example: one mapping, several where a long sequence is cut, `Cut` where it is shortened."""
+
+    def key(self) -> list[Any]:
+        """Everything that decides what `read` makes of an example."""
+        return [self.kind, self.max_length, *(part for field in self.fields.values() for part in field.key())]
+
+    def fit(self, train: Columns) -> None:
+        """Learn vocabularies, labels and scaling of the training split."""
+        for name, field in self.fields.items():
+            field.fit(train[name], train.files)
 
     def save(self, folder: Path) -> list[str]:
         """Write what `fit` learned; returns the names of the files."""
+        return [name for field in self.fields.values() for name in field.save(folder)]
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
+        for field in self.fields.values():
+            field.load(folder)
 
-    def build_model(self) -> nn.Module:
-        """A new model, initialised by torch's current seed."""
+    def data(self, columns: Columns) -> Data:
+        return PairData(self, columns)
 
-    def empty_model(self) -> nn.Module:
-        """A model whose weights are about to be loaded."""
+    def unseen(self, data: Data) -> list[str]:
+        """Labels of a split that the model does not know."""
+        return []
 
-    def data(self, split: Split) -> Data:
-        """A split as batches."""
+    # -- the model
 
-    def loss(self, model: nn.Module, batch: Batch, carried: Carried | None = None) -> tuple[Tensor, float]:
-        """``(loss summed over the targets in nats, number of targets)``; of weighted targets the sum of the weights.
+    def network(self) -> Network:
+        """A new network, initialised by torch's current seed."""
+        raise self._refusal("has no network")
 
-        ``carried``: what the model remembers from the batch before, for tasks whose batches go on from each other.
+    def fit_counts(self, train: Data, progress: Count) -> Arrays:
+        """The model of a kind that is no network, fitted to the training split, as named arrays."""
+        raise self._refusal("is trained by gradients")
+
+    def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
+        """The model of such arrays, which may come from anywhere.
+
+        Raises:
+            UserError: they are no such model (65, naming ``file``).
         """
+        raise self._refusal("is trained by gradients")
 
-    def scorer(self, data: Data) -> Scorer:
-        """A fresh scorer for a split."""
+    def _refusal(self, what: str) -> Exception:
+        return usage_error(f"model.kind: {self.recipe.model.kind} {what} in the task {self.kind}")
 
-    def baselines(self, data: dict[str, Any], measured: dict[str, Any]) -> list[dict[str, Any]]:
-        """What a report compares with, ready for JSON: ``model`` and the score of each split in ``measured``."""
+    @property
+    def tables(self) -> dict[str, int]:
+        """Sizes that a network must have for the fields as they are fitted."""
+        return {name: size for field in self.fields.values() for name, size in field.tables().items()}
+
+    # -- from outputs to predictions and scores
+
+    def pieces(self, raw: Any) -> list[Any]:
+        """A raw source as what goes through the model: itself, its first part, or several parts."""
+        return [raw[: self.max_length]]
+
+    def predict(self, outputs: Outputs, raws: Sequence[Any], *, scores: bool = False) -> Sequence[P]:
+        """What the outputs of a model for some sources mean; with ``scores`` how sure it is, where that is extra work."""
+        raise usage_error(f"a model for {self.kind} predicts nothing")
+
+    def lengths(self, predictions: Sequence[P]) -> Sequence[int]:
+        """Positions of the source that each prediction is for."""
+        return [1] * len(predictions)
+
+    @property
+    def empty_input(self) -> str:
+        """What a prediction for nothing means, for a warning; nothing where it is nothing."""
+        return ""
+
+    @property
+    def too_long(self) -> tuple[str, str]:
+        """What became of sources longer than `max_length` in training and in measuring, for messages."""
+        return "were cut", "were measured in pieces"
+
+    @property
+    def long_input(self) -> str:
+        """What became of a source longer than `max_length` in a prediction, for a warning."""
+        return f"of more than {self.max_length} {self.source.unit} only the first {self.max_length} count"
+
+    def join(self, raw: Any, parts: Sequence[P]) -> P:
+        """The prediction of a source out of those of its pieces."""
+        return parts[0]
+
+    def scorer(self) -> Scorer[P]:
+        raise usage_error(f"a model for {self.kind} has no score on a split")
+
+    def writer(self, form: str, *, scores: bool = False, top: int | None = None) -> Callable[[Sequence[P]], str]:
+        """What turns predictions into the lines to print, in one of `output_formats`."""
+        raise usage_error(f"a model for {self.kind} predicts nothing")
+
+    def measure(self, engine: Engine, data: Data, *, mistakes: bool = False) -> Measured[P]:
+        """Run a model over a split and count."""
+        assert isinstance(data, PairData)
+        scorer = self.scorer()
+        right = np.zeros(len(data.columns), bool)
+        wrong: list[Mistake[P]] = []
+        for rows in data.measuring_order(engine.positions):
+            batch = data.batch(rows)
+            predictions = self.predict_batch(engine.outputs(batch.source), batch)
+            gold = self.gold(data, rows)
+            right[rows] = scorer.add(gold, predictions)
+            if mistakes:
+                wrong += [
+                    Mistake(data.columns.place(row), row, self.source.readable(data.columns["source"], row), *pair)
+                    for row, pair in zip(rows.tolist(), zip(gold, predictions, strict=True), strict=True)
+                    if not right[row]
+                ]
+        return Measured(scorer, right, wrong)
+
+    def predict_batch(self, outputs: Outputs, batch: Batch) -> Sequence[P]:
+        """`predict` where the target is known, with what the scores need of it (a loss)."""
+        raise usage_error(f"a model for {self.kind} has no score on a split")
+
+    def gold(self, data: PairData, rows: NDArray[np.int64]) -> list[Any]:
+        """What the predictions of these rows should be."""
+        raise usage_error(f"a model for {self.kind} has no score on a split")
+
+    def error_rows(self, mistakes: Sequence[Mistake[P]]) -> Iterator[tuple[str, ...]]:
+        """Rows of `error_columns`, in the order they are worth reading."""
+        return iter(())
+
+    def differences(self, other: Task[Any], name: str) -> list[str]:
+        """What makes a comparison with another model of the same task less than fair, for notices.
+
+        Raises:
+            UserError: the two cannot be compared (2).
+        """
+        return []
+
+    def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[P]]]:
+        """``(title, task)`` of the models that a report compares with, fitted in seconds on the same data."""
+        return []
+
+    @property
+    def learned(self) -> str:
+        """How the labels that the model learns differ from those of the data, for messages."""
+        return ""
 
     def describe(self, data: Data, rows: Sequence[int]) -> list[str]:
         """Encoded examples turned back into readable lines, as a check of the encoding."""
+        return [self.source.readable(data.columns["source"], row, as_seen=True) for row in rows]
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, int]:
         """Sizes worth showing: words, labels."""
+        return {name: size for field in self.fields.values() for name, size in field.summary().items()}
+
+
+def new_task(recipe: Recipe) -> Task[Any]:
+    """The task that a recipe names, not yet fitted."""
+    task: Task[Any] = registry.implementation("task", recipe.task.kind)(recipe)
+    return task
+
+
+def shortened(columns: dict[str, Any], max_length: int) -> Mapping[str, Any]:
+    """The columns of an example of whose source the first positions count, marked where there were more."""
+    source = columns["source"]
+    return columns if len(source) <= max_length else Cut({**columns, "source": source[:max_length]})

@@ -1,255 +1,283 @@
-"""Tagging: one tag for each token.
-
-Shapes: B sequences, T positions, K labels.
-"""
+"""Tagging: one tag for each token. Shapes: B sequences, T positions, K labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, cast
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from seqcli.batching.batch import Batch, pad_ids
-from seqcli.data.arrays import Split
-from seqcli.data.order import ByLength
-from seqcli.errors import did_you_mean, usage_error
-from seqcli.files import atomic_write_text
-from seqcli.lines import read_lines
+from seqcli.data.batch import Batch, Outputs
+from seqcli.data.example import Example
+from seqcli.decode import chain
+from seqcli.errors import data_error
+from seqcli.fields.tags import TagField, TagView
+from seqcli.fields.text import TextField
 from seqcli.metrics.accuracy import AccuracyScorer
-from seqcli.metrics.schemes import Span, convert, legal_step, split_tag, write_tags
+from seqcli.metrics.schemes import spans
 from seqcli.metrics.score import Score
-from seqcli.metrics.spans import SpanScorer
-from seqcli.models.heads import LabelSpace
-from seqcli.models.sequence import SequenceModel
-from seqcli.recipe.embedders import TokensConfig
+from seqcli.metrics.spans import SpanScorer, span_errors
+from seqcli.recipe.fields import TagFieldConfig, TextFieldConfig
+from seqcli.recipe.heads import SoftmaxConfig
+from seqcli.recipe.models import NetworkConfig
+from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
-from seqcli.recipe.tasks import TaggingConfig
-from seqcli.tasks.aligned import TaggedPieces
-from seqcli.tasks.base import Carried
-from seqcli.tasks.checks import require_network, require_parts
-from seqcli.tasks.tokens import TokenEncoder, TokenInputs, affix_kinds, load_vectors
+from seqcli.tasks.base import Data, Mistake, PairData, Task
+from seqcli.tasks.rules import (
+    SPELLING,
+    head_kind,
+    needs,
+    network,
+    section,
+    selects_by,
+    sides,
+    single,
+    token_embedder,
+    unless_network,
+)
 
-_OTHER_HEADS = {"adaptive": "language models", "sigmoid": "the task classification"}
+if TYPE_CHECKING:
+    from seqcli.models.labeller import Labeller
 
 
-class TaggingTask:
-    """The task ``tagging``; see `seqcli.tasks.base.Task` for the methods."""
+class Tagged(NamedTuple):
+    """One sentence, tagged; ``chances_T`` are the probabilities of the tags, ``nats`` the loss where it was asked for."""
+
+    tokens: list[str]
+    tags: list[str]
+    chances_T: NDArray[np.floating[Any]]
+    nats: float = 0.0
+
+
+def _target(recipe: Recipe) -> TagFieldConfig:
+    return section(recipe.target, TagFieldConfig)
+
+
+def _scores(recipe: Recipe) -> Sequence[str]:
+    spans = ("f1", "precision", "recall") if _target(recipe).scheme else ()
+    return (*spans, "accuracy", "loss")
+
+
+class TaggingTask(Task[Tagged]):
+    """One tag for each token: parts of speech, named entities."""
+
+    rules = (
+        *sides(("text",), ("tags",)),
+        unless_network("tagging"),
+        *needs("embedder", "encoder", "head"),
+        selects_by(_scores),
+        *single("tagging"),
+        Rule(
+            "model.head",
+            lambda r: head_kind(r) in ("adaptive", "sigmoid"),
+            lambda r: (
+                f"{head_kind(r)} is for "
+                + {"adaptive": "language models", "sigmoid": "the task classification"}[head_kind(r)]
+            ),
+            "For tags: softmax or crf.",
+        ),
+        Rule(
+            "model.embedder",
+            lambda r: network(r).embedder is not None and token_embedder(r) is None,
+            "a tag belongs to a token, and frames have none",
+            "Set embedder: {kind: tokens}.",
+        ),
+        Rule(
+            "model.head.tied",
+            lambda r: isinstance(head := network(r).head, SoftmaxConfig) and head.tied,
+            "tags are no words, so no word vectors are their output weights",
+            "Set tied: false.",
+        ),
+        Rule(
+            "target.model_scheme",
+            lambda r: _target(r).scheme is None and _target(r).model_scheme is not None,
+            "needs target.scheme, the scheme of the data",
+            "Without a scheme tags are labels of single tokens, not of spans.",
+        ),
+        Rule(
+            "target.labels",
+            lambda r: _target(r).scheme is None and _target(r).labels == "binary",
+            "binary needs target.scheme, the scheme of the data",
+            "Without a scheme tags are labels of single tokens, not of spans.",
+        ),
+        SPELLING,
+    )
+    source: TextField
+    target: TagField
+    output = "logits_BTK"
+    output_formats = ("inline", "conll", "tsv", "jsonl")
+    error_columns = ("place", "kind", "gold", "predicted", "gold_text", "predicted_text", "sentence")
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.config = cast(TaggingConfig, recipe.task)
-        require_parts(recipe, "embedder", "encoder", "head")
-        require_network(recipe)
-        self.embedder_config = cast(TokensConfig, recipe.model.embedder)
-        self.encoder: TokenEncoder
-        self.labels: list[str] = []
-        self.select_by = recipe.training.select_by or ("f1" if self.config.scheme else "accuracy")
-        self._check()
-
-    def _check(self) -> None:
-        """Refuse, before any data is read, what the sections of the recipe cannot mean together."""
-        config, embedder, head = self.config, self.embedder_config, self.recipe.model.head
-        if head is not None and head.kind in _OTHER_HEADS:
-            raise usage_error(
-                f"model.head: {head.kind} is for {_OTHER_HEADS[head.kind]}", hint="For tags: softmax or crf."
-            )
-        if getattr(self.recipe.model.embedder, "kind", "") == "frames":
-            raise usage_error(
-                "model.embedder: a tag belongs to a token, and frames have none", hint="Set embedder: {kind: tokens}."
-            )
-        if getattr(head, "tied", False):
-            raise usage_error(
-                "model.head.tied: tags are no words, so no word vectors are their output weights",
-                hint="Set tied: false.",
-            )
-        if config.scheme is None and (config.model_scheme is not None or config.labels == "binary"):
-            what = "model_scheme" if config.model_scheme is not None else "labels: binary"
-            raise usage_error(
-                f"task.{what} needs task.scheme, the scheme of the data",
-                hint="Without a scheme tags are labels of single tokens, not of spans.",
-            )
-        if not embedder.dim and embedder.characters is None and not affix_kinds(embedder):
-            raise usage_error(
-                "model.embedder.dim: 0 leaves words to their spelling, but there are neither characters nor affixes",
-                hint="Set model.embedder.characters, or a dim of at least 1.",
-            )
-        known = ["f1", "precision", "recall"] * (config.scheme is not None) + ["accuracy", "loss"]
-        if self.select_by not in known:
-            raise usage_error(
-                f"training.select_by: there is no dev score '{self.select_by}'",
-                hint=did_you_mean(self.select_by, known) or f"Scores: {', '.join(known)}.",
-            )
+        assert isinstance(recipe.source, TextFieldConfig)
+        self.source = TextField(recipe.source, token_embedder(recipe))
+        self.target = TagField(_target(recipe))
+        super().__init__(recipe)
 
     @property
-    def model_scheme(self) -> str | None:
-        """The scheme of `labels`."""
-        return self.config.model_scheme or self.config.scheme
+    def score_names(self) -> Sequence[str]:
+        return _scores(self.recipe)
 
     @property
-    def scheme(self) -> str | None:
-        """The scheme of the tags that come in and go out."""
-        return self.config.scheme
+    def learned(self) -> str:
+        scheme = self.target.model_scheme
+        return f"as {scheme}, which the model learns" if scheme and scheme != self.target.scheme else ""
 
-    def pieces(self) -> TaggedPieces:
-        """Turns an example into its tokens and tags."""
-        return TaggedPieces(self.config, self.recipe.data.max_length)
+    def read(self, example: Example) -> Iterator[Mapping[str, Any]]:
+        """Tokens and their tags; a long sequence is cut between spans, so that each piece is valid in the scheme.
 
-    def fit(self, train: Split) -> None:
-        """Words, spellings and labels of the training split."""
-        assert self.recipe.text is not None
-        self.encoder = TokenEncoder.fit(self.recipe.text, self.embedder_config, train.fields["token"])
-        tags = train.fields["tag"]
-        # most frequent first, so that the ids do not depend on the order of the file
-        order = sorted(range(len(tags.symbols)), key=lambda index: (-int(tags.counts[index]), tags.symbols[index]))
-        seen = [tags.symbols[index] for index in order]
-        self.labels = seen + [tag for tag in all_tags(seen, self.model_scheme) if tag not in seen]
-
-    def save(self, folder: Path) -> list[str]:
-        """``labels.txt`` (a label a line) and the vocabularies."""
-        atomic_write_text(folder / "labels.txt", "".join(f"{label}\n" for label in self.labels))
-        return ["labels.txt", *self.encoder.save(folder)]
-
-    def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
-        assert self.recipe.text is not None
-        self.labels = [line for _, line in read_lines(folder / "labels.txt")]
-        self.encoder = TokenEncoder.load(self.recipe.text, self.embedder_config, folder)
-
-    def build_model(self) -> nn.Module:
-        """Embedder, encoder and head of the recipe; pretrained vectors copied in."""
-        model = SequenceModel(self.recipe.model, self.encoder.sizes(), self._label_space())
-        if self.embedder_config.vectors is not None:
-            load_vectors(self.embedder_config, self.encoder, model.embedder.words.weight)
-            model.embedder.words.weight.requires_grad_(not self.embedder_config.vectors.freeze)
-        return model
-
-    def empty_model(self) -> nn.Module:
-        """The same without pretrained vectors: its weights are about to be loaded."""
-        return SequenceModel(self.recipe.model, self.encoder.sizes(), self._label_space())
-
-    def data(self, split: Split) -> TaggingData:
-        """A split as batches."""
-        return TaggingData(self, split)
-
-    def loss(self, model: nn.Module, batch: Batch, carried: Carried | None = None) -> tuple[Tensor, int]:
-        """Cross-entropy or CRF likelihood summed over the tokens, and their number."""
-        assert batch.targets is not None
-        hidden_BTD = model(batch.inputs, batch.lengths_B)
-        return model.head.loss(hidden_BTD, batch.targets, batch.lengths_B)  # type: ignore[operator, union-attr, no-any-return]
-
-    def scorer(self, data: TaggingData) -> TaggingScorer:
-        """Span F1 where the recipe names a scheme, else accuracy."""
-        return TaggingScorer(self, data)
-
-    def baselines(self, data: dict[str, Any], measured: dict[str, Any]) -> list[dict[str, Any]]:
-        """None."""
-        return []
-
-    def describe(self, data: TaggingData, rows: Sequence[int]) -> list[str]:
-        """``token/tag`` lines, an unknown word as ``<UNK>``."""
-        words = self.encoder.features.words
-        lines = []
-        for row in rows:
-            tokens = data.tokens.tokens.sequence(row)
-            known = words.decode(data.tokens.arrays.words[tokens].tolist())
-            lines.append(" ".join(f"{word}/{tag}" for word, tag in zip(known, data.gold_tags(row), strict=True)))
-        return lines
-
-    def summary(self) -> dict[str, Any]:
-        """Words and labels."""
-        return {"words": len(self.encoder.features.words), "labels": len(self.labels)}
-
-    def written(self, label_ids: Sequence[int]) -> list[str]:
-        """Label ids of one sentence as tags of the data's own scheme.
-
-        A softmax head may give a sequence its scheme forbids; it is then read as conlleval reads it.
+        Raises:
+            UserError: no tags, an empty token or tag, or a tag that breaks the scheme (65), with file and line.
         """
-        tags = [self.labels[label] for label in label_ids]
-        if self.scheme is None or self.model_scheme is None or self.scheme == self.model_scheme:
-            return tags
-        return convert(tags, self.model_scheme, self.scheme, repair=True)
+        tokens = example.source
+        if not isinstance(tokens, list):
+            raise data_error(
+                "tagging needs tokens with a tag each", file=example.at, hint="Check data.format and data.columns."
+            )
+        if "" in tokens:
+            raise data_error(f"token {tokens.index('') + 1} is empty", file=example.at)
+        tags = self.target.read(example.target, example.at, tokens)
+        pieces = self.target.pieces(tags, self.max_length) if tokens else []
+        for piece in pieces:
+            yield {"source": tokens[piece], "target": self.target.whole(tags[piece]) if len(pieces) > 1 else tags}
 
-    def _label_space(self) -> LabelSpace:
-        scheme = self.model_scheme
-        if scheme is None:
-            return LabelSpace(len(self.labels))
-        steps = [[legal_step(before, after, scheme) for after in self.labels] for before in self.labels]
-        return LabelSpace(
-            len(self.labels),
-            torch.tensor(steps),
-            torch.tensor([legal_step(None, tag, scheme) for tag in self.labels]),
-            torch.tensor([legal_step(tag, None, scheme) for tag in self.labels]),
-        )
+    def unseen(self, data: Data) -> list[str]:
+        assert isinstance(data, PairData)
+        assert isinstance(data.target, TagView)
+        return data.target.unseen
+
+    def network(self) -> Labeller:
+        from seqcli.models.labeller import Labeller
+
+        assert isinstance(self.recipe.model, NetworkConfig)
+        return Labeller(self.recipe.model, self.source.sizes(), self.target.space())
+
+    def pieces(self, raw: list[str]) -> list[list[str]]:
+        return [raw[start : start + self.max_length] for start in range(0, len(raw), self.max_length)]
+
+    def lengths(self, predictions: Sequence[Tagged]) -> Sequence[int]:
+        return [len(one.tokens) for one in predictions]
+
+    @property
+    def long_input(self) -> str:
+        return f"a line of more than {self.max_length} tokens was tagged in pieces of that length"
+
+    def join(self, raw: list[str], parts: Sequence[Tagged]) -> Tagged:
+        if len(parts) == 1:
+            return parts[0]
+        chances = np.concatenate([np.zeros(0), *(part.chances_T for part in parts)])
+        return Tagged(raw, [tag for part in parts for tag in part.tags], chances)
+
+    def predict(self, outputs: Outputs, raws: Sequence[list[str]], *, scores: bool = False) -> list[Tagged]:
+        lengths_B = np.array([len(tokens) for tokens in raws], np.int64)
+        logits_BTK = outputs["logits_BTK"]
+        is_crf = "transitions_KK" in outputs
+        ids_BT = chain.viterbi(logits_BTK, *_steps(outputs), lengths_B) if is_crf else logits_BTK.argmax(-1)
+        tags = [self.target.decode(ids[: len(tokens)]) for tokens, ids in zip(raws, ids_BT.tolist(), strict=True)]
+        if not scores:
+            return [Tagged(tokens, one, _NONE) for tokens, one in zip(raws, tags, strict=True)]
+        if is_crf:
+            chances_BTK = chain.posteriors(logits_BTK, *_steps(outputs), lengths_B)
+        else:
+            chances_BTK = np.exp(chain.log_softmax(logits_BTK))
+        chances_BT = np.take_along_axis(chances_BTK, ids_BT[:, :, None], 2)[:, :, 0]
+        return [
+            Tagged(tokens, one, row[: len(tokens)]) for tokens, one, row in zip(raws, tags, chances_BT, strict=True)
+        ]
+
+    def predict_batch(self, outputs: Outputs, batch: Batch) -> list[Tagged]:
+        lengths_B = batch.source.lengths_B
+        blanks = [[""] * length for length in lengths_B.tolist()]
+        nats_B = _nats(outputs, batch.target.arrays["ids_BT"], lengths_B)
+        return [
+            one._replace(nats=nats) for one, nats in zip(self.predict(outputs, blanks), nats_B.tolist(), strict=True)
+        ]
+
+    def gold(self, data: PairData, rows: NDArray[np.int64]) -> list[list[str]]:
+        assert isinstance(data.target, TagView)
+        return [data.target.gold(row) for row in rows.tolist()]
+
+    def scorer(self) -> TaggingScorer:
+        return TaggingScorer(self.target.scheme)
+
+    def writer(self, form: str, *, scores: bool = False, top: int | None = None) -> Callable[[Sequence[Tagged]], str]:
+        scheme = self.target.scheme
+        write: Callable[[Tagged], str] = {
+            "inline": lambda one: inline(one, scores),
+            "conll": lambda one: conll(one, scores),
+            "tsv": lambda one: tsv(one, scores),
+            "jsonl": lambda one: jsonl(one, scores, scheme),
+        }[form]
+        return lambda predictions: "".join(map(write, predictions))
+
+    def error_rows(self, mistakes: Sequence[Mistake[Tagged]]) -> Iterator[tuple[str, ...]]:
+        """Each wrong span by kind, or each wrong tag, in the order of the data."""
+        scheme = self.target.scheme
+        for one in sorted(mistakes, key=lambda mistake: mistake.row):
+            tokens, tags = one.source.split(" "), one.prediction.tags
+            if scheme is None:
+                for token, gold, tag in zip(tokens, one.gold, tags, strict=True):
+                    if gold != tag:
+                        yield one.at, "tag", gold, tag, token, token, one.source
+                continue
+            for error in span_errors(spans(one.gold, scheme), spans(tags, scheme)):
+                sides = [
+                    ("", "") if span is None else (span.label, " ".join(tokens[span.start : span.end]))
+                    for span in (error.gold, error.predicted)
+                ]
+                yield one.at, error.kind, sides[0][0], sides[1][0], sides[0][1], sides[1][1], one.source
+
+    def describe(self, data: Data, rows: Sequence[int]) -> list[str]:
+        """``token/tag`` lines, an unknown word as ``<UNK>``."""
+        assert isinstance(data, PairData)
+        assert isinstance(data.target, TagView)
+        words = [self.source.readable(data.columns["source"], row, as_seen=True).split(" ") for row in rows]
+        return [
+            " ".join(map("/".join, zip(tokens, data.target.gold(row), strict=True)))
+            for tokens, row in zip(words, rows, strict=True)
+        ]
 
 
-def all_tags(seen: Sequence[str], scheme: str | None) -> list[str]:
-    """Every tag that spans of the labels in ``seen`` can need, so that a length that training lacks can be written."""
-    if scheme is None:
-        return []
-    needed = {"O": None}
-    for label in sorted({split_tag(tag)[1] for tag in seen if tag != "O"}):
-        for length in (1, 2, 3):
-            touching = [Span(0, length, label), Span(length, 2 * length, label)]
-            needed |= dict.fromkeys(write_tags(touching, 2 * length, scheme))
-    return list(needed)
+_NONE = np.zeros(0)
 
 
-class TaggingData(ByLength):
-    """A split as batches. ``unseen``: labels that training lacks; each of them is an honest miss when measuring."""
+def _steps(outputs: Outputs) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    return outputs["transitions_KK"], outputs["start_K"], outputs["end_K"]
 
-    def __init__(self, task: TaggingTask, split: Split) -> None:
-        self.task, self.split = task, split
-        self.tokens = TokenInputs(task.encoder, split.fields["token"])
-        self.tags = split.fields["tag"]
-        self.lengths = self.tokens.tokens.lengths
-        ids = {label: number for number, label in enumerate(task.labels)}
-        self.unseen = [tag for tag in self.tags.symbols if tag not in ids]
-        self._label_of = np.array([ids.get(tag, -1) for tag in self.tags.symbols], np.int64)
 
-    def batch(self, rows: NDArray[np.int64]) -> Batch:
-        """Inputs and label ids of these rows."""
-        inputs, lengths = self.tokens.inputs(rows)
-        labels = self._label_of[self.tags.gather(rows)]
-        return Batch(inputs, torch.from_numpy(lengths), pad_ids(labels, lengths), rows)
-
-    def gold_tags(self, row: int) -> list[str]:
-        """The tags of one example in the data's own scheme."""
-        symbols = self.tags.symbols
-        tags = [symbols[tag] for tag in self.tags.sequence(row)]
-        scheme, model_scheme = self.task.scheme, self.task.model_scheme
-        if scheme is None or model_scheme is None or scheme == model_scheme:
-            return tags
-        return convert(tags, model_scheme, scheme)
+def _nats(outputs: Outputs, ids_BT: NDArray[np.int64], lengths_B: NDArray[np.int64]) -> NDArray[np.float64]:
+    """-ln p of the tags of each sentence [B]; not a number where one of them is unknown to the model."""
+    logits_BTK = outputs["logits_BTK"]
+    real_BT = np.arange(ids_BT.shape[1]) < lengths_B[:, None]
+    known_BT = np.where(ids_BT < 0, 0, ids_BT)
+    if "transitions_KK" in outputs:
+        steps = _steps(outputs)
+        nats_B = chain.log_partition(logits_BTK, *steps, lengths_B)
+        nats_B = nats_B - chain.path_score(logits_BTK, *steps, known_BT, lengths_B)
+    else:
+        log_probs_BT = np.take_along_axis(chain.log_softmax(logits_BTK), known_BT[:, :, None], 2)[:, :, 0]
+        nats_B = -np.where(real_BT, log_probs_BT, 0.0).sum(1, dtype=np.float64)
+    return np.where(((ids_BT < 0) & real_BT).any(1), np.nan, nats_B)
 
 
 class TaggingScorer:
-    """Decodes batches and counts."""
+    """Span F1 where there is a scheme, else accuracy; the loss where every tag is one that the model knows."""
 
-    def __init__(self, task: TaggingTask, data: TaggingData) -> None:
-        self.task, self.data = task, data
-        self.spans = SpanScorer(task.scheme) if task.scheme else None
+    def __init__(self, scheme: str | None) -> None:
+        self.spans = SpanScorer(scheme) if scheme else None
         self.accuracy = AccuracyScorer()
-        self.loss_sum, self.targets = 0.0, 0
+        self.nats, self.tokens = 0.0, 0
 
-    def add(self, model: nn.Module, batch: Batch) -> None:
-        """Run the model, decode, count."""
-        hidden_BTD = model(batch.inputs, batch.lengths_B)
-        if not self.data.unseen:
-            loss, count = model.head.loss(hidden_BTD, batch.targets, batch.lengths_B)  # type: ignore[operator, union-attr]
-            self.loss_sum += float(loss)
-            self.targets += count
-        predicted = model.head.decode(hidden_BTD, batch.lengths_B).tolist()  # type: ignore[operator, union-attr]
-        assert batch.rows is not None
-        for row, length, labels in zip(batch.rows.tolist(), batch.lengths_B.tolist(), predicted, strict=True):
-            gold, found = self.data.gold_tags(row), self.task.written(labels[:length])
-            self.accuracy.add(gold, found)
+    def add(self, gold: Sequence[list[str]], predictions: Sequence[Tagged]) -> list[bool]:
+        for tags, one in zip(gold, predictions, strict=True):
+            self.accuracy.add(tags, one.tags)
             if self.spans is not None:
-                self.spans.add(gold, found)
+                self.spans.add(tags, one.tags)
+            self.nats += one.nats
+            self.tokens += len(tags)
+        return [tags == one.tags for tags, one in zip(gold, predictions, strict=True)]
 
     def scores(self) -> dict[str, float]:
         """F1, precision, recall, accuracy in percent; loss in nats a token."""
@@ -257,10 +285,46 @@ class TaggingScorer:
         if self.spans is not None:
             total = self.spans.total
             values = {"f1": total.f1, "precision": total.precision, "recall": total.recall, **values}
-        if self.targets:
-            values["loss"] = self.loss_sum / self.targets
+        if self.tokens and np.isfinite(self.nats):
+            values["loss"] = self.nats / self.tokens
         return values
 
     def score(self) -> Score:
-        """The score a report shows."""
         return (self.spans or self.accuracy).score()
+
+
+def conll(one: Tagged, scores: bool) -> str:
+    """A token, its tag (and its score) a line, tabs between; a blank line ends the sentence."""
+    columns: list[Sequence[str]] = [one.tokens, one.tags]
+    if scores:
+        columns.append([f"{chance:.4f}" for chance in one.chances_T])
+    return "".join("\t".join(row) + "\n" for row in zip(*columns, strict=True)) + "\n"
+
+
+def inline(one: Tagged, scores: bool) -> str:
+    """``token/tag`` (or ``token/tag/score``) with spaces between, one line a line."""
+    if not scores:
+        return " ".join(map("/".join, zip(one.tokens, one.tags, strict=True))) + "\n"
+    rows = zip(one.tokens, one.tags, one.chances_T, strict=True)
+    return " ".join(f"{token}/{tag}/{chance:.4f}" for token, tag, chance in rows) + "\n"
+
+
+def tsv(one: Tagged, scores: bool) -> str:
+    """Tokens, a tab, tags (a tab, scores): one line a line."""
+    columns = [" ".join(one.tokens), " ".join(one.tags)]
+    if scores:
+        columns.append(" ".join(f"{chance:.4f}" for chance in one.chances_T))
+    return ("\t".join(columns) if one.tokens else "") + "\n"
+
+
+def jsonl(one: Tagged, scores: bool, scheme: str | None) -> str:
+    """A JSON object a line: tokens, tags, the spans they make, scores."""
+    value: dict[str, Any] = {"tokens": one.tokens, "tags": one.tags}
+    if scheme is not None:
+        value["spans"] = [
+            {"start": start, "end": end, "label": label, "text": " ".join(one.tokens[start:end])}
+            for start, end, label in spans(one.tags, scheme)
+        ]
+    if scores:
+        value["scores"] = [round(float(chance), 4) for chance in one.chances_T]
+    return json.dumps(value, ensure_ascii=False) + "\n"

@@ -70,10 +70,10 @@ class ChunkTable:
         others, slots = others.take(going_on), slots.take(going_on)
         while len(others):
             slots = (slots + 1) & self._mask
-            found = self._numbers.take(slots)
+            candidates = self._numbers.take(slots)
             same = (self._low.take(slots) == low.take(others)) & (self._high.take(slots) == high.take(others))
-            numbers[others] = np.where(same, found, -1)
-            going_on = np.flatnonzero(~same & (found >= 0))
+            numbers[others] = np.where(same, candidates, -1)
+            going_on = np.flatnonzero(~same & (candidates >= 0))
             others, slots = others.take(going_on), slots.take(going_on)
         return numbers
 

@@ -8,14 +8,14 @@ its bytes: all chunks of a block of lines at once, by array operations, in a tab
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.text.chunk_table import LONGEST, ChunkTable, contents
-from seqcli.text.tokenizers import Lowercased, Tokenizer, Whitespace, Words
-from seqcli.text.vocabulary import Vocabulary
+from seqcli.text.tokenizers import Lowercased, Tokenizer, Whitespace
+from seqcli.text.words import Words
 
 Ints = NDArray[np.int64]
 
@@ -36,9 +36,9 @@ _IS_SPACE[[*range(9, 14), *range(28, 33)]] = True
 class FastIds:
     """``tokenizer.tokenize`` and ``vocabulary.encode`` of many lines; it remembers what it has seen, so keep it."""
 
-    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
+    def __init__(self, tokenizer: Tokenizer, encode: Callable[[list[str]], list[int]]) -> None:
         """Any tokenizer will do; ``whitespace`` and ``words``, lower-cased or not, are fast."""
-        self._tokenizer, self._vocabulary = tokenizer, vocabulary
+        self._tokenizer, self._encode = tokenizer, encode
         base = tokenizer.base if isinstance(tokenizer, Lowercased) else tokenizer
         self._by_chunks = isinstance(base, Whitespace | Words)
         self._looks_ahead = isinstance(base, Words)
@@ -53,18 +53,18 @@ class FastIds:
         ids, sizes = [np.zeros(0, np.int32)], [np.zeros(1, np.int64)]
         read = self._read if self._by_chunks else self._one_by_one
         for begin in range(0, len(lines), _LINES):
-            found = read(lines[begin : begin + _LINES])
-            ids.append(found[0])
-            sizes.append(found[1])
+            block_ids, block_sizes = read(lines[begin : begin + _LINES])
+            ids.append(block_ids)
+            sizes.append(block_sizes)
         return np.concatenate(ids), np.cumsum(np.concatenate(sizes))
 
     def _one_by_one(self, lines: Sequence[str]) -> tuple[NDArray[np.int32], Ints]:
-        found = [self._encoded(line) for line in lines]
-        ids = np.array([number for line in found for number in line], np.int32)
-        return ids, np.fromiter(map(len, found), np.int64, len(found))
+        encoded = [self._encoded(line) for line in lines]
+        ids = np.array([number for line in encoded for number in line], np.int32)
+        return ids, np.fromiter(map(len, encoded), np.int64, len(encoded))
 
     def _encoded(self, text: str) -> list[int]:
-        return self._vocabulary.encode(self._tokenizer.tokenize(text))
+        return self._encode(self._tokenizer.tokenize(text))
 
     def _read(self, lines: Sequence[str]) -> tuple[NDArray[np.int32], Ints]:
         """The ids of some lines, and how many each has."""

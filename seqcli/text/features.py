@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.text.case import lower
 from seqcli.text.vocabulary import PAD, UNK, Vocabulary
 
 MAX_CHARACTERS = 32
@@ -30,6 +31,18 @@ class TypeArrays:
     words: NDArray[np.int32]
     characters: NDArray[np.integer[Any]] | None
     affixes: NDArray[np.int32] | None
+
+    def joined(self, others: TypeArrays) -> TypeArrays:
+        affixes = None
+        if self.affixes is not None and others.affixes is not None:
+            affixes = np.concatenate([self.affixes, others.affixes])
+        characters = None
+        if self.characters is not None and others.characters is not None:
+            width = max(self.characters.shape[1], others.characters.shape[1])
+            characters = np.concatenate(
+                [np.pad(one, ((0, 0), (0, width - one.shape[1]))) for one in (self.characters, others.characters)]
+            )
+        return TypeArrays(np.concatenate([self.words, others.words]), characters, affixes)
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ class AffixKind:
         """The affix (in lower case, since the shape keeps the case) or the shape of a token."""
         if self.kind == "shape":
             return word_shape(token)
-        lowered = token.lower()
+        lowered = lower(token)
         return lowered[: self.length] if self.kind == "prefix" else lowered[-self.length :]
 
 
@@ -97,30 +110,30 @@ class TokenFeatures:
         """
         folded: Counter[str] = Counter()
         for token, count in counts.items():
-            folded[token.lower() if lowercase else token] += count
+            folded[lower(token) if lowercase else token] += count
         words = Vocabulary.build(folded, max_size=max_size, min_count=min_count, specials=(PAD, UNK))
         if extra := [word for word in dict.fromkeys(extra_words) if word not in words]:
             words = Vocabulary([*words.tokens, *extra], [*words.counts, *[0] * len(extra)], words.specials)
         character_vocabulary = None
         if characters:
-            seen: Counter[str] = Counter()
+            occurrences: Counter[str] = Counter()
             for token, count in counts.items():
                 for character in token:
-                    seen[character] += count
-            character_vocabulary = Vocabulary.build(seen, min_count=2, specials=(PAD, UNK))
+                    occurrences[character] += count
+            character_vocabulary = Vocabulary.build(occurrences, min_count=2, specials=(PAD, UNK))
         affixes = {}
         for kind in affix_kinds:
             shown = Counter(kind.of(token) for token in counts)
             affixes[kind] = Vocabulary.build(shown, min_count=affix_min_count, specials=(PAD, UNK))
         return cls(words, lowercase=lowercase, characters=character_vocabulary, affixes=affixes)
 
+    def rows(self, tokens: Sequence[str]) -> list[int]:
+        return self.words.encode(map(lower, tokens) if self.lowercase else tokens)
+
     def encode(self, tokens: Sequence[str]) -> TypeArrays:
         """Arrays over the given tokens, in their order."""
-        folded = [token.lower() for token in tokens] if self.lowercase else tokens
-        words = np.array(self.words.encode(folded), np.int32)
-        characters = None
-        if self.characters is not None:
-            characters = self._character_rows(tokens)
+        words = np.array(self.rows(tokens), np.int32)
+        characters = None if self.characters is None else _character_rows(tokens, self.characters)
         affixes = None
         if self.affixes:
             affixes = np.empty((len(tokens), len(self.affixes)), np.int32)
@@ -128,27 +141,15 @@ class TokenFeatures:
                 affixes[:, column] = vocabulary.encode(map(kind.of, tokens))
         return TypeArrays(words, characters, affixes)
 
-    def _character_rows(self, tokens: Sequence[str]) -> NDArray[np.integer[Any]]:
-        assert self.characters is not None
-        half = MAX_CHARACTERS // 2
-        width = max(1, min(MAX_CHARACTERS, max(map(len, tokens), default=1)))
-        padded = np.zeros((len(tokens), width), np.uint16 if len(self.characters) < 2**16 else np.int32)
-        for index, token in enumerate(tokens):
-            row = self.characters.encode(token if len(token) <= MAX_CHARACTERS else token[:half] + token[-half:])
-            padded[index, : len(row)] = row
-        return padded
-
     def save(self, folder: Path) -> list[str]:
         """Write the vocabularies as text files and return their names."""
-        self.words.save(folder / "vocabulary.txt")
-        names = ["vocabulary.txt"]
+        files = {"vocabulary.txt": self.words}
         if self.characters is not None:
-            self.characters.save(folder / "characters.txt")
-            names.append("characters.txt")
-        for kind, vocabulary in self.affixes.items():
-            vocabulary.save(folder / f"{kind.name}.txt")
-            names.append(f"{kind.name}.txt")
-        return names
+            files["characters.txt"] = self.characters
+        files |= {f"{kind.name}.txt": vocabulary for kind, vocabulary in self.affixes.items()}
+        for name, vocabulary in files.items():
+            vocabulary.save(folder / name)
+        return list(files)
 
     @classmethod
     def load(
@@ -161,3 +162,13 @@ class TokenFeatures:
             characters=Vocabulary.load(folder / "characters.txt") if characters else None,
             affixes={kind: Vocabulary.load(folder / f"{kind.name}.txt") for kind in affix_kinds},
         )
+
+
+def _character_rows(tokens: Sequence[str], vocabulary: Vocabulary) -> NDArray[np.integer[Any]]:
+    half = MAX_CHARACTERS // 2
+    width = max(1, min(MAX_CHARACTERS, max(map(len, tokens), default=1)))
+    padded = np.zeros((len(tokens), width), np.uint16 if len(vocabulary) < 2**16 else np.int32)
+    for index, token in enumerate(tokens):
+        row = vocabulary.encode(token if len(token) <= MAX_CHARACTERS else token[:half] + token[-half:])
+        padded[index, : len(row)] = row
+    return padded

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from seqcli.errors import UserError, data_error, io_error, usage_error
+from seqcli.errors import UserError, data_error, reading, usage_error
 from seqcli.files import atomic_write
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_lines
+from seqcli.text.case import lower
 
 MODEL_TYPES = ("unigram", "bpe")
 
@@ -43,10 +44,8 @@ class SentencePieces:
         import sentencepiece
 
         self.model = model
-        try:
+        with reading(model):
             serialized = model.read_bytes()
-        except OSError as error:
-            raise io_error(f"cannot read: {error.strerror}", file=model) from error
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
             self._processor.LoadFromSerializedProto(serialized)
@@ -54,16 +53,10 @@ class SentencePieces:
             raise data_error("not a sentencepiece model", file=model) from error
 
     def tokenize(self, text: str) -> list[str]:
-        """The pieces of a line, in order."""
-        return cast("list[str]", self._processor.EncodeAsPieces(text))
+        return self._processor.EncodeAsPieces(text)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The normalized text."""
-        return cast("str", self._processor.DecodePieces(list(tokens)))
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Refused: pieces are cut from the normalized text, not from this one."""
-        raise usage_error("the sentencepiece tokenizer has no offsets", hint="Use words, characters or bytes.")
+        return self._processor.DecodePieces(list(tokens))
 
     def pieces(self) -> list[str]:
         """Every piece of the model by id, its control pieces (``<unk> <s> </s>``) included."""
@@ -96,12 +89,9 @@ def train_sentencepiece(
         files: text files, one sentence a line (None or ``-``: standard input).
         vocab_size: pieces in the model, its ``<unk> <s> </s>`` included.
         out: the model file, written whole or not at all.
-        model_type: ``unigram`` or ``bpe``.
         character_coverage: share of the text's characters that get a piece of their own
             (0.9995 for Chinese or Japanese).
         lowercase: train on lower-cased text (and apply the model to such text).
-        on_invalid: see `seqcli.lines.read_lines`.
-        max_line: see `seqcli.lines.read_lines`.
 
     Raises:
         UserError: vocabulary size that the text cannot fill or that cannot hold its characters (2); no text, or
@@ -156,7 +146,7 @@ class _Feed:
                     elif line.strip():
                         self.lines += 1
                         # a NUL would end the training; white space carries nothing here either
-                        yield (line.lower() if self.lowercase else line).replace("\0", " ")
+                        yield (lower(line) if self.lowercase else line).replace("\0", " ")
         except UserError as error:
             self.error = error
 
@@ -167,15 +157,15 @@ _TOO_LOW = re.compile(r"required_chars\. \d+ vs (\d+)")
 
 def _plain_error(message: str, vocab_size: int) -> UserError:
     """Say in plain words what sentencepiece says in terms of its source files."""
-    if found := _TOO_HIGH.search(message):
+    if match := _TOO_HIGH.search(message):
         return usage_error(
-            f"the corpus is too small for {vocab_size:,} pieces: it gives {int(found[1]):,} at most",
-            hint=f"Use --size {found[1]} or less, or more text.",
+            f"the corpus is too small for {vocab_size:,} pieces: it gives {int(match[1]):,} at most",
+            hint=f"Use --size {match[1]} or less, or more text.",
         )
-    if found := _TOO_LOW.search(message):
+    if match := _TOO_LOW.search(message):
         return usage_error(
-            f"{vocab_size:,} pieces are too few: the characters of the corpus alone need {int(found[1]):,}",
-            hint=f"Use --size {found[1]} or more, or a lower --coverage.",
+            f"{vocab_size:,} pieces are too few: the characters of the corpus alone need {int(match[1]):,}",
+            hint=f"Use --size {match[1]} or more, or a lower --coverage.",
         )
     if "sentences_.empty()" in message:
         return data_error("no text to train on: every line is blank")

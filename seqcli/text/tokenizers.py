@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from seqcli.errors import data_error, did_you_mean, usage_error
+from seqcli.text.case import lower
 from seqcli.text.marks import JOINER, mark, needs_marks, unmark
 from seqcli.text.pieces import SentencePieces
-from seqcli.text.words import Words, space_words
+from seqcli.text.words import Words
 
 if TYPE_CHECKING:
     from seqcli.recipe.base import Component
@@ -23,16 +24,13 @@ class Tokenizer(Protocol):
     """Cuts one line of text into tokens and puts it together again.
 
     ``reversible``: ``detokenize(tokenize(text)) == text`` for every line of text.
-    ``offsets``: the ``(start, end)`` of each token in the text, in characters, parallel to ``tokenize``.
     """
 
-    @property
-    def kind(self) -> str: ...
-    @property
-    def reversible(self) -> bool: ...
+    kind: str
+    reversible: bool
+
     def tokenize(self, text: str) -> list[str]: ...
     def detokenize(self, tokens: Sequence[str]) -> str: ...
-    def offsets(self, text: str) -> list[tuple[int, int]]: ...
 
 
 _BETWEEN_TOKENS = re.compile("[ \t]+")
@@ -50,15 +48,13 @@ class Whitespace:
     reversible = False
 
     def tokenize(self, text: str) -> list[str]:
-        """The tokens of a line, in order."""
         return text.split()
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The tokens with one space between."""
         return " ".join(tokens)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """``(start, end)`` of each token in the text, in characters."""
+        """The ``(start, end)`` of each token in the text."""
         spans, end = [], 0
         for token in text.split():
             start = text.index(token, end)
@@ -77,23 +73,13 @@ class Characters:
     reversible = True
 
     def tokenize(self, text: str) -> list[str]:
-        """The grapheme clusters of a line, in order."""
         if text.isascii() and text.isprintable():
             return list(mark(text))
         clusters = _clusters(text)
         return [mark(cluster) for cluster in clusters] if needs_marks(text) else clusters
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The exact text."""
         return unmark("".join(tokens))
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """``(start, end)`` of each token in the text, in characters (code points)."""
-        spans, end = [], 0
-        for cluster in _clusters(text):
-            spans.append((end, end + len(cluster)))
-            end += len(cluster)
-        return spans
 
 
 BYTE_TOKENS = tuple(f"<0x{value:02X}>" for value in range(256))
@@ -109,7 +95,6 @@ class Bytes:
     reversible = True
 
     def tokenize(self, text: str) -> list[str]:
-        """The byte tokens of a line, in order."""
         return [BYTE_TOKENS[value] for value in text.encode("utf-8")]
 
     def detokenize(self, tokens: Sequence[str]) -> str:
@@ -122,10 +107,6 @@ class Bytes:
             return bytes([_BYTE_VALUES[token] for token in tokens]).decode("utf-8", errors="replace")
         except KeyError as error:
             raise data_error(f"'{error.args[0]}' is not a byte token (<0x00> to <0xFF>)") from None
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """For each byte the ``(start, end)`` of the character it is a part of."""
-        return [(at, at + 1) for at, character in enumerate(text) for _ in character.encode("utf-8")]
 
 
 class Joined:
@@ -142,44 +123,33 @@ class Joined:
         self.kind = base.kind
 
     def tokenize(self, text: str) -> list[str]:
-        """The marked tokens of a line, in order."""
-        return [token for token, _ in self._marked(text)]
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """``(start, end)`` of each token in the text, in characters; the marks are not counted."""
-        return [span for _, span in self._marked(text)]
-
-    def detokenize(self, tokens: Sequence[str]) -> str:
-        """The exact text."""
-        line = " ".join(tokens).replace(f" {JOINER}", "").replace(f"{JOINER} ", "")
-        return unmark(line.replace(JOINER, ""))
-
-    def _marked(self, text: str) -> list[tuple[str, tuple[int, int]]]:
-        spans = self.base.offsets(text)
         spell: Callable[[str], str] = mark if needs_marks(text.replace(" ", "")) else str
-        marked: list[tuple[str, tuple[int, int]]] = []
+        marked: list[str] = []
         end = 0
         left_is_word = True  # a joiner goes to the side that is no word: Hello ￭, and (￭ hello
-        for start, stop in spans:
+        for start, stop in self.base.offsets(text):
             token = spell(text[start:stop])
             if start == end and marked:
                 if token[0].isalnum() and not left_is_word:
-                    before, span = marked[-1]
-                    marked[-1] = (before + JOINER, span)
+                    marked[-1] += JOINER
                 else:
                     token = JOINER + token
             elif start > end and not (start == end + 1 and text[end] == " " and marked):
-                marked.append((f"{JOINER if marked else ''}{mark(text[end:start])}{JOINER}", (end, start)))
-            marked.append((token, (start, stop)))
+                marked.append(f"{JOINER if marked else ''}{mark(text[end:start])}{JOINER}")
+            marked.append(token)
             left_is_word = text[stop - 1].isalnum()
             end = stop
         if end < len(text):
-            marked.append((f"{JOINER if marked else ''}{mark(text[end:])}", (end, len(text))))
+            marked.append(f"{JOINER if marked else ''}{mark(text[end:])}")
         return marked
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        line = " ".join(tokens).replace(f" {JOINER}", "").replace(f"{JOINER} ", "")
+        return unmark(line.replace(JOINER, ""))
 
 
 class Lowercased:
-    """Another tokenizer on lower-cased text; case does not come back. Offsets are those of the text as it was."""
+    """Another tokenizer on lower-cased text; case does not come back."""
 
     reversible = False
 
@@ -190,21 +160,21 @@ class Lowercased:
         self._cut_first = base.kind in {Words.kind, Whitespace.kind}
 
     def tokenize(self, text: str) -> list[str]:
-        """The tokens of a line, in order, in lower case."""
         if self._cut_first:
-            return [_lower(token) for token in self.base.tokenize(text)]
-        return self.base.tokenize(_lower(text))
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """``(start, end)`` of each token in the text, in characters."""
-        return self.base.offsets(text if self._cut_first else _lower(text))
+            return [*map(lower, self.base.tokenize(text))]
+        return self.base.tokenize(lower(text))
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The text, in lower case."""
         return self.base.detokenize(tokens)
 
 
-KINDS = ("whitespace", "words", "characters", "bytes", "sentencepiece")
+_PLAIN: dict[str, Callable[[], Tokenizer]] = {
+    "whitespace": Whitespace,
+    "words": Words,
+    "characters": Characters,
+    "bytes": Bytes,
+}
+KINDS = (*_PLAIN, "sentencepiece")
 
 
 def build_tokenizer(
@@ -213,51 +183,32 @@ def build_tokenizer(
     """The tokenizer of a kind.
 
     Args:
-        kind: one of `KINDS`.
         model: the model file, for ``sentencepiece`` and no other kind.
         joiner: mark where tokens had no space between (``words`` and ``whitespace``): makes them reversible.
-        lowercase: lower-case every token.
 
     Raises:
         UserError: an unknown kind, or an option that the kind does not take (2); a model that cannot be read (74) or
             is none (65).
     """
     if kind not in KINDS:
-        raise usage_error(f"unknown tokenizer kind '{kind}'", hint=did_you_mean(kind, KINDS) or _choices())
+        hint = did_you_mean(kind, KINDS) or f"Choose one of {', '.join(KINDS)}."
+        raise usage_error(f"unknown tokenizer kind '{kind}'", hint=hint)
     if (kind == "sentencepiece") != (model is not None):
         raise usage_error(
             "sentencepiece needs a model file" if model is None else f"tokenizer kind '{kind}' takes no model file",
             hint="Train one: seqcli vocab train-pieces CORPUS -o sp.model" if model is None else None,
         )
-    tokenizer: Tokenizer
-    if kind in {"words", "whitespace"}:
-        base = Words() if kind == "words" else Whitespace()
-        tokenizer = Joined(base) if joiner else base
-    elif joiner:
+    if joiner and kind not in {"words", "whitespace"}:
         raise usage_error(f"tokenizer kind '{kind}' takes no joiner", hint="It marks spaces by itself.")
-    elif model is not None:
-        tokenizer = SentencePieces(model)
-    else:
-        tokenizer = Characters() if kind == "characters" else Bytes()
+    tokenizer: Tokenizer = _PLAIN[kind]() if model is None else SentencePieces(model)
+    if joiner and isinstance(tokenizer, Words | Whitespace):
+        tokenizer = Joined(tokenizer)
     return Lowercased(tokenizer) if lowercase else tokenizer
 
 
 def tokenizer_of(config: Component, model: Path | None = None) -> Tokenizer:
-    """The tokenizer of a recipe's section; ``model`` is where its model file is, for ``sentencepiece``.
-
-    Raises:
-        UserError: what `build_tokenizer` raises.
-    """
+    """The tokenizer of a recipe's section; ``model`` is where its model file is, for ``sentencepiece``."""
     return build_tokenizer(config.kind, model if config.kind == "sentencepiece" else None)
-
-
-def _choices() -> str:
-    return f"Choose one of {', '.join(KINDS)}."
-
-
-def _lower(text: str) -> str:
-    """Lower case of the same length: İ is the one letter whose lower case is longer."""
-    return text.replace("İ", "i").lower()
 
 
 _ASCII_CLUSTERS = re.compile(r"\r\n|.", re.DOTALL)
@@ -270,20 +221,3 @@ def _clusters(text: str) -> list[str]:
 
     clusters: list[str] = regex.findall(r"\X", text)
     return clusters
-
-
-__all__ = [
-    "BYTE_TOKENS",
-    "KINDS",
-    "Bytes",
-    "Characters",
-    "Joined",
-    "Lowercased",
-    "SentencePieces",
-    "Tokenizer",
-    "Whitespace",
-    "Words",
-    "build_tokenizer",
-    "space_words",
-    "tokenizer_of",
-]

@@ -27,12 +27,6 @@ PAD, UNK, BOS, EOS = "<PAD>", "<UNK>", "<BOS>", "<EOS>"
 DEFAULT_SPECIALS = (PAD, UNK, BOS, EOS)
 
 _HEADER = "#seqcli-vocabulary 1"
-_ROLES = {
-    "pad": frozenset({"<pad>", "[pad]"}),
-    "unk": frozenset({"<unk>", "[unk]"}),
-    "bos": frozenset({"<bos>", "<s>"}),
-    "eos": frozenset({"<eos>", "</s>"}),
-}
 
 
 class Vocabulary:
@@ -47,8 +41,7 @@ class Vocabulary:
         counts: how often each row was seen when the vocabulary was built; for ``<UNK>`` the occurrences of all
             tokens that got no row.
         specials: the special tokens, ids 0 to ``len(specials) - 1``.
-        pad_id, unk_id, bos_id, eos_id: rows of the special tokens by their role (``<PAD>`` or ``[PAD]``, ``<UNK>``,
-            ``<BOS>`` or ``<s>``, ``<EOS>`` or ``</s>``, in any case), or None.
+        unk_id: row of the special token ``<UNK>`` (or ``[UNK]``, in any case), or None.
     """
 
     def __init__(self, tokens: Sequence[str], counts: Sequence[int], specials: Sequence[str]) -> None:
@@ -62,8 +55,7 @@ class Vocabulary:
         if len(self._ids) != len(self.tokens):
             raise ValueError("a token has two rows")
         self._text_ids = {token: number for token, number in self._ids.items() if number >= len(self.specials)}
-        self.pad_id, self.unk_id = self._role("pad"), self._role("unk")
-        self.bos_id, self.eos_id = self._role("bos"), self._role("eos")
+        self.unk_id = next((row for row, token in enumerate(self.specials) if _is_unk(token)), None)
 
     @classmethod
     def build(
@@ -84,16 +76,15 @@ class Vocabulary:
         Raises:
             UserError: special tokens that repeat or hold white space, a negative size (2).
         """
-        _check_specials(specials)
         if (max_size is not None and max_size < 0) or min_count < 0:
             raise usage_error("the sizes of a vocabulary cannot be negative")
         counted = counts if isinstance(counts, Mapping) else Counter(counts)
         special = set(specials)
-        kept = [item for item in counted.items() if item[1] >= min_count and item[0] not in special]
-        kept.sort(key=lambda item: (-item[1], item[0]))
-        del kept[len(kept) if max_size is None else max_size :]
-        unknown = sum(counted.values()) - sum(count for _, count in kept)
-        rows = [(token, unknown if _has_role(token, "unk") else 0) for token in specials] + kept
+        rows = [item for item in counted.items() if item[1] >= min_count and item[0] not in special]
+        rows.sort(key=lambda item: (-item[1], item[0]))
+        del rows[len(rows) if max_size is None else max_size :]
+        unknown = sum(counted.values()) - sum(count for _, count in rows)
+        rows[:0] = [(token, unknown if _is_unk(token) else 0) for token in specials]
         return cls([token for token, _ in rows], [count for _, count in rows], specials)
 
     def __len__(self) -> int:
@@ -193,7 +184,6 @@ class Vocabulary:
         return cls(list(rows), list(rows.values()), specials)
 
     def to_bytes(self) -> bytes:
-        """The bytes of the file."""
         lines = ["\t".join([_HEADER, *map(_escape, self.specials)])]
         lines += [f"{_escape(token)}\t{count}" for token, count in zip(self.tokens, self.counts, strict=True)]
         return ("\n".join(lines) + "\n").encode("utf-8")
@@ -202,12 +192,9 @@ class Vocabulary:
         """SHA-256 of the file's bytes, as 64 hexadecimal digits: what ``sha256sum`` says of the saved file."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
-    def _role(self, role: str) -> int | None:
-        return next((number for number, token in enumerate(self.specials) if _has_role(token, role)), None)
 
-
-def _has_role(token: str, role: str) -> bool:
-    return token.casefold() in _ROLES[role]
+def _is_unk(token: str) -> bool:
+    return token.casefold() in {"<unk>", "[unk]"}
 
 
 def _check_specials(specials: Sequence[str]) -> None:

@@ -95,16 +95,14 @@ class Words:
     reversible = False
 
     def tokenize(self, text: str) -> list[str]:
-        """The tokens of a line, in order."""
         tokens: list[str] = _pattern(text.isascii()).findall(text)
         return tokens
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """``(start, end)`` of each token in the text, in characters."""
+        """The ``(start, end)`` of each token in the text."""
         return [match.span() for match in _pattern(text.isascii()).finditer(text)]
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The text with ordinary English spacing."""
         return space_words(tokens)
 
 

@@ -12,41 +12,27 @@ import os
 import random
 import re
 import shutil
-import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from seqcli.errors import UserError, data_error
-from seqcli.files import atomic_write, cannot_write, fsync_folder
-from seqcli.store.manifest import (
-    MANIFEST,
-    Entry,
-    Manifest,
-    cannot_read,
-    entry_of,
-    is_pickle,
-    is_plain_name,
-    read_checked,
-    read_manifest,
-)
+from seqcli.errors import UserError, cannot_read, data_error
+from seqcli.files import cannot_write, fsync_folder
+from seqcli.models.weights import Tensors, parse, serialize
+from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, is_plain_name, read_manifest
 
 Json = Any
-Tensors = dict[str, Tensor]
 
 _FORMAT = "seqcli checkpoint 1"
 _STATE = "state.json"
 _SUFFIX = ".safetensors"
 _NAME = re.compile(r"step-(\d{8,})(?:\.(\d+))?")
 _HALF, _GONE = ".half-", ".gone-"
-_MAX_HEADER = 64 * 2**20
 _RNG = "rng."
 
 
@@ -139,11 +125,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if _age(path)[0] not in (-1, step):
         raise data_error(f"the folder is named for step {_age(path)[0]} and holds step {step}", file=path)
     tensors = {
-        file.removesuffix(_SUFFIX): _parse(read_checked(path, file, entry), path / file)
-        for file, entry in manifest.files.items()
+        file.removesuffix(_SUFFIX): parse(record.read(path / file), path / file)
+        for file, record in manifest.files.items()
         if file.endswith(_SUFFIX)
     }
-    state = json.loads(read_checked(path, _STATE, manifest.files[_STATE]))
+    state = json.loads(manifest.files[_STATE].read(path / _STATE))
     return Checkpoint(path, step, tensors, state)
 
 
@@ -152,50 +138,6 @@ def sweep(folder: Path) -> None:
     for pattern in (_HALF, _GONE):
         for path in folder.glob(f"{pattern}*"):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> Entry:
-    """Write named tensors as safetensors, all or nothing; returns the size and SHA-256 of the file.
-
-    Raises:
-        UserError: it cannot be written or the disk is full (74).
-    """
-    data = _serialize(tensors)
-    with atomic_write(path) as handle:
-        handle.write(data)
-    return entry_of(data)
-
-
-def load_weights(path: Path) -> Tensors:
-    """Read named tensors from a safetensors file, on the CPU; memory is bounded by twice the file's size.
-
-    Raises:
-        UserError: a pickle, empty, truncated or with a header that lies (65), or it cannot be read (74).
-    """
-    try:
-        with path.open("rb") as handle:
-            size = os.fstat(handle.fileno()).st_size
-            _check_header(handle.read(4096), size, path)
-            handle.seek(0)
-            return _parse(handle.read(size), path)
-    except OSError as error:
-        raise cannot_read(path, error) from error
-
-
-def check_shapes(model_state: Mapping[str, Tensor], weights: Mapping[str, Tensor], *, file: object = None) -> None:
-    """Raise a UserError (65) that names the first tensor that is missing, unknown or of another shape."""
-    for name, tensor in model_state.items():
-        if name not in weights:
-            raise data_error(f"no tensor '{name}', which the model has as {_shape(tensor)}", file=file)
-        if weights[name].shape != tensor.shape:
-            raise data_error(
-                f"tensor '{name}' is {_shape(weights[name])} in the file and {_shape(tensor)} in the model",
-                file=file,
-                hint="The weights belong to another recipe or vocabulary.",
-            )
-    for name, tensor in weights.items():
-        if name not in model_state:
-            raise data_error(f"tensor '{name}' ({_shape(tensor)}) is not in the model", file=file)
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[Tensors, Json]:
@@ -258,61 +200,21 @@ def restore_rng(tensors: Mapping[str, Tensor], state: Json) -> None:
 def _write_files(
     folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Json], step: int
 ) -> None:
-    files: dict[str, Entry] = {}
+    files: dict[str, FileRecord] = {}
     for stem, named in tensors.items():
         if not is_plain_name(stem):
             raise ValueError(f"'{stem}' cannot be the name of a file")
-        files[stem + _SUFFIX] = _write(folder / (stem + _SUFFIX), _serialize(named))
+        files[stem + _SUFFIX] = _write(folder / (stem + _SUFFIX), serialize(named))
     files[_STATE] = _write(folder / _STATE, json.dumps(state, ensure_ascii=False).encode())
     _write(folder / MANIFEST, Manifest(files, {"format": _FORMAT, "step": step}).to_bytes())
 
 
-def _write(path: Path, data: bytes) -> Entry:
+def _write(path: Path, data: bytes) -> FileRecord:
     with path.open("xb") as handle:
         handle.write(data)
         handle.flush()
         os.fsync(handle.fileno())
-    return entry_of(data)
-
-
-def _serialize(tensors: Mapping[str, Tensor]) -> bytes:
-    """Safetensors bytes; tied tensors (which the format refuses) are written once for each name."""
-    plain: Tensors = {}
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        own = tensor.detach().cpu().contiguous()
-        pointer = own.untyped_storage().data_ptr()
-        plain[name] = own.clone() if pointer in seen else own
-        seen.add(pointer)
-    return safetensors.torch.save(plain)
-
-
-def _parse(data: bytes, path: Path) -> Tensors:
-    _check_header(data[:4096], len(data), path)
-    try:
-        return safetensors.torch.load(data)
-    except (safetensors.SafetensorError, ValueError, RuntimeError, KeyError, AssertionError, TypeError) as error:
-        raise data_error(f"not a sound safetensors file: {error}", file=path) from error
-
-
-def _check_header(head: bytes, size: int, path: Path) -> None:
-    """Refuse, before the file is read as a whole, what cannot be safetensors."""
-    if size == 0:
-        raise data_error("empty file where weights are expected", file=path)
-    length = struct.unpack("<Q", head[:8])[0] if len(head) >= 8 else 0
-    if head[8:9] == b"{" and 2 <= length <= min(size - 8, _MAX_HEADER):
-        return
-    if is_pickle(head, text=True):
-        raise data_error(
-            "this is a pickle, which can run code when it is opened; it was not opened",
-            file=path,
-            hint="Convert it to safetensors where you trust it.",
-        )
-    if not any(head):
-        raise data_error("all zeros where weights are expected: the file was never written to the end", file=path)
-    if head[8:9] == b"{":
-        raise data_error(f"damaged or cut off: a header of {length:,} bytes in a file of {size:,}", file=path)
-    raise data_error("not a safetensors file", file=path)
+    return FileRecord.of(data)
 
 
 def _whole(folder: Path) -> list[Path]:
@@ -354,7 +256,3 @@ def _split(values: Mapping[str, Any], prefix: str, tensors: Tensors) -> dict[str
     """Put the tensors among ``values`` into ``tensors`` under ``prefix``; return the rest."""
     tensors.update({prefix + str(key): value for key, value in values.items() if isinstance(value, Tensor)})
     return {str(key): value for key, value in values.items() if not isinstance(value, Tensor)}
-
-
-def _shape(tensor: Tensor) -> str:
-    return " x ".join(str(size) for size in tensor.shape) or "a scalar"

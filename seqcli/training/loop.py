@@ -1,62 +1,47 @@
 """The training loop: a generator of step events. Measuring, saving and showing are the caller's.
 
 The loss is (sum, number of targets); gradients of the sums are added up and divided once, by the targets of the whole
-optimizer step, so accumulated batches (and, later, the shares of several processes) give the gradient of one big batch.
+optimizer step, so accumulated batches and the shares of several processes give the gradient of one big batch.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from seqcli.errors import ExitCode, UserError
+from seqcli.models.device import resolve_precision
+from seqcli.models.network import Memory, Network
 from seqcli.recipe.schema import TrainingConfig
-from seqcli.tasks.base import Carried, Data, Task
+from seqcli.tasks.base import Data
 from seqcli.training.checkpoint import pack_optimizer, restore_rng, rng_state, unpack_optimizer
+from seqcli.training.distributed import ALONE, World
+from seqcli.training.events import StepEvent
 from seqcli.training.gradients import Gradients
 from seqcli.training.optim import build_optimizer
-from seqcli.training.precision import resolve_precision
 from seqcli.training.schedules import build_schedule
 
 Tensors = dict[str, dict[str, Tensor]]
 
 
-@dataclass(frozen=True)
-class StepEvent:
-    """One optimizer step: ``loss`` in nats a target, ``gradient_norm`` before clipping, ``positions`` trained on."""
-
-    step: int
-    epoch: int
-    batch: int
-    batches: int
-    loss: float
-    targets: float
-    positions: int
-    gradient_norm: float
-    learning_rate: float
-    seconds: float
-
-    @property
-    def epoch_done(self) -> bool:
-        """True for the last step of an epoch."""
-        return self.batch == self.batches
-
-
 class Trainer:
     """Model, optimizer, schedule and the place in the data; all of it goes into a checkpoint and comes back."""
 
-    def __init__(self, task: Task, model: nn.Module, data: Data, config: TrainingConfig, device: torch.device) -> None:
-        self.task, self.data, self.config, self.device = task, data, config, device
-        self.model = model.to(device)
-        self.optimizer = build_optimizer(config.optimizer, self.model)
+    def __init__(
+        self, network: Network, data: Data, config: TrainingConfig, device: torch.device, world: World = ALONE
+    ) -> None:
+        self.data, self.config, self.device, self.world = data, config, device, world
+        network.load_state_dict(world.broadcast(network.state_dict()))  # chance may differ from machine to machine
+        self.network: Network = network.to(device)
+        self.optimizer = build_optimizer(config.optimizer, self.network)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.step = 0
         self.epoch = 0
@@ -66,14 +51,17 @@ class Trainer:
         self.total_steps = min(config.epochs * steps_an_epoch, config.max_steps or config.epochs * steps_an_epoch)
         self.schedule = build_schedule(config.schedule, self.total_steps)
         self.precision = resolve_precision(config.precision, device)
-        self.gradients = Gradients(task, self.model, data, device, precision=self.precision, seed=config.seed)
-        self.carried = Carried()
-        self.average = None if config.ema is None else [p.detach().clone() for p in self.model.parameters()]
+        self.gradients = Gradients(self.network, data, device, precision=self.precision, seed=config.seed, world=world)
+        self.memory = Memory()
+        self.average: AveragedModel | None = None
+        if config.ema is not None:
+            self.average = AveragedModel(self.network, multi_avg_fn=self._move_average)
+            self.average.n_averaged.fill_(1)  # the first weights count
 
     @property
     def largest_state(self) -> float:
         """Largest value of the state that is carried from batch to batch; 0 where none is."""
-        return max((float(state.abs().max()) for state in self.carried.states), default=0.0)
+        return max((float(state.abs().max()) for state in self.memory.states), default=0.0)
 
     def steps(self) -> Iterator[StepEvent]:
         """Train until the epochs or the steps of the recipe are through, one event an optimizer step.
@@ -91,28 +79,30 @@ class Trainer:
 
     def _step(self) -> StepEvent:
         began = time.perf_counter()
-        self.model.train()
+        self.network.train()
         rate = self.schedule.factor(self.step)
         for group, base in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = base * rate
         self.optimizer.zero_grad(set_to_none=True)
         end = min(self.batch + self.config.accumulate, len(self._order))
         chosen = [self._order[number] for number in range(self.batch, end)]
-        loss_sum, targets, positions = 0.0, 0.0, 0
+        loss_sum = targets = positions = 0.0
         for number, rows in enumerate(chosen, self.batch):
-            loss, count, seen, self.carried = self.gradients.add(
-                rows, self.carried, step=self.epoch * len(self._order) + number
+            loss, count, seen, self.memory = self.gradients.add(
+                rows, self.memory, step=self.epoch * len(self._order) + number
             )
             loss_sum += loss
             targets += count
             positions += seen
+        loss_sum, targets, positions = self.world.sum(self.gradients.parameters, loss_sum, targets, positions)
         norm = self._clip(targets)
         if not np.isfinite(loss_sum) or not np.isfinite(norm):
             raise self._not_a_number(loss_sum, chosen)
         self.optimizer.step()
         self.step += 1
         self.batch += len(chosen)
-        self._update_average()
+        if self.average is not None:
+            self.average.update_parameters(self.network)
         event = StepEvent(
             self.step,
             self.epoch,
@@ -120,7 +110,7 @@ class Trainer:
             len(self._order),
             loss_sum / (targets or 1),
             targets,
-            positions,
+            int(positions),
             norm,
             self.optimizer.param_groups[0]["lr"],
             time.perf_counter() - began,
@@ -132,9 +122,8 @@ class Trainer:
 
     def _clip(self, targets: float) -> float:
         """Divide the summed gradients by the targets, clip, and return the norm before clipping."""
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))) / (targets or 1)
-        norm = float(total)
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        norm = float(get_total_norm(gradients) / (targets or 1))
         limit = self.config.clip_norm
         scale = 1.0 / (targets or 1)
         if limit is not None and norm > limit:
@@ -155,37 +144,32 @@ class Trainer:
     def _epoch_order(self) -> Sequence[NDArray[np.int64]]:
         return self.data.training_order(self.config.batch, seed=self.config.seed, epoch=self.epoch)
 
-    def _update_average(self) -> None:
-        if self.average is None:
-            return
+    def _move_average(self, average: Any, weights: Any, updates: Any) -> None:
         decay = min(self.config.ema or 0.0, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - decay)
+        get_ema_multi_avg_fn(decay)(average, weights, updates)
 
-    @contextmanager
-    def averaged(self) -> Iterator[nn.Module]:
-        """The model to measure and keep: with the averaged weights in place where the recipe asks for them."""
+    def _gathered(self) -> Memory:
+        """The carried state of all processes, on the CPU."""
+        states = self.world.gather([state.cpu() for state in self.memory.states])
+        return Memory.joined([Memory(own) for own in states if own])
+
+    @property
+    def averaged(self) -> Network:
+        """The model to measure and keep: that of the averaged weights where the recipe asks for them."""
         if self.average is None:
-            yield self.model
-            return
-        parameters = [p.data for p in self.model.parameters()]
-        current = [p.clone() for p in parameters]
-        torch._foreach_copy_(parameters, self.average)
-        try:
-            yield self.model
-        finally:
-            torch._foreach_copy_(parameters, current)
+            return self.network
+        assert isinstance(self.average.module, Network)
+        return self.average.module
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
-        """Everything a checkpoint keeps: tensors by file, and JSON."""
+        """Everything a checkpoint keeps: tensors by file, not copied, and JSON; all processes have to ask for it."""
         optimizer_tensors, optimizer_state = pack_optimizer(self.optimizer)
         random_tensors, random_state = rng_state()
-        with self.averaged() as model:
-            kept = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        tensors = {"model": kept, "optimizer": optimizer_tensors, "random": random_tensors}
-        if self.carried.states:
-            tensors["carried"] = {str(number): state for number, state in enumerate(self.carried.states)}
+        tensors = {"model": self.averaged.state_dict(), "optimizer": optimizer_tensors, "random": random_tensors}
+        if carried := self._gathered().states:
+            tensors["carried"] = {str(number): state for number, state in enumerate(carried)}
         if self.average is not None:  # "model" is then the average, and these are the weights training goes on with
-            tensors["training"] = {name: value.detach() for name, value in self.model.state_dict().items()}
+            tensors["training"] = self.network.state_dict()
         state = {
             "step": self.step,
             "epoch": self.epoch,
@@ -198,13 +182,13 @@ class Trainer:
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave: the next steps are those an uninterrupted training would have made."""
-        self.model.load_state_dict(dict(tensors.get("training", tensors["model"])))
+        self.network.load_state_dict(dict(tensors.get("training", tensors["model"])))
         if self.average is not None:
-            for average, (name, _) in zip(self.average, self.model.named_parameters(), strict=True):
-                average.copy_(tensors["model"][name])
+            self.average.module.load_state_dict(dict(tensors["model"]))
         unpack_optimizer(self.optimizer, tensors["optimizer"], state["optimizer"])
         carried = tensors.get("carried", {})
-        self.carried = Carried([carried[str(number)].to(self.device) for number in range(len(carried))])
+        states = [carried[str(number)].to(self.device) for number in range(len(carried))]
+        self.memory = Memory(states).part(self.gradients.own(len(states[0]))) if states else Memory()
         self.schedule.restore(state["schedule"])
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self._order = self._epoch_order()

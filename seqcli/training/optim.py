@@ -16,7 +16,7 @@ from seqcli.recipe.optimization import AdamConfig, AdamWConfig, SGDConfig
 def build_optimizer(config: Component, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer of a recipe over a model's trainable parameters; vectors and biases are not decayed."""
     build = registry.implementation("optimizer", config.kind)
-    return build(config, _groups(model))  # type: ignore[no-any-return]
+    return build(config, _groups(model))
 
 
 def build_adamw(config: AdamWConfig, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:

@@ -11,24 +11,21 @@ from seqcli.recipe.optimization import ConstantConfig, CosineConfig, InverseSqrt
 
 
 class Schedule(Protocol):
-    """A learning-rate schedule."""
-
     def factor(self, step: int) -> float:
-        """What the rate is multiplied by at this step."""
+        """What the recipe's rate is multiplied by at this step."""
 
     def evaluated(self, improved: bool) -> None:
-        """Told after each evaluation."""
+        """Take note of an evaluation."""
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take that back."""
+    def restore(self, state: dict[str, Any]) -> None: ...
 
 
 def build_schedule(config: Component, total_steps: int) -> Schedule:
     """The schedule of a recipe; ``total_steps`` is where training is expected to end."""
-    return registry.implementation("schedule", config.kind)(config, total_steps)  # type: ignore[no-any-return]
+    return registry.implementation("schedule", config.kind)(config, total_steps)
 
 
 def warmup_factor(step: int, warmup: int) -> float:
@@ -43,18 +40,16 @@ class ConstantSchedule:
         self.config, self.total_steps = config, total_steps
 
     def factor(self, step: int) -> float:
-        """See `Schedule`."""
         return warmup_factor(step, self.config.warmup)
 
     def evaluated(self, improved: bool) -> None:
-        """See `Schedule`; does nothing here."""
+        pass
 
     def state(self) -> dict[str, Any]:
-        """See `Schedule`."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """See `Schedule`."""
+        pass
 
     def _progress(self, step: int) -> float:
         """0 at the end of the warm-up, 1 at the end of training."""
@@ -68,7 +63,6 @@ class InverseSqrtSchedule(ConstantSchedule):
     config: InverseSqrtConfig
 
     def factor(self, step: int) -> float:
-        """See `Schedule`."""
         return warmup_factor(step, self.config.warmup) * min(1.0, math.sqrt(self.config.warmup / (step + 1)))
 
 
@@ -78,7 +72,6 @@ class CosineSchedule(ConstantSchedule):
     config: CosineConfig
 
     def factor(self, step: int) -> float:
-        """See `Schedule`."""
         falling = 0.5 * (1 + math.cos(math.pi * self._progress(step)))
         return warmup_factor(step, self.config.warmup) * (self.config.floor + (1 - self.config.floor) * falling)
 
@@ -89,7 +82,6 @@ class LinearSchedule(ConstantSchedule):
     config: LinearConfig
 
     def factor(self, step: int) -> float:
-        """See `Schedule`."""
         falling = 1 - self._progress(step)
         return warmup_factor(step, self.config.warmup) * (self.config.floor + (1 - self.config.floor) * falling)
 
@@ -104,7 +96,6 @@ class PlateauSchedule(ConstantSchedule):
         self.current, self.waited = 1.0, 0
 
     def factor(self, step: int) -> float:
-        """See `Schedule`."""
         return warmup_factor(step, self.config.warmup) * self.current
 
     def evaluated(self, improved: bool) -> None:
@@ -115,9 +106,7 @@ class PlateauSchedule(ConstantSchedule):
             self.waited = 0
 
     def state(self) -> dict[str, Any]:
-        """See `Schedule`."""
         return {"current": self.current, "waited": self.waited}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """See `Schedule`."""
         self.current, self.waited = state["current"], state["waited"]

@@ -60,14 +60,7 @@ def test_train_on_frames(seqcli: Program, classifiers: Path) -> None:
 
 def test_train_a_baseline(seqcli: Program, classifiers: Path) -> None:
     code, out, err = seqcli(
-        "train",
-        "tsv.yaml",
-        "--set",
-        "name=again",
-        "--set",
-        "model={encoder: {kind: majority}}",
-        "--set",
-        "training={seed: 1}",
+        "train", "tsv.yaml", "--set", "name=again", "--set", "model={kind: majority}", "--set", "training={seed: 1}"
     )
     assert code == 0
     assert [line.split(" ")[0] for line in out.splitlines()] == ["test", "bag", "again@1"]
@@ -98,7 +91,7 @@ def test_dry_run(seqcli: Program, classifiers: Path, recipe: str, first: str, re
         recipe,
         "--dry-run",
         "--set",
-        f"model={{encoder: {{kind: {'bag-of-words' if rest[0] == 'words' else 'mean-pool'}}}}}",
+        f"model={{kind: {'bag-of-words' if rest[0] == 'words' else 'mean-pool'}}}",
     )
     assert (code, out.splitlines()) == (0, lines[:5])
     assert err == "not made by gradients: no layers and no batches to show\n"
@@ -197,7 +190,7 @@ def test_a_text_over_the_limit_is_said_once(seqcli: Program, classifiers: Path) 
         "--set",
         "training={seed: 1}",
         "--set",
-        "model={encoder: {kind: bag-of-words}}",
+        "model={kind: bag-of-words}",
         "-q",
     )
     assert seqcli("train", "tsv.yaml", *short).code == 0
@@ -319,7 +312,7 @@ def test_frames_that_do_not_fit(seqcli: Program, classifiers: Path) -> None:
         assert (code, err) == (65, "error: index.tsv:1: 'gone.npy': there is no such file\n")
         assert seqcli("predict", model, "nothing.ts")[0] == 74
         code, _, err = seqcli("evaluate", model, "wide.ts")
-        assert (code, err) == (65, "error: wide.ts: frames of 3 channels, but the model was trained on 2\n")
+        assert (code, err) == (65, "error: wide.ts:6: frames of 3 channels, but the model was trained on 2\n")
     assert seqcli("predict", "gaps", "gap.ts").code == 0
 
 
@@ -414,8 +407,8 @@ def test_evaluate_against_what_does_not_compare(seqcli: Program, classifiers: Pa
     code, _, err = seqcli("evaluate", "tiny", "--against", "motion")
     assert (code, err) == (
         65,
-        "error: test.tsv:1: this recipe classifies frames, and here are none. Check "
-        "data.format; 'seqcli components' lists embedders for text.\n",
+        "error: test.tsv:1: this recipe reads frames, and here are none. Check data.format; for text write "
+        "source: {kind: text}.\n",
     )
 
 
@@ -425,11 +418,11 @@ def test_a_classifier_of_pieces_against_one_of_words(seqcli: Program, classifier
         "--set",
         "name=pieces",
         "--set",
-        "text.tokenizer={kind: sentencepiece, size: 50}",
+        "source.tokenizer={kind: sentencepiece, size: 35}",
         "--set",
         "training={seed: 1}",
         "--set",
-        "model={encoder: {kind: bag-of-words}}",
+        "model={kind: bag-of-words}",
         "-q",
     )
     assert seqcli("train", "tsv.yaml", *pieces).code == 0

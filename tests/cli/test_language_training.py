@@ -18,15 +18,15 @@ from tiny import Program, environment, run_inside, write_corpus
 from tiny_text import RECIPE, lines
 
 from seqcli.errors import ExitCode, UserError
+from seqcli.models.weights import load_weights, save_weights
 from seqcli.pipeline.train import train
 from seqcli.recipe.load import load_recipe
 from seqcli.store.runs import Run, Store
 from seqcli.text.pieces import train_sentencepiece
-from seqcli.training.checkpoint import load_weights, save_weights
 from seqcli.training.loop import StepEvent
 
 SIGNATURE = r"\(perplexity\|tokens:whitespace\|unit:sentences\|vocabulary:12\|eos:counted\|unk:counted\|v:seqcli-.*\)"
-COUNTS = ("--set", "model={encoder: {kind: ngram, order: 3}}", "--set", "name=counts")
+COUNTS = ("--set", "model={kind: ngram, order: 3}", "--set", "name=counts")
 
 
 def write_text(folder: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_recipe_that_is_none_is_refused_before_anything_is_read(seqcli: Progra
     code, out, err = seqcli("train", "lm.yaml", "--set", "model.encoder.bidirectional=true")
     assert (code, out) == (2, "")
     assert err == (
-        "error: model.encoder.bidirectional: a language model reads forwards only, or it would see the "
+        "error: --set model.encoder.bidirectional=true: model.encoder.bidirectional: a language model reads forwards only, or it would see the "
         "token it should predict. Set bidirectional: false.\n"
     )
     assert not (text / "runs").exists()
@@ -227,7 +227,7 @@ def test_kill_9_and_resume(seqcli: Program, whole: bytes) -> None:
 def test_another_model_of_pieces_is_another_recipe(seqcli: Program, text: Path) -> None:
     """The tokenizer's model is data: training does not go on with another one."""
     train_sentencepiece(["train.txt"], 25, text / "mine.model")
-    sets = ["--set", "text.tokenizer={kind: sentencepiece, model: mine.model}", "--set", "training.epochs=50"]
+    sets = ["--set", "source.tokenizer={kind: sentencepiece, model: mine.model}", "--set", "training.epochs=50"]
     recipe = load_recipe("lm.yaml", sets[1::2]).recipe
     events = train(recipe, Store(), should_stop=lambda: ExitCode.TERMINATED)
     with pytest.raises(UserError):
@@ -303,7 +303,7 @@ def test_evaluate_of_a_text_of_unknown_words(seqcli: Program, models: Path) -> N
             2,
             "errors can be listed for taggers and classifiers; tiny-lm@1 is a model for language-model",
         ),
-        ("tiny-lm dev.txt --against nothing", 2, "no model 'nothing' in runs. There is: counts, tiny, tiny-lm."),
+        ("tiny-lm dev.txt --against nothing", 2, "no model 'nothing' in runs. Known: counts, tiny, tiny-lm."),
         ("tiny-lm blank.txt", 65, "blank.txt: no examples: the file is empty or holds only blank lines"),
         ("tiny-lm nowhere.txt", 74, "nowhere.txt: there is no such test file"),
     ],
@@ -355,7 +355,7 @@ def test_weights_that_are_no_numbers(seqcli: Program, models: Path, arguments: s
 
 def test_a_figure_beyond_every_number_is_inf_and_null_in_json(seqcli: Program, models: Path) -> None:
     """A line without spaces is one word, whose perplexity may be too large for a number."""
-    letters = ("--set", "text.tokenizer={kind: characters}", "--set", "name=letters", "--set", "training.max_steps=1")
+    letters = ("--set", "source.tokenizer={kind: characters}", "--set", "name=letters", "--set", "training.max_steps=1")
     assert seqcli("train", "lm.yaml", *letters, "-q").code == 0
     (models / "letters.txt").write_text("thecatsat" * 90 + "\n")
     code, out, err = seqcli("evaluate", "letters", "letters.txt")
@@ -391,13 +391,12 @@ def test_a_tagger_cannot_sample_and_a_language_model_cannot_tag(seqcli: Program,
     assert seqcli("sample", "tiny") == (
         2,
         "",
-        "error: tiny@1 is a model for tagging; this needs one for language-model. There is: counts@1, tiny-lm@1.\n",
+        "error: tiny@1 is a model for tagging; this needs one for language-model. Known: counts@1, tiny-lm@1.\n",
     )
     assert seqcli("predict", "counts", stdin=b"x\n") == (
         2,
         "",
-        "error: counts@1 is a model for language-model; this needs one for classification or tagging. "
-        "There is: tiny@1.\n",
+        "error: counts@1 is a model for language-model; this needs one for classification or tagging. Known: tiny@1.\n",
     )
 
 

@@ -283,12 +283,12 @@ def test_one_argument_of_score_is_a_model_or_a_file(tmp_path: Path, monkeypatch:
             "tiny@1 is a model for tagging; this needs one for language-model. Train one: seqcli train lm-char",
         ),
         ("complete", "no trained model for language-model in runs. Train one: seqcli train lm-char"),
-        ("sample nothing", "no model 'nothing' in runs. There is: tiny."),
+        ("sample nothing", "no model 'nothing' in runs. Known: tiny."),
         ("sample --temperature -1", "temperature must be 0 (greedy) or more, not -1"),
         ("sample --top-p 0", "top-p must be above 0 and at most 1, not 0"),
         ("sample --stop=", "--stop: an empty text would end every sample before it begins"),
         ("score --base 3", "--base: unknown value '3'. Known: 10, 2, e."),
-        ("score --errors x", "--errors: unknown value 'x'. Known: strict, replace."),
+        ("score --invalid x", "--invalid: unknown value 'x'. Known: strict, replace."),
     ],
 )
 def test_what_is_wrong_is_said_before_a_model_is_opened(
@@ -314,7 +314,7 @@ RECIPE = """\
 name: poem
 task: {kind: language-model}
 data: {train: poem.txt, dev: poem.txt, test: poem.txt, format: lines}
-text: {tokenizer: {kind: UNIT}}
+source: {kind: text, tokenizer: {kind: UNIT}}
 model:
   embedder: {kind: tokens, dim: 16}
   encoder: {kind: lstm, dim: 32, bidirectional: false}

@@ -38,7 +38,8 @@ def test_train_says_results_on_stdout_and_the_rest_on_stderr(seqcli: Program, pl
     ]
     assert [line.split()[:2] for line in lines[3:6]] == [["1", "6"], ["2", "12"], ["3", "18"]]
     assert all(line.endswith("*best") for line in lines[3:6])
-    assert lines[6:] == ["Use it:  echo 'some text' | seqcli predict tiny@1"]
+    assert re.fullmatch(r"Engine: onnx fp32, at most \S+ from the network", lines[6])
+    assert lines[7:] == ["Use it:  echo 'some text' | seqcli predict tiny@1"]
 
 
 def test_quiet_training_says_the_result_alone(seqcli: Program, place: Path) -> None:
@@ -108,7 +109,7 @@ def test_tokens_or_text(seqcli: Program, trained: Path) -> None:
     ("arguments", "message"),
     [
         (["--format", "json"], "--format: unknown value 'json'. Did you mean 'jsonl'?"),
-        (["--errors", "ignore"], "--errors: unknown value 'ignore'. Known: strict, replace."),
+        (["--invalid", "ignore"], "--invalid: unknown value 'ignore'. Known: strict, replace."),
         (["--device", "tpu"], "unknown device 'tpu'. Known: auto, cpu, cuda, mps."),
     ],
 )
@@ -181,3 +182,13 @@ def test_on_a_terminal_there_is_a_bar_and_no_colour_where_none_is_wanted(place: 
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     assert re.search(r"epoch \d .*loss \d\.\d{3} +[\d,]+ tokens/s", plain)
     assert plain.count("*best") == 3
+
+
+def test_tensorboard_that_is_not_installed(seqcli: Program, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqcli.pipeline.tensorboard.find_spec", lambda name: None)
+    assert seqcli("train", "tiny.yaml", "--tensorboard") == (
+        2,
+        "",
+        "error: the package 'tensorboard' is not installed. Install it: pip install 'seqcli[tensorboard]'.\n",
+    )
+    assert not (place / "runs").exists()

@@ -32,7 +32,7 @@ def make_run(name: str, points: dict[str, tuple[float, float]] | None, *, rows: 
     """A finished run: with a word table, or without one (``points`` None)."""
     run = Store("runs").create(name)
     run.recipe_path.write_text(f"name: {name}\n")
-    run.report_path.write_text(json.dumps({"task": "embedding"}))
+    run.report_path.write_text(json.dumps({"task": "word-vectors"}))
     tensors = {"head.bias": np.zeros(3, np.float32)}
     if points is not None:
         table = np.array([(0, 0), (7, 7), *points.values()], np.float32)
@@ -106,6 +106,13 @@ def test_words_from_a_pipe(shell: Program, store: Path) -> None:
         NEAR_KING,
         "error: <stdin>:2: there is no vector of 'queeen'. Did you mean 'queen'?\n",
     )
+    damaged = b"king\nm\xffn\n"
+    code, out, err = shell("neighbors", "vec", "-k", "2", stdin=damaged)
+    assert (code, out) == (65, "")
+    assert err.startswith("error: <stdin>:2: invalid UTF-8 at byte 2 of the line (0xff).")
+    code, out, err = shell("neighbors", "vec", "-k", "2", "--invalid", "replace", stdin=damaged)
+    assert (code, out) == (65, NEAR_KING)
+    assert err.startswith("error: <stdin>:2: there is no vector of 'm\ufffdn'")
 
 
 ANSWER = "man woman king\tqueen\t"
@@ -158,7 +165,7 @@ def test_analogies_from_a_pipe(shell: Program, store: Path) -> None:
     [
         (["neighbors", "vec", "queeen"], 2, "there is no vector of 'queeen'. Did you mean 'queen'?"),
         (["neighbors", "vec", "man", "queeen"], 2, "there is no vector of 'queeen'. Did you mean 'queen'?"),
-        (["neighbors", "vec@7", "man"], 2, "no version '7' of 'vec' in runs. There is: vec@1."),
+        (["neighbors", "vec@7", "man"], 2, "no version '7' of 'vec' in runs. Known: vec@1."),
         (["neighbors", "counts", "man"], 2, "counts@1 has no word vectors. These models have some: vec."),
         (["neighbors", "vec", "man", "-k", "0"], 2, "k is the number of words wanted, at least 1, not 0"),
         (

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqcli.data import catalogue
-from seqcli.data.catalogue import EMBEDDED, DataFile, Entry, Grade, Rule, cached_path
+from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, Grade, cached_path
 from seqcli.data.chunks import chunks
 from seqcli.data.corpus import open_corpus
 from seqcli.data.divide import divide, graded
+from seqcli.data.fetch.obtain import obtain
 from seqcli.data.formats import Reading, guess_format, guess_from_lines, read_examples
-from seqcli.data.obtain import obtain
 from seqcli.errors import UserError
 from seqcli.recipe.data import DataConfig
 
@@ -166,7 +166,7 @@ def test_labels_get_their_readable_names_and_a_recipes_own_file_too(tmp_path, mo
     embedded.mkdir(parents=True)
     (embedded / "train.txt").write_text("0 a\n1 b\n")
     splits = {"train": ("train.txt",)}
-    entry = Entry(
+    entry = DataSet(
         "toy",
         "d",
         "classification",
@@ -178,11 +178,11 @@ def test_labels_get_their_readable_names_and_a_recipes_own_file_too(tmp_path, mo
         ({"kind": "embedded"},),
         labels={"0": "bad", "1": "good"},
     )
-    monkeypatch.setattr("seqcli.data.obtain.EMBEDDED", embedded.parent)
-    monkeypatch.setattr(catalogue, "entry", lambda name: entry)
+    monkeypatch.setattr("seqcli.data.fetch.obtain.EMBEDDED", embedded.parent)
+    monkeypatch.setattr(catalogue, "data_set", lambda name: entry)
     own = write(tmp_path, "1 x\ngood y\nodd z\n", "own.txt")
     corpus = open_corpus(DataConfig(corpus="toy", test=str(own)))
-    assert corpus.guesses() == {str(own): "labelled"}
+    assert corpus.reading("test").format == "labelled"
     assert [one.target for one in corpus.examples("train")] == ["bad", "good"]
     assert [one.target for one in corpus.examples("test")] == ["good", "good", "odd"]
     without = open_corpus(DataConfig(train=str(embedded / "train.txt"), format="labelled"))
@@ -215,7 +215,7 @@ def test_a_rating_on_a_cut_belongs_to_the_grade_above(rating, label):
 
 def test_groups_count_before_ratings_are_left_out():
     grade = Grade(1, 2, (0,), ("bad", "good"), (0,))
-    rule = Rule(
+    rule = Division(
         ("x/A.txt", "B.txt"),
         label="file",
         together=(r"^(\d+)_\d+\t.*\t(\w+)$", r"^\S+\t\S+\t(.*)\t"),
@@ -246,7 +246,7 @@ def test_a_source_in_latin_1_is_checked_and_written_as_utf_8(server):
         "paths": {"a.txt": "a.all"},
         "recoded": {"a.txt": {"encoding": "latin-1", "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}},
     }
-    entry = Entry(
+    entry = DataSet(
         "toy",
         "d",
         "classification",
@@ -271,7 +271,7 @@ def test_a_source_in_latin_1_is_checked_and_written_as_utf_8(server):
 
 
 def test_trec_is_what_latin_1_makes_of_the_published_file(mirror):
-    entry = catalogue.entry("trec")
+    entry = catalogue.data_set("trec")
     raw = entry.sources[0]["recoded"]["TREC.train.all.txt"]
     data = obtain(entry, "TREC.train.all.txt").read_bytes().decode().encode("latin-1")
     assert (len(data), hashlib.sha256(data).hexdigest()) == (raw["bytes"], raw["sha256"])
@@ -322,7 +322,7 @@ def test_the_published_sets_have_their_labels(name, labels, mirror):
 
 
 def test_rated_sentences_in_two_and_five_grades_share_rule_and_files():
-    two, five = catalogue.entry("rated-sentences"), catalogue.entry("rated-sentences-5")
+    two, five = catalogue.data_set("rated-sentences"), catalogue.data_set("rated-sentences-5")
     assert dataclasses.replace(two.made, grade=None) == dataclasses.replace(five.made, grade=None)
     assert [two.file(name) for name in two.made.of] == [five.file(name) for name in two.made.of]
     assert (two.made.grade.cuts, two.made.grade.without) == ((0,), (0,))
@@ -338,6 +338,7 @@ def test_rated_sentences_in_two_and_five_grades_share_rule_and_files():
 
 
 ORDER = EMBEDDED / "order-matters"
+SCRIPT = Path(__file__).resolve().parents[2] / "data" / "order_matters.py"
 
 
 def order_pairs(split):
@@ -378,14 +379,14 @@ def test_the_lectures_pair_is_there_and_splits_share_no_sentence():
 
 
 def test_the_files_are_what_the_script_writes():
-    made = runpy.run_path(str(ORDER / "write.py"))["files"]()
+    made = runpy.run_path(str(SCRIPT))["files"]()
     assert {path.name: path.read_text() for path in ORDER.glob("*.tsv")} == made
 
 
 def test_the_catalogue_tells_its_size():
     texts = [text for split in ("train", "dev", "test") for pair in order_pairs(split) for text in pair]
     words = sum(len(text.split()) for text in texts)
-    assert catalogue.entry("order-matters").size == f"{len(texts):,} sentences, {words:,} words"
+    assert catalogue.data_set("order-matters").size == f"{len(texts):,} sentences, {words:,} words"
 
 
 def test_a_linear_bag_of_pairs_of_words_stays_at_chance():

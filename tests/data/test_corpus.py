@@ -27,17 +27,16 @@ def failure(**fields):
 def test_the_embedded_corpus_needs_nothing():
     corpus = open_corpus(DataConfig(corpus="mini-ner"))
     assert corpus.splits == ("train", "dev", "test")
-    assert corpus.scheme == "bio"
+    assert catalogue.data_set("mini-ner").scheme == "bio"
     assert corpus.reading("train").format == "conll"
     assert len(next(corpus.examples("train")).source) > 0
-    assert corpus.guesses() == {}
 
 
 def test_a_file_wins_over_the_catalogue(tmp_path):
     corpus = open_corpus(DataConfig(corpus="mini-ner", test=numbered(tmp_path, 2, "mine.txt")))
     assert [example.source for example in corpus.examples("test")] == [["w0"], ["w1"]]
     assert corpus.files("train")[0].parent.name == "mini-ner"
-    assert corpus.guesses() == {str(tmp_path / "mine.txt"): "conll"}
+    assert corpus.reading("test").format == "conll"
 
 
 def test_several_files_make_one_split(tmp_path):
@@ -120,7 +119,7 @@ def test_splits_that_are_not_wanted_are_not_looked_for(tmp_path):
         list(corpus.examples("train"))
 
 
-@pytest.mark.parametrize("entry", catalogue.entries().values(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", catalogue.data_sets().values(), ids=lambda entry: entry.name)
 def test_every_entry_of_the_catalogue_is_whole(entry):
     assert all([entry.description, entry.task, entry.licence, entry.citation, entry.size, entry.sources])
     assert set(entry.splits) in ({"train", "dev", "test"}, {"train", "dev"}, {"train", "test"}, {"train"}, {"test"})

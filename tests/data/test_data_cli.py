@@ -305,4 +305,4 @@ def test_invalid_utf8_in_the_c_locale(files, monkeypatch):
     out, err, code = run("stats", "-q", "bad.conll", cwd=files)
     assert (out, code) == ("", 65)
     assert err.startswith("error: bad.conll:2: invalid UTF-8 at byte 2 of the line (0xf6)")
-    assert run("stats", "-q", "bad.conll", "--errors", "replace", cwd=files)[2] == 0
+    assert run("stats", "-q", "bad.conll", "--invalid", "replace", cwd=files)[2] == 0

@@ -7,25 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqcli.data import catalogue
-from seqcli.data.catalogue import DataFile, Entry, Rule, cached_path
+from seqcli.data.catalogue import DataFile, DataSet, Division, cached_path
 from seqcli.data.corpus import open_corpus
-from seqcli.data.divide import divide, groups
-from seqcli.data.obtain import obtain
-from seqcli.data.sentence_ends import cut_sentences
+from seqcli.data.divide import cut_sentences, divide, groups
+from seqcli.data.fetch.obtain import obtain
 from seqcli.errors import UserError
 from seqcli.recipe.data import DataConfig
 
 
 @given(st.text(max_size=50))
 def test_shares_of_the_characters_make_up_the_text(text):
-    made = divide(Rule(("a",), unit="characters", share={"train": (0, 0.9), "dev": (0.9, 1)}), {"a": text})
+    made = divide(Division(("a",), unit="characters", share={"train": (0, 0.9), "dev": (0.9, 1)}), {"a": text})
     assert made["train"] + made["dev"] == text
     assert len(made["train"]) == int(len(text) * 0.9)
 
 
 def test_lines_go_by_their_number_and_no_line_is_lost():
     text = "".join(f"{number}\n" for number in range(25))
-    rule = Rule(("a",), every=10, take={"train": None, "dev": (8,), "test": (9,)})
+    rule = Division(("a",), every=10, take={"train": None, "dev": (8,), "test": (9,)})
     made = divide(rule, {"a": text})
     assert (made["dev"], made["test"]) == ("8\n18\n", "9\n19\n")
     assert sorted("".join(made.values()).split(), key=int) == text.split()
@@ -41,7 +40,9 @@ def test_units_that_share_a_key_stay_together_even_through_a_third():
 
 def test_records_without_the_lines_to_drop():
     text = "% book\n\nX:1\nZ:me\nK:C\nabc\n%no\nX:2\nK:D\n\nX:3\nK:E\n"
-    rule = Rule(("a", "b"), unit="records", record_start="X:", drop="Z:|%", every=2, take={"even": (0,), "odd": (1,)})
+    rule = Division(
+        ("a", "b"), unit="records", record_start="X:", drop="Z:|%", every=2, take={"even": (0,), "odd": (1,)}
+    )
     assert divide(rule, {"a": text, "b": "X:4\r\nK:F"}) == {
         "even": "X:1\nK:C\nabc\n\nX:3\nK:E\n",
         "odd": "X:2\nK:D\n\nX:4\nK:F\n",
@@ -49,7 +50,9 @@ def test_records_without_the_lines_to_drop():
 
 
 def test_lines_labelled_with_the_name_of_their_file():
-    rule = Rule(("x/Czech.txt", "Irish.txt"), label="file", together=(r"(.*)\t",), every=2, take={"a": (0,), "b": (1,)})
+    rule = Division(
+        ("x/Czech.txt", "Irish.txt"), label="file", together=(r"(.*)\t",), every=2, take={"a": (0,), "b": (1,)}
+    )
     assert divide(rule, {"x/Czech.txt": "Adsit\nAdam\n", "Irish.txt": "adam\nO'Neal\n"}) == {
         "a": "Adsit\tCzech\nO'Neal\tIrish\n",
         "b": "Adam\tCzech\nadam\tIrish\n",
@@ -85,9 +88,9 @@ def an_entry(made_of=b"one. Two\nthree\n", train=b"one.\nTwo\n"):
         name: DataFile(name, hashlib.sha256(data).hexdigest(), len(data))
         for name, data in (("raw.txt", made_of), ("train.txt", train), ("dev.txt", b"three\n"))
     }
-    rule = Rule(("raw.txt",), every=2, take={"train.txt": None, "dev.txt": (1,)}, into="sentences")
+    rule = Division(("raw.txt",), every=2, take={"train.txt": None, "dev.txt": (1,)}, into="sentences")
     splits = {"train": ("train.txt",), "dev": ("dev.txt",)}
-    return Entry(
+    return DataSet(
         "toy", "d", "language-model", "l", "c", "s", "lines", splits, (), files=files, made=rule, mirror="other/place"
     )
 
@@ -141,7 +144,7 @@ def examples(name, split):
 
 @pytest.mark.mirror
 def test_tinyshakespeare_has_the_usual_split(mirror):
-    train, dev = (cached_path(catalogue.entry("tinyshakespeare"), name) for name in ("train.txt", "dev.txt"))
+    train, dev = (cached_path(catalogue.data_set("tinyshakespeare"), name) for name in ("train.txt", "dev.txt"))
     lines = examples("tinyshakespeare", "dev")
     assert sum(len(line) + 1 for line in lines) == 111_540
     assert "" in lines

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from seqcli.data import catalogue, download
-from seqcli.data.catalogue import DataFile, Entry, cached_path
-from seqcli.data.download import ChecksumFailed, FetchFailed, Web, without_credentials
-from seqcli.data.obtain import obtain
+from seqcli.data import catalogue
+from seqcli.data.catalogue import DataFile, DataSet, cached_path
+from seqcli.data.fetch import download
+from seqcli.data.fetch.download import ChecksumFailed, FetchFailed, Web, without_credentials
+from seqcli.data.fetch.obtain import obtain
 from seqcli.errors import UserError
 
 BODY = bytes(range(256)) * 2000  # 512,000 bytes
@@ -21,7 +22,7 @@ def no_waiting(monkeypatch):
 
 
 def an_entry(*urls):
-    return Entry(
+    return DataSet(
         "toy",
         "d",
         "tagging",
@@ -188,6 +189,6 @@ def test_a_cache_that_cannot_be_written_is_74(server, monkeypatch):
 
 
 def test_embedded_files_are_where_they_are_said_to_be():
-    for entry in catalogue.entries().values():
+    for entry in catalogue.data_sets().values():
         if entry.embedded:
             assert all(obtain(entry, name).is_file() for name in entry.file_names())

@@ -12,7 +12,8 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from seqcli.data import arrays, blocks, encode
+from seqcli import lines
+from seqcli.data import arrays, encode
 from seqcli.data.chunks import chunks
 from seqcli.data.corpus import open_corpus
 from seqcli.data.encode import EncodeJob, encode_split
@@ -20,8 +21,15 @@ from seqcli.data.example import Example
 from seqcli.errors import ExitCode, UserError
 from seqcli.metrics.schemes import violations
 from seqcli.recipe.data import DataConfig
-from seqcli.recipe.tasks import TaggingConfig
-from seqcli.tasks.aligned import TaggedPieces
+from seqcli.recipe.load import recipe_from_text
+from seqcli.tasks.base import new_task
+
+RECIPE = """
+name: tagger
+task: {kind: tagging}
+data: {train: none.conll}
+model: {embedder: {kind: tokens}, encoder: {kind: lstm}, head: {kind: crf}}
+"""
 
 
 def write(path, sentences):
@@ -43,7 +51,14 @@ def random_sentences(number, seed=0):
     return sentences
 
 
-def job_of(files, *, task=None, max_length=1000, key="k", part_bytes=2**24):
+def tagging(max_length=1000, scheme="bio", model_scheme=None):
+    """A tagging task, which reads."""
+    target = f"{{kind: tags, scheme: {scheme or 'null'}, model_scheme: {model_scheme or 'null'}}}"
+    overrides = [f"data.max_length={max_length}", f"target={target}"]
+    return new_task(recipe_from_text(RECIPE, overrides=overrides).recipe)
+
+
+def job_of(files, *, task=None, key="k", part_bytes=2**24):
     """What a training makes of the files, cut into parts of ``part_bytes``."""
     config = DataConfig(train=[str(file) for file in files], format="conll")
     corpus = open_corpus(config, splits=("train",))
@@ -51,14 +66,14 @@ def job_of(files, *, task=None, max_length=1000, key="k", part_bytes=2**24):
         files=[str(file) for file in files],
         parts=[chunks(file, "conll", part_bytes) for file in files],
         read=partial(corpus.part_examples, "train"),
-        pieces=TaggedPieces(task or TaggingConfig(scheme="bio"), max_length),
+        pieces=(task or tagging()).read,
         key=key * 32,
         size=sum(file.stat().st_size for file in files),
     )
 
 
 def decoded(split, name):
-    field = split.fields[name]
+    field = split[name]
     return [[field.symbols[value] for value in field.sequence(row)] for row in range(len(split))]
 
 
@@ -67,9 +82,9 @@ def test_symbols_counts_and_places(tmp_path):
     first, second = write(tmp_path / "a.conll", sentences[:150]), write(tmp_path / "b.conll", sentences[150:])
     told = []
     split = encode_split(job_of([first, second]), tmp_path / "cache", progress=lambda *done: told.append(done))
-    assert decoded(split, "token") == [tokens for tokens, _ in sentences]
-    assert decoded(split, "tag") == [tags for _, tags in sentences]
-    field = split.fields["token"]
+    assert decoded(split, "source") == [tokens for tokens, _ in sentences]
+    assert decoded(split, "target") == [tags for _, tags in sentences]
+    field = split["source"]
     assert dict(zip(field.symbols, field.counts.tolist(), strict=True)) == Counter(
         token for tokens, _ in sentences for token in tokens
     )
@@ -114,7 +129,7 @@ def test_a_worker_names_the_bad_line(tmp_path, monkeypatch):
 
 
 def test_workers_need_no_torch():
-    code = "import sys, seqcli.data.encode, seqcli.tasks.aligned; print('torch' in sys.modules)"
+    code = "import sys, seqcli.data.encode, seqcli.tasks.tagging; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
@@ -130,10 +145,10 @@ SPANS = [
 def test_long_sequences_are_cut_legally(tmp_path, max_length, model_scheme):
     """Pieces within the limit, together the sequence, each valid by itself; between spans wherever there is a place."""
     sentences = [([f"w{number}" for number in range(len(tags))], tags) for tags in SPANS]
-    task = TaggingConfig(scheme="bio" if model_scheme else None, model_scheme=model_scheme)
-    job = job_of([write(tmp_path / "a.conll", sentences)], task=task, max_length=max_length)
+    task = tagging(max_length, "bio" if model_scheme else None, model_scheme)
+    job = job_of([write(tmp_path / "a.conll", sentences)], task=task)
     split = encode_split(job, tmp_path / "cache")
-    tokens, tags = decoded(split, "token"), decoded(split, "tag")
+    tokens, tags = decoded(split, "source"), decoded(split, "target")
     assert max(map(len, tokens)) <= max_length
     assert [*chain(*tokens)] == [word for words, _ in sentences for word in words]
     assert split.cut == sum(len(words) > max_length for words, _ in sentences)
@@ -169,13 +184,13 @@ def test_a_file_without_examples(tmp_path):
 )
 def test_what_no_vocabulary_could_hold(tokens, tags, reason):
     with pytest.raises(UserError, match=reason) as caught:
-        list(TaggedPieces(TaggingConfig(), 10)(Example(tokens, tags, "x.jsonl:3")))
+        list(tagging(10, None).read(Example(tokens, tags, "x.jsonl:3")))
     assert caught.value.code == ExitCode.DATA
     assert str(caught.value).startswith("x.jsonl:3")
 
 
 def test_an_example_without_tokens_is_a_blank_line():
-    assert list(TaggedPieces(TaggingConfig(), 10)(Example([], [], "x.jsonl:3"))) == []
+    assert list(tagging(10, None).read(Example([], [], "x.jsonl:3"))) == []
 
 
 def test_the_cache_is_used_again(tmp_path):
@@ -218,7 +233,7 @@ def test_the_first_of_two_at_once_wins(tmp_path):
 def test_memory_does_not_grow_with_the_corpus(tmp_path, monkeypatch):
     """Eight times the sentences over the same words: the peak stays."""
     monkeypatch.setattr(encode, "_EXAMPLES_A_PART", 100)
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 2**12)
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 2**12)
     peaks = []
     for times in (4, 32):
         file = write(tmp_path / f"{times}.conll", random_sentences(100) * times)
@@ -236,15 +251,15 @@ def test_endless_spellings_share_an_entry(tmp_path):
     def part(symbols):
         values = np.arange(len(symbols), dtype=np.uint32)
         field = arrays.PartField(values, np.array([len(symbols)], np.int64), symbols)
-        return arrays.Part(0, np.array([1], np.int64), {"token": field})
+        return arrays.Part(0, np.array([1], np.int64), {"source": field})
 
     writer = arrays.SplitWriter(tmp_path / "split", ["f"], max_symbols=3)
     writer.add(part(["a", "b", "c"]))
     writer.add(part(["b", "d", "e"]))
     writer.close()
-    split = arrays.Split(tmp_path / "split")
-    assert decoded(split, "token") == [["a", "b", "c"], ["b", "<UNK>", "<UNK>"]]
-    assert split.fields["token"].counts.tolist() == [1, 2, 1, 2]
+    split = arrays.Columns(tmp_path / "split")
+    assert decoded(split, "source") == [["a", "b", "c"], ["b", "<UNK>", "<UNK>"]]
+    assert split["source"].counts.tolist() == [1, 2, 1, 2]
 
 
 def test_frames_are_rows_of_numbers(tmp_path):
@@ -260,7 +275,7 @@ def test_frames_are_rows_of_numbers(tmp_path):
         0,
     )
     split = encode_split(job, tmp_path)
-    field = split.fields["frames"]
+    field = split["frames"]
     assert field.symbols == []
     assert field.lengths.tolist() == [4, 1, 2]
     for row, rows in enumerate(frames):
@@ -291,9 +306,9 @@ def test_large_arrays_are_read_and_not_mapped(tmp_path, monkeypatch):
         read = encode_split(job, tmp_path / "cache")
         monkeypatch.undo()
         assert [read.place(row) for row in range(len(read))] == [mapped.place(row) for row in range(len(mapped))]
-        for name, field in read.fields.items():
+        for name, field in read.columns.items():
             assert isinstance(field.values, arrays.DiskArray)
-            same = mapped.fields[name]
+            same = mapped[name]
             rows = np.array([2, 0, 1])
             assert np.array_equal(field.gather(rows), same.gather(rows))
             assert field.lengths.tolist() == same.lengths.tolist() == same.lengths_of(np.arange(len(read))).tolist()
@@ -306,16 +321,16 @@ def test_ids_take_two_bytes_until_they_need_four(tmp_path):
     for symbols in (few, many):
         values = np.arange(len(symbols), dtype=np.uint32)
         fields = {
-            "token": arrays.PartField(values, np.array([len(symbols)], np.int64), symbols),
-            "tag": arrays.PartField(values[:1], np.array([1], np.int64), ["O"]),
+            "source": arrays.PartField(values, np.array([len(symbols)], np.int64), symbols),
+            "target": arrays.PartField(values[:1], np.array([1], np.int64), ["O"]),
         }
         writer.add(arrays.Part(0, np.array([1], np.int64), fields))
     writer.close()
-    split = arrays.Split(tmp_path / "split")
-    assert split.fields["token"].values.dtype == np.uint32
-    assert split.fields["tag"].values.dtype == np.uint16
-    assert decoded(split, "token") == [few, many]
-    assert split.fields["token"].counts[[3, 4, 2**16]].tolist() == [2, 1, 1]
+    split = arrays.Columns(tmp_path / "split")
+    assert split["source"].values.dtype == np.uint32
+    assert split["target"].values.dtype == np.uint16
+    assert decoded(split, "source") == [few, many]
+    assert split["source"].counts[[3, 4, 2**16]].tolist() == [2, 1, 1]
     assert not list((tmp_path / "split").glob("*.narrow"))
 
 
@@ -363,7 +378,7 @@ def test_hundreds_of_small_files_make_one_split(tmp_path):
         f"{files[299]}:1",
         f"{files[299]}:3",
     ]
-    assert decoded(split, "token")[598:] == [["w299"], ["same"]]
+    assert decoded(split, "source")[598:] == [["w299"], ["same"]]
 
 
 def test_more_files_than_can_be_numbered_are_refused(tmp_path):

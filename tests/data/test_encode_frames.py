@@ -69,7 +69,7 @@ def write_index(folder, cases):
 
 
 def holds(split, cases, places):
-    frames, labels = split.fields["frames"], split.fields["label"]
+    frames, labels = split["frames"], split["label"]
     assert frames.values.dtype == np.float32
     assert frames.values[:].shape == (sum(len(one) for one, _ in cases), 3)
     assert frames.symbols == []
@@ -139,7 +139,7 @@ def test_what_is_shortened_is_counted(tmp_path):
     cases = random_frames(30)
     split = encode_split(job_of(write_ts(tmp_path / "a.ts", cases), max_length=4), tmp_path / "cache")
     assert split.cut == sum(len(frames) > 4 for frames, _ in cases) > 0
-    assert split.fields["frames"].lengths.tolist() == [min(len(frames), 4) for frames, _ in cases]
+    assert split["frames"].lengths.tolist() == [min(len(frames), 4) for frames, _ in cases]
 
 
 def test_a_part_is_bounded_in_values(monkeypatch):

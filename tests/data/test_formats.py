@@ -2,11 +2,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcli.data.blocks import Part, read_blocks
 from seqcli.data.chunks import chunks
-from seqcli.data.formats import Reading, check_columns, clean_tag, guess_format, guess_from_lines, read_examples
+from seqcli.data.formats import (
+    FORMATS,
+    FRAME_FORMATS,
+    Reading,
+    clean_tag,
+    format_class,
+    guess_format,
+    guess_from_lines,
+    read_examples,
+)
 from seqcli.errors import UserError
-from seqcli.lines import read_lines
+from seqcli.lines import Chunk, read_batches, read_blocks, read_lines
 
 
 @pytest.mark.parametrize(
@@ -25,6 +33,46 @@ from seqcli.lines import read_lines
 )
 def test_a_format_is_guessed_from_the_lines(lines, expected):
     assert guess_from_lines(lines) == expected
+
+
+SMALL = {
+    "conll": ("Paris\tB-LOC\nis\tO\n\nRome\tO\n", 2),
+    "conllu": ("1\ta\ta\tX\tX\t_\t0\troot\t_\t_\n", 1),
+    "inline": ("The/DT dog/NN\n", 1),
+    "tsv": ("good film\tpos\nbad film\tneg\n", 2),
+    "jsonl": ('{"text": "a"}\n', 1),
+    "lines": ("It was late.\n\nNobody came.\n", 2),
+    "records": ("Roses are red,\nviolets blue all day long.\n\nOnce\n", 2),
+    "labelled": ("pos good film\n", 1),
+    "ts": ("@classLabel true a\n@data\n1,2:3,4:a\n", 1),
+    "frames": ("walk.csv\tx\n", 1),
+    "csv-folders": (None, 1),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_reads_its_example_whole_and_in_chunks(tmp_path, name):
+    text, count = SMALL[name]
+    (tmp_path / "walk.csv").write_text("1,2\n3,4\n")
+    path = tmp_path / "walk.csv" if text is None else tmp_path / "example"
+    if text is not None:
+        path.write_text(text)
+    recognised = ("conll", "conllu", "inline", "tsv", "jsonl", "frames")
+    assert guess_format(path) == (name if name in recognised else "lines")
+    reading = Reading(name)
+    assert format_class(name).name == name
+    assert len(list(read_examples(path, reading))) == count
+    parts = chunks(path, name, 1)
+    assert sum(len(list(read_examples(part, reading))) for part in parts) == count
+    form = format_class(name)(reading)
+    before = form.fingerprint(path)
+    path.write_text(path.read_text() + "\n")
+    assert form.fingerprint(path) != before
+    assert list(form.lint(path)) == []
+    (tmp_path / "empty").write_text("")
+    errors = []
+    assert list(read_examples(tmp_path / "empty", reading, on_error=errors.append)) == []
+    assert (name in FRAME_FORMATS) == form.has_frames
 
 
 def test_a_format_is_guessed_from_the_name_first(tmp_path):
@@ -46,13 +94,13 @@ def test_a_format_is_guessed_from_the_name_first(tmp_path):
 )
 def test_columns_are_checked(format_name, columns, message):
     with pytest.raises(UserError) as caught:
-        check_columns(format_name, columns)
+        format_class(format_name).check_columns(columns)
     assert (str(caught.value), caught.value.code) == (message, 2)
 
 
 def test_column_names_have_synonyms():
-    assert check_columns("tsv", {"tokens": 0, "tags": 1}) == {"token": 0, "tag": 1}
-    assert check_columns("jsonl", {"text": "t", "label": "l"}) == {"source": "t", "target": "l"}
+    assert format_class("tsv").check_columns({"tokens": 0, "tags": 1}) == {"token": 0, "tag": 1}
+    assert format_class("jsonl").check_columns({"text": "t", "label": "l"}) == {"source": "t", "target": "l"}
 
 
 @pytest.mark.parametrize(
@@ -100,17 +148,27 @@ def test_the_parts_of_a_conll_file_are_the_file(tmp_path_factory, content, separ
     assert [part.start for part in parts[1:]] == [part.end for part in parts[:-1]]
 
 
-@given(st.binary(max_size=200), st.integers(1, 50))
+def lines_of(data: bytes) -> list[str]:
+    """What line-exact reading means, in the fewest words."""
+    *ended, rest = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    raws = [raw.removesuffix(b"\r") for raw in ended] + ([rest] if rest else [])
+    return [raw.decode("utf-8", "replace") for raw in raws]
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.lists(st.sampled_from([b"a", b"\n", b"\r\n", b"\r", b"\xef\xbb\xbf", b"\xff", b"\xc3"])).map(b"".join),
+    ),
+    st.integers(1, 50),
+)
 @settings(max_examples=200, deadline=None)
-def test_blocks_read_what_read_lines_reads(tmp_path_factory, data, size):
+def test_lines_end_at_line_feeds_however_they_are_read(tmp_path_factory, data, size):
     path = tmp_path_factory.mktemp("blocks") / "x.txt"
     path.write_bytes(data)
-    expected = list(read_lines(path, on_invalid="replace"))
-    assert [
-        (number, line)
-        for first, lines in read_blocks(path, on_invalid="replace")
-        for number, line in enumerate(lines, first)
-    ] == expected
+    expected = list(enumerate(lines_of(data), 1))
+    assert list(read_lines(path, on_invalid="replace")) == expected
+    assert [line for lines in read_batches(path, on_invalid="replace", block=size) for line in lines] == lines_of(data)
     parts = chunks(path, "lines", size)
     assert [
         (number, line)
@@ -118,17 +176,29 @@ def test_blocks_read_what_read_lines_reads(tmp_path_factory, data, size):
         for first, lines in read_blocks(part, on_invalid="replace")
         for number, line in enumerate(lines, first)
     ] == expected
-    assert outcome(lambda: [line for _, lines in read_blocks(path) for line in lines]) == outcome(
-        lambda: [line for _, line in read_lines(path)]
-    )
 
 
-def outcome(read):
-    """What was read, or the text of the error."""
-    try:
-        return read()
-    except UserError as error:
-        return str(error)
+@given(st.lists(st.sampled_from([b"ab", b"a\xff", b"abcdef", b"c\r", b""]), max_size=6), st.integers(1, 50))
+@settings(max_examples=100, deadline=None)
+def test_the_lines_before_a_bad_one_are_read(tmp_path_factory, lines, size):
+    path = tmp_path_factory.mktemp("bad") / "x.txt"
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    bad = next((index for index, line in enumerate(lines) if line in (b"a\xff", b"abcdef")), None)
+    good = []
+
+    def read(read_some):
+        for some in read_some:
+            good.append(some[1])
+
+    if bad is None:
+        read(read_lines(path, max_line=5))
+    else:
+        for reader in (read_blocks(path, max_line=5, block=size), read_lines(path, max_line=5)):
+            good.clear()
+            with pytest.raises(UserError) as caught:
+                read(reader)
+            assert (caught.value.line, caught.value.code) == (bad + 1, 65)
+    assert good == lines_of(b"".join(line + b"\n" for line in lines[:bad]))
 
 
 def test_an_error_in_a_part_names_the_line_of_the_file(tmp_path):
@@ -144,7 +214,7 @@ def test_an_error_in_a_part_names_the_line_of_the_file(tmp_path):
 def test_a_part_has_the_layout_and_the_header_of_its_file(tmp_path):
     path = tmp_path / "x.conll"
     path.write_text("a\tO\n\n# O\nb\tO\n")
-    assert [example.source for example in read_examples(Part(path, 5, None, 3), Reading("conll"))] == [["b"]]
+    assert [example.source for example in read_examples(Chunk(path, 5, None, 3), Reading("conll"))] == [["b"]]
     path = tmp_path / "x.tsv"
     path.write_text("text\tlabel\na b\tX\nc\tY\n")
     reading = Reading("tsv", {"source": "text", "target": "label"})

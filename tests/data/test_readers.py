@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from seqcli.data import conll, conllu, inline, jsonl, plain, tsv
 from seqcli.data.example import Example
+from seqcli.data.formats import Reading, read_examples
 from seqcli.errors import UserError
 
 
@@ -20,9 +20,13 @@ def pairs(examples):
     return [(example.source, example.target) for example in examples]
 
 
-def failure(reader, path, **options):
+def read(format_name, path, on_error=None, **options):
+    return read_examples(path, Reading(format_name, **options), on_error=on_error)
+
+
+def failure(format_name, path, **options):
     with pytest.raises(UserError) as caught:
-        list(reader.read(path, **options))
+        list(read(format_name, path, **options))
     return caught.value
 
 
@@ -31,7 +35,7 @@ def failure(reader, path, **options):
 
 def test_conll_yields_tokens_tags_and_the_first_line(tmp_path):
     path = write(tmp_path, "\n\nAngela\tB-PER\nvisited\tO\n\n \t \nParis\tB-LOC")
-    assert list(conll.read(path)) == [
+    assert list(read("conll", path)) == [
         Example(["Angela", "visited"], ["B-PER", "O"], f"{path}:3"),
         Example(["Paris"], ["B-LOC"], f"{path}:7"),
     ]
@@ -39,9 +43,9 @@ def test_conll_yields_tokens_tags_and_the_first_line(tmp_path):
 
 def test_conll_columns_by_number_and_without_tags(tmp_path):
     path = write(tmp_path, "EU NNP B-NP  S-ORG\nrejects VBZ B-VP  O\n")
-    assert pairs(conll.read(path)) == [(["EU", "rejects"], ["S-ORG", "O"])]
-    assert pairs(conll.read(path, token=1, tag=-2)) == [(["NNP", "VBZ"], ["B-NP", "B-VP"])]
-    assert pairs(conll.read(path, tag=None)) == [(["EU", "rejects"], None)]
+    assert pairs(read("conll", path)) == [(["EU", "rejects"], ["S-ORG", "O"])]
+    assert pairs(read("conll", path, columns={"token": 1, "tag": -2})) == [(["NNP", "VBZ"], ["B-NP", "B-VP"])]
+    assert pairs(read("conll", path, columns={"token": 0})) == [(["EU", "rejects"], None)]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ def test_conll_columns_by_number_and_without_tags(tmp_path):
     ],
 )
 def test_conll_tokens_comments_and_blank_lines(tmp_path, text, expected):
-    assert pairs(conll.read(write(tmp_path, text))) == expected
+    assert pairs(read("conll", write(tmp_path, text))) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,36 +86,36 @@ def test_conll_tokens_comments_and_blank_lines(tmp_path, text, expected):
     ],
 )
 def test_conll_names_the_bad_line(tmp_path, text, line, message):
-    error = failure(conll, write(tmp_path, text))
+    error = failure("conll", write(tmp_path, text))
     assert (error.line, error.code) == (line, 65)
     assert message in str(error)
 
 
 def test_conll_a_column_that_does_not_exist(tmp_path):
-    error = failure(conll, write(tmp_path, "Paris O\n"), tag=3)
+    error = failure("conll", write(tmp_path, "Paris O\n"), columns={"tag": 3})
     assert (error.line, error.message) == (1, "there is no column 3 for the tag; the line has 2 columns")
 
 
 def test_invalid_utf8_names_line_and_byte_or_is_replaced(tmp_path):
     path = write(tmp_path, b"Paris O\nK\xf6ln O\n")
-    error = failure(conll, path)
+    error = failure("conll", path)
     assert str(error).startswith(f"{path}:2: invalid UTF-8 at byte 2 of the line (0xf6)")
-    assert pairs(conll.read(path, on_invalid="replace")) == [(["Paris", "K\ufffdln"], ["O", "O"])]
+    assert pairs(read("conll", path, on_invalid="replace")) == [(["Paris", "K\ufffdln"], ["O", "O"])]
 
 
 def test_a_long_line_is_refused_with_its_number_and_read_when_allowed(tmp_path):
     path = write(tmp_path, b"a O\n\n" + b"x" * 10_000_000 + b" O\n")
-    error = failure(conll, path, max_line=1_000_000)
+    error = failure("conll", path, max_line=1_000_000)
     assert (error.line, error.code) == (3, 65)
     assert "--max-line" in str(error)
-    assert len(list(conll.read(path))[1].source[0]) == 10_000_000
+    assert len(list(read("conll", path))[1].source[0]) == 10_000_000
 
 
 def test_gzip_and_a_damaged_gzip(tmp_path):
     path = write(tmp_path, gzip.compress(b"Paris O\n"), "data.conll.gz")
-    assert pairs(conll.read(path)) == [(["Paris"], ["O"])]
+    assert pairs(read("conll", path)) == [(["Paris"], ["O"])]
     path.write_bytes(path.read_bytes()[:-12])
-    assert failure(conll, path).code == 74
+    assert failure("conll", path).code == 74
 
 
 def test_standard_input_is_answered_as_it_comes(monkeypatch):
@@ -135,7 +139,7 @@ def test_standard_input_is_answered_as_it_comes(monkeypatch):
         buffer = io.BufferedReader(Slow())
 
     monkeypatch.setattr(sys, "stdin", Stdin)
-    examples = conll.read("-")
+    examples = read("conll", "-")
     assert next(examples).at == "<stdin>:1"
     assert asked == [3]
     assert next(examples).source == ["Rome"]
@@ -159,12 +163,12 @@ def test_conllu_skips_ranges_and_empty_nodes(tmp_path):
         + word(1, "#", "SYM")
     )
     path = write(tmp_path, text)
-    assert list(conllu.read(path)) == [
+    assert list(read("conllu", path)) == [
         Example(["do", "n't"], ["AUX", "PART"], f"{path}:1"),
         Example(["#"], ["SYM"], f"{path}:7"),
     ]
-    assert pairs(conllu.read(path, token="lemma", tag="xpos"))[1] == (["lemma"], ["X"])
-    assert pairs(conllu.read(path, tag=None))[1] == (["#"], None)
+    assert pairs(read("conllu", path, columns={"token": "lemma", "tag": "xpos"}))[1] == (["lemma"], ["X"])
+    assert pairs(read("conllu", path, columns={"token": "form"}))[1] == (["#"], None)
 
 
 @pytest.mark.parametrize(
@@ -176,13 +180,13 @@ def test_conllu_skips_ranges_and_empty_nodes(tmp_path):
     ],
 )
 def test_conllu_names_the_bad_line(tmp_path, text, line, message):
-    error = failure(conllu, write(tmp_path, text))
+    error = failure("conllu", write(tmp_path, text))
     assert (error.line, error.code) == (line, 65)
     assert message in error.message
 
 
 def test_conllu_suggests_a_column(tmp_path):
-    error = failure(conllu, write(tmp_path, word(1, "a", "X")), tag="upso")
+    error = failure("conllu", write(tmp_path, word(1, "a", "X")), columns={"tag": "upso"})
     assert (str(error), error.code) == ("CoNLL-U has no column 'upso'. Did you mean 'upos'?", 2)
 
 
@@ -191,11 +195,11 @@ def test_conllu_suggests_a_column(tmp_path):
 
 def test_inline_cuts_at_the_last_separator(tmp_path):
     path = write(tmp_path, "1/2/CD  //SYM\tdog/NN\n\n \nand/or/CC")
-    assert list(inline.read(path)) == [
+    assert list(read("inline", path)) == [
         Example(["1/2", "/", "dog"], ["CD", "SYM", "NN"], f"{path}:1"),
         Example(["and/or"], ["CC"], f"{path}:4"),
     ]
-    assert pairs(inline.read(write(tmp_path, "a_b_X"), separator="_")) == [(["a_b"], ["X"])]
+    assert pairs(read("inline", write(tmp_path, "a_b_X"), separator="_")) == [(["a_b"], ["X"])]
 
 
 @pytest.mark.parametrize(
@@ -204,15 +208,15 @@ def test_inline_cuts_at_the_last_separator(tmp_path):
 )
 def test_inline_names_line_and_column(tmp_path, item, message):
     path = write(tmp_path, f"the/DT\nthe/DT {item} x/Y")
-    assert str(failure(inline, path)) == f"{path}:2:8: {message}"
+    assert str(failure("inline", path)) == f"{path}:2:8: {message}"
 
 
 def test_tsv_by_number_header_and_lists(tmp_path):
     path = write(tmp_path, 'good film\tpos\n"quoted\tneg\n')
-    assert pairs(tsv.read(path)) == [("good film", "pos"), ('"quoted', "neg")]
+    assert pairs(read("tsv", path)) == [("good film", "pos"), ('"quoted', "neg")]
     path = write(tmp_path, "id\ttags\twords\n7\tD N\ta dog\n")
-    assert pairs(tsv.read(path, columns={"token": "words", "tag": "tags"})) == [(["a", "dog"], ["D", "N"])]
-    assert pairs(tsv.read(path, columns={"source": "words"})) == [("a dog", None)]
+    assert pairs(read("tsv", path, columns={"token": "words", "tag": "tags"})) == [(["a", "dog"], ["D", "N"])]
+    assert pairs(read("tsv", path, columns={"source": "words"})) == [("a dog", None)]
 
 
 @pytest.mark.parametrize(
@@ -225,18 +229,18 @@ def test_tsv_by_number_header_and_lists(tmp_path):
     ],
 )
 def test_tsv_names_the_bad_line(tmp_path, text, columns, line, message):
-    error = failure(tsv, write(tmp_path, text), columns=columns)
+    error = failure("tsv", write(tmp_path, text), columns=columns)
     assert (error.line, error.message, error.code) == (line, message, 65)
 
 
 def test_jsonl_keys_are_found_or_named(tmp_path):
-    def read(record, **options):
-        return pairs(jsonl.read(write(tmp_path, json.dumps(record) + "\n\n"), **options))
+    def read_record(record, **options):
+        return pairs(read("jsonl", write(tmp_path, json.dumps(record) + "\n\n"), **options))
 
-    assert read({"tokens": ["a"], "tags": ["X"]}) == [(["a"], ["X"])]
-    assert read({"text": "a b", "label": 3}) == [("a b", "3")]
-    assert read({"source": "a"}) == [("a", None)]
-    assert read({"w": ["a"], "p": ["X"]}, columns={"token": "w", "tag": "p"}) == [(["a"], ["X"])]
+    assert read_record({"tokens": ["a"], "tags": ["X"]}) == [(["a"], ["X"])]
+    assert read_record({"text": "a b", "label": 3}) == [("a b", "3")]
+    assert read_record({"source": "a"}) == [("a", None)]
+    assert read_record({"w": ["a"], "p": ["X"]}, columns={"token": "w", "tag": "p"}) == [(["a"], ["X"])]
 
 
 @pytest.mark.parametrize(
@@ -253,19 +257,22 @@ def test_jsonl_keys_are_found_or_named(tmp_path):
     ],
 )
 def test_jsonl_names_the_bad_line(tmp_path, text, line, message):
-    error = failure(jsonl, write(tmp_path, text))
+    error = failure("jsonl", write(tmp_path, text))
     assert (error.line, error.code) == (line, 65)
     assert message in error.message
 
 
 def test_plain_lines_end_at_line_feeds_only(tmp_path):
     path = write(tmp_path, "a\u2028b\x0cc\rd\n\n e \n")
-    assert list(plain.read(path)) == [Example("a\u2028b\x0cc\rd", None, f"{path}:1"), Example(" e ", None, f"{path}:3")]
-    assert [example.source for example in plain.read(path, keep_blank=True)] == ["a\u2028b\x0cc\rd", "", " e "]
+    assert list(read("lines", path)) == [
+        Example("a\u2028b\x0cc\rd", None, f"{path}:1"),
+        Example(" e ", None, f"{path}:3"),
+    ]
+    assert [example.source for example in read("lines", path, blank_lines="keep")] == ["a\u2028b\x0cc\rd", "", " e "]
 
 
 def test_errors_can_be_collected_instead(tmp_path):
     errors = []
     path = write(tmp_path, "a O\n\nb\nc\n\nd O\n")
-    assert [example.source for example in conll.read(path, on_error=errors.append)] == [["a"], ["d"]]
+    assert [example.source for example in read("conll", path, on_error=errors.append)] == [["a"], ["d"]]
     assert [error.line for error in errors] == [3, 4]

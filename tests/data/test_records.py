@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqcli.data import records
 from seqcli.data.chunks import chunks
 from seqcli.data.corpus import open_corpus
 from seqcli.data.example import Example
@@ -23,9 +22,13 @@ def write(tmp_path, content, name="data.txt"):
     return path
 
 
+def read(path, **options):
+    return read_examples(path, Reading("records", **options))
+
+
 def test_records_stand_between_blank_lines_and_keep_their_line_breaks(tmp_path):
     path = write(tmp_path, "\n\nRoses are red\n  violets blue\n \t\n\nOne line")
-    assert list(records.read(path)) == [
+    assert list(read(path)) == [
         Example("Roses are red\n  violets blue", None, f"{path}:3"),
         Example("One line", None, f"{path}:7"),
     ]
@@ -33,7 +36,7 @@ def test_records_stand_between_blank_lines_and_keep_their_line_breaks(tmp_path):
 
 def test_a_record_begins_where_its_first_line_says_so(tmp_path):
     path = write(tmp_path, TUNES)
-    assert list(records.read(path, record_start="X:")) == [
+    assert list(read(path, record_start="X:")) == [
         Example("X:1\nT:One\nK:C\nabc|", None, f"{path}:3"),
         Example("X:2\nK:D\ndef|", None, f"{path}:7"),
         Example("X:3\nK:E", None, f"{path}:12"),
@@ -49,7 +52,7 @@ def test_a_byte_order_mark_crlf_and_gzip_change_nothing(tmp_path, content):
     plain = write(tmp_path, TUNES, "plain.txt")
     for start in (None, "X:"):
         found, expected = (
-            [(one.source, one.at.rpartition(":")[2]) for one in records.read(file, record_start=start)]
+            [(one.source, one.at.rpartition(":")[2]) for one in read(file, record_start=start)]
             for file in (path, plain)
         )
         assert found == expected
@@ -72,7 +75,7 @@ def test_an_abc_file_is_guessed_and_its_tunes_begin_with_x(tmp_path):
     assert guess_format(path) == "records"
     corpus = open_corpus(DataConfig(train=str(path)))
     assert len(list(corpus.examples("train"))) == 3
-    assert corpus.guesses() == {str(path): "records"}
+    assert corpus.reading("train").format == "records"
     assert len(list(open_corpus(DataConfig(train=str(path), format="records")).examples("train"))) == 4
 
 

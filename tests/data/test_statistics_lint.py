@@ -1,7 +1,7 @@
 import pytest
 
 from seqcli.data import convert
-from seqcli.data.choose import choose_splits
+from seqcli.data.corpus import choose_splits
 from seqcli.data.formats import Reading
 from seqcli.data.lint import lint
 from seqcli.data.statistics import describe, scheme_of

@@ -1,4 +1,4 @@
-"""The engine of networks: step by step, in batches and over long texts it says what one reading says."""
+"""Language models on every engine: step by step, in batches and over long texts it says what one reading says."""
 
 from __future__ import annotations
 
@@ -9,45 +9,50 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import ENGINES, made
 from tiny_text import ENCODERS, text_recipe
-from torch import nn
 
-from seqcli.engines import language
-from seqcli.engines.language import NetworkEngine
+from seqcli.engines import stepper, torch_engine
+from seqcli.models.network import Memory
+from seqcli.models.weights import load_weights, save_weights
 from seqcli.pipeline.evaluate import evaluate
-from seqcli.pipeline.load import load_run
-from seqcli.pipeline.prepare import open_splits
+from seqcli.pipeline.model import Model
+from seqcli.pipeline.prepare import open_columns
 from seqcli.pipeline.train import train
 from seqcli.store.runs import Store
-from seqcli.tasks.build import new_task
-from seqcli.training.checkpoint import load_weights, save_weights
+from seqcli.tasks.base import new_task
 
-CPU = torch.device("cpu")
 BPTT = 6
 """The context of a transformer here, in tokens."""
 
 
-def engine_of(folder, *overrides, unit="stream", scale=0.5):
-    recipe = text_recipe(folder, *overrides, f"task.unit={unit}", f"task.bptt={BPTT}")
-    task = new_task(recipe)
-    task.fit(open_splits(recipe, task, ("train",))["train"])
-    torch.manual_seed(2)
-    model = task.build_model()
-    for weight in model.parameters():
-        nn.init.normal_(weight, std=scale)
-    return NetworkEngine(task, model, CPU)
+def steppers_of(folder, *overrides, unit="stream", bptt=BPTT):
+    """A network's steppers by the name of their engine."""
+    task, network, _ = made(text_recipe(folder, *overrides, f"task.unit={unit}", f"task.bptt={bptt}"))
+    return {name: engine_of(task, network).stepper() for name, engine_of in ENGINES.items()}
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory):
-    return {name: engine_of(tmp_path_factory.mktemp(name), override) for name, override in ENCODERS.items()}
+def steppers(tmp_path_factory):
+    """Of every encoder on every engine; a transformer's context is 6 tokens."""
+    return {
+        (engine, name): found
+        for name, override in ENCODERS.items()
+        for engine, found in steppers_of(tmp_path_factory.mktemp(name), override).items()
+    }
 
 
-each_encoder = pytest.mark.parametrize("name", ENCODERS)
+each_encoder = pytest.mark.parametrize(
+    "name", [(engine, name) for engine in ENGINES for name in ENCODERS], ids="-".join
+)
 
 
-def ids_of(engine, length, seed=1):
-    return np.random.default_rng(seed).integers(0, len(engine.task.vocabulary), length)
+def ids_of(length, seed=1):
+    """Tokens of the tiny texts: <UNK>, <EOS> and ten words."""
+    return np.random.default_rng(seed).integers(0, 12, length)
+
+
+each_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
 def step_by_step(engine, ids):
@@ -61,10 +66,10 @@ def step_by_step(engine, ids):
 
 @each_encoder
 @pytest.mark.parametrize("length", [1, 5, 6, 7, 9, 10, 40])
-def test_score_is_what_reading_token_by_token_says(engines, name, length):
+def test_score_is_what_reading_token_by_token_says(steppers, name, length):
     """Also far over a transformer's context of 6."""
-    engine = engines[name]
-    ids = ids_of(engine, length)
+    engine = steppers[name]
+    ids = ids_of(length)
     (found,) = engine.score([ids])
     assert found.dtype == np.float64
     assert found == pytest.approx(step_by_step(engine, ids), abs=2e-4)
@@ -73,9 +78,9 @@ def test_score_is_what_reading_token_by_token_says(engines, name, length):
 @each_encoder
 @settings(max_examples=12, deadline=None)
 @given(cuts=st.lists(st.integers(1, 12), min_size=1, max_size=5), seed=st.integers(0, 9))
-def test_how_a_text_is_cut_into_reads_changes_nothing(engines, name, cuts, seed):
-    engine = engines[name]
-    ids = ids_of(engine, sum(cuts), seed)
+def test_how_a_text_is_cut_into_reads_changes_nothing(steppers, name, cuts, seed):
+    engine = steppers[name]
+    ids = ids_of(sum(cuts), seed)
     expected, _ = engine.read(ids[None], engine.start(1)[1])
     state, at = engine.start(1)[1], 0
     for cut in cuts:
@@ -86,14 +91,15 @@ def test_how_a_text_is_cut_into_reads_changes_nothing(engines, name, cuts, seed)
 
 
 @each_encoder
-def test_many_sequences_together_are_each_alone(engines, name, monkeypatch):
-    engine = engines[name]
+def test_many_sequences_together_are_each_alone(steppers, name, monkeypatch):
+    engine = steppers[name]
     lengths = [3, 0, 17, 1, 6, 30, 12, 7, 2]
-    sequences = [ids_of(engine, length, seed) for seed, length in enumerate(lengths)]
+    sequences = [ids_of(length, seed) for seed, length in enumerate(lengths)]
     alone = [engine.score([one])[0] for one in sequences]
     for positions, logits in ((4096, 2**22), (20, 2**22), (7, 1)):  # many batches, long ones in pieces
-        monkeypatch.setattr(language, "POSITIONS", positions)
-        monkeypatch.setattr(language, "_LOGITS", logits)
+        monkeypatch.setattr(stepper, "POSITIONS", positions)
+        monkeypatch.setattr(engine, "positions", positions)
+        monkeypatch.setattr(torch_engine, "LOGITS", logits)
         together = engine.score(sequences)
         assert [len(one) for one in together] == lengths
         for one, other in zip(together, alone, strict=True):
@@ -102,9 +108,9 @@ def test_many_sequences_together_are_each_alone(engines, name, monkeypatch):
 
 
 @each_encoder
-def test_select_takes_rows_in_any_order_and_more_than_once(engines, name):
-    engine = engines[name]
-    ids = np.stack([ids_of(engine, 8, seed) for seed in range(3)])
+def test_select_takes_rows_in_any_order_and_more_than_once(steppers, name):
+    engine = steppers[name]
+    ids = np.stack([ids_of(8, seed) for seed in range(3)])
     next_ids = np.array([[2], [3], [2], [1]])
     rows = np.array([2, 0, 2, 1])
     _, state = engine.read(ids, engine.start(3)[1])
@@ -114,37 +120,36 @@ def test_select_takes_rows_in_any_order_and_more_than_once(engines, name):
 
 
 @each_encoder
-def test_a_state_stays_as_it_was(engines, name):
+def test_a_state_stays_as_it_was(steppers, name):
     """A prompt is read once; several continuations start from it."""
-    engine = engines[name]
+    engine = steppers[name]
     for length in (3, 6, 20):
-        _, state = engine.read(ids_of(engine, length)[None], engine.start(1)[1])
+        _, state = engine.read(ids_of(length)[None], engine.start(1)[1])
         first, _ = engine.read(np.array([[2]]), state)
         engine.read(np.array([[3, 4, 5, 6, 7]]), state)
         again, _ = engine.read(np.array([[2]]), state)
         np.testing.assert_array_equal(first, again)
 
 
-def test_a_context_of_one_token(tmp_path, cache):
-    recipe = text_recipe(tmp_path, ENCODERS["rotary"], "task.unit=stream", "task.bptt=1")
-    task = new_task(recipe)
-    task.fit(open_splits(recipe, task, ("train",))["train"])
-    engine = NetworkEngine(task, task.build_model(), CPU)
-    ids = ids_of(engine, 5)
-    assert engine.score([ids])[0] == pytest.approx(step_by_step(engine, ids), abs=1e-5)
+@each_engine
+def test_a_context_of_one_token(tmp_path, cache, engine):
+    found = steppers_of(tmp_path, ENCODERS["rotary"], bptt=1)[engine]
+    ids = ids_of(5)
+    assert found.score([ids])[0] == pytest.approx(step_by_step(found, ids), abs=1e-5)
 
 
-def test_the_context_of_sentences_is_the_longest_one(tmp_path, cache):
-    engine = engine_of(tmp_path, ENCODERS["learned"], "data.max_length=9", unit="sentences")
-    assert engine.context == 9
-    ids = ids_of(engine, 30)
-    assert engine.score([ids])[0] == pytest.approx(step_by_step(engine, ids), abs=2e-4)
+@each_engine
+def test_the_context_of_sentences_is_the_longest_one(tmp_path, cache, engine):
+    found = steppers_of(tmp_path, ENCODERS["learned"], "data.max_length=9", unit="sentences")[engine]
+    assert found.context == 9
+    ids = ids_of(30)
+    assert found.score([ids])[0] == pytest.approx(step_by_step(found, ids), abs=2e-4)
 
 
 # -- by hand
 
 
-def bigram_engine(folder):
+def bigram_engine(folder, engine):
     """A window of one word over vectors that are rows of a table: ln p of the next word, by hand."""
     recipe = text_recipe(
         folder,
@@ -153,9 +158,10 @@ def bigram_engine(folder):
         train="the cat sat\nthe cat\nthe\n",
     )
     task = new_task(recipe)
-    task.fit(open_splits(recipe, task, ("train",))["train"])
-    assert task.vocabulary.tokens == ("<UNK>", "<EOS>", "the", "cat", "sat")
-    model = task.build_model()
+    columns = open_columns(recipe, task, ("train",))["train"]
+    task.fit(columns)
+    assert task.source.words.tokens == ("<UNK>", "<EOS>", "the", "cat", "sat")
+    model = task.network()
     table = torch.tensor(
         [
             # <UNK> <EOS> the cat sat          after
@@ -172,28 +178,27 @@ def bigram_engine(folder):
         model.encoder.dense.bias.zero_()
         model.head.output.weight.copy_(torch.log(table.clamp(min=1e-30)).t())
         model.head.output.bias.zero_()
-    return task, NetworkEngine(task, model, CPU)
+    return task, model, ENGINES[engine](task, model), task.data(columns)
 
 
-def test_a_sentence_is_the_product_of_its_conditionals(tmp_path, cache):
-    task, engine = bigram_engine(tmp_path)
-    ids = np.array([*task.vocabulary.encode(["the", "cat", "sat"]), task.eos])
-    (log_probs,) = engine.score([ids])
+@each_engine
+def test_a_sentence_is_the_product_of_its_conditionals(tmp_path, cache, engine):
+    task, _, found, _ = bigram_engine(tmp_path, engine)
+    stepper = found.stepper()
+    ids = np.array([*task.source.words.encode(["the", "cat", "sat"]), task.source.eos])
+    (log_probs,) = stepper.score([ids])
     assert log_probs == pytest.approx([math.log(p) for p in (0.5, 0.5, 0.5, 0.8)], abs=1e-6)
     assert math.exp(log_probs.sum()) == pytest.approx(0.1)
-    assert np.exp(engine.start(2)[0]) == pytest.approx(np.array([[0.1, 0.1, 0.5, 0.2, 0.1]] * 2), abs=1e-6)
+    assert np.exp(stepper.start(2)[0]) == pytest.approx(np.array([[0.1, 0.1, 0.5, 0.2, 0.1]] * 2), abs=1e-6)
 
 
-def test_loss_of_a_split_is_the_mean_of_its_tokens(tmp_path, cache):
+@each_engine
+def test_loss_of_a_split_is_the_mean_of_its_tokens(tmp_path, cache, engine):
     """the cat sat, the cat, the: p = .5*.5*.5*.8, .5*.5*.25, .5*.05; 9 tokens, 3 of them <EOS>."""
-    task, engine = bigram_engine(tmp_path)
-    split = open_splits(task.recipe, task, ("train",))["train"]
-    data = task.data(split)
-    scorer = task.scorer(data)
-    with torch.inference_mode():
-        for rows in data.measuring_order(5):
-            scorer.add(engine.model, data.batch(rows))
+    task, network, found, data = bigram_engine(tmp_path, engine)
+    scorer = task.measure(found, data).scorer
     score = scorer.score()
+    assert scorer.scores()["perplexity"] == score.value
     nats = -math.log(0.1 * 0.0625 * 0.025)
     assert score.counts["nats"] == pytest.approx(nats, abs=1e-5)
     assert (
@@ -206,8 +211,8 @@ def test_loss_of_a_split_is_the_mean_of_its_tokens(tmp_path, cache):
     assert score.value == pytest.approx(math.exp(nats / 9), rel=1e-5)
     assert score.counts["bits_per_character"] == pytest.approx(nats / math.log(2) / 24, rel=1e-5)
     # training minimises the same number
-    loss, targets = task.loss(engine.model, data.batch(np.arange(3)))
-    assert (float(loss.detach()), targets) == (pytest.approx(nats, abs=1e-5), 9)
+    loss = network.loss(data.batch(np.arange(3)), Memory())
+    assert (float(loss.sum.detach()), loss.targets) == (pytest.approx(nats, abs=1e-5), 9)
 
 
 @pytest.mark.parametrize("unit", ["sentences", "stream"])
@@ -220,20 +225,21 @@ def test_a_uniform_model_has_the_perplexity_of_its_vocabulary(tmp_path, cache, u
     weights = {name: torch.zeros_like(value) for name, value in load_weights(run.weights_path).items()}
     save_weights(run.weights_path, weights)
     run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", "vocabulary.txt"])
-    found = evaluate(run, split="dev", device="cpu")
+    found = evaluate(run, split="dev", engine="torch")
     assert found.score.value == pytest.approx(12, rel=1e-5)  # 10 words, <UNK>, <EOS>
     assert found.scores["loss"] == pytest.approx(math.log(12), rel=1e-5)
 
 
-@each_encoder
+@pytest.mark.parametrize("name", ENCODERS)
 def test_what_evaluate_measures_is_what_the_engine_scores(tmp_path, cache, name):
     """One definition: a stream measured in parts, and the same text scored in one go."""
     recipe = text_recipe(tmp_path, ENCODERS[name], "task.unit=stream", f"task.bptt={BPTT}", "training.max_steps=2")
     list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
     run = Store(tmp_path / "runs").resolve("tiny-lm")
-    found = evaluate(run, split="dev", device="cpu")
-    task, model = load_run(run)
-    ids = task.data(open_splits(task.recipe, task, ("dev",))["dev"]).ids
-    (log_probs,) = NetworkEngine(task, model, CPU).score([ids[0 : len(ids)]])
-    assert found.score.counts["tokens"] == len(log_probs)
-    assert found.score.counts["nats"] == pytest.approx(-log_probs.sum(), rel=1e-5)
+    for engine in ENGINES:
+        found = evaluate(run, split="dev", engine=engine)
+        model = Model.load(run, engine=engine)
+        ids = model.task.data(model.columns(None, "dev")).ids
+        (log_probs,) = model.engine.stepper().score([ids[0 : len(ids)]])
+        assert found.score.counts["tokens"] == len(log_probs)
+        assert found.score.counts["nats"] == pytest.approx(-log_probs.sum(), rel=1e-5)

@@ -40,7 +40,7 @@ def test_every_error_of_a_recipe_with_its_place(seqcli: Program, place: Path) ->
     code, out, err = seqcli("train", "tiny.yaml")
     assert (code, out) == (2, "")
     lines = err.splitlines()
-    assert [line.split(": ")[1] for line in lines] == ["tiny.yaml:7:19", "tiny.yaml:13:3", "tiny.yaml:14:3"]
+    assert [line.split(": ")[1] for line in lines] == ["tiny.yaml:8:19", "tiny.yaml:14:3", "tiny.yaml:15:3"]
     assert "Did you mean 'lstm'?" in lines[0]
     assert "twice" in lines[1] or "duplicate" in lines[1]
     assert "Did you mean 'patience'?" in lines[2]
@@ -51,7 +51,8 @@ def test_a_score_that_does_not_exist_is_refused_before_training(seqcli: Program,
         seqcli,
         place,
         2,
-        "training.select_by: there is no dev score 'f9'. Scores: f1, precision, recall, accuracy, loss.",
+        "--set training.select_by=f9: training.select_by: there is no dev score 'f9'. Scores: f1, precision, "
+        "recall, accuracy, loss.",
         "training.select_by=f9",
     )
 
@@ -113,12 +114,12 @@ def test_invalid_utf8_in_the_c_locale(shell: Program, trained: Path) -> None:
     (trained / "bad.txt").write_bytes(b"fine\n" + b"caf\xe9\n")
     expected = (
         f"error: bad.txt:2: invalid UTF-8 at byte 4 of the line (0xe9). {ICONV[:-1]}), "
-        "or go on with --errors replace.\n"
+        "or go on with --invalid replace.\n"
     )
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     assert shell("predict", "tiny", "bad.txt", env=locale) == (65, "", expected)
     code, out, err = shell(
-        "predict", "tiny", "bad.txt", "--errors", "replace", "--tokens", "--format", "tsv", env=locale
+        "predict", "tiny", "bad.txt", "--invalid", "replace", "--tokens", "--format", "tsv", env=locale
     )
     assert (code, err) == (0, "")
     assert [line.split("\t")[0] for line in out.split("\n")] == ["fine", "caf�", ""]

@@ -57,7 +57,7 @@ def test_bad_lines(seqcli: Program, classifiers: Path, model: str) -> None:
     code, out, err = seqcli("predict", model, stdin=b"a\nb \xff\n")
     assert (code, out) == (65, "")
     assert err.startswith("error: <stdin>:2: invalid UTF-8 at byte 3 of the line (0xff).")
-    code, out, err = seqcli("predict", model, "--errors", "replace", stdin=b"a\nb \xff\n")
+    code, out, err = seqcli("predict", model, "--invalid", "replace", stdin=b"a\nb \xff\n")
     assert (code, len(out.splitlines()), err) == (0, 2, "")
 
 

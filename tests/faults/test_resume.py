@@ -207,3 +207,40 @@ def test_a_full_disk_leaves_what_was_saved(seqcli: Program, place: Path, what: s
     assert "resumed at step 6 of 36" in err
     assert run.weights_path.read_bytes() == whole(seqcli)
     assert len(run.metrics_path.read_text().splitlines()) == 6
+
+
+def test_a_full_disk_while_the_graph_is_written(seqcli: Program, place: Path) -> None:
+    """The weights fit, the graph does not: the run stays unfinished, with nothing half-written, and is resumed."""
+    from seqcli.pipeline.events import Evaluated
+    from seqcli.pipeline.train import train
+
+    assert seqcli(*command("--runs", "whole", "-q")).code == 0
+    finished = Path("whole/tiny/1")
+    sizes = [(finished / name).stat().st_size for name in ("model.safetensors", "engine.onnx")]
+    assert sizes[0] < sizes[1]
+    events = train(load_recipe("tiny.yaml", SETS).recipe, Store())
+    while not (isinstance(event := next(events), Evaluated) and event.step == 36):
+        pass
+    run = Store().versions("tiny")[0]
+    with full_disk(sum(sizes) // 2), pytest.raises(UserError) as failed:
+        list(events)
+    assert str(failed.value) == f"{run.path}/engine.onnx: cannot write: File too large"
+    assert failed.value.code == ExitCode.IO
+    assert not {"engine.onnx", "report.json", "manifest.json"} & {path.name for path in run.path.iterdir()}
+    assert not list(run.path.glob(".*.part"))
+    assert checkpoints(run)[-1] == "step-00000036"
+    assert seqcli("predict", "tiny").code == 2
+    code, _, err = seqcli(*command("--resume"))
+    assert code == 0
+    assert "resumed at step 36 of 36\n" in err
+    for name in ("model.safetensors", "engine.onnx"):
+        assert (run.path / name).read_bytes() == (finished / name).read_bytes()
+    assert seqcli("predict", "tiny").code == 0
+
+
+def test_what_a_broken_export_left_is_not_run(seqcli: Program, place: Path) -> None:
+    """A kill between the graph and the seal leaves a graph that belongs to nothing; a resume writes its own."""
+    run = start(9)
+    (run.path / "engine.onnx").write_bytes(b"half")
+    assert seqcli(*command("--resume", "-q")).code == 0
+    assert seqcli("predict", "tiny", stdin=b"Ravi\n").code == 0

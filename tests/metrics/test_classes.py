@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from seqcli.metrics.classes import BINS, ClassScorer, SeveralScorer
+from seqcli.metrics.classes import BINS, ClassScorer, MultilabelScorer
 
 LABELS = ["1", "2", "3", "4"]
 
@@ -101,9 +101,6 @@ def test_a_label_that_the_model_does_not_know_is_wrong_and_has_a_row():
     assert counts["confusion"] == {"a": {"a": 1}, "b": {"a": 1}, "new": {"a": 1}, "odd": {"b": 1}}
     assert counts["unknown_labels"] == {"new": 1, "odd": 1}
     assert counts["labels"]["new"] == {"precision": 0, "recall": 0, "f1": 0, "correct": 0, "gold": 1, "predicted": 0}
-    unnamed = ClassScorer(["a"])
-    unnamed.add(np.array([-1]), np.array([[1.0]]))
-    assert unnamed.score().counts["confusion"] == {"<unknown>": {"a": 1}}
 
 
 def test_grades_are_the_labels_numbers_and_else_their_places():
@@ -171,7 +168,7 @@ def test_shapes_that_do_not_fit(gold, probs, names):
 def test_several_labels_equal_scikit_learn(seed, threshold):
     random = np.random.default_rng(seed)
     gold, probs = random.random((50, 4)) < 0.3, random.random((50, 4))
-    predicted, scorer = probs >= threshold, SeveralScorer(LABELS)
+    predicted, scorer = probs >= threshold, MultilabelScorer(LABELS)
     scorer.add(gold[:20], probs[:20], threshold)
     scorer.add(gold[20:], probs[20:], threshold)
     found = scorer.scores()
@@ -187,7 +184,7 @@ def test_several_labels_equal_scikit_learn(seed, threshold):
 
 
 def test_several_labels_with_an_unknown_one_and_none_at_all():
-    scorer = SeveralScorer(["a", "b"])
+    scorer = MultilabelScorer(["a", "b"])
     scorer.add(np.array([[1, 0], [0, 0]]), np.array([[0.5, 0.1], [0.2, 0.2]]), 0.5, np.array([1, 0]))
     found = scorer.scores()
     assert (found["precision"], found["recall"], found["exact_match"]) == (100, 50, 50)
@@ -201,4 +198,4 @@ def test_several_labels_with_an_unknown_one_and_none_at_all():
 
 def test_several_labels_shapes():
     with pytest.raises(ValueError, match="2 labels"):
-        SeveralScorer(["a", "b"]).add(np.ones((1, 3)), np.ones((1, 3)))
+        MultilabelScorer(["a", "b"]).add(np.ones((1, 3)), np.ones((1, 3)))

@@ -6,7 +6,7 @@ from sklearn import metrics
 
 from seqcli import __version__
 from seqcli.metrics.accuracy import AccuracyScorer
-from seqcli.metrics.classification import classification_report
+from seqcli.metrics.classes import classification_report
 
 
 def labels(seed, count, names=("neg", "neu", "pos", "mixed")):

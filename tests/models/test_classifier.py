@@ -1,13 +1,17 @@
 """A sequence in a batch, alone, or among others: its vector and its gradients are its own, whatever the parts are."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
 from seqcli.models.classifier import SequenceClassifier
-from seqcli.models.embedders import InputSizes
+from seqcli.models.network import Memory
 from seqcli.recipe import registry
 from seqcli.recipe.load import recipe_from_text
 
@@ -21,22 +25,25 @@ ENCODERS = {
     "cnn": "{kind: cnn, widths: [2, 3], filters: 3}",
 }
 CASES = [(encoder, pooling) for encoder in ENCODERS for pooling in registry.kinds("pooling")]
-FRAMES = "{kind: frames, dim: 6, kernel: 3, stride: 2, missing: mask, activation: relu}"
+FRAMES = "{kind: frames, dim: 6, kernel: 3, stride: 2, activation: relu}"
 
 
 def test_every_network_is_here():
-    assert set(ENCODERS) == set(registry.kinds("encoder")) - {"ngram", "bag-of-words", "mean-pool", "majority"}
+    assert set(ENCODERS) == set(registry.kinds("encoder"))
 
 
-def classifier(encoder, pooling, embedder="{kind: tokens, dim: 6}"):
-    text = "text: {tokenizer: {kind: words}}" if "tokens" in embedder else ""
+SIZES = InputSizes(words=9, word_counts=(0,) * 9, frame_dim=2, frame_gaps=True)
+
+
+def classifier(encoder, pooling, embedder="{kind: tokens, dim: 6}", sizes=SIZES):
+    text = "source: {kind: text, tokenizer: {kind: words}}" if "tokens" in embedder else "source: {kind: frames}"
     recipe = recipe_from_text(
         f"name: a\ntask: {{kind: classification}}\ndata: {{train: a}}\n{text}\nmodel:\n"
         f"  embedder: {embedder}\n  encoder: {ENCODERS[encoder]}\n"
         f"  pooling: {{kind: {pooling}}}\n  head: {{kind: softmax}}"
     ).recipe
     torch.manual_seed(0)
-    model = SequenceClassifier(recipe.model, InputSizes(words=9, word_counts=(0,) * 9, frame_dim=2), 3)
+    model = SequenceClassifier(recipe.model, sizes, LabelSpace(3))
     for name, weight in model.named_parameters():
         if "bias" in name:
             nn.init.normal_(weight, std=0.5)  # a bias would show if it leaked from the padding
@@ -45,21 +52,24 @@ def classifier(encoder, pooling, embedder="{kind: tokens, dim: 6}"):
 
 def text_batch(sequences):
     """Sequences of words 2 to 8 as the inputs of an embedder whose types are all words."""
-    index = torch.zeros(len(sequences), max([1, *map(len, sequences)]), dtype=torch.long)
+    index = np.zeros((len(sequences), max([1, *map(len, sequences)])), np.int64)
     for row, sequence in enumerate(sequences):
-        index[row, : len(sequence)] = torch.tensor(sequence, dtype=torch.long)
-    lengths = torch.tensor([len(sequence) for sequence in sequences])
-    return {"index_BT": index, "words_U": torch.tensor([0, *range(1, 9)])}, lengths
+        index[row, : len(sequence)] = sequence
+    return Side({"index_BT": index, "words_U": np.arange(9)}, lengths_of(sequences))
+
+
+def lengths_of(sequences):
+    return np.array([len(sequence) for sequence in sequences])
 
 
 def frame_batch(sequences):
     """The same numbers as frames of two channels, every fourth value missing; NaN in the padding."""
-    frames = torch.full((len(sequences), max([1, *map(len, sequences)]), 2), 50.0)
+    frames = np.full((len(sequences), max([1, *map(len, sequences)]), 2), 50.0, np.float32)
     for row, sequence in enumerate(sequences):
-        values = torch.tensor([[value, -(value**2) / 7] for value in sequence], dtype=torch.float32).reshape(-1, 2)
-        values[torch.tensor([value % 4 == 0 for value in sequence], dtype=torch.bool), 1] = float("nan")
+        values = np.array([[value, -(value**2) / 7] for value in sequence], np.float32).reshape(-1, 2)
+        values[np.array([value % 4 == 0 for value in sequence], bool), 1] = np.nan
         frames[row, : len(sequence)] = values
-    return {"frames_BTD": frames}, torch.tensor([len(sequence) for sequence in sequences])
+    return Side({"frames_BTD": frames}, lengths_of(sequences))
 
 
 SEQUENCES = st.lists(st.lists(st.integers(2, 8), max_size=9), min_size=1, max_size=5)
@@ -67,8 +77,10 @@ few = settings(max_examples=15, deadline=None, derandomize=True, suppress_health
 
 
 def pooled(model, batch, sequences):
+    """The vectors that the head is given."""
+    inputs, lengths_B = model.tensors(batch(sequences))
     with torch.inference_mode():
-        return model(*batch(sequences))
+        return model.pool(model.embedder(inputs, lengths_B), lengths_B)
 
 
 @pytest.mark.parametrize(("encoder", "pooling"), CASES)
@@ -98,8 +110,11 @@ def test_empty_sequences_have_finite_gradients(encoder, pooling, embedder):
     batch = text_batch if "tokens" in embedder else frame_batch
     for sequences in ([[], [3, 4, 5], []], [[]]):
         model.zero_grad()
-        loss, _ = model.head.sequence_loss(model(*batch(sequences)), torch.tensor([0, 1, 2][: len(sequences)]), None)
-        loss.backward()
+        labels_B = np.array([0, 1, 2][: len(sequences)])
+        target = Side({"ids_B": labels_B}, np.ones(len(labels_B), np.int64))
+        loss = model.loss(Batch(batch(sequences), target, labels_B), Memory())
+        assert loss.targets == len(sequences)
+        loss.sum.backward()
         gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
         assert all(gradient.isfinite().all() for gradient in gradients.values())
         assert gradients["head.output.bias"].any()
@@ -110,12 +125,11 @@ def test_empty_sequences_have_finite_gradients(encoder, pooling, embedder):
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (4, 2), (5, 3), (2, 4)])
 @pytest.mark.parametrize("masked", [False, True])
 def test_frame_embedder_equals_torch(kernel, stride, masked):
+    scaling = np.array([1.0, -2.0], np.float32), np.array([0.5, 4.0], np.float32)
+    sizes = replace(SIZES, frame_gaps=masked, scaling=scaling)
     embedder = classifier(
-        "bag",
-        "mean",
-        f"{{kind: frames, dim: 5, kernel: {kernel}, stride: {stride}, missing: {'mask' if masked else 'refuse'}}}",
+        "bag", "mean", f"{{kind: frames, dim: 5, kernel: {kernel}, stride: {stride}}}", sizes
     ).embedder
-    embedder.scale_by(torch.tensor([1.0, -2.0]), torch.tensor([0.5, 4.0]))
     channels = 4 if masked else 2
     conv = nn.Conv1d(channels, 5, kernel, stride)
     with torch.no_grad():

@@ -1,19 +1,22 @@
 """Embedders: character nets against plain torch, word dropout counted, and frames where there is no text."""
 
-from types import SimpleNamespace
-
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
+from seqcli.decode import chain
 from seqcli.models.characters import CharacterCNN, CharacterLSTM
-from seqcli.models.embedders import FrameEmbedder, InputSizes, TokenEmbedder
-from seqcli.models.heads import LabelSpace
-from seqcli.models.sequence import SequenceModel
+from seqcli.models.dropout import chance
+from seqcli.models.embedders import FrameEmbedder, TokenEmbedder
+from seqcli.models.labeller import Labeller
+from seqcli.models.network import Memory
 from seqcli.recipe.embedders import AffixesConfig, CharacterCNNConfig, CharacterLSTMConfig, FramesConfig, TokensConfig
 from seqcli.recipe.encoders import BagConfig, GRUConfig, LSTMConfig, TransformerConfig, WindowConfig
 from seqcli.recipe.heads import CRFConfig, SoftmaxConfig
+from seqcli.recipe.models import NetworkConfig
 
 WORDS = [[3], [1, 2], [4, 4, 5], [6, 1, 2, 3, 4, 5, 6]]
 
@@ -152,21 +155,30 @@ FRAME_ENCODERS = [
 def test_frames_go_through_the_same_trunk(encoder, head):
     """No token and no word anywhere; a sequence of one frame is a sequence."""
     torch.manual_seed(5)
-    config = SimpleNamespace(embedder=FramesConfig(dim=6, dropout=0.2), encoder=encoder, head=head)
-    model = SequenceModel(config, InputSizes(frame_dim=3), LabelSpace(3))
-    frames, lengths = torch.randn(3, 5, 3), torch.tensor([5, 1, 3])
-    labels = torch.randint(0, 3, (3, 5))
-    loss, targets = model.head.loss(model({"frames_BTD": frames}, lengths), labels, lengths)
-    loss.backward()
-    assert targets == 9
+    config = NetworkConfig(embedder=FramesConfig(dim=6, dropout=0.2), encoder=encoder, head=head)
+    model = Labeller(config, InputSizes(frame_dim=3), LabelSpace(3))
+    frames, lengths = torch.randn(3, 5, 3).numpy(), np.array([5, 1, 3])
+    labels = torch.randint(0, 3, (3, 5)).numpy()
+    source = Side({"frames_BTD": frames}, lengths)
+    loss = model.loss(Batch(source, Side({"ids_BT": labels}, lengths), np.arange(3)), Memory())
+    loss.sum.backward()
+    assert loss.targets == 9
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
     model.eval()
-    whole = model.head.posteriors(model({"frames_BTD": frames}, lengths), lengths)
+
+    def chances(source):
+        with torch.inference_mode():
+            outputs = {name: value.numpy() for name, value in model(source).items()}
+        if head.kind == "softmax":
+            return np.exp(chain.log_softmax(outputs["logits_BTK"]))
+        steps = (outputs[name] for name in ("transitions_KK", "start_K", "end_K"))
+        return chain.posteriors(outputs["logits_BTK"], *steps, source.lengths_B)
+
+    whole = chances(source)
     for row, size in enumerate(lengths.tolist()):
-        alone = model({"frames_BTD": frames[row : row + 1, :size]}, lengths[row : row + 1])
-        chances = model.head.posteriors(alone, lengths[row : row + 1])[0]
-        torch.testing.assert_close(whole[row, :size], chances, rtol=0, atol=1e-5)
-        torch.testing.assert_close(chances.sum(-1), torch.ones(size))
+        alone = chances(Side({"frames_BTD": frames[row : row + 1, :size]}, lengths[row : row + 1]))[0]
+        np.testing.assert_allclose(whole[row, :size], alone, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(alone.sum(-1), 1, rtol=1e-5)
 
 
 def test_frame_embedder_is_a_projection_with_zero_padding():
@@ -189,3 +201,26 @@ def test_token_dropout_blanks_whole_tokens_in_training_alone():
     blank_T = (x_BTD[0] == 0).all(-1)
     assert 1800 < int(blank_T.sum()) < 2200
     torch.testing.assert_close(x_BTD[0, ~blank_T], 2 * plain[0, ~blank_T])
+
+
+def test_words_position_by_position_are_forgotten_as_often_as_the_recipe_says():
+    """A word seen n times with chance share / n; a word never seen, never."""
+    sizes = InputSizes(words=5, word_counts=(0, 4, 1, 2, 0), unknown=0, padded=False)
+    embedder = TokenEmbedder(TokensConfig(dim=3, word_dropout=0.5), sizes)
+    ids_BT = torch.arange(5).repeat(4000, 1)
+    lengths_B = torch.full((4000,), 5)
+    with chance(torch.Generator().manual_seed(1)):
+        read = embedder.train()({"words_BT": ids_BT}, lengths_B)
+    unknown = embedder.words.weight[0]
+    shares = [float((read[:, word] == unknown).all(-1).float().mean()) for word in range(5)]
+    assert shares == pytest.approx([1, 0.125, 0.5, 0.25, 0], abs=0.03)
+    assert torch.equal(embedder.eval()({"words_BT": ids_BT[:1]}, lengths_B[:1])[0], embedder.words.weight)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_table_of_tied_words_reads_values_of_size_one(tied):
+    torch.manual_seed(1)
+    embedder = TokenEmbedder(TokensConfig(dim=64), InputSizes(words=500, unknown=0, padded=False), tied=tied)
+    read = embedder({"words_BT": torch.arange(500)[None]}, torch.tensor([500]))
+    assert float(read.detach().std()) == pytest.approx(1, abs=0.02)
+    assert float(embedder.words.weight.detach().std()) == pytest.approx(1 / 8 if tied else 1, rel=0.02)

@@ -21,9 +21,7 @@ OPTIONS = {
     "bag": [{}],
     "cnn": [{"widths": [1, 2, 3, 4], "filters": 3}, {"widths": [9], "filters": 3}],
 }
-COUNTS = {"ngram", "bag-of-words", "mean-pool", "majority"}
-"""Encoders that are no networks."""
-CASES = [(kind, options) for kind in registry.kinds("encoder") if kind not in COUNTS for options in OPTIONS[kind]]
+CASES = [(kind, options) for kind in registry.kinds("encoder") for options in OPTIONS[kind]]
 
 
 def build(kind, options, input_dim=4):

@@ -3,21 +3,24 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from seqcli.data.batch import Batch, InputSizes, Side
 from seqcli.models.dropout import chance
-from seqcli.models.language import UNKNOWN, LanguageModel, WordEmbedder
+from seqcli.models.language import LanguageModel
+from seqcli.models.network import Memory
 from seqcli.models.transformer import TransformerEncoder, rotate
+from seqcli.models.weights import check_shapes, load_weights, save_weights
 from seqcli.recipe import registry
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.encoders import TransformerConfig
 from seqcli.recipe.heads import AdaptiveConfig, SoftmaxConfig
-from seqcli.recipe.schema import ModelConfig
-from seqcli.training.checkpoint import check_shapes, load_weights, save_weights
+from seqcli.recipe.models import NetworkConfig
 
 ONE_WAY = {"bidirectional": False, "dim": 6}
 ENCODERS = {
@@ -57,12 +60,19 @@ def encoder_of(name, input_dim=5, seed=1):
     return encoder
 
 
-def model_of(name, head=None, *, dim=5, seed=1, **embedder):
+def model_of(name, head=None, *, dim=5, seed=1, carries=True, **embedder):
     torch.manual_seed(seed)
-    config = ModelConfig(
+    config = NetworkConfig(
         embedder=TokensConfig(dim=dim, **embedder), encoder=config_of(name), head=head or SoftmaxConfig()
     )
-    return LanguageModel(config, [3, 5, *range(9, 0, -1)])
+    sizes = InputSizes(words=VOCABULARY, word_counts=(3, 5, *range(9, 0, -1)), unknown=0, padded=False)
+    return LanguageModel(config, sizes, carries=carries)
+
+
+def batch_of(ids, targets, *, fresh=True):
+    lengths = np.full(len(ids), ids.size(1))
+    source, target = Side({"words_BT": ids.numpy()}, lengths), Side({"ids_BT": targets.numpy()}, lengths)
+    return Batch(source, target, np.arange(len(ids)), fresh)
 
 
 def in_pieces(encoder, x_BTD, cuts):
@@ -112,7 +122,7 @@ def test_no_position_sees_a_later_one(name, later):
     changed = ids.clone()
     changed[:, later:] = (changed[:, later:] + 3) % VOCABULARY
     with torch.no_grad():
-        before, after = model(ids, [])[0], model(changed, [])[0]
+        before, after = model.read(ids, [])[0], model.read(changed, [])[0]
     assert torch.equal(before[:, :later], after[:, :later]), "an earlier output moved"
     assert not torch.allclose(before[:, later], after[:, later]), "the position itself is read"
 
@@ -137,8 +147,8 @@ def test_windows_whose_state_is_not_cut_give_the_gradients_of_one_long_unroll(na
     def gradients(width, detach=False):
         states, loss = [], torch.zeros((), dtype=torch.float64)
         for at in range(0, 12, width):
-            hidden, states = model(ids[:, at : at + width], states)
-            loss = loss + model.loss(hidden, targets[:, at : at + width])
+            hidden, states = model.read(ids[:, at : at + width], states)
+            loss = loss + model.head.next_loss(hidden.flatten(0, 1), targets[:, at : at + width].flatten())
             states = [state.detach() for state in states] if detach else states
         return float(loss.detach()), torch.autograd.grad(loss, parameters, allow_unused=True)
 
@@ -150,11 +160,36 @@ def test_windows_whose_state_is_not_cut_give_the_gradients_of_one_long_unroll(na
             torch.testing.assert_close(one, wanted, rtol=1e-4, atol=1e-5)
     if name != "window-of-one":
         _, cut = gradients(4, detach=True)
+        for mine, theirs in zip(carried(model, ids, targets, 4), cut, strict=True):
+            torch.testing.assert_close(mine, theirs)
         assert any(
             not torch.allclose(one, wanted, rtol=1e-3)
             for one, wanted in zip(cut, expected, strict=True)
             if wanted is not None
         ), "a state that is cut loses part of the gradient"
+
+
+def carried(model, ids, targets, width):
+    """Gradients of the loss over windows one after the other, as a training takes them."""
+    memory, total = Memory(), 0.0
+    for at in range(0, ids.size(1), width):
+        part = slice(at, at + width)
+        loss, count, memory = model.loss(batch_of(ids[:, part], targets[:, part], fresh=not at), memory)
+        assert count == targets[:, part].numel()
+        assert not any(state.requires_grad for state in memory.states)
+        total = total + loss
+    return torch.autograd.grad(total, list(model.parameters()), allow_unused=True)
+
+
+def test_a_batch_that_begins_anew_forgets_what_was_before():
+    model, other = model_of("lstm").eval(), model_of("lstm", carries=False).eval()
+    ids, targets = torch.randint(0, VOCABULARY, (2, 4)), torch.randint(0, VOCABULARY, (2, 4))
+    loss, _, memory = model.loss(batch_of(ids, targets), Memory())
+    assert len(memory.states) == 2
+    again = model.loss(batch_of(ids, targets), memory)
+    assert torch.equal(again.sum, loss)
+    assert not torch.equal(model.loss(batch_of(ids, targets, fresh=False), memory).sum, loss)
+    assert other.loss(batch_of(ids, targets), Memory()).memory.states == []
 
 
 def test_a_recurrence_without_input_runs_on_by_itself():
@@ -267,16 +302,16 @@ def test_tied_weights_are_one_tensor_saved_and_loaded(name, tmp_path):
     other.load_state_dict(weights)
     assert other.head.output.weight is other.embedder.words.weight
     ids = torch.randint(0, VOCABULARY, (2, 6))
-    assert torch.equal(model.eval()(ids, [])[0], other.eval()(ids, [])[0])
+    source = batch_of(ids, ids).source
+    assert torch.equal(model.eval()(source)["log_probs_BTV"], other.eval()(source)["log_probs_BTV"])
 
 
 def test_a_tied_model_trains_both_ends_of_its_weights():
     model = model_of("lstm", SoftmaxConfig(tied=True), dim=6)
     assert isinstance(model.project, nn.Identity)
     ids, targets = torch.tensor([[2, 3]]), torch.tensor([[3, 4]])
-    hidden, _ = model(ids, [])
-    (gradient,) = torch.autograd.grad(model.loss(hidden, targets), [model.embedder.words.weight])
-    logits = nn.functional.linear(model(ids, [])[0], model.embedder.words.weight, model.head.output.bias)
+    (gradient,) = torch.autograd.grad(model.loss(batch_of(ids, targets), Memory()).sum, [model.words.weight])
+    logits = nn.functional.linear(model.read(ids, [])[0], model.words.weight, model.head.output.bias)
     (expected,) = torch.autograd.grad(
         nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum"),
         [model.embedder.words.weight],
@@ -289,33 +324,14 @@ def test_the_loss_is_that_of_the_log_probabilities(head):
     model = model_of("lstm", head, dim=6).eval()
     ids, targets = torch.randint(0, VOCABULARY, (3, 5)), torch.randint(0, VOCABULARY, (3, 5))
     targets[1, 3:] = -100
-    hidden, _ = model(ids, [])
-    log_probs = model.log_probs(hidden.flatten(0, 1))
+    batch = batch_of(ids, targets)
+    log_probs = model(batch.source)["log_probs_BTV"].flatten(0, 1)
     torch.testing.assert_close(log_probs.exp().sum(1), torch.ones(15))
     counted = targets.flatten() >= 0
     expected = -log_probs[counted].gather(1, targets.flatten()[counted, None]).sum()
-    torch.testing.assert_close(model.loss(hidden, targets), expected)
-
-
-def test_words_are_forgotten_as_often_as_the_recipe_says():
-    """A word seen n times with chance share / n; a word never seen, never."""
-    counts = [0, 4, 1, 2, 0]
-    embedder = WordEmbedder(TokensConfig(dim=3, word_dropout=0.5), counts, tied=False)
-    ids = torch.arange(5).repeat(4000, 1)
-    with chance(torch.Generator().manual_seed(1)):
-        read = embedder.train()(ids)
-    unknown = embedder.words.weight[UNKNOWN]
-    shares = [float((read[:, word] == unknown).all(-1).float().mean()) for word in range(5)]
-    assert shares == pytest.approx([1, 0.125, 0.5, 0.25, 0], abs=0.03)
-    assert torch.equal(embedder.eval()(ids[:1])[0], embedder.words.weight)
-
-
-def test_a_table_of_tied_words_reads_values_of_size_one():
-    for tied in (False, True):
-        torch.manual_seed(1)
-        embedder = WordEmbedder(TokensConfig(dim=64), [1] * 500, tied=tied)
-        assert float(embedder(torch.arange(500)[None]).detach().std()) == pytest.approx(1, abs=0.02)
-        assert float(embedder.words.weight.detach().std()) == pytest.approx(1 / 8 if tied else 1, rel=0.02)
+    loss = model.loss(batch, Memory())
+    torch.testing.assert_close(loss.sum, expected)
+    assert loss.targets == 13
 
 
 def test_chance_comes_from_the_generator_given():
@@ -324,7 +340,7 @@ def test_chance_comes_from_the_generator_given():
 
     def run(seed):
         with chance(torch.Generator().manual_seed(seed)):
-            return model(ids, [])[0]
+            return model.read(ids, [])[0]
 
     assert torch.equal(run(1), run(1))
     assert not torch.equal(run(1), run(2))

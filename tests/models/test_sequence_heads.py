@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from seqcli.models.heads import LabelSpace, SigmoidHead, SoftmaxHead
+from seqcli.data.batch import LabelSpace
+from seqcli.models.heads import SigmoidHead, SoftmaxHead
 from seqcli.recipe.heads import SigmoidConfig, SoftmaxConfig
 
 LABELS = torch.tensor([0, 2, 1, 1, 0])
@@ -45,7 +46,7 @@ def test_without_weights_it_is_torchs_cross_entropy(pooled, smoothing):
     expected = nn.CrossEntropyLoss(label_smoothing=smoothing)(head.output(pooled), LABELS)
     assert targets == 5
     torch.testing.assert_close(loss / targets, expected)
-    torch.testing.assert_close(head.sequence_log_probs(pooled), head.output(pooled).log_softmax(-1))
+    torch.testing.assert_close(head.log_probs(pooled), head.output(pooled).log_softmax(-1))
 
 
 def test_sigmoid_equals_torch(pooled):
@@ -60,4 +61,4 @@ def test_sigmoid_equals_torch(pooled):
     assert targets == 5
     expected = nn.BCEWithLogitsLoss(reduction="sum", pos_weight=weights)(head.output(pooled), truth)
     torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(head.sequence_log_probs(pooled).exp(), torch.sigmoid(head.output(pooled)))
+    torch.testing.assert_close(head.log_probs(pooled).exp(), torch.sigmoid(head.output(pooled)))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from seqcli.metrics.analogies import read_questions
-from seqcli.models.word_vectors import WordVectors
 from seqcli.pipeline.analogies import evaluate_analogies
+from seqcli.text.word_vectors import WordVectors
 
 
 def test_the_counts_are_those_of_gensim(tmp_path):

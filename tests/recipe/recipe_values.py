@@ -1,11 +1,13 @@
-"""Hypothesis strategies: random recipes, drawn from the schema itself."""
+"""Hypothesis strategies: random recipes, drawn from the JSON Schema itself; and what an editor makes of that schema."""
 
+import math
+import re
 from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 
-from seqcli.recipe.catalogue import recipe_schema
+from seqcli.recipe.describe import recipe_schema
 
 
 @cache
@@ -69,32 +71,77 @@ _TYPES = {
 
 
 def recipes() -> st.SearchStrategy:
-    """Plain values of right recipes."""
-    return values(schema()).map(_consistent)
+    """Plain values that follow the schema; most of them break a rule of their task."""
+    return values(schema()).map(_within_sections)
 
 
-def _consistent(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Obey the rules that stand across options."""
-    encoder = recipe["model"].get("encoder")
-    if kind_of(encoder) == "transformer":
+def _within_sections(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Obey the rules that stand across the options of one section."""
+    model = recipe["model"]
+    if model.get("kind") == "ngram" and "prune" in model:
+        model["prune"] = sorted(abs(count) for count in model["prune"])[: model.get("order", 4)]
+    encoder, head = model.get("encoder"), model.get("head")
+    if _kind(encoder) == "transformer":
         encoder["dim"] = encoder.get("heads", 4) * 8
-    if kind_of(encoder) == "ngram" and "prune" in encoder:
-        encoder["prune"] = sorted(abs(count) for count in encoder["prune"])[: encoder.get("order", 4)]
-    head = recipe["model"].get("head")
-    if kind_of(head) == "adaptive" and "cutoffs" in head:
+    if _kind(head) == "adaptive" and "cutoffs" in head:
         head["cutoffs"] = sorted({abs(cut) + 1 for cut in head["cutoffs"]})
-    if kind_of(recipe["model"].get("embedder")) == "tokens" and recipe.get("text") is None:
-        recipe["text"] = {}
     return recipe
 
 
-def kind_of(section: Any) -> str | None:
-    """The kind of a component; None where there is none."""
+def _kind(section: Any) -> str | None:
     return section.get("kind") if isinstance(section, dict) else None
 
 
-def beyond_json_schema(recipe: dict[str, Any]) -> bool:
-    """Whether a component has rules that JSON Schema cannot say."""
-    model = recipe["model"] if isinstance(recipe.get("model"), dict) else {}
-    kinds = {kind_of(model.get(part)) for part in ("encoder", "head")}
-    return bool(kinds & {"transformer", "ngram", "adaptive"})
+def follows(value: Any, part: dict[str, Any]) -> bool:
+    """Whether a value follows a part of the schema, read by the letter of JSON Schema; of oneOf exactly one."""
+    if "$ref" in part and not follows(value, schema()["$defs"][part["$ref"].rpartition("/")[2]]):
+        return False
+    if "type" in part and not _IS[part["type"]](value):
+        return False
+    for keyword, wanted in part.items():
+        if keyword not in _REMARKS and not _HOLDS[keyword](value, wanted, part):
+            return False
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    return type(value) is type(wanted) and value == wanted
+
+
+_REMARKS = {"$schema", "$defs", "$comment", "$ref", "type", "title", "description", "default", "discriminator"}
+_IS = {
+    "object": lambda value: type(value) is dict,
+    "array": lambda value: type(value) is list,
+    "string": lambda value: type(value) is str,
+    "integer": lambda value: type(value) is int,
+    "number": _is_number,
+    "boolean": lambda value: type(value) is bool,
+    "null": lambda value: value is None,
+}
+_HOLDS = {
+    "minimum": lambda value, bound, _: value >= bound,
+    "maximum": lambda value, bound, _: value <= bound,
+    "exclusiveMinimum": lambda value, bound, _: value > bound,
+    "exclusiveMaximum": lambda value, bound, _: value < bound,
+    "minItems": lambda value, bound, _: len(value) >= bound,
+    "maxItems": lambda value, bound, _: len(value) <= bound,
+    "minLength": lambda value, bound, _: len(value) >= bound,
+    "const": lambda value, wanted, _: _same(value, wanted),
+    "enum": lambda value, choices, _: any(_same(value, one) for one in choices),
+    "pattern": lambda value, pattern, _: re.search(pattern.replace("$", r"\Z"), value) is not None,
+    "required": lambda value, names, _: all(name in value for name in names),
+    "anyOf": lambda value, choices, _: any(follows(value, choice) for choice in choices),
+    "oneOf": lambda value, choices, _: sum(follows(value, choice) for choice in choices) == 1,
+    "items": lambda value, item, part: all(follows(one, item) for one in value[len(part.get("prefixItems", ())) :]),
+    "prefixItems": lambda value, items, _: all(map(follows, value, items)),
+    "properties": lambda value, fields, _: all(follows(value[name], fields[name]) for name in fields if name in value),
+    "additionalProperties": lambda value, wanted, part: all(
+        wanted is not False and follows(one, wanted)
+        for name, one in value.items()
+        if name not in part.get("properties", {})
+    ),
+}

@@ -1,31 +1,36 @@
 """What users and other packages name: a change here is a change for them, and is made on purpose."""
 
 from seqcli.cli.verbs import VERBS
-from seqcli.recipe.registry import REGISTRY
+from seqcli.recipe.registry import FORMATS, REGISTRY, config_class
 
 KINDS = {
-    "task": ["tagging", "language-model", "classification", "embedding"],
+    "task": ["tagging", "language-model", "classification", "word-vectors"],
+    "source": ["text", "frames"],
+    "target": ["tags", "labels"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
+    "model": ["network", "ngram", "bag-of-words", "mean-pool", "majority", "skip-gram", "cbow"],
     "embedder": ["tokens", "frames"],
     "characters": ["cnn", "lstm"],
-    "encoder": [
-        "rnn",
-        "lstm",
-        "gru",
-        "transformer",
-        "window",
-        "bag",
-        "cnn",
-        "ngram",
-        "bag-of-words",
-        "mean-pool",
-        "majority",
-    ],
+    "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "cnn"],
     "pooling": ["last", "mean", "max", "attention"],
     "head": ["softmax", "crf", "sigmoid", "adaptive"],
     "optimizer": ["adamw", "adam", "sgd"],
     "schedule": ["constant", "inverse-sqrt", "cosine", "linear", "plateau"],
 }
+
+FORMAT_NAMES = [
+    "conll",
+    "conllu",
+    "inline",
+    "tsv",
+    "jsonl",
+    "lines",
+    "records",
+    "labelled",
+    "ts",
+    "frames",
+    "csv-folders",
+]
 
 VERB_NAMES = [
     "train",
@@ -57,13 +62,15 @@ def test_kinds_are_frozen():
     assert {slot: list(kinds) for slot, kinds in REGISTRY.items()} == KINDS
 
 
+def test_data_formats_are_frozen():
+    assert list(FORMATS) == FORMAT_NAMES
+
+
 def test_verbs_are_frozen():
     assert list(VERBS) == VERB_NAMES
 
 
 def test_every_kind_has_a_config_class_that_carries_its_name():
-    from seqcli.recipe.registry import config_class
-
     for slot, kinds in KINDS.items():
         for kind in kinds:
             assert config_class(slot, kind).model_fields["kind"].default == kind

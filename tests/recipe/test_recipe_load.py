@@ -14,7 +14,7 @@ GOOD = """\
 name: r
 task: {kind: tagging}
 data: {corpus: mini-ner}
-text: {tokenizer: {kind: words}}
+source: {kind: text, tokenizer: {kind: words}}
 model:
   embedder: {kind: tokens, dim: 10}
   encoder:
@@ -130,9 +130,24 @@ def errors(text=GOOD, *overrides):
             'bad.yaml:3:25: data.columns.token: expected a whole number or text, found 0.5. For the text, write "0.5".',
         ),
         (
-            "text: {tokenizer: {kind: words}}\n",
-            "",
-            "bad.yaml:1:1: the recipe: the embedder 'tokens' needs a 'text' section",
+            "source: {kind: text,",
+            "source: {kind: txt,",
+            "bad.yaml:4:16: source: unknown source 'txt'. Did you mean 'text'?",
+        ),
+        (
+            "source: {kind: text,",
+            "source: {missing: mask,",
+            "bad.yaml:4:10: source.missing: unknown key. Known here: kind, tokenizer, vocabulary.",
+        ),
+        (
+            "source: {kind: text",
+            "target: {scheme: bio}\nsource: {kind: text",
+            "bad.yaml:4:1: target: 'kind' is missing; one of tags, labels",
+        ),
+        (
+            "model:\n",
+            "model:\n  kind: netwrok\n",
+            "bad.yaml:6:9: model: unknown model 'netwrok'. Did you mean 'network'?",
         ),
         (
             "kind: lstm\n    dim: 20",
@@ -150,7 +165,7 @@ def test_every_error_at_once_in_the_order_of_the_file():
     text = GOOD.replace("kind: words", "kind: wrods").replace("dim: 20", "dim: -1\n    dim: 2")
     text = text.replace("epochs", "epoch")
     assert errors(text + "patience: &x 3\n", "data.corpos=x", "training.seed=x") == [
-        "bad.yaml:4:26: text.tokenizer: unknown tokenizer 'wrods'. Did you mean 'words'?",
+        "bad.yaml:4:40: source.tokenizer: unknown tokenizer 'wrods'. Did you mean 'words'?",
         "bad.yaml:9:10: model.encoder.dim: expected at least 1, found -1",
         "bad.yaml:10:5: duplicate key 'dim', first given in line 9. Keep one of the two.",
         "bad.yaml:13:3: training.epoch: unknown key. Did you mean 'epochs'?",
@@ -222,14 +237,14 @@ def test_set_goes_through_the_same_rules():
         GOOD,
         "training.optimizer={kind: sgd, lr: 1e-1}",
         "training.schedule.warmup=7",
-        "text.vocabulary.max_size=50",
+        "source.vocabulary.max_size=50",
         "data.train=[a.conll, b.conll]",
         "model.encoder.dim=64",
     )
     recipe = loaded.recipe
     assert (recipe.training.optimizer.kind, recipe.training.optimizer.lr) == ("sgd", 0.1)
     assert (recipe.training.schedule.kind, recipe.training.schedule.warmup) == ("constant", 7)
-    assert recipe.text.vocabulary.max_size == 50
+    assert recipe.source.vocabulary.max_size == 50
     assert recipe.data.train == ["a.conll", "b.conll"]
     assert recipe.model.encoder.dim == 64
 
@@ -252,6 +267,151 @@ def test_origins():
     assert origins["training.schedule.kind"] == "default"
     assert origins["training.schedule.warmup"] == "--set"
     assert set(origins.values()) == {"file", "--set", "default"}
+
+
+OLD = """\
+name: r
+task: {kind: tagging, scheme: bio, labels: binary}
+data: {corpus: mini-ner}
+text: {tokenizer: {kind: words}}
+model: {encoder: {kind: lstm}}
+"""
+BEFORE = "this is how recipes were written before: "
+NOW = ". 'seqcli recipes show NAME' prints a recipe as it is written now."
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "expected"),
+    [
+        (
+            OLD,
+            [],
+            f"bad.yaml:2:23: {BEFORE}'task.scheme' is now target.scheme (kind: tags); 'task.labels' is now "
+            f"target.labels; 'text' is now source (kind: text){NOW}",
+        ),
+        (
+            GOOD,
+            ["text.vocabulary.min_count=2"],
+            f"--set text.vocabulary.min_count=2: {BEFORE}'text' is now source (kind: text){NOW}",
+        ),
+        (
+            GOOD.replace("kind: lstm\n    dim: 20", "kind: ngram\n    order: 3"),
+            ["task.scheme=bio"],
+            f"bad.yaml:8:5: {BEFORE}'task.scheme' is now target.scheme (kind: tags); 'model.encoder.kind: ngram' is now "
+            f"a model of its own, model: {{kind: ngram, ...}}{NOW}",
+        ),
+        (
+            "name: r\ntask: {kind: embedding, window: 3}\ndata: {corpus: sotu}\nmodel: {embedder: {kind: tokens}}\n",
+            [],
+            f"bad.yaml:2:8: {BEFORE}'task.kind: embedding' is now word-vectors; 'task.window' is now model.window{NOW}",
+        ),
+        (
+            GOOD.replace("{kind: tokens, dim: 10}", "{kind: frames, missing: mask, scaling: none}"),
+            [],
+            f"bad.yaml:6:28: {BEFORE}'model.embedder.missing' is now source.missing (kind: frames); "
+            f"'model.embedder.scaling' is now source.scaling{NOW}",
+        ),
+    ],
+)
+def test_what_has_moved_is_told_in_one_line(text, overrides, expected):
+    assert errors(text, *overrides) == [expected]
+
+
+def test_an_old_recipe_that_is_no_yaml_either():
+    assert errors(OLD + "data: {}\n") == [
+        "bad.yaml:6:1: duplicate key 'data', first given in line 3. Keep one of the two.",
+        f"bad.yaml:2:23: {BEFORE}'task.scheme' is now target.scheme (kind: tags); 'task.labels' is now target.labels; "
+        f"'text' is now source (kind: text){NOW}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("task", "target"),
+    [("tagging", "tags"), ("classification", "labels"), ("language-model", None), ("word-vectors", None)],
+)
+def test_a_task_has_its_target(task, target):
+    text = f"name: r\ntask: {{kind: {task}}}\ndata: {{corpus: x}}\n" + PARTS[task]
+    loaded = load(text)
+    assert (loaded.recipe.target and loaded.recipe.target.kind) == target
+    assert load(text + "target: null\n").recipe == loaded.recipe
+    assert set(value for path, value in loaded.origins.items() if path.startswith("target")) == {"default"}
+
+
+PARTS = {
+    "tagging": "model: {embedder: {kind: tokens}, encoder: {kind: bag}, head: {kind: softmax}}\n",
+    "classification": "model: {kind: bag-of-words}\n",
+    "language-model": "model: {kind: ngram}\n",
+    "word-vectors": "model: {kind: skip-gram}\n",
+}
+
+
+def test_what_is_not_said_has_the_kind_by_default():
+    loaded = load(
+        GOOD.replace("source: {kind: text, ", "source: {"), "target.scheme=bio", "source.vocabulary={min_count: 2}"
+    )
+    assert (loaded.recipe.source.kind, loaded.recipe.source.tokenizer.kind) == ("text", "words")
+    assert (loaded.recipe.target.kind, loaded.recipe.target.scheme) == ("tags", "bio")
+    assert loaded.recipe.model.kind == "network"
+    kinds = {name: loaded.origins[f"{name}.kind"] for name in ("source", "target", "model")}
+    assert kinds == {"source": "default", "target": "default", "model": "default"}
+    without = GOOD.replace("source: {kind: text, tokenizer: {kind: words}}\n", "")
+    assert load(without).recipe.source.tokenizer.kind == "whitespace"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            GOOD.replace("source: {kind: text, tokenizer: {kind: words}}", "source: {kind: frames}"),
+            "bad.yaml:4:1: source: the task tagging does not read frames. It reads text.",
+        ),
+        (
+            GOOD + "target: {kind: labels, separator: ','}\n",
+            "bad.yaml:13:1: target: the task tagging has no target of kind labels. Set target: {kind: tags}.",
+        ),
+        (
+            GOOD + "target: {kind: tags, labels: binary}\n",
+            "bad.yaml:13:30: target.labels: binary needs target.scheme, the scheme of the data. Without a scheme tags are "
+            "labels of single tokens, not of spans.",
+        ),
+        (
+            GOOD.replace("  head: {kind: softmax}\n", ""),
+            "bad.yaml:5:1: model.head: is missing; the task tagging needs it. 'seqcli components' lists the kinds of head.",
+        ),
+        (
+            GOOD + "  select_by: acuracy\n",
+            "bad.yaml:13:14: training.select_by: there is no dev score 'acuracy'. Did you mean 'accuracy'?",
+        ),
+        (
+            GOOD.replace("tagging", "language-model"),
+            "bad.yaml:7:3: model.encoder.bidirectional: a language model reads forwards only, or it would see the token "
+            "it should predict. Set bidirectional: false.",
+        ),
+        (
+            GOOD.replace("tagging", "classification"),
+            "bad.yaml:5:1: model.pooling: is missing; the task classification needs it. 'seqcli components' lists the "
+            "kinds of pooling.",
+        ),
+        (
+            GOOD.replace("tagging", "word-vectors").replace("training:\n  epochs: 3\n", ""),
+            "bad.yaml:5:1: model.kind: network makes no word vectors. model: {kind: skip-gram, dim: 100}, or cbow.",
+        ),
+        (
+            "name: r\ntask: {kind: classification}\ndata: {corpus: x}\ntarget: {kind: tags}\nmodel: {kind: majority}\n",
+            "bad.yaml:4:1: target: the task classification has no target of kind tags. Set target: {kind: labels}.",
+        ),
+    ],
+)
+def test_rules_of_a_task_are_told_where_they_are_broken(text, expected):
+    assert errors(text) == [expected]
+
+
+def test_rules_are_told_together_and_of_set_too():
+    assert errors(GOOD, "model.pooling={kind: max}", "target.model_scheme=bioes") == [
+        "--set model.pooling={kind: max}: model.pooling: the task tagging has none. Leave it out.",
+        "--set target.model_scheme=bioes: target.model_scheme: needs target.scheme, the scheme of the data. Without a "
+        "scheme tags are labels of single tokens, not of spans.",
+    ]
 
 
 def test_thousands_of_errors_are_told_in_short():

@@ -1,17 +1,19 @@
-"""The JSON Schema, the list of components, and the quick check that lives on them."""
+"""The JSON Schema, and the list of components."""
 
 import json
 from typing import ClassVar, Literal
 
 import pytest
 from pydantic import Field
-from recipe_values import schema
+from recipe_values import follows, schema
 
 from seqcli.errors import UserErrors
-from seqcli.recipe import quick, registry
+from seqcli.recipe import registry
 from seqcli.recipe.base import Component
-from seqcli.recipe.catalogue import describe, describe_all
+from seqcli.recipe.describe import describe, describe_all
+from seqcli.recipe.folder import find_recipe, recipe_names
 from seqcli.recipe.load import load_recipe
+from seqcli.recipe.tree import Document, parse
 
 
 def _parts(part):
@@ -31,13 +33,39 @@ def test_one_schema_without_loose_ends():
     assert json.loads(json.dumps(whole)) == whole
 
 
-def test_the_schema_names_every_kind_and_describes_every_field():
-    model = schema()["$defs"]["ModelConfig"]["properties"]
-    for slot in ("embedder", "encoder", "head"):
-        section, nothing = model[slot]["anyOf"]
+def _slots():
+    """``(slot, default kind or None, its part of the schema)`` of every field that holds a component."""
+    network = next(part for part in schema()["properties"]["model"]["oneOf"] if "embedder" in part["properties"])
+    training = schema()["$defs"]["TrainingConfig"]["properties"]
+    for name, default in (("task", None), ("source", "text"), ("model", "network")):
+        yield name, default, schema()["properties"][name]
+    for name in ("optimizer", "schedule"):
+        yield name, None, training[name]
+    optional = {"target": schema()["properties"]["target"]}
+    optional |= {name: network["properties"][name] for name in ("embedder", "encoder", "pooling", "head")}
+    for name, part in optional.items():
+        section, nothing = part["anyOf"]
         assert nothing == {"type": "null"}
-        assert [choice["properties"]["kind"]["const"] for choice in section["oneOf"]] == registry.kinds(slot)
-        assert all("kind" in choice["required"] for choice in section["oneOf"])
+        yield name, None, section
+
+
+@pytest.mark.parametrize(("slot", "default", "part"), list(_slots()))
+def test_an_editor_can_complete_every_kind(slot, default, part):
+    assert part["discriminator"] == {"propertyName": "kind"}
+    kinds = [choice["properties"]["kind"]["const"] for choice in part["oneOf"]]
+    assert kinds == registry.kinds(slot)
+    assert [kind for kind, choice in zip(kinds, part["oneOf"], strict=True) if "kind" not in choice["required"]] == [
+        *([default] if default else [])
+    ]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_an_editor_takes_our_recipes_as_they_stand(name):
+    text = find_recipe(name).read_text(encoding="utf-8")
+    assert follows(parse(Document(name, text))[0].plain(), schema())
+
+
+def test_the_schema_describes_every_field():
     fields = {
         name: field
         for part in _parts(schema())
@@ -57,7 +85,7 @@ def test_the_schema_names_every_kind_and_describes_every_field():
 
 def test_a_rule_beyond_json_schema_is_marked():
     marked = [part["title"] for part in _parts(schema()) if "$comment" in part]
-    assert marked == ["TransformerConfig", "NGramConfig", "AdaptiveConfig"]
+    assert marked == ["Recipe", "TransformerConfig", "AdaptiveConfig", "NGramConfig"]
 
 
 def test_describe():
@@ -79,60 +107,6 @@ def test_describe():
     assert [one["kind"] for one in describe_all("head", "crf")] == ["crf"]
 
 
-@pytest.mark.parametrize(
-    ("value", "part", "answer"),
-    [
-        (1, {"type": "integer"}, True),
-        (True, {"type": "integer"}, False),
-        (1.0, {"type": "integer"}, False),
-        (1, {"type": "number"}, True),
-        (float("nan"), {"type": "number"}, False),
-        ("a", {"type": "null"}, False),
-        ("ner\n", {"type": "string", "pattern": "^[a-z]*$"}, False),
-        ("ner", {"pattern": "^[a-z]*$"}, True),
-        ([1, "a"], {"type": "array", "items": {"type": "integer"}}, False),
-        ([1], {"type": "array", "prefixItems": [{"type": "integer"}] * 2, "minItems": 2}, False),
-        ("x", {"const": "x", "default": 1}, True),
-        (1, {"const": True}, False),
-        (True, {"enum": [1]}, False),
-        ({"a": 1}, {"type": "object", "additionalProperties": False}, False),
-        ({"a": 1}, {"type": "object", "additionalProperties": {"type": "string"}}, False),
-        ({}, {"required": ["a"]}, False),
-        (None, {"required": ["a"]}, True),
-        ("", {"minLength": 1}, False),
-        (5, {"exclusiveMaximum": 5}, False),
-        (5, {"maximum": 5}, True),
-        ("a", {"format": "path"}, False),
-        ("a", {"$comment": "more rules"}, False),
-        ("a", {"not": {"const": "b"}}, False),
-        ("embedder", {"properties": {"embedder": {"type": "string"}}}, True),
-    ],
-)
-def test_quick_check(value, part, answer):
-    assert quick.conforms(value, part) is answer
-
-
-def test_the_schema_is_remembered_for_these_sources_only(tmp_path, monkeypatch):
-    monkeypatch.setenv("SEQCLI_CACHE", str(tmp_path / "cache"))
-    assert not quick.surely_valid("ner")
-    quick.remember_schema()
-    assert quick.surely_valid("ner")
-    assert not quick.surely_valid("no-such-recipe")
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["recipe-schema.json"]
-    monkeypatch.setattr(quick, "__version__", "0.0.0")
-    assert not quick.surely_valid("ner")
-    for broken in (b"", b"[]", b'{"made_from": 1}', b"\xff"):
-        (tmp_path / "cache" / "recipe-schema.json").write_bytes(broken)
-        assert not quick.surely_valid("ner")
-
-
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("SEQCLI_CACHE", str(tmp_path / "file" / "cache"))
-    quick.remember_schema()
-    assert not quick.surely_valid("ner")
-
-
 class MineConfig(Component):
     """A kind that another package brings."""
 
@@ -142,8 +116,6 @@ class MineConfig(Component):
 
 
 def test_a_kind_of_another_package(tmp_path, monkeypatch):
-    monkeypatch.setenv("SEQCLI_CACHE", str(tmp_path))
-    quick.remember_schema()
     monkeypatch.setattr(registry, "_foreign", lambda slot: {"mine": f"{__name__}:MineConfig"} if slot == "head" else {})
     assert registry.kinds("head") == ["softmax", "crf", "sigmoid", "adaptive", "mine"]
     assert load_recipe("ner", ["model.head={kind: mine, size: 5}"]).recipe.model.head.size == 5
@@ -151,9 +123,5 @@ def test_a_kind_of_another_package(tmp_path, monkeypatch):
         load_recipe("ner", ["model.head={kind: mine, sise: 5}"])
     assert describe("head", "mine")["options"][0]["description"] == "how big"
     path = tmp_path / "mine.yaml"
-    path.write_text(load_recipe("ner").text.replace("{kind: crf}", "{kind: mine}"))
+    path.write_text(find_recipe("ner").read_text().replace("{kind: crf}", "{kind: mine}"))
     assert load_recipe(path).recipe.model.head.kind == "mine"
-    assert not quick.surely_valid(path)  # it may change without us: the loader decides
-    (tmp_path / "recipe-schema.json").unlink()
-    quick.remember_schema()
-    assert not (tmp_path / "recipe-schema.json").exists()

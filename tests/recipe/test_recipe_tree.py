@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from seqcli.recipe.tree import MAX_DEPTH, Source, parse, plain_scalar
+from seqcli.recipe.tree import MAX_DEPTH, Document, parse, plain_scalar
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_nan_is_a_number():
 
 
 def _errors(text):
-    return [str(error) for error in parse(Source("r.yaml", text))[1]]
+    return [str(error) for error in parse(Document("r.yaml", text))[1]]
 
 
 BILLION_LAUGHS = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
@@ -153,7 +153,7 @@ def test_deep_nesting_ends_in_one_message(text):
 
 
 def test_places_count_characters_and_only_newlines():
-    root, errors = parse(Source("r.yaml", "é: 'ü\u2028'\nb: {ö: 1, ö: 2}\n"))
+    root, errors = parse(Document("r.yaml", "é: 'ü\u2028'\nb: {ö: 1, ö: 2}\n"))
     assert [str(error) for error in errors] == [
         "r.yaml:2:11: duplicate key 'ö', first given in line 2. Keep one of the two."
     ]

@@ -15,10 +15,12 @@ from seqcli.store.runs import Run, Store
 RECIPE = """\
 name: ner
 description: Named entities
-task: {kind: tagging, scheme: bio}
+task: {kind: tagging}
+target: {kind: tags, scheme: bio}
 data: {corpus: mini-ner}
-text: {tokenizer: {kind: words}}
+source: {kind: text, tokenizer: {kind: words}}
 model:
+  kind: network
   embedder: {kind: tokens, dim: 100}
   encoder: {kind: lstm, dim: 200, bidirectional: true, dropout: 0.3}
   head: {kind: crf}
@@ -42,7 +44,7 @@ def fill(run: Run, *, task: str = "tagging", f1: float = 81.25) -> Run:
     """Give a run everything that a finished training leaves."""
     run.recipe_path.write_text(RECIPE)
     run.vocabulary_path.write_text("<PAD>\n<UNK>\ncat\ndog\n")
-    run.labels_path.write_text("O\nB-PER\n")
+    (run.path / "labels.txt").write_text("O\nB-PER\n")
     run.weights_path.write_bytes(safetensors_bytes())
     run.metrics_path.write_text('{"step": 10, "loss": 1.5}\n')
     run.environment_path.write_text(json.dumps({"python": "3.11", "seed": 1}))
@@ -56,10 +58,17 @@ def fill(run: Run, *, task: str = "tagging", f1: float = 81.25) -> Run:
                 "minutes": 1.5,
                 "dev": score(85.0),
                 "test": score(f1),
+                "engine": {
+                    "kind": "onnx",
+                    "precision": "int8",
+                    "difference": 1.5e-07,
+                    "dev": {"score": "f1", "fp32": 85.0, "int8": 84.95},
+                },
             }
         )
     )
-    run.seal(["recipe.yaml", "vocabulary.txt", "labels.txt", "model.safetensors"])
+    (run.path / "engine.onnx").write_bytes(b"\x08\x0a\x12\x06seqcli")
+    run.seal(["recipe.yaml", "vocabulary.txt", "labels.txt", "model.safetensors", "engine.onnx"])
     return run
 
 

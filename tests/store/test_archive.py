@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import random
+import resource
 import tarfile
 import tracemalloc
 
@@ -15,7 +16,7 @@ import pytest
 
 from seqcli.errors import UserError
 from seqcli.store import archive as archives
-from seqcli.store.manifest import Manifest, entry_of
+from seqcli.store.manifest import FileRecord, Manifest
 from seqcli.store.runs import Store
 
 
@@ -48,7 +49,9 @@ def plain(name: str, data: bytes) -> tuple[tarfile.TarInfo, bytes]:
 
 def promise(files: dict[str, bytes], path) -> None:
     """An archive whose contents and checksums agree, whatever they are."""
-    index = Manifest({name: entry_of(data) for name, data in files.items()}, {"format": archives.FORMAT}).to_bytes()
+    index = Manifest(
+        {name: FileRecord.of(data) for name, data in files.items()}, {"format": archives.FORMAT}
+    ).to_bytes()
     write(path, [plain("ner/archive.json", index), *(plain(f"ner/{name}", data) for name, data in files.items())])
 
 
@@ -97,6 +100,7 @@ def test_a_damaged_run_is_not_packed(ner, tmp_path):
 def test_tar_itself_reads_the_archive(packed):
     assert [member.name for member, _ in members(packed)] == [
         "ner/archive.json",
+        "ner/engine.onnx",
         "ner/environment.json",
         "ner/labels.txt",
         "ner/manifest.json",
@@ -164,10 +168,11 @@ class Bomb:
         return (pytest.fail, ("a pickle was run",))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "engine.onnx"])
 @pytest.mark.parametrize("protocol", range(6))
-def test_a_pickle_under_another_name_is_refused_even_with_the_right_checksum(ner, other, tmp_path, protocol):
-    promise(files_of(ner) | {"model.safetensors": pickle.dumps(Bomb(), protocol)}, tmp_path / "x.tar.gz")
-    refused(tmp_path / "x.tar.gz", other, "model.safetensors", "is a pickle")
+def test_a_pickle_under_another_name_is_refused_even_with_the_right_checksum(ner, other, tmp_path, protocol, name):
+    promise(files_of(ner) | {name: pickle.dumps(Bomb(), protocol)}, tmp_path / "x.tar.gz")
+    refused(tmp_path / "x.tar.gz", other, name, "is a pickle")
 
 
 @pytest.mark.parametrize("name", ["../x.txt", "/x.txt", "model.pkl", "a/b.txt", "archive.json"])
@@ -233,12 +238,13 @@ def test_size_cap_and_bombs(ner, packed, other, tmp_path):
     tracemalloc.stop()
 
 
-def test_a_full_disk_leaves_nothing(packed, other, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "write", full)
-    refused(packed, other, "No space left on device", code=74)
+def test_a_full_disk_leaves_nothing(packed, other):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # no file can grow past that, as on a full disk
+    try:
+        refused(packed, other, "cannot write: File too large", code=74)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_name_that_cannot_be_one(packed, other):

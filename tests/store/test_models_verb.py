@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from seqcli.store.manifest import Manifest, write_manifest
+from seqcli.store.runs import Run
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -64,7 +67,7 @@ def test_a_damaged_report_does_not_hide_the_others(models, store, ner, finish):
 def test_show(models, ner):
     out, err = models("show", "ner")
     assert err == ""
-    assert out.startswith("ner@1  tagging, finished, 2.6 kB, runs/ner/1\n\nrecipe\n")
+    assert out.startswith("ner@1  tagging, finished, 2.9 kB, runs/ner/1\n\nrecipe\n")
     assert "  encoder      lstm, dim 200, bidirectional, dropout 0.3\n" in out
     assert "  test F1  81.25  f1|scheme:bio|v:seqcli-0\n" in out
     whole = json.loads(models("show", "ner@1", "--json")[0])
@@ -72,6 +75,114 @@ def test_show(models, ner):
     assert whole["report"]["minutes"] == 1.5
     assert {file["name"] for file in whole["files"]} >= {"recipe.yaml", "model.safetensors"}
     assert whole["environment"] == {"python": "3.11", "seed": 1}
+
+
+def test_show_of_the_sides_the_model_and_the_engine(models, ner, store):
+    out = models("show", "ner")[0]
+    for row in (
+        "source     text",
+        "tokenizer  words",
+        "target     tags, scheme bio",
+        "model      network",
+        "head       crf",
+        "optimizer  adamw, lr 0.001",
+    ):
+        name, value = row.split(maxsplit=1)
+        assert re.search(rf"^  {name} +{value}$", out, re.MULTILINE), row
+    assert re.search(r"^engine\n  kind +onnx\n  precision +int8\n  difference +1\.5e-07\n", out, re.MULTILINE)
+    assert re.search(r"^  fp32 dev f1 +85\n  int8 dev f1 +84\.95\n", out, re.MULTILINE)
+    counted = store.create("counts")
+    counted.recipe_path.write_text("name: counts\ntask: {kind: language-model}\nmodel: {kind: ngram, order: 3}\n")
+    out = models("show", "counts")[0]
+    assert "  model  ngram, order 3\n" in out
+    assert "optimizer" not in out
+
+
+def test_a_model_of_an_older_seqcli(models, ner, tmp_path):
+    write_manifest(ner.path, Manifest(ner.verify().files, {"format": "seqcli model 1"}))
+    said = "error: runs/ner/1: the model was trained by an older seqcli, and this one cannot read it. Train it again.\n"
+    for command in (["show", "ner"], ["export", "ner"], ["pack", "ner"], ["cp", "ner", "mine"]):
+        assert models(*command, code=65) == ("", said)
+    assert json.loads(models("ls", "--json")[0])[0]["state"] == "finished"
+    models("rm", "ner", "--yes")
+
+
+def test_export(place, shell):
+    wide = ["--set", "model.embedder.dim=64", "--set", "model.encoder.dim=80"]  # small weights are not rounded
+    assert shell("train", "tiny.yaml", *wide, "-q").code == 0
+    report = json.loads(Path("runs/tiny/1/report.json").read_text())
+    first = Path("runs/tiny/1/engine.onnx").read_bytes()
+    code, out, err = shell("models", "export", "tiny", "--fp32")
+    assert (code, out) == (0, "runs/tiny/1/engine.onnx\n")
+    assert re.fullmatch(r"tiny@1: kind onnx; precision fp32; difference \S+; [\d.]+ kB\n", err)
+    exact = Path(out.strip()).read_bytes()
+
+    code, out, err = shell("models", "export", "tiny@1", "--int8", "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    rounded = Path(told["file"]).read_bytes()
+    assert len(rounded) < 0.8 * len(exact)
+    assert told["bytes"] == len(rounded)
+    assert told["engine"]["precision"] == "int8"
+    assert told["engine"]["difference"] < 1e-4
+    assert set(told["engine"]["dev"]) == {"score", "fp32", "int8"}
+    again = json.loads(Path("runs/tiny/1/report.json").read_text())
+    assert again == {**report, "engine": told["engine"]}
+    assert Run(Path("runs/tiny/1"), "tiny", 1).verify().files.keys() >= {"engine.onnx", "report.json"}
+
+    Path("dev.conll").rename("gone.conll")
+    code, out, err = shell("models", "export", "tiny", "--fp32")
+    warning, note = err.splitlines()
+    assert code == 0
+    assert warning.startswith("warning: not compared with the network on data: dev.conll: there is no such dev file")
+    assert re.fullmatch(r"tiny@1: kind onnx; precision fp32; [\d.]+ kB", note)
+    Path("gone.conll").rename("dev.conll")
+
+    assert shell("models", "export", "tiny").code == 0
+    assert Path("runs/tiny/1/engine.onnx").read_bytes() == first  # as training chose
+    assert shell("predict", "tiny", stdin=b"Anna met Ravi .\n").code == 0
+
+
+def test_eight_bits_of_a_small_network(trained, shell):
+    """There is nothing to round, and the report does not say that there was."""
+    first = Path("runs/tiny/1/engine.onnx").read_bytes()
+    told = json.loads(shell("models", "export", "tiny", "--int8", "--json").out)
+    assert told["engine"]["precision"] == "fp32"
+    assert Path("runs/tiny/1/engine.onnx").read_bytes() == first
+
+
+def test_a_graph_travels_and_one_that_is_not_sealed_is_not_run(trained, shell):
+    answer = shell("predict", "tiny", stdin=b"Anna met Ravi .\n").out
+    assert shell("models", "pack", "tiny").out == "tiny-1.tar.gz\n"
+    assert shell("models", "unpack", "tiny-1.tar.gz", "--name", "theirs").out == "theirs@1\n"
+    assert Path("runs/theirs/1/engine.onnx").read_bytes() == Path("runs/tiny/1/engine.onnx").read_bytes()
+    run = Run(Path("runs/theirs/1"), "theirs", 1)
+    run.seal(run.verify().files.keys() - {"engine.onnx"})
+    Path("runs/theirs/1/engine.onnx").write_bytes(b"no graph")
+    assert shell("predict", "theirs", "--engine", "onnx", stdin=b"Anna\n") == (
+        2,
+        "",
+        "error: theirs@1 has no graph to run. 'seqcli models export theirs@1' makes one; or leave out --engine.\n",
+    )
+    assert shell("models", "export", "theirs").code == 0
+    assert shell("predict", "theirs", "--engine", "onnx", stdin=b"Anna met Ravi .\n").out == answer
+
+
+def test_what_cannot_be_exported(trained, shell):
+    text = "train.conll"
+    Path("lm.yaml").write_text(
+        f"name: counts\ntask: {{kind: language-model}}\ndata: {{train: {text}, format: lines}}\nmodel: {{kind: ngram}}\n"
+    )
+    assert shell("train", "lm.yaml", "-q").code == 0
+    assert shell("models", "export", "counts") == (
+        2,
+        "",
+        "error: counts@1 has no network: its model is ngram, which runs as it is\n",
+    )
+    Path("runs/tiny/1/model.safetensors").write_bytes(b"x")
+    code, out, err = shell("models", "export", "tiny")
+    assert (code, out) == (65, "")
+    assert "model.safetensors: damaged" in err
 
 
 def test_show_refuses_a_recipe_that_blows_up(models, store):
@@ -96,7 +207,7 @@ def test_show_names_the_damaged_file(models, ner):
 def test_rm_asks_and_refuses(models, ner, tmp_path):
     out, err = models("rm", "ner", code=2)
     assert out == ""
-    assert err == "error: nobody to ask whether to remove ner@1 (finished, 2.6 kB, runs/ner/1). Say --yes.\n"
+    assert err == "error: nobody to ask whether to remove ner@1 (finished, 2.9 kB, runs/ner/1). Say --yes.\n"
     with ner.lock():
         assert f"is in use by process {os.getpid()}" in models("rm", "ner", "--yes", code=2)[1]
     (tmp_path / "precious").mkdir()
@@ -110,7 +221,7 @@ def test_cp_pack_and_unpack(models, ner, tmp_path):
     assert models("cp", "ner", "mine") == ("mine@1\n", "")
     assert models("cp", "ner", "Mine", code=2)[1].startswith("error: 'Mine' cannot be the name of a model. Small")
     out, err = models("pack", "ner")
-    assert (out, err[:16]) == ("ner-1.tar.gz\n", "ner@1: 8 files, ")
+    assert (out, err[:16]) == ("ner-1.tar.gz\n", "ner@1: 9 files, ")
     assert models("pack", "ner", code=2)[1].startswith("error: ner-1.tar.gz: there already, so it stays.")
     assert models("pack", "ner", "-o", "none/x.tar.gz", code=74)[1].startswith("error: none/x.tar.gz: cannot write: No")
     assert models("unpack", "ner-1.tar.gz") == ("ner@2\n", "")

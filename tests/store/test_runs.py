@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from seqcli.errors import UserError
+from seqcli.store.archive import copy, pack
+from seqcli.store.manifest import Manifest, write_manifest
 from seqcli.store.runs import Run, Store, remove
 
 
@@ -71,7 +73,7 @@ def test_resolve_none_takes_the_newest_that_can_do_the_verb(store, ner, finish):
     )
     assert (
         fails(2, lambda: store.resolve("ner", task_kinds={"language-model", "translation"}))
-        == "ner@1 is a model for tagging; this needs one for language-model or translation. There is: shakespeare@1."
+        == "ner@1 is a model for tagging; this needs one for language-model or translation. Known: shakespeare@1."
     )
     assert (
         fails(2, lambda: store.resolve("shakespeare", task_kinds={"translation"}))
@@ -85,9 +87,9 @@ def test_a_model_for_another_task_names_the_newest_of_those_that_can(store, ner,
     store.create("hello")
     assert (
         fails(2, lambda: store.resolve("ner", task_kinds={"language-model"}))
-        == "ner@1 is a model for tagging; this needs one for language-model. There is: hello@2, poems@1."
+        == "ner@1 is a model for tagging; this needs one for language-model. Known: hello@2, poems@1."
     )
-    message = fails(2, lambda: store.resolve("poems", task_kinds={"embedding"}))
+    message = fails(2, lambda: store.resolve("poems", task_kinds={"word-vectors"}))
     assert message.endswith("Train one: seqcli train embedding")
 
 
@@ -101,8 +103,8 @@ def test_holds_tells_the_name_of_a_run_from_anything_else(store, ner, tmp_path, 
 def test_unknown_names_say_what_there_is(store, ner, finish):
     finish(store.create("pos"))
     assert fails(2, lambda: store.resolve("nre")) == f"no model 'nre' in {store.root}. Did you mean 'ner'?"
-    assert fails(2, lambda: store.resolve("zzzzz")) == f"no model 'zzzzz' in {store.root}. There is: ner, pos."
-    assert fails(2, lambda: store.resolve("ner@7")) == f"no version '7' of 'ner' in {store.root}. There is: ner@1."
+    assert fails(2, lambda: store.resolve("zzzzz")) == f"no model 'zzzzz' in {store.root}. Known: ner, pos."
+    assert fails(2, lambda: store.resolve("ner@7")) == f"no version '7' of 'ner' in {store.root}. Known: ner@1."
     assert fails(2, lambda: store.resolve("ner@x")).startswith("no version 'x'")
     assert fails(2, lambda: Store(store.root / "none").resolve("ner")).endswith("Train one: seqcli train ner")
 
@@ -117,7 +119,13 @@ def test_a_run_is_enough_on_its_own(ner, tmp_path):
     ner.path.rename(moved)
     run = Store(tmp_path / "none").resolve(str(moved))
     assert (run.name, run.version, run.finished) == ("elsewhere", None, True)
-    assert sorted(run.verify().files) == ["labels.txt", "model.safetensors", "recipe.yaml", "vocabulary.txt"]
+    assert sorted(run.verify().files) == [
+        "engine.onnx",
+        "labels.txt",
+        "model.safetensors",
+        "recipe.yaml",
+        "vocabulary.txt",
+    ]
 
 
 def test_every_flipped_bit_of_a_sealed_file_is_found(ner):
@@ -133,6 +141,56 @@ def test_every_flipped_bit_of_a_sealed_file_is_found(ner):
         fails(65, ner.verify, path.name)
         path.write_bytes(good)
     ner.verify()
+
+
+def old_seal(run):
+    """The manifest of a run as the seqcli before wrote it."""
+    manifest = run.verify()
+    write_manifest(run.path, Manifest(manifest.files, {"format": "seqcli model 1"}))
+
+
+def test_a_model_of_an_older_seqcli_says_so(ner, store, tmp_path):
+    old_seal(ner)
+    said = f"{ner.path}: the model was trained by an older seqcli, and this one cannot read it. Train it again."
+    assert fails(65, ner.verify) == said
+    assert fails(65, lambda: pack(ner, tmp_path / "x.tar.gz")) == said
+    assert fails(65, lambda: copy(ner, store, "mine")) == said
+    write_manifest(ner.path, Manifest({}, {"format": "seqcli model 3"}))
+    fails(65, ner.verify, "not a model of this version of seqcli")
+
+
+def test_files_are_replaced_and_sealed_again(ner):
+    before = ner.verify().files
+    ner.replace({"engine.onnx": b"another", "report.json": b"{}"})
+    after = ner.verify().files
+    assert after.keys() == before.keys() | {"report.json"}
+    assert {name for name in before if after[name] != before[name]} == {"engine.onnx"}
+    assert (ner.path / "engine.onnx").read_bytes() == b"another"
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_replacement_that_is_interrupted_leaves_a_sound_run(ner, monkeypatch, writes):
+    """Killed before any of its four writes: manifest, two files, manifest."""
+    left = [writes]
+    rename = os.replace
+
+    def stop_in_time(*paths):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        rename(*paths)
+
+    monkeypatch.setattr(os, "replace", stop_in_time)
+    with pytest.raises(KeyboardInterrupt):
+        ner.replace({"engine.onnx": b"another", "report.json": b"{}"})
+    assert ner.finished
+    assert ("engine.onnx" in ner.verify().files) == (writes == 0)
+
+
+def test_a_damaged_run_is_not_sealed_anew(ner):
+    ner.weights_path.write_bytes(b"x")
+    fails(65, lambda: ner.replace({"engine.onnx": b"another"}), "model.safetensors", "damaged")
+    assert (ner.path / "engine.onnx").read_bytes() != b"another"
 
 
 def test_cut_grown_and_missing_files_are_named(ner):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
+from same_model import models_of
+from tiny import trained_run
 from tiny_classes import (
-    CPU,
+    FITTED,
     GRADED,
     SEVERAL,
     SIGMOID,
@@ -15,58 +16,41 @@ from tiny_classes import (
     motions,
     prepared,
     text_recipe,
-    trained,
 )
 
-from seqcli.engines.classification import ClassificationEngine
-from seqcli.errors import ExitCode, UserError
-from seqcli.pipeline.errors_of import errors_of
-from seqcli.pipeline.measure import measure
+from seqcli.errors import ExitCode, UserError, UserErrors
+from seqcli.pipeline.events import Notice
+from seqcli.pipeline.model import Model
 from seqcli.pipeline.train import train
 from seqcli.store.runs import Store
-from seqcli.tasks.build import new_task
 from seqcli.text.tokenizers import tokenizer_of
 
-PIECES = "text.tokenizer={kind: sentencepiece, size: 35}"
+PIECES = "source.tokenizer={kind: sentencepiece, size: 35}"
 
 
-def of_measuring(task, model, data, batches):
-    """Probabilities of every row by the way that training measures."""
-    scorer, found = task.scorer(data), np.zeros((len(data.split), len(task.labels)))
-    with torch.inference_mode():
-        for rows in batches:
-            found[rows] = np.exp(scorer.log_probs(model, data.batch(rows)))
-    return found
+def measured(model, split="train"):
+    return model.task.measure(model.engine, model.task.data(model.columns(None, split)), mistakes=True)
 
 
-def sources_of(task, split):
-    """The examples as an engine takes them: tokens, or frames."""
-    if task.source.field != "token":
-        return [split.fields["frames"].sequence(row) for row in range(len(split))]
-    tokens = split.fields["token"]
-    return [[tokens.symbols[token] for token in tokens.sequence(row)] for row in range(len(split))]
+def probabilities(model, items):
+    return np.stack([one.probs_K for one in model.predict_block(items)])
 
 
-def check_round_trip(task, model, splits, folder):
-    """Saved and loaded it says the same, batched and alone, measured and through the engine."""
-    again = new_task(task.recipe)
-    folder.mkdir()
-    assert sorted(task.save(folder)) == sorted(path.name for path in folder.iterdir())
-    again.load(folder)
-    assert (again.labels, again.summary()) == (task.labels, task.summary())
-    loaded = again.empty_model()
-    loaded.load_state_dict(model.state_dict())
-    loaded.eval()
-    data, size = again.data(splits["train"]), len(splits["train"])
-    alone = of_measuring(again, loaded, data, [np.array([row]) for row in range(size)])
-    engine = ClassificationEngine(again, loaded, CPU)
-    for found in (
-        of_measuring(task, model, task.data(splits["train"]), [np.arange(size)]),
-        of_measuring(again, loaded, data, data.measuring_order(20)),
-        engine.probabilities(sources_of(again, splits["train"])),
-    ):
-        np.testing.assert_allclose(found, alone, rtol=0, atol=1e-5)
-    return alone
+def check_every_engine(run, items):
+    """Every engine says the same, batched and alone, predicted and measured; returns what torch says, and its model."""
+    found = {}
+    for name, model in models_of(run).items():
+        found[name] = probabilities(model, items)
+        alone = np.concatenate([probabilities(model, [item]) for item in items])
+        np.testing.assert_allclose(found[name], alone, rtol=0, atol=0.05 if name == "used" else 1e-5)
+        labels = [one.labels for one in model.predict_block(items)]
+        wrong = {mistake.row: mistake.prediction for mistake in measured(model).mistakes}
+        data = model.task.data(model.columns(None, "train"))
+        gold = [sorted(data.target.gold(row)) for row in range(len(items))]
+        assert [row for row, given in enumerate(labels) if sorted(given) != gold[row]] == sorted(wrong)
+    np.testing.assert_allclose(found["onnx"], found["torch"], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found["used"], found["torch"], rtol=0, atol=0.05)
+    return found["torch"], model
 
 
 @pytest.mark.parametrize(
@@ -76,163 +60,166 @@ def check_round_trip(task, model, splits, folder):
         (("model.encoder={kind: transformer, dim: 12, heads: 2, dropout: 0}", "training.epochs=60"), {}),
         (("model.encoder={kind: gru, dim: 12}", "model.pooling={kind: attention}"), {}),
         (("model.members=2", "model.encoder={kind: gru, dim: 12}"), {}),
-        (("model.encoder={kind: cnn, filters: 6}", "text.tokenizer={kind: characters}"), {}),
+        (("model.encoder={kind: cnn, filters: 6}", "source.tokenizer={kind: characters}"), {}),
         ((PIECES, "model.encoder={kind: window, dim: 20}"), {}),
         ((), {"write": lambda examples: jsonl(examples, tokens=True), "suffix": "jsonl"}),
-        (("task.ordinal=true", "training.select_by=kappa"), {"train": GRADED}),
+        (("target.ordinal=true", "training.select_by=kappa"), {"train": GRADED}),
     ],
 )
 def test_overfit_save_load_same_output(tmp_path, cache, overrides, options):
     if options.get("suffix") == "jsonl":
         overrides = (*overrides, "data.format=jsonl")
-    task, model, splits = trained(text_recipe(tmp_path / "data", "training.epochs=30", *overrides, **options))
-    scores = measure(task, model, task.data(splits["train"]), CPU).scores()
+    recipe = text_recipe(tmp_path / "data", "training.epochs=30", "training.select_by=loss", *overrides, **options)
+    run = trained_run(recipe, tmp_path)
+    examples = options.get("train", TEXTS)
+    items = [text.split() if "write" in options else text for text, _ in examples]
+    probs_BK, model = check_every_engine(run, items)
+    scores = measured(model).scorer.scores()
     assert scores["accuracy"] == scores["macro_f1"] == 100
-    assert scores["loss"] < 0.2
-    if task.config.ordinal:
+    assert scores["loss"] < 0.2 or recipe.training.select_by != "loss"
+    labels = model.task.target.labels
+    if recipe.target.ordinal:
         assert (scores["mean_absolute_error"], scores["kappa"]) == (0, 1)
-        assert task.labels == ["1", "2", "3", "4", "10"]
-    alone = check_round_trip(task, model, splits, tmp_path / "run")
-    assert [task.labels[best] for best in alone.argmax(1)] == [label for _, label in options.get("train", TEXTS)]
+        assert labels == ["1", "2", "3", "4", "10"]
+    assert [labels[best] for best in probs_BK.argmax(1)] == [label for _, label in examples]
+    np.testing.assert_allclose(probs_BK.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["bag-of-words", "majority"])
+def test_models_that_are_fitted_in_one_go(tmp_path, cache, kind):
+    run = trained_run(text_recipe(tmp_path / "data", baseline(kind), FITTED), tmp_path)
+    model, items = Model.load(run), [text for text, _ in TEXTS]
+    whole = probabilities(model, items)
+    np.testing.assert_allclose(np.concatenate([probabilities(model, [item]) for item in items]), whole, atol=1e-6)
+    tokens = [model.task.source.read(text, "") for text in items]
+    np.testing.assert_allclose(probabilities(model, tokens), whole, atol=1e-6)
+    assert measured(model).scorer.scores()["accuracy"] == (100 if kind == "bag-of-words" else pytest.approx(100 / 3))
+    assert [one.length for one in model.predict(items)] == [len(one) for one in tokens]
 
 
 def test_several_labels(tmp_path, cache):
-    task, model, splits = trained(
-        text_recipe(tmp_path / "data", "task.separator=','", SIGMOID, "training.epochs=40", train=SEVERAL)
-    )
-    scores = measure(task, model, task.data(splits["train"]), CPU).scores()
-    assert task.select_by == "f1"
+    recipe = text_recipe(tmp_path / "data", "target.separator=','", SIGMOID, "training.epochs=40", train=SEVERAL)
+    run = trained_run(recipe, tmp_path)
+    probs_BK, model = check_every_engine(run, [text for text, _ in SEVERAL])
+    scores = measured(model).scorer.scores()
+    assert model.task.select_by == "f1"
     assert scores["f1"] == scores["exact_match"] == 100
-    alone = check_round_trip(task, model, splits, tmp_path / "run")
-    given = [",".join(sorted(task.labels[number] for number in np.flatnonzero(row >= 0.5))) for row in alone]
-    assert given == [label for _, label in SEVERAL]
-    assert task.describe(task.data(splits["train"]), [3, 0]) == ["(no label): sun", "rain,wind: rain and wind"]
+    labels = model.task.target.labels
+    given = [",".join(sorted(labels[number] for number in np.flatnonzero(row >= 0.5))) for row in probs_BK]
+    assert given == [",".join(sorted(label.split(","))) for _, label in SEVERAL]
+    described = model.task.describe(model.task.data(model.columns(None, "train")), [3, 0])
+    assert described == ["(no label): sun", "rain,wind: rain and wind"]
+
+
+def test_a_threshold_decides_which_labels_are_given(tmp_path, cache):
+    given = {}
+    for threshold in (0.1, 0.9):
+        head = f"model.head={{kind: sigmoid, threshold: {threshold}}}"
+        recipe = text_recipe(tmp_path / "data", "target.separator=','", head, train=SEVERAL)
+        model = Model.load(trained_run(recipe, tmp_path), engine="torch")
+        predictions = model.predict_block([text for text, _ in SEVERAL])
+        for one in predictions:
+            assert one.labels == [
+                name for name, chance in zip(one.names, one.probs_K, strict=True) if chance >= threshold
+            ]
+        given[threshold] = sum(len(one.labels) for one in predictions)
+    assert given[0.1] > given[0.9]
 
 
 @pytest.mark.parametrize(
     ("overrides", "options"),
     [
         (("model.members=2",), {}),
-        (("model.embedder={kind: frames, dim: 8, kernel: 4, stride: 2, missing: mask}",), {"missing": True}),
-        (("model.embedder={kind: frames, dim: 8, scaling: none}", "model.encoder={kind: cnn, filters: 6}"), {}),
+        (("source.missing=mask", "model.embedder={kind: frames, dim: 8, kernel: 4, stride: 2}"), {"missing": True}),
+        (("source.scaling=none", "model.encoder={kind: cnn, filters: 6}"), {}),
     ],
 )
 def test_frames(tmp_path, cache, overrides, options):
-    task, model, splits = trained(
-        frame_recipe(tmp_path / "data", *overrides, "training.epochs=60", train=motions(24, **options))
-    )
-    assert measure(task, model, task.data(splits["train"]), CPU).scores()["accuracy"] == 100
-    check_round_trip(task, model, splits, tmp_path / "run")
-    assert task.describe(task.data(splits["train"]), [0])[0].endswith(" frames of 2 channels")
+    examples = motions(24, **options)
+    recipe = frame_recipe(tmp_path / "data", *overrides, "training.epochs=60", train=examples)
+    _, model = check_every_engine(trained_run(recipe, tmp_path), [frames for frames, _ in examples])
+    assert measured(model).scorer.scores()["accuracy"] == 100
+    described = model.task.describe(model.task.data(model.columns(None, "train")), [0])[0]
+    assert described == f"{examples[0][1]}: {len(examples[0][0])} frames of 2 channels"
 
 
 def test_scaling_is_that_of_the_training_split(tmp_path, cache):
     """A test split far away leaves the scaling as it is, and is not scaled by its own."""
 
-    def mean_and_deviation(shift):
+    def found(shift):
         recipe = frame_recipe(tmp_path / str(shift), dev=motions(6, 2, shift=shift), test=motions(9, 3, shift=shift))
-        task, model, splits = trained(recipe)
-        return model.embedder.mean_D, model.embedder.deviation_D, measure(task, model, task.data(splits["test"]), CPU)
+        model = Model.load(trained_run(recipe, tmp_path), engine="torch")
+        embedder = model.engine.network.embedder
+        return embedder.mean_D, embedder.deviation_D, measured(model, "test").scorer.scores()["loss"]
 
-    here, far = mean_and_deviation(0), mean_and_deviation(1000)
+    here, far = found(0), found(1000)
     frames = np.concatenate([frames for frames, _ in motions()])
-    for found in (here, far):
-        np.testing.assert_allclose(found[0], frames.mean(0), rtol=1e-6)
-        np.testing.assert_allclose(found[1], frames.std(0), rtol=1e-5)
-    assert here[2].scores()["loss"] < far[2].scores()["loss"]
+    for mean_D, deviation_D, _ in (here, far):
+        np.testing.assert_allclose(mean_D, frames.mean(0), rtol=1e-6)
+        np.testing.assert_allclose(deviation_D, frames.std(0), rtol=1e-5)
+    assert here[2] < far[2]
 
 
-@pytest.mark.parametrize(("value", "mean", "deviation"), [(5.0, 5.0, 1.0), (0.0, 0.0, 1.0), (np.nan, 0.0, 1.0)])
-def test_scaling_of_a_channel_that_tells_nothing(tmp_path, cache, value, mean, deviation):
-    examples = [
-        (np.stack([np.full(3, value), np.array([1e-9, -1e-9, 0]) + 3 * number], 1), label)
-        for number, label in enumerate("aab")
-    ]
-    recipe = frame_recipe(tmp_path, "model.embedder={kind: frames, dim: 2, missing: mask}", train=examples)
-    task, _ = prepared(recipe)
-    embedder = task.build_model().embedder
-    assert (embedder.mean_D[0].item(), embedder.deviation_D[0].item()) == (mean, deviation)
-
-
-def test_tiny_values_are_scaled_too(tmp_path, cache):
-    """Amperes of a nerve are 1e-9: that is a signal, not a channel that stands still."""
-    examples = [(frames * 1e-9, label) for frames, label in motions()]
-    task, _ = prepared(frame_recipe(tmp_path, train=examples))
-    frames = np.concatenate([frames for frames, _ in examples])
-    np.testing.assert_allclose(task.build_model().embedder.deviation_D, frames.std(0), rtol=1e-4)
-
-
-@pytest.mark.parametrize("overrides", [(), (baseline("bag-of-words"),)])
+@pytest.mark.parametrize("overrides", [(), (baseline("bag-of-words"), FITTED)])
 def test_labels_that_training_lacks_are_missed(tmp_path, cache, overrides):
     dev = [("a charming film", "good"), ("dull", "awful"), ("dull", "awful"), ("so so", "great")]
-    recipe = text_recipe(tmp_path, *overrides, "training.epochs=30", "training.patience=9", dev=dev)
-    task, model, splits = trained(recipe)
-    data = task.data(splits["dev"])
-    assert data.unseen == ["awful", "great"]
-    scorer = measure(task, model, data, CPU)
-    assert scorer.right.tolist() == [True, False, False, False]
-    assert scorer.score().value == 25
-    assert scorer.score().counts["unknown_labels"] == {"awful": 2, "great": 1}
-    rows = list(errors_of(task, model, data, CPU))
+    steps = () if overrides else ("training.epochs=30", "training.patience=9")
+    recipe = text_recipe(tmp_path, *overrides, *steps, dev=dev)
+    notices = [one.text for one in train(recipe, Store(tmp_path / "runs"), device="cpu") if isinstance(one, Notice)]
+    said = "labels in dev that the training data lacks, so that it cannot be right on them: awful, great"
+    assert said in notices
+    model = Model.load(recipe.name, runs=str(tmp_path / "runs"))
+    found = measured(model, "dev")
+    assert model.task.unseen(model.task.data(model.columns(None, "dev"))) == ["awful", "great"]
+    assert found.right.tolist() == [True, False, False, False]
+    assert found.scorer.score().value == 25
+    assert found.scorer.score().counts["unknown_labels"] == {"awful": 2, "great": 1}
+    rows = list(model.task.error_rows(found.mistakes))
     assert {row[1] for row in rows} == {"awful", "great"}
     assert [row[3] for row in rows] == sorted((row[3] for row in rows), reverse=True)
-    notices = [event.text for event in train(recipe, Store(tmp_path / "runs"), device="cpu") if hasattr(event, "text")]
-    assert notices[0] == (
-        "labels in dev that the training data lacks, so that it cannot be right on them: awful, great"
-    )
 
 
 def test_several_labels_that_training_lacks(tmp_path, cache):
     dev = [("rain", "rain,hail"), ("sun", "fog"), ("sun", "")]
-    task, model, splits = trained(
-        text_recipe(tmp_path, "task.separator=','", SIGMOID, "training.epochs=40", train=SEVERAL, dev=dev)
-    )
-    data = task.data(splits["dev"])
-    scorer = measure(task, model, data, CPU)
-    assert data.unknown_labels(np.arange(3)).tolist() == [1, 1, 0]
-    assert scorer.right.tolist() == [False, False, True]
-    counts = scorer.score().counts
+    recipe = text_recipe(tmp_path, "target.separator=','", SIGMOID, "training.epochs=40", train=SEVERAL, dev=dev)
+    model = Model.load(trained_run(recipe, tmp_path))
+    found = measured(model, "dev")
+    assert found.right.tolist() == [False, False, True]
+    counts = found.scorer.score().counts
     assert (counts["correct"], counts["gold"], counts["unknown_labels"]) == (1, 3, 2)
-    assert [row[1:3] for row in errors_of(task, model, data, CPU)] in (
-        [("hail,rain", "rain"), ("fog", "")],
-        [("rain,hail", "rain"), ("fog", "")],
-        [("fog", ""), ("rain,hail", "rain")],
-        [("fog", ""), ("hail,rain", "rain")],
-    )
+    rows = {row[1:3] for row in model.task.error_rows(found.mistakes)}
+    assert rows in ({("rain,hail", "rain"), ("fog", "")}, {("hail,rain", "rain"), ("fog", "")})
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         (
-            "task.separator=','",
-            "model.head: softmax does not fit, since an example may have several labels. Set head: {kind: sigmoid}.",
+            "target.separator=','",
+            "model.head: softmax does not fit, since an example may have several labels. "
+            "softmax gives one label; sigmoid several, and goes with target.separator.",
         ),
         (
             SIGMOID,
             "model.head: sigmoid does not fit, since an example has one label. "
-            "Set head: {kind: softmax}, or task.separator.",
+            "softmax gives one label; sigmoid several, and goes with target.separator.",
         ),
-        (
-            "model.head={kind: crf}",
-            "model.head: crf does not fit, since an example has one label. Set head: {kind: softmax}.",
-        ),
+        ("model.head={kind: crf}", "model.head: crf does not fit, since an example has one label. "),
         (
             "model.head={kind: softmax, tied: true}",
             "model.head.tied: labels are no words, so no word vectors are their output weights. Set tied: false.",
         ),
         (
-            "task={kind: classification, separator: ',', ordinal: true}",
-            "task.ordinal is for examples with one label each, and task.separator allows several",
+            "target={kind: labels, separator: ',', ordinal: true}",
+            "target.ordinal: is for examples with one label each, and target.separator allows several",
         ),
         (
-            "task={kind: classification, separator: ',', class_weights: balanced}",
-            "task.class_weights: balanced is for examples with one label each, and task.separator allows several",
+            "target={kind: tags}",
+            "target: the task classification has no target of kind tags. Set target: {kind: labels}.",
         ),
         (
             "task.baselines=[majority, mean-pool]",
-            "task.baselines: mean-pool is for frames, and this recipe reads text. "
-            "Take mean-pool out of task.baselines.",
+            "task.baselines: mean-pool is for frames, and this recipe reads text. Take it out.",
         ),
         (
             "model.embedder={kind: tokens, dim: 0}",
@@ -243,40 +230,41 @@ def test_several_labels_that_training_lacks(tmp_path, cache):
             "model.encoder={kind: rnn, inputs: false}",
             "model.encoder.inputs: without input every sequence is the same. Set inputs: true.",
         ),
-        (
-            "model.embedder={kind: frames}",
-            "text: this recipe reads frames, and frames have no tokens. Take the section text out.",
-        ),
-        (
-            "model={encoder: {kind: mean-pool}}",
-            "text: this recipe reads frames, and frames have no tokens. Take the section text out.",
-        ),
-        (
-            "model={encoder: {kind: bag-of-words}, members: 2}",
-            "model.members: bag-of-words has one optimum, so several would be alike. Take model.members out.",
-        ),
-        ("model.encoder={kind: bag-of-words}", "model.embedder: bag-of-words has none. Take model.embedder out."),
-        (
-            "model.encoder={kind: ngram}",
-            "model.encoder: ngram cannot do the task classification. "
-            "It is for the task language-model; take lstm, for one.",
-        ),
-        (
-            "training.select_by=f1",
-            "training.select_by: there is no dev score 'f1'. "
-            "Scores: accuracy, macro_f1, brier, calibration_error, loss.",
-        ),
-        (
-            "training.select_by=kappa",
-            "training.select_by: there is no dev score 'kappa'. "
-            "Scores: accuracy, macro_f1, brier, calibration_error, loss.",
-        ),
+        ("model.embedder={kind: frames}", "model.embedder: the source is text, so an embedder of that is needed. "),
+        ("source={kind: frames}", "model.embedder: the source is frames, so an embedder of that is needed. "),
+        (baseline("mean-pool"), "model.kind: mean-pool is for frames, and this recipe reads text. "),
+        (baseline("ngram"), "model.kind: ngram cannot do the task classification. "),
+        ("model.pooling=null", "model.pooling: is missing; the task classification needs it. "),
     ],
 )
 def test_what_cannot_be_meant_together(tmp_path, override, message):
-    with pytest.raises(UserError) as caught:
-        new_task(text_recipe(tmp_path, override))
-    assert (str(caught.value), caught.value.code) == (message, ExitCode.USAGE)
+    with pytest.raises(UserErrors) as caught:
+        text_recipe(tmp_path, override)
+    assert message in str(caught.value)
+    assert caught.value.code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("weights", ["balanced", "{rain: 2}"])
+@pytest.mark.parametrize("model", [(), (baseline("bag-of-words"),)])
+def test_weights_of_whole_examples_and_several_labels(tmp_path, weights, model):
+    """A network weighs each label's loss; nothing balances examples of several labels."""
+    overrides = ["target.separator=','", f"task.class_weights={weights}", *(model or [SIGMOID])]
+    if weights != "balanced" and not model:
+        text_recipe(tmp_path, *overrides)
+        return
+    with pytest.raises(UserErrors, match=r"task\.class_weights: balances or weighs whole examples"):
+        text_recipe(tmp_path, *overrides)
+
+
+@pytest.mark.parametrize("score", ["f1", "kappa"])
+def test_a_score_that_the_task_does_not_have(tmp_path, score):
+    with pytest.raises(UserErrors) as caught:
+        text_recipe(tmp_path, f"training.select_by={score}")
+    assert (
+        f"training.select_by: there is no dev score '{score}'. "
+        "Scores: accuracy, macro_f1, brier, calibration_error, loss."
+    ) in str(caught.value)
+    assert caught.value.code == ExitCode.USAGE
 
 
 @pytest.mark.parametrize("weight", ["0", "-1", ".nan", ".inf"])
@@ -302,16 +290,16 @@ def test_a_class_weight_is_a_number_above_0(tmp_path, weight):
             2,
         ),
         (
-            lambda folder, **more: text_recipe(folder, "task.ordinal=true", **more),
+            lambda folder, **more: text_recipe(folder, "target.ordinal=true", **more),
             {},
-            "{folder}/train.tsv: task.ordinal: the label 'bad' is no number, so it has no place on a scale. "
+            "{folder}/train.tsv: target.ordinal: the label 'bad' is no number, so it has no place on a scale. "
             "Set ordinal: false, or give grades such as 1 to 5.",
             65,
         ),
         (
-            lambda folder, **more: text_recipe(folder, "task.ordinal=true", **more),
+            lambda folder, **more: text_recipe(folder, "target.ordinal=true", **more),
             {"train": [("a", "1"), ("b", "nan")]},
-            "{folder}/train.tsv: task.ordinal: the label 'nan' is no number, so it has no place on a scale. "
+            "{folder}/train.tsv: target.ordinal: the label 'nan' is no number, so it has no place on a scale. "
             "Set ordinal: false, or give grades such as 1 to 5.",
             65,
         ),
@@ -324,7 +312,7 @@ def test_a_class_weight_is_a_number_above_0(tmp_path, weight):
         (frame_recipe, {"train": motions(6, missing=True)}, "{folder}/train.ts:", 65),
         (text_recipe, {"train": [("a", "x"), ("b", " ")]}, "{folder}/train.tsv:2: the label is empty", 65),
         (
-            lambda folder, **more: text_recipe(folder, "task.separator=','", SIGMOID, **more),
+            lambda folder, **more: text_recipe(folder, "target.separator=','", SIGMOID, **more),
             {"train": [("a", ""), ("b", "")]},
             "{folder}/train.tsv: the training data has no labels: there is nothing to tell apart",
             65,
@@ -347,12 +335,12 @@ def test_missing_values_are_refused_with_their_place(tmp_path, cache):
         prepared(frame_recipe(tmp_path, train=examples))
     assert str(caught.value) == (
         f"{tmp_path}/train.ts:7: a value is missing (frame 2, channel 1, both counted from 0). "
-        "Set 'missing: mask' in the recipe's embedder, or fill the gaps."
+        "Set 'missing: mask' in the recipe's source, or fill the gaps."
     )
 
 
 def test_text_and_frames_are_not_mistaken_for_each_other(tmp_path, cache):
-    with pytest.raises(UserError, match="this recipe classifies text, and here is none"):
+    with pytest.raises(UserError, match="this recipe reads text, and here is none"):
         prepared(
             text_recipe(
                 tmp_path,
@@ -362,7 +350,7 @@ def test_text_and_frames_are_not_mistaken_for_each_other(tmp_path, cache):
         )
     file = tmp_path / "train.tsv"
     file.write_text("a\tb\n")
-    with pytest.raises(UserError, match="this recipe classifies frames, and here are none"):
+    with pytest.raises(UserError, match="this recipe reads frames, and here are none"):
         prepared(frame_recipe(tmp_path, f"data={{train: {file}, format: tsv}}"))
 
 
@@ -379,13 +367,13 @@ def test_one_label_is_expected(tmp_path, cache):
     ("recipe", "names", "own"),
     [
         (text_recipe, ["majority", "bag of 1-2-grams, logistic regression"], ()),
-        (text_recipe, ["majority"], (baseline("bag-of-words"),)),
-        (text_recipe, ["bag of 1-2-grams, logistic regression"], (baseline("majority"),)),
+        (text_recipe, ["majority"], (baseline("bag-of-words"), FITTED)),
+        (text_recipe, ["bag of 1-2-grams, logistic regression"], (baseline("majority"), FITTED)),
         (text_recipe, [], ("task.baselines=[]",)),
         (text_recipe, ["bag of 1-2-grams, logistic regression"], ("task.baselines=[bag-of-words, bag-of-words]",)),
         (frame_recipe, ["majority", "mean of the frames, logistic regression"], ()),
-        (frame_recipe, ["majority"], (baseline("mean-pool"),)),
-        (frame_recipe, ["mean of the frames, logistic regression"], (baseline("majority"),)),
+        (frame_recipe, ["majority"], (baseline("mean-pool"), FITTED)),
+        (frame_recipe, ["mean of the frames, logistic regression"], (baseline("majority"), FITTED)),
     ],
 )
 def test_every_report_has_baselines(tmp_path, cache, recipe, names, own):
@@ -404,25 +392,17 @@ def test_every_report_has_baselines(tmp_path, cache, recipe, names, own):
 
 
 def test_baselines_of_missing_values_and_of_several_labels(tmp_path, cache):
-    masked = "model.embedder={kind: frames, dim: 8, missing: mask}"
     *_, finished = train(
-        frame_recipe(tmp_path / "frames", masked, train=motions(missing=True)), Store(tmp_path / "runs"), device="cpu"
+        frame_recipe(tmp_path / "frames", "source.missing=mask", train=motions(missing=True)),
+        Store(tmp_path / "runs"),
+        device="cpu",
     )
     assert len(finished.report["baselines"]) == 2
-    weighted = ("task.separator=','", SIGMOID, "task.class_weights={rain: 2}")
+    weighted = ("target.separator=','", SIGMOID, "task.class_weights={rain: 2}")
     *_, finished = train(
         text_recipe(tmp_path / "text", *weighted, train=SEVERAL), Store(tmp_path / "runs"), device="cpu"
     )
     assert [entry["test"]["name"] for entry in finished.report["baselines"]] == ["F1", "F1"]
-    with pytest.raises(UserError, match=r"task\.class_weights: bag-of-words weighs whole examples"):
-        new_task(
-            text_recipe(
-                tmp_path / "text",
-                "task={kind: classification, separator: ',', class_weights: {rain: 2}}",
-                baseline("bag-of-words"),
-                train=SEVERAL,
-            )
-        )
 
 
 def test_the_majority_is_that_of_the_data_whatever_the_classes_weigh(tmp_path, cache):
@@ -438,25 +418,65 @@ def test_the_majority_is_that_of_the_data_whatever_the_classes_weigh(tmp_path, c
 
 def test_balanced_weights(tmp_path, cache):
     task, _ = prepared(text_recipe(tmp_path, "task.class_weights=balanced", train=TEXTS[:5]))
-    assert task.labels == ["good", "bad"]
+    assert task.target.labels == ["good", "bad"]
     assert task.weights_K.tolist() == pytest.approx([5 / 6, 5 / 4])
     task, _ = prepared(text_recipe(tmp_path, "task.class_weights={bad: 3}", train=TEXTS[:5]))
     assert task.weights_K.tolist() == [1, 3]
 
 
+@pytest.mark.parametrize("overrides", [("training.epochs=5",), (baseline("bag-of-words"), FITTED)])
+def test_a_weight_is_as_if_the_examples_stood_there_so_often(tmp_path, cache, overrides):
+    texts = [text for text, _ in TEXTS]
+
+    def of_bad(*more, train):
+        recipe = text_recipe(tmp_path / "data", *overrides, *more, "name=weighted", train=train)
+        model = Model.load(trained_run(recipe, tmp_path))
+        return probabilities(model, texts)[:, model.task.target.labels.index("bad")].mean()
+
+    plain, weighted = of_bad(train=TEXTS), of_bad("task.class_weights={bad: 9}", train=TEXTS)
+    assert weighted > plain + 0.02
+    if baseline("bag-of-words") in overrides:
+        repeated = [example for example in TEXTS for _ in range(9 if example[1] == "bad" else 1)]
+        assert of_bad(train=repeated) == pytest.approx(weighted, abs=1e-3)
+
+
 def test_a_text_over_the_limit_is_cut_and_that_is_said(tmp_path, cache):
     recipe = text_recipe(tmp_path, "data.max_length=3")
-    task, splits = prepared(recipe)
-    tokenizer = tokenizer_of(recipe.text.tokenizer, None)
-    assert splits["train"].cut == sum(len(tokenizer.tokenize(text)) > 3 for text, _ in TEXTS) == 4
-    assert sources_of(task, splits["train"])[0] == ["Good", "movie", ","]
-    for own in ((), (baseline("bag-of-words"),)):
-        events = train(text_recipe(tmp_path, "data.max_length=3", *own), Store(tmp_path / "runs"), device="cpu")
-        assert next(event.text for event in events if hasattr(event, "text")) == (
+    _, columns = prepared(recipe)
+    tokenizer = tokenizer_of(recipe.source.tokenizer, None)
+    source = columns["train"]["source"]
+    assert columns["train"].cut == sum(len(tokenizer.tokenize(text)) > 3 for text, _ in TEXTS) == 4
+    assert [source.symbols[number] for number in source.sequence(0)] == ["Good", "movie", ","]
+    for own in ((), (baseline("bag-of-words"), FITTED)):
+        recipe = text_recipe(tmp_path, "data.max_length=3", *own)
+        events = list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
+        assert next(event.text for event in events if isinstance(event, Notice)) == (
             "4 train sequences are longer than data.max_length = 3 tokens and only the first 3 count"
         )
+        model = Model.load("tiny", runs=str(tmp_path / "runs"))
+        long, short = model.predict_block(["a charming film indeed and more", "a charming film"])
+        np.testing.assert_allclose(long.probs_K, short.probs_K, atol=1e-5)
+        assert (long.length, short.length) == (6, 3)
+
+
+def test_pretrained_vectors_are_where_training_starts(tmp_path, cache):
+    file = tmp_path / "vectors.txt"
+    file.write_text("".join(f"{word} {' '.join(['0.25'] * 12)}\n" for word in ("film", "unheard")))
+    vectors = f"model.embedder.vectors={{file: {file}, freeze: true, extend: true}}"
+    run = trained_run(text_recipe(tmp_path / "data", vectors), tmp_path)
+    file.unlink()
+    _, model = check_every_engine(run, [text for text, _ in TEXTS])
+    words, table = model.task.source.words, model.engine.network.embedder.words.weight
+    assert table[words.id_of("film")].tolist() == table[words.id_of("unheard")].tolist() == [0.25] * 12
 
 
 def test_labels_are_trimmed(tmp_path, cache):
     task, _ = prepared(text_recipe(tmp_path, train=[("a", "x "), ("b", "x"), ("c", "y")]))
-    assert task.labels == ["x", "y"]
+    assert task.target.labels == ["x", "y"]
+
+
+def test_nothing_to_predict_is_nothing(tmp_path, cache):
+    for own in ((), (baseline("bag-of-words"), FITTED)):
+        model = Model.load(trained_run(text_recipe(tmp_path / "data", *own), tmp_path))
+        assert list(model.predict_block([])) == []
+        assert [one.length for one in model.predict(["", "film"])] == [0, 1]

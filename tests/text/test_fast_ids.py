@@ -95,7 +95,7 @@ def fast(reader, texts):
 @example(texts=["a\0 a", "a a\0\0"], again=["\0"], kind="whitespace", lowercase=False)
 def test_as_line_by_line(texts, again, kind, lowercase):
     tokenizer = build_tokenizer(kind, lowercase=lowercase)
-    reader = FastIds(tokenizer, VOCABULARY)
+    reader = FastIds(tokenizer, VOCABULARY.encode)
     for block in (texts, again, texts):  # later blocks find what the first one taught
         assert fast(reader, block) == plain(tokenizer, block)
 
@@ -105,13 +105,15 @@ def test_as_line_by_line(texts, again, kind, lowercase):
 def test_other_tokenizers_go_line_by_line(texts, kind):
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
     tokenizer = build_tokenizer(kind)
-    assert fast(FastIds(tokenizer, VOCABULARY), texts) == plain(tokenizer, texts)
+    assert fast(FastIds(tokenizer, VOCABULARY.encode), texts) == plain(tokenizer, texts)
 
 
 def test_joiners_go_line_by_line():
     tokenizer = build_tokenizer("words", joiner=True)
     vocabulary = Vocabulary.build(["Hello", "￭,", "world"])
-    assert fast(FastIds(tokenizer, vocabulary), ["Hello, world"]) == [vocabulary.encode(["Hello", "￭,", "world"])]
+    assert fast(FastIds(tokenizer, vocabulary.encode), ["Hello, world"]) == [
+        vocabulary.encode(["Hello", "￭,", "world"])
+    ]
 
 
 def test_more_lines_and_chunks_than_one_pass_takes(monkeypatch):
@@ -120,23 +122,23 @@ def test_more_lines_and_chunks_than_one_pass_takes(monkeypatch):
     tokenizer = build_tokenizer("words")
     numbers = np.random.default_rng(1)
     texts = [" ".join(numbers.choice(["don't", "a", "b-c,", "No.", "5", "x" * 17, f"n{at}"], 6)) for at in range(50)]
-    reader = FastIds(tokenizer, VOCABULARY)
+    reader = FastIds(tokenizer, VOCABULARY.encode)
     assert fast(reader, texts) == plain(tokenizer, texts)
     assert len(reader._known.numbers) <= 20 + 3 * 6
 
 
 def test_no_lines():
-    ids, offsets = FastIds(build_tokenizer("words"), VOCABULARY).ids_of([])
+    ids, offsets = FastIds(build_tokenizer("words"), VOCABULARY.encode).ids_of([])
     assert (ids.tolist(), offsets.tolist()) == ([], [0])
 
 
 def test_a_vocabulary_without_unk_refuses_a_word_without_a_row():
-    reader = FastIds(build_tokenizer("whitespace"), Vocabulary.build(["a"], specials=()))
+    reader = FastIds(build_tokenizer("whitespace"), Vocabulary.build(["a"], specials=()).encode)
     assert fast(reader, ["a a"]) == [[0, 0]]
     with pytest.raises(UserError, match="'b' is not in the vocabulary") as caught:
         reader.ids_of(["a b"])
     assert caught.value.code == 65
-    fresh = FastIds(build_tokenizer("whitespace"), Vocabulary.build(["a", "aa"], specials=()))
+    fresh = FastIds(build_tokenizer("whitespace"), Vocabulary.build(["a", "aa"], specials=()).encode)
     with pytest.raises(UserError):
         fresh.ids_of(["aa a b"])
     assert fast(fresh, ["a aa", ""]) == [[0, 1], []]

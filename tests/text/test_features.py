@@ -2,7 +2,11 @@
 
 import pytest
 
+from seqcli.text.case import lower
+from seqcli.text.fast_ids import FastIds
 from seqcli.text.features import MAX_CHARACTERS, AffixKind, TokenFeatures, word_shape
+from seqcli.text.tokenizers import Lowercased
+from seqcli.text.words import Words
 
 KINDS = [AffixKind("prefix", 2), AffixKind("suffix", 3), AffixKind("shape")]
 COUNTS = {"Paris": 3, "paris": 2, "dog": 1, "<PAD>": 1, "3,000": 1}
@@ -85,3 +89,18 @@ def test_save_and_load(tmp_path):
     plain = TokenFeatures.fit(COUNTS)
     assert plain.encode(["dog"]).characters is None
     assert plain.encode(["dog"]).affixes is None
+
+
+@pytest.mark.parametrize("word", ["İstanbul", "DİYARBAKIR", "Straße", "ΣΊΣΥΦΟΣ", "ÉCOLE"])
+def test_a_word_is_lower_cased_alike_in_a_vocabulary_and_by_a_tokenizer(word):
+    """İ has a longer lower case than any other letter: one function decides what becomes of it."""
+    features = TokenFeatures.fit({word: 2}, lowercase=True, affix_kinds=KINDS)
+    (token,) = Lowercased(Words()).tokenize(word)
+    assert features.words.tokens[2:] == (token,)
+    for spelled in (word, token):
+        arrays = features.encode([spelled])
+        assert arrays.words.tolist() == [2]
+        assert arrays.affixes[0, :2].tolist() == [2, 2]
+    assert FastIds(Lowercased(Words()), features.words.encode).ids_of([f"{word} {token}"])[0].tolist() == [2, 2]
+    assert lower(word) == token
+    assert len(token) == len(word)

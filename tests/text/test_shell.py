@@ -61,12 +61,12 @@ def test_bom_and_crlf_change_nothing() -> None:
 def test_invalid_utf8() -> None:
     message = (
         "error: <stdin>:2: invalid UTF-8 at byte 2 of the line (0xff). "
-        "Convert the file (iconv -f LATIN1 -t UTF-8), or go on with --errors replace.\n"
+        "Convert the file (iconv -f LATIN1 -t UTF-8), or go on with --invalid replace.\n"
     )
     assert run("tokenize", given=b"ok\nb\xffd\n", LC_ALL="C") == (65, "ok\n", message)
-    assert run("tokenize", "--errors", "replace", given=b"ok\nb\xff d\n") == (0, "ok\nb \ufffd d\n", "")
-    code, _, errors = run("tokenize", "--errors", "ignore")
-    assert (code, errors) == (2, "error: --errors is 'strict' or 'replace', not 'ignore'\n")
+    assert run("tokenize", "--invalid", "replace", given=b"ok\nb\xff d\n") == (0, "ok\nb \ufffd d\n", "")
+    code, _, errors = run("tokenize", "--invalid", "ignore")
+    assert (code, errors) == (2, "error: --invalid: unknown value 'ignore'. Known: strict, replace.\n")
 
 
 def test_long_line(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_detokenize_names_the_line_of_a_wrong_token() -> None:
     code, out, errors = run("detokenize", "-k", "bytes", given="<0x41> <0x0A> <0x42>\n")
     assert (code, out) == (65, "")
     assert errors == (
-        "error: <stdin>:1: the tokens spell a line end. Go on with --errors replace: it becomes a space.\n"
+        "error: <stdin>:1: the tokens spell a line end. Go on with --invalid replace: it becomes a space.\n"
     )
-    assert run("detokenize", "-k", "bytes", "--errors", "replace", given="<0x41> <0x0A> <0x42>\n")[1] == "A B\n"
+    assert run("detokenize", "-k", "bytes", "--invalid", "replace", given="<0x41> <0x0A> <0x42>\n")[1] == "A B\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and /dev/full")

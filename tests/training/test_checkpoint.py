@@ -21,17 +21,15 @@ from safetensors.torch import save
 from torch import nn
 
 from seqcli.errors import UserError
+from seqcli.models.weights import check_shapes, load_weights, save_weights
 from seqcli.training import checkpoint as checkpoints
 from seqcli.training.checkpoint import (
-    check_shapes,
     load_checkpoint,
-    load_weights,
     newest_checkpoint,
     pack_optimizer,
     restore_rng,
     rng_state,
     save_checkpoint,
-    save_weights,
     sweep,
     unpack_optimizer,
 )

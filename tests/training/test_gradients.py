@@ -7,9 +7,9 @@ import pytest
 import torch
 from tiny_text import DEEP, ENCODERS, text_recipe
 
-from seqcli.pipeline.prepare import open_splits
-from seqcli.tasks.base import Carried
-from seqcli.tasks.build import new_task
+from seqcli.models.network import Memory
+from seqcli.pipeline.prepare import open_columns
+from seqcli.tasks.base import new_task
 from seqcli.training.checkpoint import load_checkpoint, save_checkpoint
 from seqcli.training.gradients import Gradients
 from seqcli.training.loop import Trainer
@@ -31,27 +31,29 @@ def two_threads():
 def trainer_of(folder, *overrides, **files):
     recipe = text_recipe(folder, *overrides, **files)
     task = new_task(recipe)
-    split = open_splits(recipe, task, ("train",))["train"]
-    task.fit(split)
+    columns = open_columns(recipe, task, ("train",))["train"]
+    task.fit(columns)
     torch.manual_seed(recipe.training.seed)
-    trainer = Trainer(task, task.build_model(), task.data(split), recipe.training, CPU)
+    trainer = Trainer(task.network(), task.data(columns), recipe.training, CPU)
     if trainer.gradients.parts == 1:  # gradients by two threads, also where torch itself has one
-        trainer.gradients = Gradients(
-            task, trainer.model, trainer.data, CPU, precision="fp32", seed=recipe.training.seed, threads=2
-        )
+        trainer.gradients = gradients_by(trainer, 2, seed=recipe.training.seed)
     assert trainer.gradients.parts == 2
     return trainer
 
 
+def gradients_by(trainer, threads=None, *, precision="fp32", seed=3):
+    return Gradients(trainer.network, trainer.data, CPU, precision=precision, seed=seed, threads=threads)
+
+
 def gradients_of(trainer, threads, batches, *, precision="fp32"):
     """Loss, counts and gradients summed over the first batches, and the state they leave."""
-    trainer.model.train().zero_grad(set_to_none=True)
-    own = Gradients(trainer.task, trainer.model, trainer.data, CPU, precision=precision, seed=3, threads=threads)
-    carried, told = Carried(), []
+    trainer.network.train().zero_grad(set_to_none=True)
+    own = gradients_by(trainer, threads, precision=precision)
+    memory, told = Memory(), []
     for step, rows in enumerate(trainer._order[:batches]):
-        loss, targets, positions, carried = own.add(rows, carried, step=step)
+        loss, targets, positions, memory = own.add(rows, memory, step=step)
         told.append((loss, targets, positions))
-    return told, [None if one.grad is None else one.grad.clone() for one in trainer.model.parameters()], carried
+    return told, [None if one.grad is None else one.grad.clone() for one in trainer.network.parameters()], memory
 
 
 def close(one, other, tolerance):
@@ -71,8 +73,8 @@ def test_threads_add_up_to_one(tmp_path, cache, name, unit):
             assert mine[0] == pytest.approx(yours[0], rel=1e-6)
         close(found, expected, 1e-5)  # gradients are sums of size 10
         close(other.states, state.states, 1e-6)
-    carries = unit == "stream" and trainer.task.carries
-    assert bool(state.states) == carries
+    carries = unit == "stream" and trainer.network.carries
+    assert bool(state.states) == carries == (unit == "stream" and name not in ("sinusoidal", "rotary", "learned"))
 
 
 def test_the_gradient_is_that_of_the_loss_itself(tmp_path, cache):
@@ -80,36 +82,36 @@ def test_the_gradient_is_that_of_the_loss_itself(tmp_path, cache):
     trainer = trainer_of(tmp_path, "model.head={kind: softmax, tied: true}")
     _, found, _ = gradients_of(trainer, 2, 2)
     assert len({one.data_ptr() for one in found}) == len(found)
-    trainer.model.zero_grad(set_to_none=True)
+    trainer.network.zero_grad(set_to_none=True)
     for rows in trainer._order[:2]:
-        loss, _ = trainer.task.loss(trainer.model, trainer.data.batch(rows))
-        loss.backward()
-    close(found, [one.grad for one in trainer.model.parameters()], 1e-6)
+        trainer.network.loss(trainer.data.batch(rows), Memory()).sum.backward()
+    close(found, [one.grad for one in trainer.network.parameters()], 1e-6)
 
 
 def test_under_bf16_threads_add_up_to_one_within_its_digits(tmp_path, cache):
     trainer = trainer_of(tmp_path, STREAM)
     single, expected, _ = gradients_of(trainer, 1, 2, precision="bf16")
-    several, found, carried = gradients_of(trainer, 2, 2, precision="bf16")
+    several, found, memory = gradients_of(trainer, 2, 2, precision="bf16")
     assert sum(loss for loss, _, _ in several) == pytest.approx(sum(loss for loss, _, _ in single), rel=0.01)
     close(found, expected, 0.05)
-    assert all(torch.isfinite(state).all() for state in carried.states)
+    assert all(torch.isfinite(state).all() for state in memory.states)
 
 
 def test_parts_of_a_batch_drop_different_values(tmp_path, cache):
     """Were both threads to draw the same masks, equal rows would give equal gradients."""
     trainer = trainer_of(tmp_path, *DROPOUT, STREAM, train="the cat\n" * 40)
-    own = Gradients(trainer.task, trainer.model.train(), trainer.data, CPU, precision="fp32", seed=3, threads=2)
+    trainer.network.train()
+    own = gradients_by(trainer, 2)
     rows = np.array([[3, 9, 1], [9, 15, 1]])
-    parts = own._run(rows, Carried(), 0)
+    parts = own._run(rows, Memory(), 0)
     assert parts[0].loss != parts[1].loss
-    again = own._run(rows, Carried(), 0)
+    again = own._run(rows, Memory(), 0)
     assert [part.loss for part in again] == [part.loss for part in parts]
-    assert [part.loss for part in own._run(rows, Carried(), 1)] != [part.loss for part in parts]
+    assert [part.loss for part in own._run(rows, Memory(), 1)] != [part.loss for part in parts]
 
 
 def weights(trainer):
-    return {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    return {name: value.clone() for name, value in trainer.network.state_dict().items()}
 
 
 def assert_same(one, other):
@@ -164,8 +166,7 @@ def resume_and_compare(tmp_path, options, place):
         assert event.loss == events[event.step - 1].loss
     tensors, state = first.state()
     save_checkpoint(tmp_path / "checkpoints", tensors, {"trainer": state}, step=first.step, keep=1)
-    carries = "task.unit=stream" in options and first.task.carries
-    assert ("carried" in tensors) == carries
+    assert ("carried" in tensors) == first.network.carries
 
     torch.manual_seed(99)  # a new process starts elsewhere
     second = trainer_of(tmp_path, *options)
@@ -173,36 +174,36 @@ def resume_and_compare(tmp_path, options, place):
     second.restore(saved.tensors, saved.state["trainer"])
     assert [event.loss for event in second.steps()] == [event.loss for event in events[stop:]]
     assert_same(weights(second), weights(whole))
-    for mine, yours in zip(second.carried.states, whole.carried.states, strict=True):
+    for mine, yours in zip(second.memory.states, whole.memory.states, strict=True):
         assert torch.equal(mine, yours)
 
 
 def test_the_state_is_carried_within_an_epoch_and_anew_in_the_next(tmp_path, cache):
     """With a learning rate of nearly nothing: carrying changes the loss, an epoch's first batch starts from zeros."""
     trainer = trainer_of(tmp_path, STREAM, "training.optimizer.lr=1e-30", "training.batch={sequences: 2}")
-    order, data, task = trainer._order, trainer.data, trainer.task
+    order, data, network = trainer._order, trainer.data, trainer.network
     events = list(trainer.steps())
     with torch.no_grad():
-        carried = Carried()
+        memory = Memory()
         expected = []
         for rows in order:
-            loss, targets = task.loss(trainer.model, data.batch(rows), carried)
+            loss, targets, memory = network.loss(data.batch(rows), memory)
             expected.append(float(loss) / targets)
-        alone = float(task.loss(trainer.model, data.batch(order[1]), Carried())[0]) / events[1].targets
+        alone = float(network.loss(data.batch(order[1]), Memory()).sum) / events[1].targets
     assert [event.loss for event in events[: len(order)]] == pytest.approx(expected, rel=1e-4)
     assert events[1].loss != pytest.approx(alone, rel=1e-6)
     first = next(event for event in events if event.epoch == 1)
     rows = data.training_order(trainer.config.batch, seed=trainer.config.seed, epoch=1)[0]
     with torch.no_grad():
-        fresh = float(task.loss(trainer.model, data.batch(rows), Carried())[0]) / first.targets
+        fresh = float(network.loss(data.batch(rows), Memory()).sum) / first.targets
     assert first.loss == pytest.approx(fresh, rel=1e-4)
 
 
 def test_a_training_takes_as_many_threads_as_torch_has(tmp_path, cache, two_threads):
     trainer = trainer_of(tmp_path)
-    threads = [Gradients(trainer.task, trainer.model, trainer.data, CPU, precision="fp32", seed=1).parts]
+    threads = [gradients_by(trainer).parts]
     torch.set_num_threads(1)
-    threads.append(Gradients(trainer.task, trainer.model, trainer.data, CPU, precision="fp32", seed=1).parts)
+    threads.append(gradients_by(trainer).parts)
     assert threads == [2, 1]
 
 

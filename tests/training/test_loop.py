@@ -8,11 +8,12 @@ import torch
 from tiny_corpus import SENTENCES, tiny_recipe
 
 from seqcli.errors import ExitCode, UserError
-from seqcli.pipeline.prepare import open_splits
-from seqcli.tasks.build import new_task
+from seqcli.models.device import autocast, choose_device, resolve_precision
+from seqcli.models.network import Loss
+from seqcli.pipeline.prepare import open_columns
+from seqcli.tasks.base import new_task
 from seqcli.training.checkpoint import load_checkpoint, save_checkpoint
 from seqcli.training.loop import Trainer
-from seqcli.training.precision import autocast, choose_device, resolve_precision
 
 CPU = torch.device("cpu")
 DROPOUT = ("model.embedder.dropout=0.3", "model.embedder.word_dropout=0.5", "model.encoder.dropout=0.3")
@@ -22,14 +23,14 @@ def trainer_of(folder, *overrides):
     """A trainer as a training begins it."""
     recipe = tiny_recipe(folder, *overrides)
     task = new_task(recipe)
-    split = open_splits(recipe, task, ("train",))["train"]
-    task.fit(split)
+    columns = open_columns(recipe, task, ("train",))["train"]
+    task.fit(columns)
     torch.manual_seed(recipe.training.seed)
-    return Trainer(task, task.build_model(), task.data(split), recipe.training, CPU)
+    return Trainer(task.network(), task.data(columns), recipe.training, CPU)
 
 
 def weights(trainer):
-    return {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    return {name: value.clone() for name, value in trainer.network.state_dict().items()}
 
 
 def assert_same(one, other):
@@ -39,7 +40,7 @@ def assert_same(one, other):
 
 
 def gradients(trainer):
-    return [parameter.grad.clone() for parameter in trainer.model.parameters()]
+    return [parameter.grad.clone() for parameter in trainer.network.parameters()]
 
 
 @pytest.mark.parametrize("head", ["crf", "softmax"])
@@ -88,7 +89,7 @@ def test_clipping_is_exact(tmp_path, cache):
 
 def test_mean_of_the_weights(tmp_path, cache):
     trainer = trainer_of(tmp_path, "training.ema=0.9")
-    names = [name for name, _ in trainer.model.named_parameters()]
+    names = [name for name, _ in trainer.network.named_parameters()]
     expected = {name: weights(trainer)[name].double() for name in names}
     for event in trainer.steps():
         decay = min(0.9, (1 + event.step) / (10 + event.step))
@@ -96,10 +97,9 @@ def test_mean_of_the_weights(tmp_path, cache):
         expected = {name: decay * value + (1 - decay) * now[name] for name, value in expected.items()}
         if event.step == 5:
             break
-    with trainer.averaged() as model:
-        for name, value in model.named_parameters():
-            torch.testing.assert_close(value.detach().double(), expected[name], rtol=0, atol=1e-6)
-    assert_same(weights(trainer), now)  # and the training weights are back
+    for name, value in trainer.averaged.named_parameters():
+        torch.testing.assert_close(value.detach().double(), expected[name], rtol=0, atol=1e-6)
+    assert_same(weights(trainer), now)  # the training weights are others
     tensors, _ = trainer.state()
     torch.testing.assert_close(tensors["model"][names[0]].double(), expected[names[0]], rtol=0, atol=1e-6)
     assert torch.equal(tensors["training"][names[0]], now[names[0]])
@@ -111,17 +111,19 @@ def test_not_a_number_stops_before_the_update(tmp_path, cache, where):
     steps = trainer.steps()
     next(steps)
     if where == "loss":
-        loss = trainer.task.loss
-        trainer.task.loss = lambda model, batch, carried: (loss(model, batch)[0] * float("nan"), 3)
+        network = trainer.network
+        network.loss = lambda batch, memory: Loss(
+            type(network).loss(network, batch, memory).sum * float("nan"), 3, memory
+        )
     else:
-        trainer.model.head.output.bias.register_hook(lambda gradient: gradient * float("inf"))
+        trainer.network.head.output.bias.register_hook(lambda gradient: gradient * float("inf"))
     before, optimizer = weights(trainer), copy.deepcopy(trainer.optimizer.state_dict())
     rows = trainer._order[trainer.batch]
     with pytest.raises(UserError, match=f"the {where} is not a number at step 2") as caught:
         next(steps)
     assert caught.value.code == ExitCode.FAILURE
     for row in rows[:5]:
-        assert trainer.data.split.place(int(row)) in str(caught.value)
+        assert trainer.data.columns.place(int(row)) in str(caught.value)
     assert_same(weights(trainer), before)
     assert trainer.step == 1
     after = trainer.optimizer.state_dict()["state"]

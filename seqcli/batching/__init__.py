@@ -1,1 +1,0 @@
-"""Batching: examples to memory-mapped arrays, length buckets and token budgets, seeded order."""

@@ -1,0 +1,158 @@
+"""Every option that verbs share, declared once, and `grouped`: options that belong together as one value."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, is_dataclass
+from functools import wraps
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from seqcli.errors import did_you_mean, usage_error
+from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
+from seqcli.recipe.registry import FORMATS
+
+Result = TypeVar("Result")
+
+
+def choice(option: str, value: str, known: Sequence[str]) -> str:
+    """``value`` if it is one of ``known``.
+
+    Raises:
+        UserError: it is not (exit code 2), with the nearest.
+    """
+    if value not in known:
+        raise usage_error(f"{option}: unknown value '{value}'", hint=nearest(value, known))
+    return value
+
+
+def nearest(value: str, known: Sequence[str]) -> str:
+    """The hint for a value that is none of ``known``: what was meant, else all there is."""
+    return did_you_mean(value, known) or f"Known: {', '.join(known)}."
+
+
+def one_of(option: str, known: Sequence[str]) -> Callable[[str], Any]:
+    """The parser of an option that takes one of a few words; any other is a usage error that names the nearest."""
+
+    def parse(value: str) -> str:
+        return choice(option, value, known)
+
+    return parse
+
+
+# models
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A trained model: NAME, NAME@VERSION or a run folder.")]
+NewestLanguageModel = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A trained language model: NAME, NAME@VERSION or a run folder; the newest one by default.",
+    ),
+]
+Runs = Annotated[
+    str | None,
+    typer.Option("--runs", metavar="FOLDER", help="Where runs are kept (default: runs).", envvar="SEQCLI_RUNS"),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="auto|onnx|torch",
+        parser=one_of("--engine", ("auto", "onnx", "torch")),
+        help="What runs a network: onnx (auto, on a CPU) or torch.",
+    ),
+]
+SetValue = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe; may be given again."),
+]
+
+# what comes in
+
+File = Annotated[
+    str | None, typer.Argument(metavar="[FILE]", help="Text, a line at a time; '-' or nothing reads stdin.")
+]
+Invalid = Annotated[
+    OnInvalid,
+    typer.Option(
+        "--invalid",
+        metavar="strict|replace",
+        parser=one_of("--invalid", ("strict", "replace")),
+        help="Invalid UTF-8: strict stops with its line and byte, replace puts U+FFFD there.",
+    ),
+]
+MaxLine = Annotated[int, typer.Option("--max-line", min=1, metavar="BYTES", help="Longest line accepted.")]
+Tokens = Annotated[bool, typer.Option("--tokens", help="The input is tokens already, spaces between.")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format", help=f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]} (default: by the file, or the model's)."
+    ),
+]
+
+# what goes out
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print a JSON object for each.")]
+ErrorRows = Annotated[
+    str | None, typer.Option("--errors", metavar="FILE", help="Write a row for each error to this file (TSV).")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How lines of text are read."""
+
+    invalid: Invalid = "strict"
+    max_line: MaxLine = DEFAULT_MAX_LINE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """Where the model lies, and what runs it."""
+
+    runs: Runs = None
+    device: Device = "auto"
+    engine: EngineName = "auto"
+
+
+def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
+    """``command`` for typer: a parameter that is a dataclass of options is replaced by the fields of that class."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in _parameters(command).items():
+        parameters += _parameters(groups[name]).values() if name in groups else [parameter]
+
+    @wraps(command)
+    def with_groups(**values: Any) -> Result:
+        for name, group in groups.items():
+            values[name] = group(**{option: values.pop(option) for option in _parameters(group)})
+        return command(**values)
+
+    with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_groups.__annotations__ = {}
+    return with_groups
+
+
+def _parameters(of: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """By name, types resolved; keyword only, so that a required one may stand after one with a default."""
+    types = get_type_hints(of, include_extras=True)
+    return {
+        name: parameter.replace(annotation=types[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(of).parameters.items()
+    }
+
+
+def verb_of_verbs(*lines: str) -> typer.Typer:
+    """A verb such as ``data`` that has verbs of its own; the lines are its examples."""
+    return typer.Typer(no_args_is_help=True, rich_markup_mode=None, epilog=examples(*lines))
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text: command lines to copy."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])

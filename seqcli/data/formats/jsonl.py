@@ -1,0 +1,99 @@
+"""JSON lines: one object a line. Lists are tokens and tags, strings are text and labels, numbers their digits."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from seqcli.data.formats.base import SOURCES, TARGETS, LineFormat, Reading, same_length
+from seqcli.errors import UserError, data_error, did_you_mean
+
+_PAIRS = (
+    ("tokens", "tags"),
+    ("tokens", "ner_tags"),
+    ("text", "label"),
+    ("text", "labels"),
+    ("tokens", "label"),
+    ("source", "target"),
+)
+"""Key pairs tried on the first object where the recipe names none; a target may be missing."""
+
+
+class JsonLines(LineFormat):
+    """Columns are keys, of the source and of the target; by default the first object decides, see ``_PAIRS``."""
+
+    name = "jsonl"
+    suffixes = (".jsonl", ".ndjson")
+    needs_source = True
+
+    def __init__(self, reading: Reading) -> None:
+        super().__init__(reading)
+        keys = [
+            next((str(self.columns[key]) for key in side if key in self.columns), None) for side in (SOURCES, TARGETS)
+        ]
+        self.keys = (keys[0], keys[1]) if keys[0] is not None else None
+
+    @classmethod
+    def likelihood(cls, lines: list[str], *, has_blank: bool) -> float:
+        return 0.9 if all(line.startswith("{") for line in lines) else 0.0
+
+    @classmethod
+    def check_column(cls, key: str, role: str, column: int | str) -> str:
+        return role
+
+    def head(self, line: str, number: int) -> bool:
+        with suppress(UserError):
+            self.keys = self.keys or _guess_keys(_parse(line))
+        return False
+
+    def parse(self, line: str) -> tuple[str | list[str], str | list[str] | None]:
+        record = _parse(line)
+        self.keys = self.keys or _guess_keys(record)
+        source = _value(record, self.keys[0])
+        target = _value(record, self.keys[1]) if self.keys[1] else None
+        same_length(source, target)
+        return source, target
+
+
+def _guess_keys(record: dict[str, Any]) -> tuple[str, str | None]:
+    for source, target in _PAIRS:
+        if source in record and target in record:
+            return source, target
+    for source, _ in _PAIRS:
+        if source in record:
+            return source, None
+    raise data_error(
+        f"none of the keys tokens, text, source; found {', '.join(record)[:200] or 'nothing'}",
+        hint="Set data.columns, such as {token: words, tag: pos}.",
+    )
+
+
+def _parse(line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise data_error(f"no JSON: {error.msg}", column=error.colno) from error
+    except RecursionError as error:
+        raise data_error("JSON nested too deeply") from error
+    if not isinstance(record, dict):
+        raise data_error("not a JSON object")
+    if "\\ud" in line.lower():
+        try:
+            json.dumps(record, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise data_error("half a surrogate pair (\\ud800 to \\udfff), which is no character") from None
+    return record
+
+
+def _value(record: dict[str, Any], key: str) -> str | list[str]:
+    if key not in record:
+        raise data_error(f"no key '{key}'", hint=did_you_mean(key, list(record)))
+    value = record[key]
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, list) and all(isinstance(item, str) or type(item) is int for item in value):
+        return [str(item) for item in value]
+    raise data_error(f"'{key}' is neither text, a whole number nor a list of them")

@@ -1,0 +1,40 @@
+"""What a language model offers to whoever samples from it or scores with it, whatever it is made of.
+
+Shapes: B sequences, T tokens, V rows of the vocabulary. Arrays are numpy's, so that a model of counts needs no torch.
+Probabilities are natural logarithms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+State = Any
+"""What a model remembers of the tokens it has read; only the model that gave it knows what is in it."""
+
+LogProbs = NDArray[np.float32]
+
+
+class Stepper(Protocol):
+    """A model of the next token, given those before it."""
+
+    def start(self, count: int) -> tuple[LogProbs, State]:
+        """``(ln p of the first token [B, V], state)`` of ``count`` sequences that have read nothing yet."""
+
+    def read(self, ids_BT: NDArray[np.int64], state: State) -> tuple[LogProbs, State]:
+        """Read T >= 1 more tokens of each sequence: ``(ln p of the token after them [B, V], new state)``.
+
+        The state given stays as it was, so that several continuations can start from it.
+        """
+
+    def select(self, state: State, rows: NDArray[np.int64]) -> State:
+        """The state of some of the sequences, in the order of ``rows``; a row may come more than once."""
+
+    def score(self, sequences: Sequence[NDArray[np.int64]], *, headed: bool = False) -> list[NDArray[np.float64]]:
+        """ln p of each token of each sequence, read from the start; <EOS> is a token like any other.
+
+        ``headed``: of each but the first, which is only read, as the token that the second one follows.
+        """

@@ -1,0 +1,100 @@
+"""What every field offers to tasks: reading, fitting to the training split, and THE way to numbers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqcli.data.arrays import Column
+from seqcli.data.batch import InputSizes, Side
+
+Raw = Any
+"""A value as it was read: tokens, tags or labels (lists of strings), or frames [T, channels]."""
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with (what is being done, how much is done, how much there is or None)."""
+
+
+def affix_table(column: int) -> str:
+    """What `Field.tables` calls the entries of a table of affixes."""
+    return f"entries of affix table {column + 1}"
+
+
+class FieldView(Protocol):
+    """A column of a split through the eyes of a field."""
+
+    def side(self, rows: NDArray[np.int64]) -> Side:
+        """The examples in these rows, padded."""
+
+
+class Field(ABC):
+    """One side of an example; picklable, since workers read with it.
+
+    ``unit``: what its positions are, for messages.
+    """
+
+    unit: str
+
+    def prepare(  # noqa: B027 (most fields have nothing to prepare)
+        self, values: Callable[[], Iterable[tuple[Any, str]]], key: str, progress: Progress | None
+    ) -> None:
+        """Learn what must be known before anything is read: a subword model. ``key`` tells the training data."""
+
+    @abstractmethod
+    def read(self, value: Any, at: str) -> Raw:
+        """A raw value as tokens, labels or numbers.
+
+        Raises:
+            UserError: it is none that this field takes (65), naming ``at``.
+        """
+
+    @abstractmethod
+    def fit(self, column: Column, files: Sequence[str]) -> None:
+        """Learn vocabulary, labels or scaling of the training split, which came from ``files``."""
+
+    @abstractmethod
+    def over(self, column: Column, files: Sequence[str]) -> FieldView:
+        """A column as numbers, by the same rules as `side`."""
+
+    @abstractmethod
+    def key(self) -> list[Any]:
+        """Everything that decides what `read` makes of a value: part of the name of the cached columns."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> list[str]:
+        """Write what `fit` learned; returns the names of the files."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+
+    @abstractmethod
+    def tables(self) -> dict[str, int]:
+        """How many words, characters, channels or labels a network must know: what a graph is checked against."""
+
+    @abstractmethod
+    def summary(self) -> dict[str, int]:
+        """Sizes worth showing."""
+
+
+class SourceField(Field):
+    """A field that goes into a model. ``flat``: for a model that wants all positions joined, not padded."""
+
+    flat: bool
+
+    @abstractmethod
+    def side(self, raws: Sequence[Raw]) -> Side:
+        """Several values that `read` gave, for a prediction."""
+
+    @abstractmethod
+    def sizes(self) -> InputSizes:
+        """What an embedder must know."""
+
+    @abstractmethod
+    def readable(self, column: Column, row: int, *, as_seen: bool = False) -> str:
+        """An example in words; with ``as_seen`` as the model sees it."""

@@ -1,0 +1,129 @@
+"""Frames of real numbers, with the mean and the deviation of each channel of the training split. Shape: D channels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqcli.data.arrays import Column
+from seqcli.data.batch import InputSizes, Side, pad_frames
+from seqcli.errors import data_error
+from seqcli.fields.base import SourceField
+from seqcli.files import atomic_write_text
+from seqcli.recipe.fields import FrameFieldConfig
+
+FRAMES_FILE = "frames.json"
+"""What a run's folder says of the frames that its model reads."""
+
+_AT_ONCE = 2**18
+
+
+class FrameField(SourceField):
+    """Frames [T, D] as they come; the network has the scaling among its weights."""
+
+    unit = "frames"
+
+    def __init__(self, config: FrameFieldConfig, *, flat: bool = False) -> None:
+        self.config, self.flat = config, flat
+        self.channels = 0
+        self.scaling: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def read(self, value: Any, at: str) -> NDArray[np.float32]:
+        """Raises UserError (65): no frames, other channels than the model's, a missing value where none may be."""
+        if not isinstance(value, np.ndarray) or value.ndim != 2:
+            raise data_error(
+                "this recipe reads frames, and here are none",
+                file=at,
+                hint="Check data.format; for text write source: {kind: text}.",
+            )
+        if self.channels and value.shape[1] != self.channels:
+            raise data_error(self._other_channels(value.shape[1]), file=at)
+        if self.config.missing == "refuse" and len(value) and (missing := np.isnan(value)).any():
+            frame, channel = np.argwhere(missing)[0].tolist()
+            raise data_error(
+                f"a value is missing (frame {frame}, channel {channel}, both counted from 0)",
+                file=at,
+                hint="Set 'missing: mask' in the recipe's source, or fill the gaps.",
+            )
+        return value
+
+    def _other_channels(self, channels: int) -> str:
+        return f"frames of {channels} channels, but the model was trained on {self.channels}"
+
+    def fit(self, column: Column, files: Sequence[str]) -> None:
+        self.channels = _channels(column)
+        if self.config.scaling == "standard":
+            self.scaling = scaling_of(column)
+
+    def over(self, column: Column, files: Sequence[str]) -> FrameView:
+        if _channels(column) != self.channels:
+            raise data_error(self._other_channels(_channels(column)), file=", ".join(files))
+        return FrameView(self, column)
+
+    def side(self, raws: Sequence[NDArray[np.float32]]) -> Side:
+        lengths = np.array([len(frames) for frames in raws], np.int64)
+        if self.flat:
+            return Side({"values": np.concatenate([np.zeros((0, self.channels), np.float32), *raws])}, lengths)
+        return Side({"frames_BTD": pad_frames(raws)}, lengths)
+
+    def sizes(self) -> InputSizes:
+        return InputSizes(frame_dim=self.channels, frame_gaps=self.config.missing == "mask", scaling=self.scaling)
+
+    def tables(self) -> dict[str, int]:
+        return {"channels": self.channels}
+
+    def key(self) -> list[Any]:
+        return ["frames", self.config.missing]
+
+    def save(self, folder: Path) -> list[str]:
+        atomic_write_text(folder / FRAMES_FILE, json.dumps({"channels": self.channels}) + "\n")
+        return [FRAMES_FILE]
+
+    def load(self, folder: Path) -> None:
+        path = folder / FRAMES_FILE
+        try:
+            self.channels = int(json.loads(path.read_bytes())["channels"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise data_error("the number of channels cannot be read", file=path) from error
+
+    def readable(self, column: Column, row: int, *, as_seen: bool = False) -> str:
+        return f"{column.lengths_of(np.array([row]))[0]} frames of {self.channels} channels"
+
+    def summary(self) -> dict[str, int]:
+        return {"channels": self.channels}
+
+
+class FrameView:
+    """The frames of a split."""
+
+    def __init__(self, field: FrameField, column: Column) -> None:
+        self.field, self.column = field, column
+
+    def side(self, rows: NDArray[np.int64]) -> Side:
+        return self.field.side([self.column.sequence(int(row)) for row in rows])
+
+
+def _channels(column: Column) -> int:
+    return int(np.asarray(column.values[:1]).shape[1])
+
+
+def scaling_of(frames: Column) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation [D] of each channel over all frames; a channel that never changes has deviation 1."""
+    total = len(frames.values)
+    count = sums = squares = np.zeros(1)
+    shift = np.nan_to_num(np.asarray(frames.values[:1], np.float64)).reshape(-1) if total else np.zeros(1)
+    for start in range(0, total, _AT_ONCE):
+        values = np.asarray(frames.values[start : start + _AT_ONCE], np.float64) - shift
+        count = count + (~np.isnan(values)).sum(0)
+        sums = sums + np.nansum(values, axis=0)
+        squares = squares + np.nansum(values**2, axis=0)
+    count = np.maximum(count, 1)
+    mean = sums / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    deviation[deviation <= 1e-7 * np.abs(mean + shift)] = 1  # what is left is rounding; 0 is not above 0 either
+    return (mean + shift).astype(np.float32), deviation.astype(np.float32)

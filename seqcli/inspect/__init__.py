@@ -1,0 +1,1 @@
+"""Inspect: what goes on inside a network, one file a view."""

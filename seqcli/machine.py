@@ -1,0 +1,31 @@
+"""The machine that something runs on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+
+def peak_memory_mb() -> float | None:
+    """Largest resident size of this process so far, in MB (10^6 bytes); None where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1))
+
+
+def processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as handle:
+            names = [line.partition(":")[2].strip() for line in handle if line.startswith("model name")]
+        return names[0] if names else platform.processor()
+    except OSError:
+        return platform.processor()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

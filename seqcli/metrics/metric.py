@@ -1,0 +1,48 @@
+"""The metrics by name: what a table calls them, in which unit, and which way is better.
+
+A name is the key under which a scorer gives the score and ``training.select_by`` asks for it. Two tasks may title the
+same name differently (the loss is of a token or of an example); which way is better is the name's alone.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+
+class Metric(NamedTuple):
+    """``unit`` is empty where the title says it, or where there is none."""
+
+    name: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower"]
+
+
+ACCURACY = Metric("accuracy", "accuracy", "%", "higher")
+F1 = Metric("f1", "F1", "%", "higher")
+PRECISION = Metric("precision", "precision", "%", "higher")
+RECALL = Metric("recall", "recall", "%", "higher")
+
+CLASS_METRICS = (
+    ACCURACY,
+    F1._replace(title="micro F1"),
+    Metric("macro_f1", "macro F1", "%", "higher"),
+    Metric("exact_match", "all labels right", "%", "higher"),
+    Metric("mean_absolute_error", "mean absolute error", "grades", "lower"),
+    Metric("kappa", "quadratic kappa", "", "higher"),
+    Metric("loss", "loss", "nats an example", "lower"),
+    Metric("brier", "Brier score", "", "lower"),
+    Metric("calibration_error", "calibration error", "%", "lower"),
+)
+"""Of a classifier, in the order of its table."""
+
+LANGUAGE_METRICS = (
+    Metric("loss", "nats a token", "", "lower"),
+    Metric("perplexity", "perplexity a token", "", "lower"),
+    Metric("perplexity_known", "... without <UNK>", "", "lower"),
+    Metric("word_perplexity", "perplexity a word", "", "lower"),
+    Metric("bits_per_character", "bits a character", "", "lower"),
+)
+"""Of a language model, in the order of its table."""
+
+METRICS = {metric.name: metric for metric in (*LANGUAGE_METRICS, *CLASS_METRICS, F1, PRECISION, RECALL)}

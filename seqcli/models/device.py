@@ -1,0 +1,61 @@
+"""Devices and the precision of matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+
+from seqcli.errors import usage_error
+
+T = TypeVar("T")
+
+
+def resolve_precision(wanted: str, device: torch.device) -> str:
+    """``auto`` -> bf16 on a GPU that computes in it, else fp32 (a CPU gains little or loses, see the benchmarks)."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """Context in which matrix products run in ``precision``."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def choose_device(wanted: str) -> torch.device:
+    """``auto`` takes a GPU where there is one.
+
+    Raises:
+        UserError: the device asked for is not there (2).
+    """
+    available: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
+    if wanted == "auto":
+        return torch.device(next(name for name, there in available.items() if there()))
+    if wanted not in available:
+        raise usage_error(f"unknown device '{wanted}'", hint="Known: auto, cpu, cuda, mps.")
+    if not available[wanted]():
+        raise usage_error(f"no {wanted} device on this machine", hint="Use --device auto or cpu.")
+    return torch.device(wanted)
+
+
+def compute_environment(device: torch.device, precision: str) -> dict[str, Any]:
+    """What a training computes with, for its record."""
+    return {
+        "threads": torch.get_num_threads(),
+        "device": device.type,
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "precision": precision,
+    }
+
+
+def seeded(seed: int, build: Callable[[], T]) -> T:
+    """What ``build`` makes with torch's generator at this seed; small numbers are taken for zero from here on."""
+    torch.set_flush_denormal(True)
+    torch.manual_seed(seed)
+    return build()

@@ -1,0 +1,159 @@
+"""Writing a trained network as a graph, and choosing how exact its numbers are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from seqcli.engines.onnx_engine import OnnxEngine, onnx_engine
+from seqcli.errors import UserError, usage_error
+from seqcli.fields.base import Progress
+from seqcli.files import sha256_file
+from seqcli.metrics.metric import METRICS
+from seqcli.pipeline.model import stored_recipe
+from seqcli.pipeline.prepare import open_columns
+from seqcli.store.runs import ENGINE_FILE, Run, report_text
+from seqcli.tasks.base import Data, Engine, Task, new_task
+
+if TYPE_CHECKING:
+    from seqcli.models.network import Network
+
+Precision = Literal["auto", "fp32", "int8"]
+
+MOST_DIFFERENCE = 1e-4
+"""A graph whose outputs differ more than this from the network's is refused."""
+
+MOST_LOST = 0.1
+"""Points of the dev score that int8 may lose and still be the default."""
+
+_CHECKED_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The engine that will be used, what the report says of it, and the files that it needs, by name."""
+
+    engine: Engine
+    report: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def export(
+    task: Task[Any], network: Network, weights: Path, data: Mapping[str, Data], precision: Precision = "auto"
+) -> Exported:
+    """Make ``engine.onnx``: int8 where that costs next to nothing on dev, or as asked.
+
+    ``difference`` in the report is the greatest between the outputs of the network and of the fp32 graph, on dev
+    examples where there are some. Language models stay fp32 unless int8 is asked for, and so does what has no dev split;
+    a small network has nothing to round.
+
+    Args:
+        weights: the file that the network's weights stand in.
+    """
+    from seqcli.engines.onnx_write import graph_of, quantize
+    from seqcli.engines.torch_engine import torch_engine
+
+    torch = torch_engine(task, network)
+    report: dict[str, Any] = {"kind": "onnx", "precision": "fp32"}
+    try:
+        graph = graph_of(network, sha256_file(weights))
+    except NotImplementedError as error:  # a layer of another package
+        return Exported(torch, {**report, "kind": "torch", "refused": f"no graph can be made of {error}"}, {})
+    exact = onnx_engine(task, graph.SerializeToString())
+    dev = data.get("dev")
+    if (checked := dev or data.get("train")) is not None:
+        report["difference"] = difference(task, torch, exact, checked)
+        if not report["difference"] <= MOST_DIFFERENCE:
+            refused = f"the graph differs from the network by {report['difference']:.2g}"
+            return Exported(torch, {**report, "kind": "torch", "refused": refused}, {})
+    engine, model, wanted = exact, graph, precision == "int8"
+    by_default = precision == "auto" and dev is not None and not task.generates
+    small = quantize(graph) if wanted or by_default else graph
+    if small is not graph:
+        rounded = onnx_engine(task, small.SerializeToString())
+        if dev is not None:
+            scores = {name: _score(task, one, dev) for name, one in (("fp32", exact), ("int8", rounded))}
+            report["dev"] = {"score": task.select_by, **scores}
+            better = 1 if METRICS[task.select_by].better == "higher" else -1
+            loss = better * (scores["fp32"] - scores["int8"])
+            by_default = by_default and loss <= (MOST_LOST if better > 0 else 0.005 * abs(scores["fp32"]))
+        if wanted or by_default:
+            engine, model, report["precision"] = rounded, small, "int8"
+    return Exported(engine, report, {ENGINE_FILE: model.SerializeToString()})
+
+
+@dataclass(frozen=True)
+class Remade:
+    """What the report of a run now says of its engine, and why nothing was measured where that is so."""
+
+    report: dict[str, Any]
+    unmeasured: str | None
+
+
+def export_run(run: Run, precision: Precision = "auto", progress: Progress | None = None) -> Remade:
+    """Make the graph of a finished run again from its weights, and seal the run with it.
+
+    What training measured it by is measured again, where the data can still be read.
+
+    Raises:
+        UserError: the run has no network (2); a damaged file (65); a graph that is not equal to the network, and the
+            run stays as it is (1); a file that cannot be written (74).
+    """
+    task = new_task(stored_recipe(run))
+    if not task.is_network:
+        raise usage_error(f"{run} has no network: its model is {task.recipe.model.kind}, which runs as it is")
+    from seqcli.engines.torch_engine import load_network
+
+    with run.lock():
+        task.load(run.path)
+        network = load_network(task, run.weights_path, "cpu")
+        data, unmeasured = _data(task, progress)
+        exported = export(task, network, run.weights_path, data, precision)
+        if not exported.files:
+            raise UserError(
+                f"{run} gets no graph: {exported.report['refused']}", hint="'--engine torch' runs the network itself."
+            )
+        report = {**run.report(), "engine": exported.report}
+        run.replace({**exported.files, run.report_path.name: report_text(report).encode()})
+    return Remade(exported.report, unmeasured)
+
+
+def _data(task: Task[Any], progress: Progress | None) -> tuple[dict[str, Data], str | None]:
+    """The dev split, else the training split, as far as they can be read; and why not."""
+    try:
+        for split in ("dev", "train"):
+            if columns := open_columns(task.recipe, task, (split,), progress):
+                return {split: task.data(columns[split])}, None
+    except UserError as error:
+        return {}, str(error)
+    return {}, "there is no data"
+
+
+def _score(task: Task[Any], engine: Engine, dev: Data) -> float:
+    return task.measure(engine, dev).scorer.scores()[task.select_by]
+
+
+def difference(task: Task[Any], one: Engine, other: OnnxEngine, data: Data) -> float:
+    """The greatest difference between what two engines say of the first batches of a split."""
+    if task.generates:
+        rows = data.training_order(task.recipe.training.batch, seed=0, epoch=0)[0][:8]
+        batch = data.batch(rows)
+        sequences = [
+            row[: int(length)]
+            for row, length in zip(batch.source.arrays["words_BT"], batch.source.lengths_B, strict=True)
+        ]
+        pairs = zip(one.stepper().score(sequences), other.stepper().score(sequences), strict=True)
+        return max((float(np.abs(a - b).max(initial=0)) for a, b in pairs), default=0.0)
+    rows = np.arange(min(_CHECKED_ROWS, len(data.columns)))
+    source = data.batch(rows).source
+    here, there = one.outputs(source), other.outputs(source)
+    real_BT = np.arange(source.lengths_B.max(initial=1)) < source.lengths_B[:, None]
+    worst = 0.0
+    for name, values in here.items():
+        gap = np.abs(values - there[name])
+        worst = max(worst, float(gap[real_BT].max(initial=0) if name.endswith("_BTK") else gap.max(initial=0)))
+    return worst

@@ -1,0 +1,235 @@
+"""A trained model: load, predict, evaluate. The verbs, the library and the tests all use it.
+
+Imports no torch: networks run on ONNX Runtime unless another engine is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+from seqcli.data.arrays import Columns
+from seqcli.data.batch import Side
+from seqcli.data.order import sorted_batches
+from seqcli.errors import UserError, data_error, usage_error
+from seqcli.fields.base import Progress
+from seqcli.fields.text import TextField
+from seqcli.machine import cores
+from seqcli.recipe.load import load_recipe
+from seqcli.recipe.schema import Recipe
+from seqcli.store.manifest import read_manifest
+from seqcli.store.runs import ENGINE_FILE, Run, Store
+from seqcli.store.weights import load_arrays
+from seqcli.tasks.base import Engine, Task, new_task
+
+if TYPE_CHECKING:
+    from seqcli.models.network import Network
+    from seqcli.pipeline.evaluate import Evaluation
+
+P = TypeVar("P")
+
+ENGINES = ("auto", "onnx", "torch")
+
+_ITEMS = 1024
+
+
+@dataclass
+class Model(Generic[P]):
+    """A task, fitted, and the engine that runs what was trained for it.
+
+    Attributes:
+        name: which run it is.
+    """
+
+    name: str
+    task: Task[P]
+    engine: Engine
+    run: Run | None = None
+
+    def __post_init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+
+    @cached_property
+    def network(self) -> Network:
+        """The network itself, for what needs its gradients: that of the engine, or one loaded for it."""
+        from seqcli.engines.torch_engine import TorchEngine, load_network
+
+        if isinstance(self.engine, TorchEngine):
+            return self.engine.network
+        assert self.run is not None
+        return load_network(self.task, self.run.weights_path, "cpu")
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What training said at its end; empty for a model that lies in no run."""
+        return {} if self.run is None else self.run.report()
+
+    @classmethod
+    def load(cls, run: Run | str, *, runs: str | None = None, device: str = "auto", engine: str = "auto") -> Model[Any]:
+        """The model of a finished run, every file checked against the run's manifest first.
+
+        Args:
+            run: a run, or what names one: ``ner``, ``ner@2``, a folder.
+            device: cuda or mps needs the engine torch, which is taken then; auto is the CPU.
+            engine: one of `ENGINES`; auto is onnx where there is a graph.
+
+        Raises:
+            UserError: no such run, engine or device (2); a damaged or foreign file, weights of another shape, a recipe
+                that leaves its folder (65).
+        """
+        if isinstance(run, str):
+            run = Store(runs).resolve(run)
+        if engine not in ENGINES:
+            raise usage_error(f"unknown engine '{engine}'", hint=f"Known: {', '.join(ENGINES)}.")
+        task = new_task(stored_recipe(run))
+        task.load(run.path)
+        return cls(str(run), task, _engine(task, run, device, engine), run)
+
+    def predict(self, items: Iterable[Any], *, scores: bool = False) -> Iterator[P]:
+        """A prediction for each item, in order: lines of text, lists of tokens, or arrays of frames [T, channels].
+
+        Raises:
+            UserError: an item that the model does not read (65); a model that predicts nothing (2).
+        """
+        waiting = iter(items)
+        while block := list(islice(waiting, _ITEMS)):
+            yield from self.predict_block(block, scores=scores)
+
+    def predict_block(self, items: Sequence[Any], *, scores: bool = False) -> Sequence[P]:
+        """The same of some items at once: batches of like length run side by side."""
+        task, field = self.task, self.task.source
+        if not task.output_formats:
+            raise usage_error(f"{self.name} is a model for {task.kind}, which predicts nothing")
+        if self.engine.flat:
+            if isinstance(field, TextField) and {*map(type, items)} == {str}:
+                side = field.lines(items)
+            else:
+                side = field.side([field.read(item, "") for item in items])
+            outputs = self.engine.outputs(_first(side, task.max_length))
+            return task.predict(outputs, [*map(range, side.lengths_B.tolist())], scores=scores)
+        raws = [field.read(item, "") for item in items]
+        pieces = [(owner, piece) for owner, raw in enumerate(raws) for piece in task.pieces(raw)]
+        parts = self._run([piece for _, piece in pieces], scores)
+        parts_of: list[list[P]] = [[] for _ in raws]
+        for (owner, _), part in zip(pieces, parts, strict=True):
+            parts_of[owner].append(part)
+        return [task.join(raw, own) for raw, own in zip(raws, parts_of, strict=True)]
+
+    def _run(self, pieces: Sequence[Any], scores: bool) -> list[P]:
+        """Predictions of pieces that each fit into the model, in their order."""
+        task = self.task
+        lengths = np.array([len(piece) for piece in pieces], np.int64)
+        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
+
+        def work(job: tuple[Side, list[Any]]) -> Sequence[P]:
+            side, chosen = job
+            return task.predict(self.engine.outputs(side), chosen, scores=scores)
+
+        chosen = [[pieces[row] for row in rows] for rows in batches]
+        jobs = [(task.source.side(some), some) for some in chosen]
+        results: list[P | None] = [None] * len(pieces)
+        for rows, found in zip(batches, self._map(work, jobs), strict=True):
+            for row, one in zip(rows, found, strict=True):
+                results[row] = one
+        return [one for one in results if one is not None]
+
+    def _map(self, work: Any, jobs: Sequence[Any]) -> Iterable[Sequence[P]]:
+        if len(jobs) < 2 or not self.engine.parallel:
+            return map(work, jobs)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(cores())
+        return self._pool.map(work, jobs)
+
+    def columns(
+        self,
+        data: list[str] | None,
+        split: str,
+        *,
+        data_format: str | None = None,
+        reader: Task[Any] | None = None,
+        progress: Progress | None = None,
+    ) -> Columns:
+        """A split of the data that the model was trained with, or files in its place.
+
+        Args:
+            data_format: of the files, where it is another.
+            reader: another task, which reads this model's data.
+
+        Raises:
+            UserError: there is no such split (2); bad data (65); an unreadable file (74).
+        """
+        from seqcli.pipeline.prepare import open_columns
+
+        recipe = self.task.recipe
+        if data is not None:
+            changes = {split: data, "dev_share": None, **({"format": data_format} if data_format else {})}
+            recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
+        columns = open_columns(recipe, reader or self.task, (split,), progress)
+        if split not in columns:
+            raise usage_error(
+                f"the data that the model was trained with has no {split} split",
+                hint="Give a file, or another --split.",
+            )
+        return columns[split]
+
+    def evaluate(self, data: list[str] | None = None, *, split: str = "test") -> Evaluation:
+        """Measure the model on files, or on a split of the data it was trained with; see `evaluate`."""
+        from seqcli.pipeline.evaluate import evaluate_model
+
+        return evaluate_model(self, data, split=split)
+
+
+def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
+    if not task.is_network:
+        return task.counts_engine(load_arrays(run), run.weights_path)
+    files = read_manifest(run.path).files
+    if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in files:
+        if engine == "onnx":
+            if device not in ("auto", "cpu"):
+                raise usage_error(f"the engine onnx runs on the CPU, not {device}", hint="Leave out --engine.")
+            raise usage_error(
+                f"{run} has no graph to run", hint=f"'seqcli models export {run}' makes one; or leave out --engine."
+            )
+        from seqcli.engines.torch_engine import load_network, torch_engine
+
+        return torch_engine(task, load_network(task, run.weights_path, device))
+    from seqcli.engines.onnx_engine import onnx_engine
+
+    return onnx_engine(task, run.engine_path, files[run.weights_path.name].sha256)
+
+
+def stored_recipe(run: Run) -> Recipe:
+    """The recipe of a finished run, every file checked against the run's manifest first.
+
+    Raises:
+        UserError: a damaged or foreign file, a recipe that leaves its folder (65).
+    """
+    run.verify()
+    try:
+        recipe = load_recipe(run.recipe_path).recipe
+        load_recipe(run.recipe_path, _records(recipe), confine_to=run.path)
+    except UserError as error:
+        raise data_error(f"the model's recipe cannot be used: {error}") from error
+    return recipe
+
+
+def _records(recipe: Recipe) -> list[str]:
+    """Overrides that take out of a recipe what only tells where the training read: a model opens none of it."""
+    embedder = dict(dict(recipe.model).get("embedder") or ())
+    return ["data={corpus: none}", *(["model.embedder.vectors=null"] if embedder.get("vectors") is not None else [])]
+
+
+def _first(side: Side, most: int) -> Side:
+    """The first ``most`` positions of each example of a flat side."""
+    lengths = side.lengths_B
+    if not len(lengths) or lengths.max() <= most:
+        return side
+    begins = np.cumsum(lengths) - lengths
+    keep = np.arange(int(lengths.sum())) - np.repeat(begins, lengths) < most
+    return Side({name: values[keep] for name, values in side.arrays.items()}, np.minimum(lengths, most))

@@ -1,0 +1,83 @@
+"""Source and target sections: what the two sides of an example are, and how each becomes numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from seqcli.recipe.base import Component, Config, Slot
+from seqcli.recipe.tokenizers import WhitespaceConfig
+
+Scheme = Literal["io", "iob1", "bio", "bioes", "bilou"]
+
+
+class VocabularyConfig(Config):
+    """Which words of the training data get a row of their own; all others share <UNK>."""
+
+    max_size: int | None = Field(
+        None, ge=1, description="at most this many words, the most frequent first (specials not counted)"
+    )
+    min_count: int = Field(1, ge=1, description="fewest occurrences in the training data")
+    lowercase: bool = Field(False, description="look words up in lower case (characters and affixes keep their case)")
+
+
+class TextFieldConfig(Component):
+    """Text: a tokenizer cuts it into tokens, a vocabulary gives them rows."""
+
+    kind: Literal["text"] = "text"
+    tokenizer: Annotated[Component, Slot("tokenizer")] = Field(
+        WhitespaceConfig.model_construct(), description="cuts raw text into tokens; data that comes in tokens skips it"
+    )
+    vocabulary: VocabularyConfig = Field(VocabularyConfig.model_construct(), description="the words the model knows")
+
+
+class FrameFieldConfig(Component):
+    """Frames of real numbers: sensors, audio, video; as many values in each."""
+
+    kind: Literal["frames"] = "frames"
+    scaling: Literal["standard", "none"] = Field(
+        "standard",
+        description="standard: each channel less its mean, divided by its standard deviation, both of the "
+        "training data",
+    )
+    missing: Literal["refuse", "mask"] = Field(
+        "refuse",
+        description="missing values (NaN): an error, or zeros with a second channel that says where they are (by "
+        "mean-pool left out of the mean)",
+    )
+
+
+class TagFieldConfig(Component):
+    """A tag for each token of the source."""
+
+    kind: Literal["tags"] = "tags"
+    scheme: Scheme | None = Field(
+        None,
+        description="tag scheme of the data when tags mark spans (scores are then span F1); "
+        "null when each tag stands alone (scores are then accuracy)",
+    )
+    model_scheme: Scheme | None = Field(
+        None,
+        description="scheme the model learns in; the data is converted to it and predictions back (default: scheme)",
+    )
+    labels: Literal["all", "binary"] = Field(
+        "all", description="binary: every span becomes one and the same label, entity or not"
+    )
+
+
+class LabelFieldConfig(Component):
+    """A label for the whole sequence, or several."""
+
+    kind: Literal["labels"] = "labels"
+    separator: str | None = Field(
+        None,
+        min_length=1,
+        description="what stands between the labels of an example that may have several (or none), "
+        "such as ','; null where each has exactly one",
+    )
+    ordinal: bool = Field(
+        False,
+        description="the labels are grades on a scale, in the order of their numbers: mean absolute error and "
+        "quadratic kappa stand beside accuracy",
+    )

@@ -1,0 +1,117 @@
+"""Model sections: a network of parts, or a model that is counted or fitted in one go."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from seqcli.recipe.base import Component, Slot
+
+_Penalty = Annotated[
+    float, Field(gt=0, description="weight of the L2 penalty on the weights, beside the loss summed over the examples")
+]
+
+
+class NetworkConfig(Component):
+    """A network: embedder, encoder, pooling (classification) and head, trained by gradients."""
+
+    kind: Literal["network"] = "network"
+    embedder: Annotated[Component, Slot("embedder")] | None = Field(
+        None, description="source -> a vector for each position"
+    )
+    encoder: Annotated[Component, Slot("encoder")] | None = Field(
+        None, description="vectors -> vectors that know their neighbours"
+    )
+    pooling: Annotated[Component, Slot("pooling")] | None = Field(
+        None, description="a vector for each position -> one for the sequence (classification)"
+    )
+    head: Annotated[Component, Slot("head")] | None = Field(None, description="vectors -> labels, or the next token")
+    members: int = Field(
+        1,
+        ge=1,
+        description="networks trained side by side from different starts, their probabilities averaged "
+        "(Lakshminarayanan et al. 2017); classification",
+    )
+
+    def parts(self) -> tuple[str, ...]:
+        """The kinds there are, in the order of the data's way."""
+        return tuple(part.kind for part in (self.embedder, self.encoder, self.pooling, self.head) if part is not None)
+
+
+class BagOfWordsConfig(Component):
+    """Which n-grams occur, and a linear classifier over them: no order beyond the n-gram (Wang and Manning 2012)."""
+
+    kind: Literal["bag-of-words"] = "bag-of-words"
+    ngrams: int = Field(2, ge=1, le=5, description="words in the longest n-gram")
+    weighting: Literal["binary", "counts", "tfidf"] = Field(
+        "binary", description="value of an n-gram: 1, its count, or that times its inverse document frequency"
+    )
+    naive_bayes: bool = Field(
+        False, description="times the log ratio of its frequency in a label and in all others (Wang and Manning 2012)"
+    )
+    normalize: bool = Field(
+        False,
+        description="divide the values of an example by their Euclidean norm (before naive_bayes); it wants a "
+        "regularization about ten times as weak",
+    )
+    buckets: int | None = Field(
+        None, ge=1, description="n-grams of two and more words share so many hashed rows; null gives each its own row"
+    )
+    min_count: int = Field(1, ge=1, description="fewest training examples that have an n-gram for it to get a row")
+    regularization: _Penalty = 1.0
+
+
+class MeanPoolConfig(Component):
+    """The mean of a sequence's scaled frames and a linear classifier over it: no order at all."""
+
+    kind: Literal["mean-pool"] = "mean-pool"
+    regularization: _Penalty = 1.0
+
+
+class MajorityConfig(Component):
+    """The label that is most frequent in training, whatever comes."""
+
+    kind: Literal["majority"] = "majority"
+
+
+class NGramConfig(Component):
+    """Counts instead of a network: interpolated modified Kneser-Ney (Chen and Goodman 1998)."""
+
+    kind: Literal["ngram"] = "ngram"
+    order: int = Field(4, ge=1, le=8, description="tokens in the longest n-gram: the last one and those before it")
+    prune: list[int] = Field(
+        [],
+        description="for orders 1, 2, ...: n-grams seen this often or less are left out; the last value holds for "
+        "all higher orders; must not fall; none by default",
+    )
+
+    @model_validator(mode="after")
+    def _prune_rises(self) -> NGramConfig:
+        if len(self.prune) > self.order:
+            raise ValueError(f"prune has {len(self.prune)} values, order is {self.order}")
+        if self.prune != sorted(self.prune) or min(self.prune, default=0) < 0:
+            raise ValueError("prune must not fall from one order to the next, nor begin below 0")
+        return self
+
+
+class _Word2VecConfig(Component):
+    dim: int = Field(100, ge=1, description="size of a word's vector")
+    window: int = Field(5, ge=1, description="neighbours at most so far away, in words")
+    negative: int = Field(5, ge=1, description="words drawn as wrong answers for each right one")
+    subsample: float = Field(
+        1e-3, ge=0, description="words more frequent than this share are skipped at times; 0 for never"
+    )
+    lr: float = Field(0.025, gt=0, description="learning rate at the start; it falls to nearly nothing")
+
+
+class SkipGramConfig(_Word2VecConfig):
+    """Word vectors: a word predicts its neighbours, with negative sampling (Mikolov et al. 2013)."""
+
+    kind: Literal["skip-gram"] = "skip-gram"
+
+
+class CBOWConfig(_Word2VecConfig):
+    """Word vectors: the neighbours predict the word, with negative sampling (Mikolov et al. 2013)."""
+
+    kind: Literal["cbow"] = "cbow"

@@ -1,0 +1,127 @@
+"""Every kind of layer in a tiny network of every task: the table that the tests of engines go through."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import tiny_classes
+import tiny_corpus
+import tiny_text
+import torch
+from torch import nn
+
+from seqcli.engines.onnx_engine import onnx_engine
+from seqcli.engines.onnx_write import graph_of
+from seqcli.engines.torch_engine import torch_engine
+from seqcli.pipeline.prepare import open_columns
+from seqcli.tasks.base import new_task
+
+TRANSFORMER = "kind: transformer, dim: 8, heads: 2, feedforward: 8"
+ENCODERS = [
+    "{kind: rnn, dim: 5}",
+    "{kind: rnn, dim: 5, activation: relu, layers: 2}",
+    "{kind: rnn, dim: 5, activation: linear, orthogonal: true}",
+    "{kind: lstm, dim: 5}",
+    "{kind: lstm, dim: 5, bidirectional: false, layers: 2}",
+    "{kind: lstm, dim: 5, peepholes: true}",
+    "{kind: lstm, dim: 5, layers: 3, residual: true, layer_norm: true}",
+    "{kind: gru, dim: 5, layers: 2}",
+    f"{{{TRANSFORMER}}}",
+    f"{{{TRANSFORMER}, positions: rotary}}",
+    f"{{{TRANSFORMER}, positions: learned, max_positions: 4}}",
+    "{kind: window, dim: 5, left: 2, right: 1}",
+    "{kind: cnn, widths: [1, 2, 5], filters: 3}",
+    "{kind: bag, dim: 5}",
+]
+EMBEDDERS = [
+    "{kind: tokens, dim: 6}",
+    "{kind: tokens, dim: 0, characters: {kind: lstm, dim: 4, hidden: 3}}",
+    "{kind: tokens, dim: 6, characters: {kind: cnn, dim: 4, filters: 3, widths: [2, 3]}, affixes: {dim: 2}}",
+]
+FRAMES = [
+    "{kind: frames, dim: 6, activation: relu}",
+    "{kind: frames, dim: 6, kernel: 3, stride: 2}",
+    "{kind: frames, dim: 6, kernel: 4, stride: 3}",
+]
+POOLINGS = ["{kind: last}", "{kind: mean}", "{kind: max}", "{kind: attention, dim: 4}"]
+HEADS = ["{kind: softmax}", "{kind: softmax, tied: true}", "{kind: adaptive, cutoffs: [3, 6], shrink: 2}"]
+
+BAG = "model.encoder={kind: bag, dim: 5}"
+SEVERAL = ("target.separator=','", tiny_classes.SIGMOID)
+GAPS = ("source.missing=mask",)
+
+
+def _tagger(folder: Path, *overrides: str) -> Any:
+    return tiny_corpus.tiny_recipe(folder, *overrides)
+
+
+def _classifier(folder: Path, *overrides: str) -> Any:
+    train = tiny_classes.SEVERAL if tiny_classes.SIGMOID in overrides else tiny_classes.TEXTS
+    return tiny_classes.text_recipe(folder, *overrides, train=train)
+
+
+def _motion(folder: Path, *overrides: str) -> Any:
+    return tiny_classes.frame_recipe(folder, *overrides, train=tiny_classes.motions(missing=GAPS[0] in overrides))
+
+
+def _language(folder: Path, *overrides: str) -> Any:
+    return tiny_text.text_recipe(folder, *overrides)
+
+
+NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
+    *((_tagger, (f"model.encoder={encoder}", "model.head={kind: crf}")) for encoder in ENCODERS),
+    *((_tagger, (f"model.embedder={one}", BAG, "model.head={kind: softmax}")) for one in EMBEDDERS),
+    (_tagger, ("model.encoder={kind: lstm, dim: 5}", "model.head={kind: crf, constrained: false}")),
+    *((_classifier, (f"model.encoder={encoder}", "model.pooling={kind: max}")) for encoder in ENCODERS),
+    *((_classifier, (f"model.pooling={one}", "model.encoder={kind: lstm, dim: 5}")) for one in POOLINGS),
+    *((_classifier, (f"model.embedder={one}", f"model.pooling={POOLINGS[1]}", *SEVERAL)) for one in EMBEDDERS),
+    (_classifier, ("model.members=3",)),
+    (_classifier, ("model.members=2", *SEVERAL)),
+    *(
+        (_motion, (f"model.embedder={one}", "model.pooling={kind: mean}", *more))
+        for one in FRAMES
+        for more in ((), GAPS)
+    ),
+    *(
+        (_motion, (f"model.pooling={one}", "model.encoder={kind: gru, dim: 5, bidirectional: false}"))
+        for one in POOLINGS
+    ),
+    *((_language, (encoder,)) for encoder in tiny_text.ENCODERS.values()),
+    *((_language, (f"model.head={head}", *more)) for head in HEADS for more in ((), ("model.embedder.dim=5",))),
+    (_language, ("model.encoder={kind: rnn, dim: 5, bidirectional: false, activation: linear, orthogonal: true}",)),
+    (
+        _language,
+        ("model.encoder={kind: lstm, dim: 8, bidirectional: false, layers: 2, residual: true, layer_norm: true}",),
+    ),
+]
+"""``(what makes the recipe in a folder, its overrides)``."""
+
+NAMES = [f"{recipe.__name__[1:]}-{number}" for number, (recipe, _) in enumerate(NETWORKS)]
+KINDS = set(re.findall(r"kind: ([\w-]+)", " ".join(text for _, overrides in NETWORKS for text in overrides)))
+
+ENGINES = {
+    "torch": torch_engine,
+    "onnx": lambda task, network: onnx_engine(task, graph_of(network).SerializeToString()),
+}
+
+
+def large(network: Any, seed: int = 1) -> Any:
+    """Weights so large that a mistake shows; rows of padding stay zero."""
+    torch.manual_seed(seed)
+    for name, weight in network.named_parameters():
+        if "original" not in name:  # an orthogonal matrix is what it is
+            nn.init.normal_(weight, std=0.5)
+    for module in network.modules():
+        if isinstance(module, nn.Embedding) and module.padding_idx == 0:
+            nn.init.zeros_(module.weight[0].detach())
+    return network.eval()
+
+
+def made(recipe: Any) -> tuple[Any, Any, Any]:
+    """``(task, network, columns of the training split)`` of a recipe, the network with large random weights."""
+    task = new_task(recipe)
+    columns = open_columns(recipe, task, ("train",))["train"]
+    task.fit(columns)
+    return task, large(task.network()), columns

@@ -1,0 +1,174 @@
+"""The name of cached columns: whatever changes what is read of an example changes it, and no option is forgotten.
+
+The options come from the schema: a new one fails here until it is said which of the two it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqcli.data.example import Example
+from seqcli.fields.text import TextField
+from seqcli.recipe import registry
+from seqcli.recipe.base import Config
+from seqcli.recipe.load import recipe_from_text
+from seqcli.recipe.sections import section_class, slot_of
+from seqcli.tasks.base import new_task
+from seqcli.text.pieces import train_sentencepiece
+
+NETWORK = "model: {embedder: {kind: tokens}, encoder: {kind: lstm}, head: {kind: softmax}, pooling: {kind: max}}"
+TEXTS = ["The cat (İstanbul) is on Mr. Smith's mat.", "a b", "THE END"]
+TAGGED = [
+    (["Anna", "Bo", "saw", "Rome", "Oslo"], ["B-PER", "I-PER", "O", "B-LOC", "B-LOC"]),
+    (["a", "b"], ["O", "B-PER"]),
+]
+FRAMES = [np.arange(6, dtype=np.float32).reshape(3, 2), np.array([[1, np.nan]], np.float32)]
+TASKS = {
+    "tagging": ("{kind: tagging}", "{kind: tags}", NETWORK.replace(", pooling: {kind: max}", "")),
+    "classification": ("{kind: classification}", "{kind: labels}", "model: {kind: majority}"),
+    "language-model": ("{kind: language-model}", "null", "model: {kind: ngram}"),
+    "word-vectors": ("{kind: word-vectors}", "null", "model: {kind: cbow}"),
+}
+EXAMPLES = {
+    "tagging": [Example(tokens, tags, f"x:{line}") for line, (tokens, tags) in enumerate(TAGGED, 1)],
+    "classification": [Example(text, "good,bad" if text == "a b" else "good", "x:1") for text in TEXTS],
+    "language-model": [Example(text, None, "x:1") for text in TEXTS],
+    "word-vectors": [Example(text, None, "x:1") for text in TEXTS],
+}
+PIECES = "source.tokenizer={kind: sentencepiece, size: 55}"
+SYLLABLES = ("cat", "mat", "sit", "mis", "ton", "rhin", "an")
+LEARNED = [*TEXTS, *(f"{one}{two} {two}s" for one in SYLLABLES for two in SYLLABLES)]
+"""What pieces are trained on."""
+
+READS: dict[tuple[str, str], tuple[str, list[str]]] = {
+    ("", "data.max_length"): ("language-model", ["data.max_length=2"]),
+    ("text", "source.tokenizer.kind"): ("classification", ["source.tokenizer={kind: words}"]),
+    ("text", "source.tokenizer.model"): ("classification", [PIECES, "source.tokenizer.model=OTHER"]),
+    ("text", "source.tokenizer.size"): ("classification", [PIECES, "source.tokenizer.size=50"]),
+    ("text", "source.tokenizer.algorithm"): ("classification", [PIECES, "source.tokenizer.algorithm=bpe"]),
+    ("text", "source.vocabulary.lowercase"): ("language-model", ["source.vocabulary.lowercase=true"]),
+    ("frames", "source.missing"): ("frames", ["source.missing=mask"]),
+    ("tags", "target.scheme"): ("tagging", ["target.scheme=bio", "target.model_scheme=bioes"]),
+    ("tags", "target.model_scheme"): ("tagging", ["target.scheme=bio", "target.model_scheme=bilou"]),
+    ("tags", "target.labels"): ("tagging", ["target.scheme=bio", "target.labels=binary"]),
+    ("labels", "target.separator"): ("classification", ["target.separator=','"]),
+    ("language-model", "task.unit"): ("language-model", ["data.max_length=2", "task.unit=stream"]),
+}
+"""Options that change what is read, each with a task and the overrides that show it (the last one against all before)."""
+
+READS_THE_SAME = {
+    ("text", "source.vocabulary.max_size"): ("classification", ["source.vocabulary.max_size=3"]),
+    ("text", "source.vocabulary.min_count"): ("classification", ["source.vocabulary.min_count=3"]),
+    ("frames", "source.scaling"): ("frames", ["source.scaling=none"]),
+    ("labels", "target.ordinal"): ("classification", ["target.ordinal=true"]),
+    ("language-model", "task.bptt"): ("language-model", ["task.bptt=9"]),
+    ("language-model", "task.floor"): ("language-model", ["task.floor=2"]),
+    ("classification", "task.class_weights"): ("classification", ["task.class_weights=balanced"]),
+    ("classification", "task.baselines"): ("classification", ["task.baselines=[]"]),
+}
+"""Options of the same sections that only matter once the columns are there."""
+
+
+def options_of(section: type[Config], path: str) -> set[str]:
+    """Dotted paths of every option of a section; of a slot those of all its kinds."""
+    found = set()
+    for name, field in section.model_fields.items():
+        where = f"{path}.{name}"
+        if slot := slot_of(field):
+            found |= {f"{where}.kind"}
+            for kind in registry.kinds(slot.name):
+                found |= options_of(registry.config_class(slot.name, kind), where) - {f"{where}.kind"}
+        elif inner := section_class(field, None):
+            found |= options_of(inner, where)
+        else:
+            found.add(where)
+    return found
+
+
+def every_option() -> set[tuple[str, str]]:
+    """``(kind of the section, path)`` of all that a task's own sections and its fields' say."""
+    return {("", "data.max_length")} | {
+        (kind, path)
+        for slot in ("source", "target", "task")
+        for kind in registry.kinds(slot)
+        for path in options_of(registry.config_class(slot, kind), slot)
+        if path != f"{slot}.kind"
+    }
+
+
+def test_every_option_of_the_schema_is_here():
+    assert not set(READS) & set(READS_THE_SAME)
+    assert set(READS) | set(READS_THE_SAME) == every_option()
+
+
+def task_of(kind: str, overrides: list[str], folder: Any) -> Any:
+    if kind == "frames":
+        name, target, source = "{kind: classification}", "{kind: labels}", "{kind: frames}"
+        model = "model: {kind: majority}"
+    else:
+        (name, target, model), source = TASKS[kind], "{kind: text}"
+    text = f"name: x\ntask: {name}\ndata: {{train: x}}\nsource: {source}\ntarget: {target}\n{model}\n"
+    recipe = recipe_from_text(text, overrides=[one.replace("OTHER", str(folder / "other.model")) for one in overrides])
+    task = new_task(recipe.recipe)
+    if isinstance(task.source, TextField) and task.source.config.tokenizer.kind == "sentencepiece":
+        task.source.prepare(lambda: ((line, "x:1") for line in LEARNED), "the text", None)
+    return task
+
+
+def read(task: Any, kind: str) -> str:
+    """All that a task reads of the examples; what it refuses counts too."""
+    found = []
+    for one in [Example(frames, "good", "x:1") for frames in FRAMES] if kind == "frames" else EXAMPLES[kind]:
+        try:
+            found += [{name: np.asarray(value).tolist() for name, value in piece.items()} for piece in task.read(one)]
+        except Exception as error:
+            found.append({"refused": str(error)})
+    return repr(found)
+
+
+@pytest.fixture
+def folder(tmp_path, cache):
+    (tmp_path / "text.txt").write_text("\n".join(LEARNED).lower())
+    train_sentencepiece([tmp_path / "text.txt"], 45, tmp_path / "other.model")
+    return tmp_path
+
+
+@pytest.mark.parametrize("option", READS, ids=".".join)
+def test_what_is_read_differently_has_another_name(folder, option):
+    kind, overrides = READS[option]
+    before, after = task_of(kind, overrides[:-1], folder), task_of(kind, overrides, folder)
+    assert read(before, kind) != read(after, kind), "the example does not show the option"
+    assert before.key() != after.key()
+
+
+@pytest.mark.parametrize("option", READS_THE_SAME, ids=".".join)
+def test_what_is_read_alike_shares_its_columns(folder, option):
+    kind, overrides = READS_THE_SAME[option]
+    before, after = task_of(kind, overrides[:-1], folder), task_of(kind, overrides, folder)
+    assert read(before, kind) == read(after, kind)
+    assert before.key() == after.key()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in registry.kinds("tokenizer") if kind != "sentencepiece"])
+def test_lower_case_has_another_name_where_it_is_read(folder, kind):
+    """Words keep their case to the end; letters and bytes do not."""
+    tokenizer = f"source.tokenizer={{kind: {kind}}}"
+    before = task_of("classification", [tokenizer], folder)
+    after = task_of("classification", [tokenizer, "source.vocabulary.lowercase=true"], folder)
+    differs = read(before, "classification") != read(after, "classification")
+    assert differs == (before.key() != after.key()) == (kind in ("characters", "bytes"))
+
+
+def test_a_model_file_of_the_same_name_with_other_pieces_has_another_name(folder):
+    overrides = [PIECES, "source.tokenizer.model=OTHER"]
+    before = task_of("classification", overrides, folder).key()
+    train_sentencepiece([folder / "text.txt"], 40, folder / "other.model")
+    assert task_of("classification", overrides, folder).key() != before
+
+
+def test_tasks_that_read_differently_have_different_names(folder):
+    keys = [task_of(kind, [], folder).key() for kind in (*TASKS, "frames")]
+    assert len({repr(key) for key in keys}) == len(keys)
