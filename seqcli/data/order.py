@@ -89,7 +89,7 @@ def stream_windows(total: int, *, streams: int, window: int, offset: int = 0) ->
 def shuffled_windows(
     total: int, *, windows: int, window: int, offset: int, random: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """The same text as windows on their own, ``windows`` a batch in random order; a ring that begins at ``offset``."""
+    """A text cut into windows of their own, ``windows`` a batch in random order; a ring that begins at ``offset``."""
     starts = offset + random.permutation(max(1, total // window)) * window
     rows = np.stack([starts, starts + min(window, total), np.ones(len(starts), np.int64)], axis=1).astype(np.int64)
     return [rows[at : at + windows] for at in range(0, len(rows), windows)]
@@ -117,7 +117,7 @@ class ByLength:
 
 
 def sorted_batches(lengths: Lengths, *, tokens: int, sequences: int | None = None) -> Batches:
-    """The same without chance, shortest first: for measuring, where order does not matter and padding does."""
+    """Batches of like length, shortest first and without chance: for measuring, where only padding matters."""
     order = np.argsort(lengths, kind="stable").astype(np.int32)
     ends = array("q")
     _cut(order, 0, lengths, tokens, sequences, ends)

@@ -13,16 +13,13 @@ from numpy.typing import NDArray
 
 from seqcli.data.batch import Outputs, Side
 from seqcli.decode.stepper import LogProbs
-from seqcli.engines.stepper import Ids, NetworkStepper
+from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper
 from seqcli.errors import data_error
 from seqcli.machine import cores
 from seqcli.tasks.base import Task
 from seqcli.tasks.language_model import LanguageModelTask
 
 Array = NDArray[Any]
-
-LOGITS = 2**22
-"""Logits made at a time when scoring."""
 
 
 class OnnxEngine:

@@ -215,7 +215,7 @@ def _encode(encoder: RecurrentEncoder, graph: Graph, x_BTD: str, lengths_B: str)
 
 
 def encode_tokens(encoder: RecurrentEncoder, graph: Graph, types_UD: str, index_BT: str, lengths_B: str) -> str:
-    """The same over rows of ``types_UD``, steps first [T, B, output_dim]."""
+    """Hidden states [T, B, output_dim] of sequences of tokens: ``index_BT`` are rows of ``types_UD``."""
     index_TB = graph.node("Transpose", index_BT, perm=[1, 0])
     lstms = only(nn.LSTM, _directions(encoder, 0))
     x_TBD = "" if lstms and not encoder.residual else graph.node("Gather", types_UD, index_TB)
@@ -256,7 +256,7 @@ def _stream(encoder: RecurrentEncoder, graph: Graph, x_BTD: str, states: Sequenc
 def stream_words(
     encoder: RecurrentEncoder, graph: Graph, vectors_VD: Tensor, words_BT: str, states: Sequence[str]
 ) -> tuple[str, list[str]]:
-    """The same over words of a small vocabulary: of an LSTM their part of the gates is a table of constants."""
+    """`stream` over words of a small vocabulary: what each adds to the gates of the LSTM is a table of constants."""
     words_TB = graph.node("Transpose", words_BT, perm=[1, 0])
     (lstm,) = only(nn.LSTM, encoder.ahead[:1])
     weights = cell(lstm)

@@ -19,6 +19,9 @@ from seqcli.decode.stepper import LogProbs
 POSITIONS = 4096
 """Positions scored at a time, padding counted."""
 
+LOGITS = 2**22
+"""Logits made at a time when scoring."""
+
 S = TypeVar("S")
 Ids = NDArray[np.int64]
 
@@ -81,7 +84,6 @@ class NetworkStepper(ABC, Generic[S]):
         return ReadState([self.rows(one, rows) for one in state.states], seen_BT)
 
     def score(self, sequences: Sequence[Ids], *, headed: bool = False) -> list[NDArray[np.float64]]:
-        """See `seqcli.decode.stepper.Stepper.score`."""
         if not headed:
             sequences = [np.concatenate([[self.eos], sequence]) for sequence in sequences]
         results = [np.zeros(len(sequence) - 1) for sequence in sequences]
@@ -107,7 +109,7 @@ class NetworkStepper(ABC, Generic[S]):
         return log_probs, ReadState(states, seen_BT)
 
     def _with_room(self, state: ReadState[S]) -> ReadState[S]:
-        """The same state where it can take a token, else one that remembers the later half."""
+        """The state itself while it can take a token, else one that remembers the later half."""
         if self.context is None or state.seen_BT is None or state.seen_BT.shape[1] < self.context:
             return state
         kept_BT = state.seen_BT[:, max(1, self.context // 2) :]

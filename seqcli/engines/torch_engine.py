@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqcli.data.batch import Outputs, Side
 from seqcli.decode.stepper import LogProbs
-from seqcli.engines.stepper import Ids, NetworkStepper
+from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper
 from seqcli.errors import usage_error
 from seqcli.models.device import choose_device
 from seqcli.models.language import LanguageModel
@@ -20,9 +20,6 @@ from seqcli.models.network import Network
 from seqcli.models.weights import check_shapes, load_weights
 from seqcli.tasks.base import Task
 from seqcli.tasks.language_model import LanguageModelTask
-
-LOGITS = 2**22
-"""Logits made at a time when scoring."""
 
 
 class TorchEngine:

@@ -21,17 +21,44 @@ from seqcli.recipe.fields import LabelFieldConfig
 LABELS_FILE = "labels.txt"
 
 
-def save_labels(folder: Path, labels: Sequence[str]) -> list[str]:
-    """Write ``labels.txt``, a label a line."""
-    atomic_write_text(folder / LABELS_FILE, "".join(f"{label}\n" for label in labels))
-    return [LABELS_FILE]
+class NumberedField(Field):
+    """A field that numbers the labels of the training split; ``labels.txt`` holds them, one a line."""
+
+    labels: list[str]
+
+    def tables(self) -> dict[str, int]:
+        return {"labels": len(self.labels)}
+
+    def save(self, folder: Path) -> list[str]:
+        atomic_write_text(folder / LABELS_FILE, "".join(f"{label}\n" for label in self.labels))
+        return [LABELS_FILE]
+
+    def load(self, folder: Path) -> None:
+        self.labels = [line for _, line in read_lines(folder / LABELS_FILE)]
+
+    def summary(self) -> dict[str, int]:
+        return {"labels": len(self.labels)}
 
 
-def load_labels(folder: Path) -> list[str]:
-    return [line for _, line in read_lines(folder / LABELS_FILE)]
+class NumberedView:
+    """The labels of a split. ``unseen``: those that training lacks; each of them is an honest miss when measuring."""
+
+    def __init__(self, labels: Sequence[str], column: Column) -> None:
+        self.column = column
+        ids = {label: number for number, label in enumerate(labels)}
+        self.unseen = [label for label in column.symbols if label not in ids]
+        self._label_of = np.array([ids.get(label, -1) for label in column.symbols], np.int64)
+
+    def ids(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers of the labels in these rows, joined; -1 for a label that the model does not know."""
+        return self._label_of[self.column.gather(rows)]
+
+    def gold(self, row: int) -> list[str]:
+        """The labels of one example."""
+        return [self.column.symbols[label] for label in self.column.sequence(row)]
 
 
-class LabelField(Field):
+class LabelField(NumberedField):
     """Labels by number, the most frequent first; grades of a scale in their order.
 
     Attributes:
@@ -92,44 +119,24 @@ class LabelField(Field):
     def space(self) -> LabelSpace:
         return LabelSpace(len(self.labels))
 
-    def tables(self) -> dict[str, int]:
-        return {"labels": len(self.labels)}
-
     def key(self) -> list[Any]:
         return ["labels", self.config.separator]
 
-    def save(self, folder: Path) -> list[str]:
-        return save_labels(folder, self.labels)
 
-    def load(self, folder: Path) -> None:
-        self.labels = load_labels(folder)
-
-    def summary(self) -> dict[str, int]:
-        return {"labels": len(self.labels)}
-
-
-class LabelView:
-    """The labels of a split. ``unseen``: those that training lacks; each of them is an honest miss when measuring."""
-
+class LabelView(NumberedView):
     def __init__(self, field: LabelField, column: Column) -> None:
-        self.field, self.column = field, column
-        ids = {label: number for number, label in enumerate(field.labels)}
-        self.unseen = [label for label in column.symbols if label not in ids]
-        self._label_of = np.array([ids.get(label, -1) for label in column.symbols], np.int64)
+        super().__init__(field.labels, column)
+        self.field = field
 
     def side(self, rows: NDArray[np.int64]) -> Side:
         """``ids_B`` (-1: a label the model does not know), or for several labels 0 and 1 in ``labels_BK``."""
-        ids = self._label_of[self.column.gather(rows)]
+        ids = self.ids(rows)
         lengths_B = self.column.lengths_of(rows)
         if not self.field.multilabel:
             return Side({"ids_B": ids}, lengths_B)
         table = np.zeros((len(rows), len(self.field.labels) + 1), np.float32)
         table[np.repeat(np.arange(len(rows)), lengths_B), ids] = 1  # what it does not know falls into the last one
         return Side({"labels_BK": table[:, :-1]}, lengths_B)
-
-    def gold(self, row: int) -> list[str]:
-        """The labels of one example."""
-        return [self.column.symbols[label] for label in self.column.sequence(row)]
 
 
 def _grade(label: str, files: Sequence[str]) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from seqcli.data.arrays import Column
 from seqcli.data.batch import LabelSpace, Side, pad_ids
 from seqcli.errors import data_error
-from seqcli.fields.base import Field
-from seqcli.fields.labels import load_labels, save_labels
+from seqcli.fields.labels import NumberedField, NumberedView
 from seqcli.metrics.schemes import OUTSIDE, Span, convert, legal_step, spans, split_tag, violations, write_tags
 from seqcli.recipe.fields import TagFieldConfig
 
@@ -21,7 +19,7 @@ ENTITY = "ENTITY"
 """The one label of ``labels: binary``."""
 
 
-class TagField(Field):
+class TagField(NumberedField):
     """Tags that come in the data's scheme, are learned in ``model_scheme`` and go out in the data's again.
 
     Attributes:
@@ -123,39 +121,23 @@ class TagField(Field):
             np.array([legal_step(tag, None, scheme) for tag in self.labels], bool),
         )
 
-    def tables(self) -> dict[str, int]:
-        return {"labels": len(self.labels)}
-
     def key(self) -> list[Any]:
         return ["tags", self.scheme, self.model_scheme, self.config.labels]
 
-    def save(self, folder: Path) -> list[str]:
-        return save_labels(folder, self.labels)
 
-    def load(self, folder: Path) -> None:
-        self.labels = load_labels(folder)
-
-    def summary(self) -> dict[str, int]:
-        return {"labels": len(self.labels)}
-
-
-class TagView:
-    """The tags of a split. ``unseen``: those that training lacks; each of them is an honest miss when measuring."""
-
+class TagView(NumberedView):
     def __init__(self, field: TagField, column: Column) -> None:
-        self.field, self.column = field, column
-        ids = {label: number for number, label in enumerate(field.labels)}
-        self.unseen = [tag for tag in column.symbols if tag not in ids]
-        self._label_of = np.array([ids.get(tag, -1) for tag in column.symbols], np.int64)
+        super().__init__(field.labels, column)
+        self.field = field
 
     def side(self, rows: NDArray[np.int64]) -> Side:
         """``ids_BT``; -1 for a tag that the model does not know."""
         lengths_B = self.column.lengths_of(rows)
-        return Side({"ids_BT": pad_ids(self._label_of[self.column.gather(rows)], lengths_B)}, lengths_B)
+        return Side({"ids_BT": pad_ids(self.ids(rows), lengths_B)}, lengths_B)
 
     def gold(self, row: int) -> list[str]:
         """The tags of one example in the data's own scheme."""
-        return self.field.own([self.column.symbols[tag] for tag in self.column.sequence(row)])
+        return self.field.own(super().gold(row))
 
 
 def all_tags(seen: Sequence[str], scheme: str | None) -> list[str]:

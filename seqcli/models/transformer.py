@@ -56,7 +56,7 @@ class Block(nn.Module):
         return self._finish(x_BTD, mixed)
 
     def stream(self, x_BTD: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """The same where a position sees itself and those before it; states: keys and values [B, H, S, E] so far."""
+        """`forward` with no position seeing a later one; ``states``: keys and values [B, H, S, E] so far."""
         past = states[0].size(2) if states else 0
         q_BHTE, k_BHSE, v_BHSE = self._project(x_BTD, past)
         if states:

@@ -102,7 +102,7 @@ class Model(Generic[P]):
             yield from self.predict_block(block, scores=scores)
 
     def predict_block(self, items: Sequence[Any], *, scores: bool = False) -> Sequence[P]:
-        """The same of some items at once: batches of like length run side by side."""
+        """Predictions of some items at once; batches of like length run side by side."""
         task, field = self.task, self.task.source
         if not task.output_formats:
             raise usage_error(f"{self.name} is a model for {task.kind}, which predicts nothing")
