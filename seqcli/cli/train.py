@@ -94,9 +94,11 @@ USES = {
 def _show_result(finished: Finished) -> None:
     report = finished.report
     split = "test" if "test" in report else "dev"
+    if split != "dev" and "dev" in report and "best_step" not in report:  # of steps the table has shown it
+        _show_score("dev", report["dev"])
     if split in report:
         score = report[split]
-        console.emit(f"{split} {score['name']} = {_number(score['value'], 2)} ({score['signature']})")
+        _show_score(split, score)
         if "bits_per_character" in (counts := score["counts"]):
             loss, bits = (_number(counts[name], 4) for name in ("loss", "bits_per_character"))
             console.emit(f"{loss} nats a token, {bits} bits a character")
@@ -111,6 +113,10 @@ def _show_result(finished: Finished) -> None:
     if report.get("input") == "frames":
         use = "seqcli predict {run} FILE --scores"
     console.note("Use it:  " + use.format(run=finished.run))
+
+
+def _show_score(split: str, score: dict[str, Any]) -> None:
+    console.emit(f"{split} {score['name']} = {_number(score['value'], 2)} ({score['signature']})")
 
 
 def _engine_line(engine: dict[str, Any]) -> str:
@@ -157,6 +163,8 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     rows.append(("total", "", f"{found['parameters']:,}"))
     console.emit_lines(show.table(rows, ("parameter", "shape", "numbers"), right=[2]))
     console.emit()
+    for change in found["adapted"]:
+        console.emit(f"adapted to little data: {change}")
     batch = found["batch"]
     shapes = ", ".join(f"{name} {shape}" for name, shape in batch["shapes"].items())
     console.emit(f"first batch: {batch['sequences']} sequences, {batch['positions']} {unit}, shapes {shapes}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from seqcli.pipeline.adapt import adapt
 from seqcli.pipeline.prepare import open_columns
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import new_task
@@ -26,4 +27,5 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
         return sizes
     from seqcli.training.dry_run import look
 
-    return {**sizes, **look(task, data["train"], recipe, device)}
+    adapted, changes = adapt(recipe, data["train"])
+    return {**sizes, "adapted": [*map(str, changes)], **look(task, data["train"], adapted, device)}

@@ -11,9 +11,10 @@ from seqcli.training.events import StepEvent
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the user should know although the work goes on."""
+    """Something the user should know although the work goes on; a ``warning`` where it may be wrong."""
 
     text: str
+    warning: bool = True
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from seqcli.metrics.paired import compare_right
 from seqcli.pipeline.estimators import CountsEstimator, Estimator, GradientEstimator, Job
 from seqcli.pipeline.events import Event, Finished, Notice
 from seqcli.pipeline.export import export
-from seqcli.pipeline.prepare import kept_recipe, open_columns
-from seqcli.recipe.dump import recipe_difference
-from seqcli.recipe.load import load_recipe
+from seqcli.pipeline.prepare import open_columns
+from seqcli.pipeline.verdict import verdict
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run, Store, report_text
 from seqcli.tasks.base import Data, Measured, Task, new_task
@@ -54,7 +53,11 @@ def train(
     task = new_task(recipe)
     run: Run | None = None
     if resume and world.rank == 0:
-        run = _unfinished(store, recipe)
+        run = store.newest_unfinished(recipe.name)
+        if run is None:
+            raise usage_error(
+                f"no unfinished training of '{recipe.name}' in {store.root}", hint="Leave --resume out to start one."
+            )
     elif world.rank == 0:
         with store.staging(recipe.name):  # a folder that cannot be written is found before any work
             pass
@@ -86,22 +89,6 @@ def _train(job: Job, resume: bool) -> Iterator[Event]:
         if not begun and not resume and job.world.rank == 0:
             discard(job.run)
         raise
-
-
-def _unfinished(store: Store, recipe: Recipe) -> Run:
-    run = store.newest_unfinished(recipe.name)
-    if run is None:
-        raise usage_error(
-            f"no unfinished training of '{recipe.name}' in {store.root}", hint="Leave --resume out to start one."
-        )
-    if run.recipe_path.exists():
-        old = load_recipe(run.recipe_path).recipe
-        if differences := recipe_difference(old, kept_recipe(recipe)):
-            raise usage_error(
-                f"cannot resume {run}: the recipe changed: {'; '.join(differences)}",
-                hint="Undo the change, or start a new training without --resume.",
-            )
-    return run
 
 
 def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
@@ -166,6 +153,7 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
         "seed": job.recipe.training.seed,
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+    yield from verdict(report)
     atomic_write_text(run.report_path, report_text(report))
     run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", *files])
     shutil.rmtree(run.checkpoints, ignore_errors=True)
@@ -177,11 +165,12 @@ def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Mea
     other.fit(job.columns["train"])
     arrays = other.fit_counts(other.data(job.columns["train"]), lambda done, total: None)
     engine = other.counts_engine(arrays)
-    entry: dict[str, Any] = {"model": title}
+    section = other.recipe.model.model_dump(mode="json", exclude_defaults=True)
+    entry: dict[str, Any] = {"model": title, "section": {"kind": other.recipe.model.kind, **section}}
     for name, mine in measured.items():
         theirs = other.measure(engine, other.data(job.columns[name]))
         entry[name] = theirs.scorer.score().as_json()
-        if len(mine.right):
+        if job.task.right_is_score:
             entry[name]["paired"] = compare_right(mine.right, theirs.right)
     return entry
 

@@ -75,6 +75,12 @@ class MajorityConfig(Component):
     kind: Literal["majority"] = "majority"
 
 
+class MostFrequentTagConfig(Component):
+    """The tag that a word has most often in training, whatever stands beside it (tagging)."""
+
+    kind: Literal["most-frequent-tag"] = "most-frequent-tag"
+
+
 class NGramConfig(Component):
     """Counts instead of a network: interpolated modified Kneser-Ney (Chen and Goodman 1998)."""
 

@@ -139,6 +139,8 @@ class Task(ABC, Generic[P]):
     output_formats: ClassVar[tuple[str, ...]] = ()
     comparable: ClassVar[str | None] = None
     """What two models of this task are called that can be measured against each other; None where they cannot yet."""
+    right_is_score: ClassVar[bool] = False
+    """Its score is the share of examples that are right, so two models compare example by example."""
     generates: ClassVar[bool] = False
     """Its model is asked token by token; it has no outputs of a whole batch."""
     output: ClassVar[str] = ""

@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.data.batch import Batch, Outputs
+from seqcli.data.batch import Batch, Outputs, Side
 from seqcli.data.example import Example
 from seqcli.decode import chain
-from seqcli.errors import data_error
+from seqcli.decode.stepper import Stepper
+from seqcli.errors import data_error, usage_error
 from seqcli.fields.tags import TagField, TagView
 from seqcli.fields.text import TextField
 from seqcli.metrics.accuracy import AccuracyScorer
 from seqcli.metrics.schemes import spans
 from seqcli.metrics.score import Score
 from seqcli.metrics.spans import SpanScorer, span_errors
+from seqcli.models.counts.base import Labelled, Sizes
+from seqcli.models.counts.most_frequent_tag import MostFrequentTag
 from seqcli.recipe.fields import TagFieldConfig, TextFieldConfig
 from seqcli.recipe.heads import SoftmaxConfig
-from seqcli.recipe.models import NetworkConfig
+from seqcli.recipe.models import MostFrequentTagConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
-from seqcli.tasks.base import Data, Mistake, PairData, Task
+from seqcli.tasks.base import Arrays, Count, Data, Engine, Mistake, PairData, Task
 from seqcli.tasks.rules import (
     SPELLING,
     head_kind,
@@ -40,6 +43,10 @@ from seqcli.tasks.rules import (
 
 if TYPE_CHECKING:
     from seqcli.models.labeller import Labeller
+
+
+MOST_COUNTED = 2**26
+"""Pairs of a word and a tag up to which a report has a baseline, which holds a number for each."""
 
 
 class Tagged(NamedTuple):
@@ -65,7 +72,7 @@ class TaggingTask(Task[Tagged]):
 
     rules = (
         *sides(("text",), ("tags",)),
-        unless_network("tagging"),
+        unless_network("tagging", "most-frequent-tag"),
         *needs("embedder", "encoder", "head"),
         selects_by(_scores),
         *single("tagging"),
@@ -112,7 +119,8 @@ class TaggingTask(Task[Tagged]):
 
     def __init__(self, recipe: Recipe) -> None:
         assert isinstance(recipe.source, TextFieldConfig)
-        self.source = TextField(recipe.source, token_embedder(recipe))
+        flat = not isinstance(recipe.model, NetworkConfig)
+        self.source = TextField(recipe.source, token_embedder(recipe), flat=flat)
         self.target = TagField(_target(recipe))
         super().__init__(recipe)
 
@@ -153,6 +161,30 @@ class TaggingTask(Task[Tagged]):
 
         assert isinstance(self.recipe.model, NetworkConfig)
         return Labeller(self.recipe.model, self.source.sizes(), self.target.space())
+
+    def _sizes(self) -> Sizes:
+        return Sizes(words=len(self.source.words), classes=len(self.target.labels))
+
+    def fit_counts(self, train: Data, progress: Count) -> Arrays:
+        assert isinstance(train, PairData)
+        assert isinstance(train.target, TagView)
+        assert isinstance(self.recipe.model, MostFrequentTagConfig)
+        rows = np.arange(len(train.columns))
+        source = train.source.side(rows)
+        examples = Labelled(source.arrays["values"], np.cumsum([0, *source.lengths_B]), train.target.ids(rows))
+        return MostFrequentTag.fit(self.recipe.model, examples, self._sizes(), progress).arrays()
+
+    def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
+        assert isinstance(self.recipe.model, MostFrequentTagConfig)
+        return CountsEngine(MostFrequentTag.from_arrays(self.recipe.model, arrays, self._sizes(), file))
+
+    def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[Tagged]]]:
+        if not self.is_network or len(self.source.words) * len(self.target.labels) > MOST_COUNTED:
+            return []
+        model = MostFrequentTagConfig()
+        training = self.recipe.training.model_copy(update={"select_by": None})
+        recipe = self.recipe.model_copy(update={"model": model, "training": training})
+        return [(MostFrequentTag.title(model), TaggingTask(recipe))]
 
     def pieces(self, raw: list[str]) -> list[list[str]]:
         return [raw[start : start + self.max_length] for start in range(0, len(raw), self.max_length)]
@@ -238,6 +270,27 @@ class TaggingTask(Task[Tagged]):
             " ".join(map("/".join, zip(tokens, data.target.gold(row), strict=True)))
             for tokens, row in zip(words, rows, strict=True)
         ]
+
+
+class CountsEngine:
+    """A tagger that was counted."""
+
+    flat = True
+    parallel = False
+    positions = 2**16
+
+    def __init__(self, model: MostFrequentTag) -> None:
+        self.model = model
+
+    def outputs(self, source: Side) -> Outputs:
+        lengths_B = source.lengths_B
+        log_p_NK = self.model.log_probs(source.arrays["values"])
+        logits_BTK = np.zeros((len(lengths_B), max(1, int(lengths_B.max(initial=0))), log_p_NK.shape[1]), np.float32)
+        logits_BTK[np.arange(logits_BTK.shape[1]) < lengths_B[:, None]] = log_p_NK
+        return {"logits_BTK": logits_BTK}
+
+    def stepper(self) -> Stepper:
+        raise usage_error("a tagger has no next token")
 
 
 _NONE = np.zeros(0)
