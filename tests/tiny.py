@@ -29,8 +29,9 @@ model:
   head: {kind: crf}
 training:
   optimizer: {kind: adamw, lr: 1e-2}
-  batch: {tokens: 128}
+  batch: {tokens: 128, per_epoch: 0}
   epochs: 3
+  min_steps: 0
   select_by: loss
 """
 NAMES = (("Ravi", "PER"), ("Anna", "PER"), ("Paris", "LOC"), ("Delhi", "LOC"), ("Tata", "ORG"))

@@ -75,7 +75,7 @@ class Display:
         for listener in self.listeners:
             listener.show(event)
         if isinstance(event, Notice):
-            (console.warn if event.warning else self.say)(event.text)
+            (console.warn if event.is_warning else self.say)(event.text)
         elif isinstance(event, Prepared):
             self._prepared(event)
         elif isinstance(event, StepEvent):

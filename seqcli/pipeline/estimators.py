@@ -256,7 +256,7 @@ class GradientEstimator:
             yield Notice(
                 f"adapted to little data: {', '.join(map(str, self.changes))} "
                 "(off: training.batch.per_epoch=0, training.min_steps=0)",
-                warning=False,
+                is_warning=False,
             )
         if resume:
             yield from self._restore()
@@ -442,7 +442,7 @@ class GradientEstimator:
             reason = f"no better {title} in {self.progress.waited} evaluations ({self._steps_waited:,} steps)"
         else:
             reason = f"training.max_minutes = {self.recipe.training.max_minutes:g} are over"
-        yield Notice(f"stopped at step {step:,}: {reason}; the best was step {best:,}", warning=False)
+        yield Notice(f"stopped at step {step:,}: {reason}; the best was step {best:,}", is_warning=False)
 
     def _improved(self, scores: dict[str, float]) -> bool:
         name = self.task.select_by

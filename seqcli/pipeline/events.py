@@ -11,10 +11,10 @@ from seqcli.training.events import StepEvent
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the user should know although the work goes on; a ``warning`` where it may be wrong."""
+    """Something the user should know although the work goes on; ``is_warning`` where something may be wrong."""
 
     text: str
-    warning: bool = True
+    is_warning: bool = True
 
 
 @dataclass(frozen=True)

@@ -321,8 +321,9 @@ model:
   head: {kind: softmax}
 training:
   optimizer: {kind: adamw, lr: 1e-2}
-  batch: {tokens: 64}
+  batch: {tokens: 64, per_epoch: 0}
   epochs: 30
+  min_steps: 0
 """
 POEM = "the cat sat on the mat\nthe dog sat on the log\na cat and a dog sat\n\n" * 5
 

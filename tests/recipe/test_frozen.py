@@ -8,7 +8,7 @@ KINDS = {
     "source": ["text", "frames"],
     "target": ["tags", "labels"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
-    "model": ["network", "ngram", "bag-of-words", "mean-pool", "majority", "skip-gram", "cbow"],
+    "model": ["network", "ngram", "bag-of-words", "mean-pool", "majority", "most-frequent-tag", "skip-gram", "cbow"],
     "embedder": ["tokens", "frames"],
     "characters": ["cnn", "lstm"],
     "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "cnn"],
