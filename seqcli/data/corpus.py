@@ -247,9 +247,9 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
         reading = format_class(form).when_guessed(replace(own, format=form))
     split = SplitFiles(name, files, reading, guessed)
     if reading.columns is None and files[0].is_file():
-        split.table = split.format.look(first_lines(str(files[0])))
-        if split.table is not None and split.table.roles:
-            split.reading = replace(reading, columns=dict(split.table.roles))
+        table = split.format.look(first_lines(str(files[0])))
+        if table is not None and table.roles != split.format.usual:
+            split = replace(split, table=table, reading=replace(reading, columns=dict(table.roles) or None))
     split.files = [file for path in files for file in split.format.expand(path)]
     return split
 

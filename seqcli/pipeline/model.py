@@ -194,8 +194,11 @@ class Model(Generic[P]):
 
 
 def _takes_columns(form: str, columns: FormatColumns | None) -> bool:
+    """Whether files of this format can have these columns; JSON has keys, not numbers."""
+    if columns is None or (form == "jsonl" and int in {*map(type, columns.values())}):
+        return columns is None
     try:
-        return bool(columns is None or format_class(form).check_columns(columns))
+        return bool(format_class(form).check_columns(columns))
     except UserError:
         return False
 
