@@ -6,12 +6,14 @@ from typing import Any
 
 from seqcli.pipeline.adapt import adapt
 from seqcli.pipeline.prepare import open_columns
+from seqcli.pipeline.settle import settle
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import new_task
 
 
 def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     """Prepare everything and look at it; ready for JSON. A model that is no network has ``splits`` and ``summary``."""
+    recipe = settle(recipe).recipe
     task = new_task(recipe)
     columns = open_columns(recipe, task, ("train", "dev", "test"))
     task.fit(columns["train"])
