@@ -13,7 +13,16 @@ T = TypeVar("T")
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:
-    """``auto`` -> bf16 on a GPU that computes in it, else fp32 (a CPU gains little or loses, see the benchmarks)."""
+    """``auto`` -> bf16 on a GPU that computes in it, else fp32 (a CPU gains little or loses, see the benchmarks).
+
+    Raises:
+        UserError: bf16 is asked of a CPU whose layers cannot compute in it (2).
+    """
+    if wanted == "bf16" and device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise usage_error(
+            "training.precision: this processor cannot train in bf16, which needs AVX-512 (x86) or bf16 (Arm)",
+            hint="Set training.precision: fp32, or auto.",
+        )
     if wanted != "auto":
         return wanted
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"

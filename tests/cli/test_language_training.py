@@ -160,7 +160,7 @@ SETS = (
     "training.epochs=4",
     "task.unit=stream",
     "task.floor=null",
-    "training.batch={sequences: 4}",
+    "training.batch={sequences: 4, per_epoch: 0}",
     "model.encoder.dropout=0.3",
 )
 

@@ -198,6 +198,14 @@ def test_max_steps(tmp_path, cache):
     assert list(trainer.steps()) == []
 
 
+def test_bf16_is_refused_where_the_processor_lacks_it(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    with pytest.raises(UserError, match="this processor cannot train in bf16, which needs AVX-512") as caught:
+        trainer_of(tmp_path, "training.precision=bf16")
+    assert caught.value.code == ExitCode.USAGE
+
+
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no bf16")
 def test_bf16_trains(tmp_path, cache):
     trainer = trainer_of(tmp_path, "training.precision=bf16")
     losses = [event.loss for event in trainer.steps()]
