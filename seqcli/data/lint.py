@@ -13,6 +13,7 @@ from seqcli.data.formats import read_examples
 from seqcli.data.lint_text import Finding, check_text
 from seqcli.data.statistics import tags_of, tokens_of
 from seqcli.errors import ExitCode, UserError
+from seqcli.lines import source_name
 from seqcli.metrics import schemes
 
 KINDS = {
@@ -79,11 +80,11 @@ def _examples_and_findings(split: SplitFiles) -> Iterator[Example | Finding]:
             errors.append(error)
         yield from _findings(path, errors)
         if not count and not errors:
-            yield Finding(str(path), None, "empty", "no example: the file is empty or has only blank lines")
+            yield Finding(source_name(path), None, "empty", "no example: the file is empty or has only blank lines")
 
 
 def _findings(path: Path, errors: list[UserError]) -> list[Finding]:
-    return [Finding(str(path), error.line, "format", error.message) for error in errors]
+    return [Finding(source_name(path), error.line, "format", error.message) for error in errors]
 
 
 def unseen_labels(counts: Counter[str], first_place: dict[str, str], labels: set[str], what: str) -> Iterator[Finding]:
@@ -145,8 +146,9 @@ class _TextLint:
 
 def _check_tags(example: Example, scheme: str, *, line_per_token: bool) -> Iterator[Finding]:
     file, line = place(example.at)
-    for position, reason in schemes.violations(example.target, scheme):
+    for position, fault in schemes.violations(example.target, scheme):
+        reason = fault if scheme in fault else f"{fault} ({scheme})"
         if line_per_token:
-            yield Finding(file, line + position, "tags", f"{reason} ({scheme})")
+            yield Finding(file, line + position, "tags", reason)
         else:
-            yield Finding(file, line, "tags", f"token {position + 1}: {reason} ({scheme})")
+            yield Finding(file, line, "tags", f"token {position + 1}: {reason}")
