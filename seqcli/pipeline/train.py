@@ -151,7 +151,9 @@ def cut_sequences(which: str, task: Task[Any], what_became: str) -> str:
 def unseen_labels(what: str, unseen: list[str], task: Task[Any]) -> str:
     """Say that a model cannot predict some labels, in the scheme it learns in where that is not the data's."""
     learned = f" ({task.learned})" if task.learned else ""
-    return f"{what}, so that it cannot be right on them{learned}: {', '.join(sorted(unseen))}"
+    names = [label if len(label) <= 40 else f"{label[:40]}..." for label in sorted(unseen)[:20]]
+    more = f" and {len(unseen) - 20:,} more" if len(unseen) > 20 else ""
+    return f"{what}, so that it cannot be right on them{learned}: {', '.join(names)}{more}"
 
 
 def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
