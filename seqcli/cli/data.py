@@ -233,16 +233,18 @@ def convert(
     from seqcli.data.convert import convert_lines
 
     _refuse_frames(file)
+    source: str | Path | None = file
     if from_scheme is None:
         if is_stdin(file):
             raise usage_error("the scheme of standard input is not known", hint="Say which: --from iob1.")
         columns: Mapping[str, int | str] = {"token": 0, "tag": tag}
         conll = formats.Reading("conll", columns, max_line=reading.max_line, on_invalid=reading.invalid)
-        from_scheme = _choose([str(file)], conll, None)[1]
+        (split,), from_scheme = _choose([str(file)], conll, None)
+        source = split.files[0]  # what came through a pipe is kept there
         if from_scheme is None:
             raise usage_error(f"the tags of '{file}' follow no scheme that is known", hint="Is --tag the right column?")
     for line in convert_lines(
-        file, from_scheme, to_scheme, tag=tag, repair=repair, max_line=reading.max_line, on_invalid=reading.invalid
+        source, from_scheme, to_scheme, tag=tag, repair=repair, max_line=reading.max_line, on_invalid=reading.invalid
     ):
         console.emit(line, flush=not line and is_stdin(file))
 

@@ -108,7 +108,7 @@ def test_standard_input_is_looked_at_under_its_name(folder: Path, seqcli: Progra
     )
     code, out, err = seqcli("data", "stats", "-", "-q", stdin=text)
     assert (code, out.splitlines()[:2], err) == (0, ["                    <stdin>", "sentences                60"], "")
-    bad = seqcli("data", "lint", "-", "-q", stdin=b"a b\tc\nd\n" + b"x y\tz\n" * 20)
+    bad = seqcli("data", "lint", "-", "-q", stdin=b"x y\tz\nd\n" + b"x y\tz\nu v\tw\n" * 20)
     assert bad[:2] == (65, "<stdin>:2: 1 tab-separated column where the file's first line has 2\n")
     assert seqcli("data", "stats", "-", stdin=b"") == (65, "", "error: <stdin>: nothing came through\n")
 
@@ -130,6 +130,10 @@ def test_a_pipe_is_read_once_and_kept(folder: Path, seqcli: Program) -> None:
     writer.join(10)
     assert (code, json.loads(out)["data"], err) == (0, "pipe", "")
     assert seqcli("evaluate", "mine", "-", "--json", stdin=text).code == 0
+    writer = fifo("tags", IOB1.encode())
+    code, out, err = seqcli("data", "convert", "tags", "--to", "bio")
+    writer.join(10)
+    assert (code, out.split("\n")[0], err) == (0, "Anna\tB-PER", "tags: tag scheme iob1, recognised\n")
 
 
 @pytest.mark.parametrize("verb", [("data", "lint"), ("data", "stats"), ("train", "mine.yaml", "--set")])
