@@ -82,12 +82,14 @@ def _same_format(corpus: Corpus) -> bool:
 
 
 def _check_label(train: SplitFiles) -> None:
-    """Refuse a table of several columns none of which is seen to be the label."""
-    table = train.table
-    if table is None or len(table.columns) < 2 or {"label", "tags"} & {*table.roles}:
+    """Refuse a table none of whose columns is seen to be the label."""
+    table, file = train.table, source_name(train.files[0])
+    if table is None or {"label", "tags"} & {*table.roles}:
         return
+    if len(table.columns) == 1:
+        raise data_error(f"no column of labels: there is only {table.names()}", file=file)
     raise data_error(
         f"which column is the label? There are: {table.names()}",
-        file=source_name(train.files[0]),
+        file=file,
         hint=f"Set data.columns, such as {table.columns_line()}.",
     )

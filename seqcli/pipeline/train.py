@@ -116,8 +116,8 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
     for name, split in data.items():
         if split.columns.cut:
             yield Notice(cut_sequences(f"{split.columns.cut} {name} sequences", task, task.too_long[0]))
-        if name == "train" and (labelled := task.labelled(split)):
-            for odd in oddities(labelled):
+        for odd in oddities(labelled) if (labelled := task.labelled(split)) else ():
+            if name == "train" or odd.kind == "header":  # dev_share may have put the first line into dev
                 yield Notice(f"{odd.at}: {odd.message}")
         if unknown := unknown_words(task, split):
             yield Notice(f"{name} spells the unknown word out {unknown:,} times: it is read as <UNK>", is_warning=False)
