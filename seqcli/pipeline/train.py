@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
 
+from seqcli.data.oddities import oddities
 from seqcli.errors import ExitCode, usage_error
 from seqcli.fields.base import Progress
+from seqcli.fields.text import RunningTextField
 from seqcli.files import atomic_write, atomic_write_text
 from seqcli.machine import peak_memory_mb
 from seqcli.metrics.paired import compare_right
@@ -101,6 +103,11 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
     for name, split in data.items():
         if split.columns.cut:
             yield Notice(cut_sequences(f"{split.columns.cut} {name} sequences", task, task.too_long[0]))
+        for odd in oddities(labelled) if (labelled := task.labelled(split)) else ():
+            if name == "train" or odd.kind == "header":  # dev_share may have put the first line into dev
+                yield Notice(f"{odd.at}: {odd.message}")
+        if unknown := unknown_words(task, split):
+            yield Notice(f"{name} spells the unknown word out {unknown:,} times: it is read as <UNK>", is_warning=False)
         if unseen := task.unseen(split):
             yield Notice(unseen_labels(f"labels in {name} that the training data lacks", unseen, task))
     config = task.recipe.data
@@ -113,6 +120,16 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
         )
 
 
+def unknown_words(task: Task[Any], data: Data) -> int:
+    """How often the text of a language model has ``<unk>``, as prepared corpora write a rare word."""
+    if not isinstance(task.source, RunningTextField):
+        return 0
+    column = data.columns["source"]
+    return sum(
+        int(count) for token, count in zip(column.symbols, column.counts, strict=True) if token.casefold() == "<unk>"
+    )
+
+
 def cut_sequences(which: str, task: Task[Any], what_became: str) -> str:
     """Say what became of sequences over the limit."""
     return f"{which} are longer than data.max_length = {task.max_length} {task.source.unit} and {what_became}"
@@ -121,7 +138,9 @@ def cut_sequences(which: str, task: Task[Any], what_became: str) -> str:
 def unseen_labels(what: str, unseen: list[str], task: Task[Any]) -> str:
     """Say that a model cannot predict some labels, in the scheme it learns in where that is not the data's."""
     learned = f" ({task.learned})" if task.learned else ""
-    return f"{what}, so that it cannot be right on them{learned}: {', '.join(sorted(unseen))}"
+    names = [label if len(label) <= 40 else f"{label[:40]}..." for label in sorted(unseen)[:20]]
+    more = f" and {len(unseen) - 20:,} more" if len(unseen) > 20 else ""
+    return f"{what}, so that it cannot be right on them{learned}: {', '.join(names)}{more}"
 
 
 def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
