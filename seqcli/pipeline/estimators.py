@@ -109,7 +109,7 @@ def _prepared(job: Job, data: Mapping[str, Data], **more: Any) -> Prepared:
 def _write_settings(job: Job, **compute: Any) -> list[str]:
     """Write recipe, vocabularies and environment, so that a folder that cannot be written is found at once."""
     run = job.run
-    atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(job.recipe)))
+    atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(job.recipe, run.path)))
     files = job.task.save(run.path)
     made_with = environment(job.recipe.training.seed, **compute)
     atomic_write_text(run.environment_path, json.dumps(made_with, indent=2) + "\n")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from seqcli.errors import ExitCode, usage_error
+from seqcli.errors import ExitCode, UserError, usage_error
 from seqcli.fields.base import Progress
 from seqcli.files import atomic_write, atomic_write_text
 from seqcli.machine import peak_memory_mb
@@ -19,6 +20,7 @@ from seqcli.pipeline.export import export
 from seqcli.pipeline.prepare import kept_recipe, open_columns
 from seqcli.recipe.dump import recipe_difference
 from seqcli.recipe.load import load_recipe
+from seqcli.recipe.paths import move_paths
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run, Store, report_text
 from seqcli.tasks.base import Data, Measured, Task, new_task
@@ -41,7 +43,7 @@ def train(
     """Train ``recipe`` into a new run of ``store`` (or go on with its newest unfinished one), yielding events.
 
     Args:
-        source: what the user typed for the recipe, for the resume command.
+        source: what the user typed for the recipe, for the resume command (default: the recipe that the run keeps).
         should_stop: asked after each step; an exit code means save and stop.
         progress: told about downloads and encoding.
         world: the processes that train together, each by this function; the first of them alone yields events.
@@ -63,7 +65,7 @@ def train(
         run = store.create(recipe.name)
     run = world.broadcast(run)
     assert run is not None
-    job = Job(recipe, task, columns, run, device, source or recipe.name, should_stop, progress, world)
+    job = Job(recipe, task, columns, run, device, source or run.arguments, should_stop, progress, world)
     with run.lock() if world.rank == 0 else nullcontext():
         events = _train(job, resume)
         if world.rank == 0:
@@ -82,9 +84,11 @@ def _train(job: Job, resume: bool) -> Iterator[Event]:
         yield from estimator.fit(resume=resume)
         if job.world.rank == 0:
             yield from _finish(job, estimator)
-    except BaseException:
+    except BaseException as error:
         if not begun and not resume and job.world.rank == 0:
             discard(job.run)
+        elif isinstance(error, UserError) and error.code == ExitCode.IO and error.hint is None:
+            error.hint = f"Once it can, go on with: seqcli train {job.source} --resume"
         raise
 
 
@@ -95,8 +99,11 @@ def _unfinished(store: Store, recipe: Recipe) -> Run:
             f"no unfinished training of '{recipe.name}' in {store.root}", hint="Leave --resume out to start one."
         )
     if run.recipe_path.exists():
-        old = load_recipe(run.recipe_path).recipe
-        if differences := recipe_difference(old, kept_recipe(recipe)):
+        old, new = (
+            move_paths(kept_recipe(one, run.path), lambda path: os.path.abspath(run.path / path))
+            for one in (load_recipe(run.recipe_path).recipe, recipe)
+        )
+        if differences := recipe_difference(old, new):
             raise usage_error(
                 f"cannot resume {run}: the recipe changed: {'; '.join(differences)}",
                 hint="Undo the change, or start a new training without --resume.",

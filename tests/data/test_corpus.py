@@ -94,7 +94,7 @@ def test_missing_files_say_what_was_looked_for(tmp_path):
     error = failure(train=str(tmp_path / "trian.conll"))
     assert (error.code, error.message, error.hint) == (
         74,
-        "there is no such train file (looked in place)",
+        f"there is no such train file (looked in {tmp_path})",
         "Did you mean 'train.conll'?",
     )
     assert str(failure(train=str(tmp_path), format="conll")) == f"{tmp_path}: is a folder, not the train file"

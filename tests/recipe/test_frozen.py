@@ -33,6 +33,7 @@ FORMAT_NAMES = [
 ]
 
 VERB_NAMES = [
+    "start",
     "train",
     "evaluate",
     "predict",
