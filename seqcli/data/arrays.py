@@ -110,7 +110,7 @@ class Columns:
     """An encoded split, opened from its folder.
 
     Args:
-        files: what the files are called now, where that is not as they were when the split was encoded.
+        files: what the files are called, where that is not what they were called when the split was encoded.
     """
 
     def __init__(self, folder: Path, files: Sequence[str] | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -57,7 +56,7 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
     """One split as arrays on disk."""
     files = corpus.files(split)
     reading = corpus.reading(split)
-    key = repr([corpus.fingerprint(split), [os.path.abspath(file) for file in files], *task.key()])
+    key = repr([corpus.fingerprint(split), *task.key()])
     job = EncodeJob(
         files=[str(file) for file in files],
         parts=[chunks(file, reading.format, columns=reading.columns, max_line=reading.max_line) for file in files],

@@ -88,7 +88,7 @@ def _train(job: Job, resume: bool) -> Iterator[Event]:
         if not begun and not resume and job.world.rank == 0:
             discard(job.run)
         elif isinstance(error, UserError) and error.code == ExitCode.IO and error.hint is None:
-            error.hint = f"Once it can, go on with: seqcli train {job.source} --resume"
+            error.hint = f"When it can be written, go on with: seqcli train {job.source} --resume"
         raise
 
 

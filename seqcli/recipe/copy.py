@@ -46,7 +46,8 @@ def copied(path: Path, target: Path, name: str | None) -> Copy:
                 changes[node.index] = (node, moved)
     for index in sorted(changes, reverse=True):
         node, value = changes[index]
-        text = text[:index] + format_value(value) + text[index + len(_written(text, node)) :]
+        if written := _written(text, node):
+            text = text[:index] + format_value(value) + text[index + len(written) :]
     return Copy(text, new)
 
 
@@ -56,10 +57,7 @@ def file_name(file: Path) -> str:
 
 
 def _written(text: str, node: Node) -> str:
-    """The characters of a scalar as it stands in the text, quotes included."""
-    if not node.quoted:
-        return node.written or ""
-    quote = text[node.index]
-    pattern = r"'(?:[^']|'')*'" if quote == "'" else r'"(?:[^"\\]|\\.)*"'
-    found = re.compile(pattern, re.DOTALL).match(text, node.index)
+    """The characters of a scalar on one line as it stands in the text, quotes included; empty for one on several."""
+    pattern = re.escape(node.written or "") if not node.quoted else r"""'(?:[^'\n]|'')*'|"(?:[^"\\\n]|\\.)*\""""
+    found = re.compile(pattern).match(text, node.index)
     return "" if found is None else found[0]
