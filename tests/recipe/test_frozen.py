@@ -23,6 +23,7 @@ FORMAT_NAMES = [
     "conllu",
     "inline",
     "tsv",
+    "csv",
     "jsonl",
     "lines",
     "records",
