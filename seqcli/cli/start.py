@@ -111,23 +111,18 @@ def _seen(found: Look) -> Iterator[str]:
         file = found.splits[split].files[0]
         lengths = seen.percentiles
         what = {"tagging": "sentence", "classification": "text"}.get(found.task, "line")
-        size = f"{plural(seen.examples, what)} of {lengths['min']} to {lengths['max']:,} words, {seen.words:,} in all"
+        words = " to ".join(dict.fromkeys((f"{lengths['min']:,}", f"{lengths['max']:,}")))
+        size = f"{plural(seen.examples, what)} of {words} words, {seen.words:,} in all"
         if found.task == "language-model":
             size = f"{plural(seen.examples, what)}, {seen.words:,} words, {seen.characters:,} characters"
         first = "" if seen.is_all else "the first "
-        yield f"{file}: {split}, {found.splits[split].reading.format}, {first}{size}"
-    yield from _columns(found)
+        yield f"{file}: {split}, {found.splits[split].describe()}; {first}{size}"
     seen = found.train
     if found.task == "tagging" and found.scheme:
         yield f"tag scheme {found.scheme}, recognised; spans: {_most(seen.spans)}"
     elif found.task != "language-model" and seen.labels:
         yield f"{len(seen.labels)} {'tags' if found.task == 'tagging' else 'labels'}: {_most(seen.labels)}"
     yield f"task: {found.task}{_why(found)}"
-
-
-def _columns(found: Look) -> Iterator[str]:
-    if found.reading.columns:
-        yield "columns: " + ", ".join(f"{key} {column}" for key, column in found.reading.columns.items())
 
 
 def _why(found: Look) -> str:
@@ -147,14 +142,17 @@ def _most(counts: Counter[str]) -> str:
 
 def _warnings(found: Look) -> Iterator[str]:
     """What would stop the training, or make it poor, and what to do."""
+    table = found.splits["train"].table
+    if found.task == "classification" and table is not None and not table.is_sure:
+        yield "which column is the label was guessed by their order: if it is wrong, say --columns text=0,label=1"
     for split, seen in found.seen.items():
         file = found.splits[split].files[0]
         if seen.faults:
             mended = f"{file.stem}.bio{file.suffix}"
             yield (
-                f"{plural(seen.faults, 'tag')} of {file} break the scheme {found.scheme}, first in the sentence at "
-                f"{seen.first_fault}; the training will refuse them. Mend them: seqcli data convert {file} "
-                f"--to bio --repair > {mended}"
+                f"{file} has {plural(seen.faults, 'tag')} that cannot stand there in the scheme {found.scheme}, the first "
+                f"in the sentence at {seen.first_fault}. Mend the file: seqcli data convert {shlex.quote(str(file))} "
+                f"--from {found.scheme} --to bio --repair > {shlex.quote(mended)}"
             )
         unseen = sorted(seen.labels.keys() - found.train.labels.keys()) if found.train.labels else []
         if unseen:

@@ -13,6 +13,9 @@ from seqcli.recipe.paths import seen_from
 FEW_TEXTS = 3000
 """Labelled texts below which a bag of words is at least as good as a network."""
 
+FEW_EXAMPLES = 2000
+"""Labelled texts below which weights by document frequency are better than those of naive Bayes."""
+
 LONG_TEXTS = 80
 """Words of a middling text above which a bag of words is as good, and a hundred times as fast."""
 
@@ -139,7 +142,12 @@ def _classification(found: Look) -> Iterator[str]:
             return
         yield "model:"
         yield f"  # which words and pairs of words occur: for {why} as good as a network, and there in a second"
-        yield f"  kind: bag-of-words\n  ngrams: {4 if letters else 2}\n  naive_bayes: true"
+        yield "  kind: bag-of-words"
+        yield f"  ngrams: {4 if letters else 2}"
+        if seen.examples < FEW_EXAMPLES and not letters:
+            yield from ("  weighting: tfidf", "  normalize: true", "  regularization: 0.1")
+        else:
+            yield "  naive_bayes: true"
         return
     yield from _cnn(seen.words, "softmax")
 

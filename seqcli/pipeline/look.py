@@ -25,6 +25,9 @@ FEWEST_EXAMPLES = 10
 
 TASKS = ("tagging", "classification", "language-model", "word-vectors")
 
+UNLABELLED = ("language-model", "word-vectors")
+"""Those that read text and nothing beside it."""
+
 _FIRST_BYTES = 2**16
 _MOST_LABELS = 50
 
@@ -101,6 +104,8 @@ def look(files: Sequence[str], reading: Reading, task: str | None = None) -> Loo
                 file=names["train"],
                 hint="Start from 'seqcli recipes cp activity my.yaml'.",
             )
+        if task not in UNLABELLED:
+            _check_columns(train)
         scheme = scheme_of(train)
         seen = {"train": _count(train, scheme)}
         if reading.format is None and task in (None, "classification") and _is_labelled(train, seen["train"]):
@@ -143,6 +148,20 @@ def _check_bytes(file: str, split: str) -> None:
             file=file,
             hint=f"Such as: jq -c '.[]' {file} > {path.stem}.jsonl",
         )
+
+
+def _check_columns(train: SplitFiles) -> None:
+    """Refuse a table of which it cannot be told what the label is."""
+    table = train.table
+    if table is None or len(table.columns) < 2 or {"label", "tags"} & {*table.roles}:
+        return
+    text = table.roles.get("text", table.columns[0].name)
+    label = next(column.name for column in reversed(table.columns) if column.name != text)
+    raise usage_error(
+        f"which column is the label? There are: {table.names()}",
+        file=train.files[0],
+        hint=f"Say it: --columns text={text},label={label}; for the text alone, --task language-model.",
+    )
 
 
 def _count(split: SplitFiles, scheme: str | None) -> Seen:
@@ -218,12 +237,12 @@ def _beside(file: str) -> str:
 
 def _check_sizes(found: Look) -> None:
     seen, file, task = found.train, found.file, found.task
-    if task in ("language-model", "word-vectors"):
+    if task in UNLABELLED:
         if seen.words < 200:
             raise data_error(f"{seen.words} words are too few to learn a language from", file=file)
         if seen.examples < 2 * FEWEST_EXAMPLES:
             raise data_error(
-                f"{seen.words:,} words in {seen.examples} lines: none can be kept for development",
+                f"{seen.words:,} words in so few lines ({seen.examples}) that none can be kept for development",
                 file=file,
                 hint=f"Break the lines first: fold -s -w 100 {file} > {_beside(file)}",
             )
