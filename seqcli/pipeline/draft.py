@@ -10,8 +10,8 @@ from seqcli.pipeline.own_data import ONLY_DEV, dev_share
 from seqcli.recipe.dump import format_value
 from seqcli.recipe.paths import seen_from
 
-FEW_TEXTS = 3000
-"""Labelled texts below which a bag of words is at least as good as a network."""
+FEW_TEXTS = 10_000
+"""Labelled texts below which a bag of words is about as good as a network, and there in a second."""
 
 FEW_EXAMPLES = 2000
 """Labelled texts below which weights by document frequency are better than those of naive Bayes."""
@@ -62,10 +62,12 @@ def describe(found: Look) -> str:
 def _task(found: Look) -> Iterator[str]:
     if found.task != "language-model":
         yield f"task: {{kind: {found.task}}}"
-    elif is_running(found):
-        yield "task: {kind: language-model, unit: stream}  # the lines are one running text"
-    else:
-        yield "task: {kind: language-model, unit: sentences}  # each line stands for itself"
+        return
+    is_stream = is_running(found)
+    why = "the lines are one running text" if is_stream else "each line stands for itself"
+    floor = 4 if unit(found) == "words" else 6
+    yield f"# {why}; the report compares with counts of up to {floor} {unit(found)}"
+    yield f"task: {{kind: language-model, unit: {'stream' if is_stream else 'sentences'}, floor: {floor}}}"
 
 
 def _data(found: Look, folder: Path) -> Iterator[str]:
@@ -141,7 +143,7 @@ def _classification(found: Look) -> Iterator[str]:
             yield from _cnn(seen.words, "sigmoid")
             return
         yield "model:"
-        yield f"  # which words and pairs of words occur: for {why} as good as a network, and there in a second"
+        yield f"  # which words and pairs of words occur: for {why} about as good as a network, and there in a second"
         yield "  kind: bag-of-words"
         yield f"  ngrams: {4 if letters else 2}"
         if seen.examples < FEW_EXAMPLES and not letters:
@@ -180,17 +182,18 @@ def _language(found: Look) -> Iterator[str]:
         yield f"  kind: ngram\n  order: {3 if words else 6}"
         return
     large = seen.characters > 10 * FEW_CHARACTERS
+    budget = 12_000_000 if large else 1_600_000  # characters read in all: ten minutes, or one
     yield from (
         "model:",
-        f"  embedder: {{kind: tokens, dim: {256 if words else 32}{', dropout: 0.2' if words else ''}}}",
-        f"  encoder: {{kind: lstm, dim: {256 if large or words else 192}, bidirectional: false, forget_bias: 0, "
+        f"  embedder: {{kind: tokens, dim: {320 if words else 32}{', dropout: 0.2' if words else ''}}}",
+        f"  encoder: {{kind: lstm, dim: {320 if large else 192}, bidirectional: false, forget_bias: 0, "
         f"dropout: {0.2 if large else 0.4}}}",
         f"  head: {{kind: softmax{', tied: true' if words else ''}}}",
         "training:  # batches and epochs are fitted to the size of the data, and that is said",
         "  optimizer: {kind: adamw, lr: 4e-3}",
         "  schedule: {kind: cosine, warmup: 50, floor: 0.01}",
-        "  batch: {tokens: 1024}",
-        f"  epochs: {max(1, min(20, 1_200_000 // seen.characters))}",
+        f"  batch: {{tokens: {1024 if large else 512}}}",
+        f"  epochs: {max(2, min(20, budget // seen.characters))}",
         "  patience: 5",
         "  select_by: loss",
     )

@@ -113,8 +113,7 @@ class Model(Generic[P]):
                 side = field.lines(items)
             else:
                 side = field.side([field.read(item, "") for item in items])
-            outputs = self.engine.outputs(_first(side, task.max_length))
-            return task.predict(outputs, [*map(range, side.lengths_B.tolist())], scores=scores)
+            return task.predict(self.engine.outputs(side), [*map(range, side.lengths_B.tolist())], scores=scores)
         raws = [field.read(item, "") for item in items]
         pieces = [(owner, piece) for owner, raw in enumerate(raws) for piece in task.pieces(raw)]
         parts = self._run([piece for _, piece in pieces], scores)
@@ -194,8 +193,11 @@ class Model(Generic[P]):
 
 
 def _takes_columns(form: str, columns: FormatColumns | None) -> bool:
+    """Whether files of this format can have these columns; JSON has keys, not numbers."""
+    if columns is None or (form == "jsonl" and int in {*map(type, columns.values())}):
+        return columns is None
     try:
-        return bool(columns is None or format_class(form).check_columns(columns))
+        return bool(format_class(form).check_columns(columns))
     except UserError:
         return False
 
@@ -238,13 +240,3 @@ def _records(recipe: Recipe) -> list[str]:
     """Overrides that take out of a recipe what only tells where the training read: a model opens none of it."""
     embedder = dict(dict(recipe.model).get("embedder") or ())
     return ["data={corpus: none}", *(["model.embedder.vectors=null"] if embedder.get("vectors") is not None else [])]
-
-
-def _first(side: Side, most: int) -> Side:
-    """The first ``most`` positions of each example of a flat side."""
-    lengths = side.lengths_B
-    if not len(lengths) or lengths.max() <= most:
-        return side
-    begins = np.cumsum(lengths) - lengths
-    keep = np.arange(int(lengths.sum())) - np.repeat(begins, lengths) < most
-    return Side({name: values[keep] for name, values in side.arrays.items()}, np.minimum(lengths, most))

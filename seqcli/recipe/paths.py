@@ -56,7 +56,7 @@ def seen_from(path: str, folder: Path) -> str:
 
 
 def is_fixed(path: str) -> bool:
-    return path.startswith("~") or os.path.isabs(path)
+    return path == "-" or path.startswith("~") or os.path.isabs(path)
 
 
 def move_paths(recipe: Recipe, move: Callable[[str], str]) -> Recipe:

@@ -38,8 +38,9 @@ def test_three_files_take_the_place_of_the_catalogue(seqcli: Program, place: Pat
     assert code == 0, err
     lines = err.splitlines()
     assert lines[0] == "data: train train.conll, dev dev.conll, test test.conll"
-    assert lines[1].startswith("mine@1: tagging, ")
-    assert lines[2].startswith("data: train 80 (")
+    assert lines[1] == "train.conll: tag scheme bio, recognised"
+    assert lines[2].startswith("mine@1: tagging, ")
+    assert lines[3].startswith("data: train 80 (")
     assert lines[-1] == "Use it:  echo 'some text' | seqcli predict mine@1 --runs 'my runs'"
     assert out.splitlines()[0].startswith("test F1 = ")
     again = seqcli("train", "--data=train.conll", "ner", *QUICK, "--name", "mine", "--dry-run")
@@ -57,7 +58,7 @@ def test_one_file_and_two(seqcli: Program, place: Path) -> None:
     code, _, err = seqcli("train", "ner", *QUICK, "--data", "train.conll", "test.conll")
     assert code == 0, err
     assert err.splitlines()[:2] == ["data: train train.conll, test test.conll", KEPT]
-    assert err.splitlines()[2].startswith("ner@2: tagging, ")
+    assert err.splitlines()[3].startswith("ner@2: tagging, ")
 
 
 def test_what_a_recipe_says_of_its_own_files_holds_for_others(seqcli: Program, place: Path) -> None:

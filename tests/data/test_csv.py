@@ -145,7 +145,7 @@ def test_what_objects_show():
         ("a", ["review,stars", "fine,5"], "csv with a header, text: 'review', label: 'stars'"),
         ("a", ["Well, no", "Yes, it is"], "lines"),
         ("a.tsv", ["text\tlabel", "a b\tc"], "tsv with a header, text: 'text', label: 'label'"),
-        ("a.tsv", ["a b\tc", "no tab"], "tsv"),
+        ("a.tsv", ["a b\tc", "no tab"], "tsv, text: column 0, label: column 1"),
         ("a.tsv", ["Anna\tB-PER", "met\tO", "", "Ravi\tB-PER"], "conll"),
         ("a", [*(f"{text}\t{label}" for text, label in POLAR), "no tab"], "tsv, text: column 0, label: column 1"),
         ("a.jsonl", ['{"review": "a b", "stars": 5}'], "jsonl, text: 'review', label: 'stars'"),

@@ -83,6 +83,8 @@ class Format(ABC):
     ends: ClassVar[Literal["line", "blank line", "file"]] = "line"
     has_frames: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
+    usual: ClassVar[Columns] = {}
+    """The columns of a file that nobody says and that does not show others."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading

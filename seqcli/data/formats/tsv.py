@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import ClassVar
 
 from seqcli.data.formats.base import Columns
 from seqcli.data.formats.looking import TableLook, look_at_rows
@@ -15,6 +17,7 @@ class Tsv(Table):
 
     name = "tsv"
     separated, between = "tab-separated ", "tabs"
+    usual: ClassVar[Columns] = {"text": 0, "label": 1}
     target_may_lack = False
     """Whether a file of one column, of which nobody said the columns, has no target."""
 
@@ -32,12 +35,12 @@ class Tsv(Table):
 
     def look(self, lines: list[str]) -> TableLook | None:
         look = look_at_rows([line.split("\t") for line in lines if line.strip(" \t")])
-        return look if _tells(look) else None
+        return look if _tells(look) else replace(look, has_header=False, roles=self.usual)
 
     def unsaid(self, look: TableLook, width: int) -> Columns:
         if _tells(look):
             return look.roles
-        return {"source": 0} if self.target_may_lack and width == 1 else {"source": 0, "target": 1}
+        return {"text": 0} if self.target_may_lack and width == 1 else self.usual
 
 
 def _tells(look: TableLook) -> bool:
