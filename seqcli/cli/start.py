@@ -112,7 +112,7 @@ def _seen(found: Look) -> Iterator[str]:
         lengths = seen.percentiles
         what = {"tagging": "sentence", "classification": "text"}.get(found.task, "line")
         words = " to ".join(dict.fromkeys((f"{lengths['min']:,}", f"{lengths['max']:,}")))
-        size = f"{plural(seen.examples, what)} of {words} words, {seen.words:,} in all"
+        size = f"{plural(seen.examples, what)} of {words} word{'' if words == '1' else 's'}, {seen.words:,} in all"
         if found.task == "language-model":
             size = f"{plural(seen.examples, what)}, {seen.words:,} words, {seen.characters:,} characters"
         first = "" if seen.is_all else "the first "

@@ -81,7 +81,7 @@ def _data(found: Look, folder: Path) -> Iterator[str]:
             yield f"  {option}: {format_value(value)}"
     if found.task == "language-model" and reading.format == "lines" and is_running(found):
         yield "  blank_lines: keep  # they belong to a running text"
-    if "dev" not in found.splits:
+    if "dev" not in found.splits and found.task != "word-vectors":
         share = dev_share(found.train.examples)
         yield f"  dev_share: {share}  # no dev file: this share of train is kept aside, always the same examples"
     if found.task == "classification" and (longest := found.train.percentiles["max"]) > 500:
@@ -129,7 +129,7 @@ def _classification(found: Look) -> Iterator[str]:
     yield f"  tokenizer: {{kind: {'characters' if letters else 'words'}}}"
     if not letters:
         yield "  vocabulary: {lowercase: true}"
-    several = _several(found)
+    several = seen.several
     if several:
         yield "target: {kind: labels, separator: ' '}  # an example may have several labels"
     elif _grades(found):
@@ -226,10 +226,6 @@ def is_spelling(found: Look) -> bool:
     return seen.percentiles["p90"] <= 2 or seen.characters > 15 * max(seen.words, 1)
 
 
-def _several(found: Look) -> bool:
-    return found.reading.format == "labelled" and any(" " in label for label in found.train.labels)
-
-
 def _grades(found: Look) -> bool:
     labels = found.train.labels
     column = str((found.reading.columns or {}).get("label", "")).lower()
@@ -238,8 +234,10 @@ def _grades(found: Look) -> bool:
 
 def remarks(found: Look) -> Iterator[str]:
     """What the recipe decides for lack of files."""
+    if found.task == "word-vectors":
+        return
     if "dev" not in found.splits:
         share = dev_share(found.train.examples)
         yield f"no dev file: {share:.0%} of the training examples are kept for it (data.dev_share)"
-    if "test" not in found.splits and found.task != "word-vectors":
+    if "test" not in found.splits:
         yield ONLY_DEV

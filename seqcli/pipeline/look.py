@@ -38,6 +38,7 @@ class Seen:
 
     Attributes:
         is_all: the whole file was looked at.
+        several: an example may have several labels (fastText's ``__label__a __label__b``).
         starts: the first word of each source that is text.
         faults: tags that break the scheme, and where the first of them stands.
     """
@@ -49,6 +50,7 @@ class Seen:
     vocabulary: set[str] = field(default_factory=set)
     lengths: Counter[int] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
+    several: bool = False
     spans: Counter[str] = field(default_factory=Counter)
     starts: Counter[str] = field(default_factory=Counter)
     faults: int = 0
@@ -173,7 +175,11 @@ def _count(split: SplitFiles, scheme: str | None) -> Seen:
         seen.words += len(words)
         seen.lengths[len(words)] += 1
         seen.vocabulary.update(words)
-        seen.labels.update(tags_of(example))
+        labels = tags_of(example)
+        if split.reading.format == "labelled":
+            labels = labels[0].split(" ")
+            seen.several |= len(labels) > 1
+        seen.labels.update(labels)
         if isinstance(example.source, str):
             seen.characters += len(example.source) + 1
             seen.starts[words[0] if words else ""] += 1

@@ -215,6 +215,36 @@ def test_a_label_in_front_of_each_line(seqcli: Program, empty: Path) -> None:
     assert "text: column 1, label: column 0" in seqcli("start", "swapped.tsv").err
 
 
+def test_several_labels_names_and_word_vectors(seqcli: Program, empty: Path) -> None:
+    lines = (
+        f"__label__{label} __label__{'long' if len(source) > 36 else 'short'} {source}\n"
+        for source, label in reviews(60)
+    )
+    Path("many.txt").write_text("".join(lines))
+    assert "\n4 labels: " in seqcli("start", "many.txt").err
+    target = load_recipe("many.yaml").recipe.target
+    assert target is not None
+    assert dict(target)["separator"] == " "
+    Path("people.tsv").write_text("".join(f"name{number}\t{'ab'[number % 2]}\n" for number in range(40)))
+    assert "people.tsv: train, tsv; 40 texts of 1 word, 40 in all\n" in seqcli("start", "people.tsv").err
+    assert dict(load_recipe("people.yaml").recipe.source)["tokenizer"].kind == "characters"
+    Path("sea.txt").write_text(text(60))
+    code, _, err = seqcli("start", "sea.txt", "--task", "word-vectors")
+    assert (code, "dev" in err) == (0, False)
+    recipe = load_recipe("sea.yaml").recipe
+    assert (recipe.model.kind, recipe.data.dev_share) == ("cbow", None)
+
+
+def test_large_files_get_larger_models(seqcli: Program, empty: Path) -> None:
+    Path("many.tsv").write_text("".join(f"{source}\t{label}\n" for source, label in reviews(11_000)))
+    assert seqcli("start", "many.tsv", "-q").code == 0
+    recipe = load_recipe("many.yaml").recipe
+    assert (dict(recipe.model)["encoder"].kind, recipe.data.dev_share) == ("cnn", 0.1)
+    Path("long.txt").write_text(text(34_000))
+    assert "task: language-model, by words; " in seqcli("start", "long.txt").err
+    assert dict(load_recipe("long.yaml").recipe.source)["tokenizer"].kind == "words"
+
+
 def test_json(seqcli: Program, table: Path) -> None:
     code, out, err = seqcli("start", "reviews.csv", "--json")
     assert (code, err) == (0, "")
