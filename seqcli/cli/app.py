@@ -46,7 +46,8 @@ def build_app(verb: str | None) -> typer.Typer:
         if isinstance(loaded.command, typer.Typer):
             app.add_typer(loaded.command, name=name, help=help_line)
         else:
-            app.command(name, epilog=getattr(loaded, "EPILOG", None))(loaded.command)
+            kind = getattr(loaded, "KIND", None)
+            app.command(name, cls=kind, epilog=getattr(loaded, "EPILOG", None))(loaded.command)
     return app
 
 

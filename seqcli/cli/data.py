@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Format, Invalid, Json, MaxLine, Reading, examples, grouped, nearest, verb_of_verbs
+from seqcli.cli.options import (
+    Columns,
+    Format,
+    Invalid,
+    Json,
+    MaxLine,
+    Reading,
+    examples,
+    grouped,
+    nearest,
+    parse_columns,
+    verb_of_verbs,
+)
 from seqcli.errors import ExitCode, data_error, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 from seqcli.recipe.registry import FORMATS
@@ -47,9 +59,7 @@ class DataReading:
     """How data sets are read."""
 
     data_format: Format = None
-    columns: Annotated[
-        str | None, typer.Option(metavar="KEY=COLUMN,...", help="Such as token=0,tag=-1 or text=review,label=stars.")
-    ] = None
+    columns: Columns = None
     separator: Annotated[str | None, typer.Option(help="Between token and tag (inline), or between columns (csv).")] = (
         None
     )
@@ -81,7 +91,7 @@ class DataReading:
             raise usage_error("--record-start: every line begins with nothing")
         reading = Reading(
             self.data_format,
-            _parse_columns(self.columns),
+            parse_columns(self.columns),
             self.separator,
             self.max_line,
             invalid,
@@ -274,18 +284,6 @@ def _choose(names: Sequence[str], reading: formats.Reading, scheme: str | None) 
     if recognised:
         console.note(f"{splits[0].name}: tag scheme {recognised}, recognised")
     return splits, recognised
-
-
-def _parse_columns(text: str | None) -> dict[str, int | str] | None:
-    if text is None:
-        return None
-    columns: dict[str, int | str] = {}
-    for pair in text.split(","):
-        key, _, value = pair.partition("=")
-        if not (key and value):
-            raise usage_error(f"--columns: '{pair}' is not KEY=COLUMN", hint="Such as token=0,tag=-1.")
-        columns[key.strip()] = int(value) if value.strip().removeprefix("-").isdecimal() else value.strip()
-    return columns
 
 
 def _where(entry: DataSet) -> str:

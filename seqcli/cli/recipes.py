@@ -54,22 +54,31 @@ def show_recipe(recipe: _Recipe, overrides: SetValue = None, as_json: Json = Fal
         console.emit(dump_recipe(loaded.recipe, loaded.origins).rstrip("\n"))
 
 
-@command.command("cp", epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes cp ner recipes/"))
+@command.command("cp", epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes cp ner recipes/ --name mine"))
 def copy(
     recipe: _Recipe,
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A file, or a folder.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="What the copy's models are called (default: as its file).")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite DEST if it exists.")] = False,
 ) -> None:
     """Copy a recipe as a start for your own, and print where it lies."""
     from seqcli.files import atomic_write_text
-    from seqcli.recipe.folder import find_recipe, read_recipe_text
+    from seqcli.recipe.copy import copied
+    from seqcli.recipe.folder import find_recipe
+    from seqcli.store.runs import check_name
 
+    if name is not None:
+        check_name(name)
     path = find_recipe(recipe)
-    text = read_recipe_text(path)
-    target = destination / path.name if destination.is_dir() else destination
+    target = destination / (f"{name}.yaml" if name else path.name) if destination.is_dir() else destination
     if target.exists() and not force:
         raise usage_error("exists already", file=target, hint="Name another file, or overwrite it with --force.")
-    atomic_write_text(target, text)
+    copy = copied(path, target, name)
+    atomic_write_text(target, copy.text)
+    if name is None and copy.name != target.stem:
+        console.note(f"its models will be called {copy.name} (--name gives another name)")
     console.emit(str(target))
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Device, Json, Runs, SetValue
+from seqcli.cli.options import Device, Json, Runs, SetValue, TakesSeveral
+from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
     from seqcli.pipeline.events import Finished
@@ -17,11 +18,26 @@ EPILOG = """Examples:
 
 \b
   seqcli train ner
-  seqcli train ner --set 'data={train: my/train.conll, dev: my/dev.conll, test: my/test.conll}'"""
+  seqcli train ner --data train.conll dev.conll test.conll --name mine"""
+
+KIND = TakesSeveral
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe of seqcli ('seqcli recipes ls') or a YAML file.")],
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="RECIPE", help="A recipe of seqcli ('seqcli recipes ls') or a YAML file.")
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="TRAIN [DEV] [TEST]...",
+            help="Your own files in place of the recipe's data; without DEV a share of TRAIN is kept for it.",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What the model is called (default: as the recipe).")] = (
+        None
+    ),
     set_: SetValue = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished training of it.")] = False,
     dry_run: Annotated[
@@ -40,15 +56,35 @@ def command(
     """Train a model from a recipe."""
     from seqcli.training.distributed import World
 
+    if recipe is None:
+        raise usage_error(
+            "which recipe?", hint="It comes before --data, or alone: seqcli train ner. 'seqcli recipes ls' lists ours."
+        )
+    if resume and dry_run:
+        raise usage_error("--dry-run trains nothing, so there is nothing to --resume", hint="Leave one of the two out.")
     world = World.of_environment()
     if world.rank:  # the first process speaks for all
         console.settings.quiet, console.settings.verbose = True, False
-    again = [recipe, *(word for change in set_ or [] for word in ("--set", change))]
+    again = [recipe, *(["--data", *data] if data else []), *(["--name", name] if name else [])]
+    again += [word for change in set_ or [] for word in ("--set", change)]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
     with world.joined(device):
         from seqcli.recipe.load import load_recipe
 
-        loaded = load_recipe(recipe, set_ or []).recipe
+        changes = set_ or []
+        if name is not None:
+            from seqcli.store.runs import check_name
+
+            check_name(name)
+            changes = [f'name="{name}"', *changes]
+        if data:
+            from seqcli.pipeline.own_data import own_data
+
+            own = own_data(recipe, data, changes)
+            changes = [own.override, *changes]
+            for remark in own.remarks:
+                console.note(remark)
+        loaded = load_recipe(recipe, changes).recipe
         if dry_run:
             if world.rank == 0:
                 _dry_run(loaded, device, as_json)
@@ -79,7 +115,7 @@ def command(
     if as_json:
         console.emit_json(finished.report)
     else:
-        _show_result(finished)
+        _show_result(finished, runs)
 
 
 USES = {
@@ -91,7 +127,7 @@ USES = {
 """What to do with a model of each task."""
 
 
-def _show_result(finished: Finished) -> None:
+def _show_result(finished: Finished, runs: str | None) -> None:
     report = finished.report
     split = "test" if "test" in report else "dev"
     if split != "dev" and "dev" in report and "best_step" not in report:  # of steps the table has shown it
@@ -112,7 +148,8 @@ def _show_result(finished: Finished) -> None:
     use = USES.get(report["task"], "seqcli predict {run}")
     if report.get("input") == "frames":
         use = "seqcli predict {run} FILE --scores"
-    console.note("Use it:  " + use.format(run=finished.run))
+    where = f" --runs {shlex.quote(runs)}" if runs else ""
+    console.note("Use it:  " + use.format(run=finished.run) + where)
 
 
 def _show_score(split: str, score: dict[str, Any]) -> None:

@@ -107,13 +107,17 @@ class Column:
 
 
 class Columns:
-    """An encoded split, opened from its folder."""
+    """An encoded split, opened from its folder.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        files: what the files are called, where that is not what they were called when the split was encoded.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str] | None = None) -> None:
         self.folder = folder
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         self.size: int = meta["size"]
-        self.files: list[str] = meta["files"]
+        self.files: list[str] = list(files or meta["files"])
         self.cut: int = meta["cut"]
         self.columns = {name: self._open(name, spec) for name, spec in meta["fields"].items()}
         self._lines = _open(folder / "lines.bin", np.int64)

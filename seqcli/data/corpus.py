@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from seqcli.data import catalogue
 from seqcli.data.catalogue import DataSet
-from seqcli.data.example import Example, source_bytes
+from seqcli.data.example import Example, place, source_bytes
 from seqcli.data.fetch.obtain import Progress, obtain
 from seqcli.data.formats import (
     FRAME_FORMATS,
@@ -25,7 +25,7 @@ from seqcli.data.formats.base import Format, OnError, Reading
 from seqcli.data.formats.looking import TableLook
 from seqcli.data.kept import is_kept, keep_stream
 from seqcli.errors import UserError, data_error, did_you_mean, io_error, usage_error
-from seqcli.lines import Chunk, is_stdin, source_name
+from seqcli.lines import Chunk, is_stdin, read_batches, source_name
 
 if TYPE_CHECKING:
     from seqcli.recipe.data import DataConfig
@@ -70,12 +70,13 @@ class Corpus:
 
     ``dev_share`` without a dev split keeps that share of the training examples for development: an example is
     chosen by a hash of its source, so the choice is the same on every machine and in every chunk of a file, and equal
-    examples fall on the same side.
+    examples fall on the same side. A running text (``blank_lines: keep``) gives the end of each file instead.
     """
 
     split_files: dict[str, SplitFiles]
     dev_share: float | None = None
     _hashes: dict[Path, str] = field(default_factory=dict)
+    _ends: dict[str, int] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -134,8 +135,19 @@ class Corpus:
         """Whether an example of a split's files is in the split (``dev_share`` divides the training files)."""
         if self.dev_share is None or split not in ("train", "dev"):
             return True
+        if self.split_files["train"].reading.blank_lines == "keep":
+            file, line = place(example.at)
+            return (line > self._begin_of_end(file)) == (split == "dev")
         digest = hashlib.blake2b(source_bytes(example.source), digest_size=8).digest()
         return (int.from_bytes(digest, "big") < self.dev_share * 2**64) == (split == "dev")
+
+    def _begin_of_end(self, file: str) -> int:
+        """The last line of a running text that is trained on: one with holes in it would be another text."""
+        if file not in self._ends:
+            path = next(path for path in self.files("train") if source_name(path) == file)
+            lines = sum(len(lines) for lines in read_batches(path, on_invalid="replace"))
+            self._ends[file] = lines - max(1, round(lines * (self.dev_share or 0)))
+        return self._ends[file]
 
     def fingerprint(self, split: str) -> str:
         """SHA-256 over the bytes of a split's files and all options they are read with: equal means equal examples.
@@ -296,8 +308,9 @@ def check_file(path: str, split: str, *, folder: bool = False) -> Path:
             return file
         raise io_error(f"is a folder, not the {split} file", file=path)
     if not is_stdin(path) and not file.exists():
-        place = "place" if file.is_absolute() else Path.cwd()
-        raise io_error(f"there is no such {split} file (looked in {place})", file=path, hint=_nearest(file))
+        raise io_error(
+            f"there is no such {split} file (looked in {file.absolute().parent})", file=path, hint=_nearest(file)
+        )
     kept = keep_stream(str(file))
     if kept is not None and kept.stat().st_size == 0:
         raise data_error("nothing came through", file=source_name(path))
@@ -307,6 +320,9 @@ def check_file(path: str, split: str, *, folder: bool = False) -> Path:
 
 
 def _nearest(file: Path) -> str | None:
+    from_here = (Path(*file.parts[begin:]) for begin in range(1, len(file.parts)))
+    if here := next((path for path in from_here if path.is_file()), None):
+        return f"Is it '{here}' here? Paths in a recipe start from the recipe's folder."
     if not file.parent.is_dir():
         return f"The folder '{file.parent}' does not exist."
     return did_you_mean(file.name, sorted(child.name for child in file.parent.iterdir())[:1000])

@@ -80,7 +80,7 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
     """
     folder = cache / f"{job.key[:32]}-{FORMAT_VERSION}"
     if (folder / "meta.json").exists():
-        return Columns(folder)
+        return Columns(folder, job.files)
     if len(job.files) > MAX_FILES:
         raise usage_error(f"a split of {len(job.files):,} files; there may be {MAX_FILES:,}", hint="Join some of them.")
     cache.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
         publish(temporary / "split", folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return Columns(folder)
+    return Columns(folder, job.files)
 
 
 def _encoded(job: EncodeJob, tasks: list[tuple[int, Any]]) -> Iterator[Iterable[Part]]:

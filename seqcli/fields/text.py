@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -227,7 +228,8 @@ class TextField(SourceField):
         names = self.features.save(folder)
         if self.tokenizer_model is None:
             return names
-        shutil.copyfile(self.tokenizer_model, folder / _TOKENIZER_MODEL)
+        with suppress(shutil.SameFileError):  # a training that goes on, by the recipe that its run keeps
+            shutil.copyfile(self.tokenizer_model, folder / _TOKENIZER_MODEL)
         return [*names, _TOKENIZER_MODEL]
 
     def load(self, folder: Path) -> None:

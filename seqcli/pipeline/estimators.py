@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -22,6 +23,7 @@ from seqcli.pipeline.events import Evaluated, Event, Notice, Prepared
 from seqcli.pipeline.prepare import kept_recipe
 from seqcli.recipe.dump import dump_recipe, recipe_difference
 from seqcli.recipe.load import load_recipe
+from seqcli.recipe.paths import move_paths
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run
 from seqcli.store.weights import save_arrays
@@ -111,10 +113,9 @@ def _prepared(job: Job, data: Mapping[str, Data], **more: Any) -> Prepared:
 def _write_settings(job: Job, **compute: Any) -> list[str]:
     """Write recipe, vocabularies and environment, so that a folder that cannot be written is found at once."""
     run = job.run
-    recipe = kept_recipe(job.recipe)
     if run.recipe_path.exists():  # of the training that is resumed
-        _check_recipe(run, recipe)
-    atomic_write_text(run.recipe_path, dump_recipe(recipe))
+        _check_recipe(run, job.recipe)
+    atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(job.recipe, run.path)))
     files = job.task.save(run.path)
     made_with = environment(job.recipe.training.seed, **compute)
     atomic_write_text(run.environment_path, json.dumps(made_with, indent=2) + "\n")
@@ -123,7 +124,11 @@ def _write_settings(job: Job, **compute: Any) -> list[str]:
 
 def _check_recipe(run: Run, recipe: Recipe) -> None:
     """Refuse to go on with another recipe than the training began with."""
-    if differences := recipe_difference(load_recipe(run.recipe_path).recipe, recipe):
+    old, new = (
+        move_paths(kept_recipe(one, run.path), lambda path: os.path.abspath(run.path / path))
+        for one in (load_recipe(run.recipe_path).recipe, recipe)
+    )
+    if differences := recipe_difference(old, new):
         adapted = all(
             difference.startswith(tuple(f"training.{name}:" for name in ADAPTED)) for difference in differences
         )

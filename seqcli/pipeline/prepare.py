@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from seqcli.data.arrays import Columns
@@ -17,6 +18,7 @@ from seqcli.fields.base import Progress
 from seqcli.fields.tags import SchemeFault
 from seqcli.files import cache_folder
 from seqcli.recipe.fields import TextFieldConfig
+from seqcli.recipe.paths import move_paths, seen_from
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tokenizers import SentencePieceConfig
 from seqcli.tasks.base import Task
@@ -40,8 +42,9 @@ def _sources(corpus: Corpus) -> Iterator[tuple[Any, str]]:
     return ((example.source, example.at) for example in corpus.examples("train"))
 
 
-def kept_recipe(recipe: Recipe) -> Recipe:
-    """The recipe as a run keeps it: its tokenizer's model is the copy in the run's folder."""
+def kept_recipe(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe as a run in ``folder`` keeps it: its paths start there, its tokenizer's model is the copy there."""
+    recipe = move_paths(recipe, lambda path: seen_from(path, folder))
     source = recipe.source
     if not isinstance(source, TextFieldConfig) or not isinstance(source.tokenizer, SentencePieceConfig):
         return recipe
@@ -55,7 +58,7 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
     """One split as arrays on disk."""
     files = corpus.files(split)
     reading = corpus.reading(split)
-    key = repr([corpus.fingerprint(split), [str(file) for file in files], *task.key()])
+    key = repr([corpus.fingerprint(split), *task.key()])
     job = EncodeJob(
         files=[str(file) for file in files],
         parts=[

@@ -9,7 +9,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 from seqcli.data.oddities import oddities
-from seqcli.errors import ExitCode, usage_error
+from seqcli.errors import ExitCode, UserError, usage_error
 from seqcli.fields.base import Progress
 from seqcli.fields.text import RunningTextField
 from seqcli.files import atomic_write, atomic_write_text
@@ -43,7 +43,7 @@ def train(
     """Train ``recipe`` into a new run of ``store`` (or go on with its newest unfinished one), yielding events.
 
     Args:
-        source: what the user typed for the recipe, for the resume command.
+        source: what the user typed for the recipe, for the resume command (default: the recipe that the run keeps).
         should_stop: asked after each step; an exit code means save and stop.
         progress: told about downloads and encoding.
         world: the processes that train together, each by this function; the first of them alone yields events.
@@ -71,7 +71,7 @@ def train(
         run = store.create(recipe.name)
     run = world.broadcast(run)
     assert run is not None
-    job = Job(recipe, task, columns, run, device, source or recipe.name, should_stop, progress, world)
+    job = Job(recipe, task, columns, run, device, source or run.arguments, should_stop, progress, world)
     if world.rank == 0:
         yield from (Notice(note, is_warning=False) for note in settled.notes)
     with run.lock() if world.rank == 0 else nullcontext():
@@ -92,9 +92,11 @@ def _train(job: Job, resume: bool) -> Iterator[Event]:
         yield from estimator.fit(resume=resume)
         if job.world.rank == 0:
             yield from _finish(job, estimator)
-    except BaseException:
+    except BaseException as error:
         if not begun and not resume and job.world.rank == 0:
             discard(job.run)
+        elif isinstance(error, UserError) and error.code == ExitCode.IO and error.hint is None:
+            error.hint = f"When it can be written, go on with: seqcli train {job.source} --resume"
         raise
 
 

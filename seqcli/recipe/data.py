@@ -22,8 +22,8 @@ class DataConfig(Config):
     corpus: str | None = Field(None, description="name of a data set in the catalogue ('seqcli data ls')")
     train: Paths = Field(
         None,
-        description="training file or files (.gz is read too), relative to where seqcli runs; or a folder in the "
-        "csv-folders format",
+        description="training file or files (.gz is read too), relative to the recipe's folder (given with --set or --data: "
+        "to where seqcli runs); or a folder in the csv-folders format",
     )
     dev: Paths = Field(None, description="development file or files, for early stopping and choosing the best step")
     test: Paths = Field(None, description="test file or files, measured once at the end")
@@ -53,7 +53,11 @@ class DataConfig(Config):
         "stands between blank lines)",
     )
     dev_share: float | None = Field(
-        None, gt=0, lt=1, description="share of the training examples kept for development where there is no dev file"
+        None,
+        gt=0,
+        lt=1,
+        description="share of the training examples kept for development where there is no dev file, chosen by their "
+        "text; with blank_lines: keep the end of the text",
     )
     max_line: int = Field(64 * 2**20, ge=1, description="longest line accepted, in bytes")
     max_length: int = Field(

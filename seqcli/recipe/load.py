@@ -14,6 +14,7 @@ from seqcli.recipe import registry
 from seqcli.recipe.base import walk
 from seqcli.recipe.folder import find_recipe, read_recipe_text
 from seqcli.recipe.messages import Override, broken_rule, explain, old_spelling
+from seqcli.recipe.paths import file_nodes, folder_of, seen_from_here
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.sections import default_kind
 from seqcli.recipe.tree import Document, Node, Origin, nearest, parse, walk_nodes
@@ -36,7 +37,7 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = (), *, confine_to: 
     """Read a recipe: one of ours by its name (``ner``), or a file by its path.
 
     Args:
-        name: of one of ours, without slash and suffix; or a path.
+        name: of one of ours, without slash and suffix; or a path, from whose folder the paths in the file start.
         overrides: ``a.b=value`` each, as given to ``--set``; the value is YAML (``{kind: sgd, lr: 0.1}``).
         confine_to: folder outside of which the recipe may name no file (a recipe inside a downloaded model).
 
@@ -59,7 +60,7 @@ def recipe_from_text(
     confine_to: Path | None = None,
     path: Path | None = None,
 ) -> LoadedRecipe:
-    """`load_recipe` of a text in memory; ``name`` is what messages call it."""
+    """`load_recipe` of a text in memory; ``name`` is what messages call it, ``path`` the file it comes from, if any."""
     document = Document(name, text)
     root, errors = parse(document)
     if root is None or (root.value is None and not root.quoted):
@@ -77,11 +78,15 @@ def recipe_from_text(
             errors += error.errors if isinstance(error, UserErrors) else [error]
     if old := old_spelling(root):
         raise UserErrors([*errors, old])
+    outside = [] if confine_to is None else _outside(root, confine_to)
+    if path is not None:
+        for node in file_nodes(root):
+            node.value = seen_from_here(node.value, folder_of(path))
     recipe, wrong = _validate(root, applied)
     errors += wrong
     if errors or recipe is None:
         raise UserErrors(sorted(errors, key=_place))
-    if confine_to is not None and (outside := _outside(root, confine_to)):
+    if outside:
         raise UserErrors(outside)
     return LoadedRecipe(recipe, _origins(recipe, root), path)
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -69,6 +70,12 @@ class Run:
     report_path = _Inside("report.json")
     environment_path = _Inside("environment.json")
     checkpoints = _Inside("checkpoints")
+
+    @property
+    def arguments(self) -> str:
+        """What follows ``seqcli train`` for this training, quoted for a shell: its own recipe, and the store."""
+        root = str(self.path.parent.parent)
+        return shlex.join([str(self.recipe_path), *([] if root == "runs" else ["--runs", root])])
 
     @property
     def finished(self) -> bool:
@@ -300,7 +307,7 @@ class Store:
             raise usage_error(f"{run} is still being trained", hint="Wait until it is finished.")
         if finished and not run.finished:
             raise usage_error(
-                f"the training of {run} is not finished", hint=f"Go on with it: seqcli train {run.name} --resume"
+                f"the training of {run} is not finished", hint=f"Go on with it: seqcli train {run.arguments} --resume"
             )
         if task_kinds is not None and (task := run.report().get("task")) not in task_kinds:
             able = ", ".join(str(run) for run in self._able(task_kinds))

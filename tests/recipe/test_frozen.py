@@ -34,6 +34,7 @@ FORMAT_NAMES = [
 ]
 
 VERB_NAMES = [
+    "start",
     "train",
     "evaluate",
     "predict",
