@@ -37,7 +37,7 @@ p { margin: .4rem 0; min-height: 1em; white-space: pre-wrap; overflow-wrap: anyw
 mark { color: #111; padding: .15em .3em; border: 2px solid #555; border-radius: .35em;
   -webkit-box-decoration-break: clone; box-decoration-break: clone;
   -webkit-print-color-adjust: exact; print-color-adjust: exact; }
-mark b { font-size: .75em; margin-left: .4em; }
+mark b { font-size: .75em; margin-left: .4em; white-space: nowrap; }
 mark.name { margin-right: .5em; } mark.name b { margin-left: 0; }
 @media print { body { margin: 0; max-width: none; } mark { border-color: #000; } }
 """

@@ -129,9 +129,9 @@ def test_rows_before_a_bad_one_come_before_its_error(
 ) -> None:
     (tmp_path / "table").write_text(text)
     items: list[Item] = []
+    table = TABLES[form](tmp_path / "table", TableOptions(column, ["new"])).rows()
     with pytest.raises(UserError) as caught:
-        for rows in TABLES[form](tmp_path / "table", TableOptions(column, ["new"])).rows():
-            items += rows.items
+        items.extend(item for rows in table for item in rows.items)
     assert caught.value.code == ExitCode.DATA
     assert str(caught.value).startswith(f"{tmp_path}/{message}")
     assert len(items) == count
