@@ -148,11 +148,17 @@ def _by_name(file: str | None, known: Sequence[str]) -> str | None:
 
 
 class ConllLook:
-    """Tells by the first lines whether what is read as plain lines is CoNLL: a token and a known tag on each."""
+    """Tells by the first lines whether what is read as plain lines is CoNLL: as many columns, and a known tag in one.
+
+    Three lines are enough, or one with a tag such as ``B-PER``; ``.`` is a word as well as a tag, and proves nothing.
+    """
+
+    _ENOUGH = 3
 
     def __init__(self, tags: Iterable[str]) -> None:
-        self.tags = frozenset(tags)
-        self.columns: frozenset[int] | None = None
+        self.tags = frozenset(tag for tag in tags if any(map(str.isalpha, tag)))
+        self.width = 0
+        self.columns: frozenset[int] = frozenset()
         self.evidence = 0
         self.is_over = False
 
@@ -166,10 +172,12 @@ class ConllLook:
             cells = split_row(line)
             if not any(cells) or line.startswith(("# ", "-DOCSTART-")):
                 continue
-            tagged = {place for place, cell in enumerate(cells) if place and cell in self.tags}
-            self.columns = frozenset(tagged if self.columns is None else self.columns & tagged)
-            self.evidence += 2 if any("-" in cells[place] for place in self.columns) else 1
-            self.is_over = not self.columns or self.evidence >= 2
+            tagged = frozenset(place for place, cell in enumerate(cells) if place and cell in self.tags)
+            self.columns = self.columns & tagged if self.width == len(cells) else frozenset()
+            if self.width == 0:
+                self.width, self.columns = len(cells), tagged
+            self.evidence += self._ENOUGH if any("-" in cells[place] for place in self.columns) else 1
+            self.is_over = not self.columns or self.evidence >= self._ENOUGH
             if self.is_over and self.columns:
                 return True
         return False

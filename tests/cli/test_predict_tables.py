@@ -200,6 +200,8 @@ def test_conll_gets_a_column_of_tags(seqcli: Program, trained: Path) -> None:
 
 
 def test_spans_scores_what_predict_adds_as_evaluate_does(seqcli: Program, trained: Path) -> None:
+    sentences = (trained / "test.conll").read_text().split("\n\n")
+    (trained / "test.conll").write_text("".join(f"# id = {at}\n{one}\n\n" for at, one in enumerate(sentences)))
     (trained / "predicted.conll").write_text(seqcli("predict", "tiny", "test.conll").out)
     spans = json.loads(seqcli("spans", "predicted.conll", "--scheme", "bio", "--json").out)
     evaluated = json.loads(seqcli("evaluate", "tiny", "test.conll", "--json").out)
@@ -243,9 +245,11 @@ LOOKS = "warning: <stdin> looks like CoNLL, a token and its tag a line, and each
     [
         ("Tom B-PER\nmet O\n\nAnna B-PER\n", LOOKS),
         ("Tom B-PER\n", LOOKS),
-        ("# id\nmet X O\nTom X B-PER\n", LOOKS),
+        ("# id\nmet X O\n\nTom X B-PER\n", LOOKS),
         ("Tom\tB-PER\n", LOOKS),
-        ("met O\n", ""),
+        ("met O\nin O\nby O\n", LOOKS),
+        ("met O\nin O\n", ""),
+        ("met in O\nTom B-PER\n", ""),
         ("Tom met Anna\nB-PER\n", ""),
         ("Tom met\nAnna B-PER\n", ""),
         ("O O\nmet Anna\n", ""),
