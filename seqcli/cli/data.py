@@ -46,9 +46,9 @@ class DataReading:
 
     data_format: Format = None
     columns: Annotated[
-        str | None, typer.Option(metavar="KEY=COLUMN,...", help="Such as token=0,tag=-1 or token=form,tag=xpos.")
+        str | None, typer.Option(metavar="KEY=COLUMN,...", help="Such as token=0,tag=-1 or text=review,label=stars.")
     ] = None
-    separator: Annotated[str | None, typer.Option(help="Between token and tag in the inline format (default: /).")] = (
+    separator: Annotated[str | None, typer.Option(help="Between token and tag (inline), or between columns (csv).")] = (
         None
     )
     blank_lines: Annotated[
@@ -250,8 +250,8 @@ def _choose(names: Sequence[str], reading: formats.Reading, scheme: str | None) 
     with _progress() as progress:
         splits, stated = choose_splits(names, reading, progress)
     for split in splits:
-        if split.guessed:
-            console.note(f"{split.name}: read as {split.reading.format}")
+        if split.guessed or split.table:
+            console.note(f"{split.name}: read as {split.describe()}")
     if wanted or stated or splits[0].has_frames:
         return splits, wanted or stated
     recognised = scheme_of(splits[0])

@@ -67,7 +67,7 @@ class Display:
         for listener in self.listeners:
             listener.show(event)
         if isinstance(event, Notice):
-            console.warn(event.text)
+            (console.warn if event.is_warning else console.note)(event.text)
         elif isinstance(event, Prepared):
             self._prepared(event)
         elif isinstance(event, StepEvent):

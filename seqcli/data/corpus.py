@@ -12,8 +12,17 @@ from seqcli.data import catalogue
 from seqcli.data.catalogue import DataSet
 from seqcli.data.example import Example, source_bytes
 from seqcli.data.fetch.obtain import Progress, obtain
-from seqcli.data.formats import FRAME_FORMATS, format_by_name, format_class, guess_format, read_examples
+from seqcli.data.formats import (
+    FRAME_FORMATS,
+    FileLook,
+    first_lines,
+    format_by_name,
+    format_class,
+    guess_format,
+    read_examples,
+)
 from seqcli.data.formats.base import Format, OnError, Reading
+from seqcli.data.formats.looking import TableLook
 from seqcli.errors import data_error, did_you_mean, io_error, usage_error
 from seqcli.lines import Chunk
 
@@ -25,16 +34,26 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass(slots=True)
 class SplitFiles:
-    """The files of one split and how they are read; ``guessed`` when nobody said the format."""
+    """The files of one split and how they are read.
+
+    Attributes:
+        guessed: nobody said the format.
+        table: what the first file shows of its columns, where nobody said them and they are read as it shows.
+    """
 
     name: str
     files: list[Path]
     reading: Reading
     guessed: bool = False
+    table: TableLook | None = None
 
     @property
     def has_frames(self) -> bool:
         return self.reading.format in FRAME_FORMATS
+
+    def describe(self) -> str:
+        """What was guessed: ``csv with a header, text: 'review', label: 'stars'``."""
+        return FileLook(str(self.reading.format), self.table).describe()
 
     @property
     def format(self) -> Format:
@@ -227,6 +246,10 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
         form = (format_by_name(str(files[0])) or "lines") if plain else guess_format(files[0])
         reading = format_class(form).when_guessed(replace(own, format=form))
     split = SplitFiles(name, files, reading, guessed)
+    if reading.columns is None and files[0].is_file():
+        table = split.format.look(first_lines(str(files[0])))
+        if table is not None and table.roles != split.format.usual:
+            split = replace(split, table=table, reading=replace(reading, columns=dict(table.roles) or None))
     split.files = [file for path in files for file in split.format.expand(path)]
     return split
 
@@ -236,7 +259,7 @@ def _read_like(data_set: DataSet, split: SplitFiles, own: Reading, plain: bool) 
     reading = split.reading
     if split.guessed and not plain and reading.format == "lines" and data_set.format == "labelled":
         reading = replace(reading, format="labelled")  # looks like lines of text, as that format does
-    if reading.format == data_set.format:
+    if reading.format == data_set.format and not (split.table and split.table.has_header):
         columns, separator = own.columns or data_set.columns, own.separator or data_set.separator
         reading = replace(reading, columns=columns, separator=separator, record_start=own.record_start)
         reading = _with_options(data_set, reading)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from seqcli.pipeline.prepare import open_columns
+from seqcli.pipeline.settle import settle
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import new_task
 
 
 def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
     """Prepare everything and look at it; ready for JSON. A model that is no network has ``splits`` and ``summary``."""
+    recipe = settle(recipe).recipe
     task = new_task(recipe)
     columns = open_columns(recipe, task, ("train", "dev", "test"))
     task.fit(columns["train"])

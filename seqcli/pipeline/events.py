@@ -14,6 +14,7 @@ class Notice:
     """Something the user should know although the work goes on."""
 
     text: str
+    is_warning: bool = True
 
 
 @dataclass(frozen=True)

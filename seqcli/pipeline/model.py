@@ -16,6 +16,8 @@ import numpy as np
 
 from seqcli.data.arrays import Columns
 from seqcli.data.batch import Side
+from seqcli.data.formats import format_class, guess_format
+from seqcli.data.formats.base import Columns as FormatColumns
 from seqcli.data.order import sorted_batches
 from seqcli.errors import UserError, data_error, usage_error
 from seqcli.fields.base import Progress
@@ -173,7 +175,13 @@ class Model(Generic[P]):
 
         recipe = self.task.recipe
         if data is not None:
-            changes = {split: data, "dev_share": None, **({"format": data_format} if data_format else {})}
+            changes: dict[str, Any] = {
+                split: data,
+                "dev_share": None,
+                **({"format": data_format} if data_format else {}),
+            }
+            if not _takes_columns(data_format or recipe.data.format or guess_format(data[0]), recipe.data.columns):
+                changes["columns"] = None  # those of the training data, which was of another format
             recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
         columns = open_columns(recipe, reader or self.task, (split,), progress)
         if split not in columns:
@@ -188,6 +196,16 @@ class Model(Generic[P]):
         from seqcli.pipeline.evaluate import evaluate_model
 
         return evaluate_model(self, data, split=split)
+
+
+def _takes_columns(form: str, columns: FormatColumns | None) -> bool:
+    """Whether files of this format can have these columns; JSON has keys, not numbers."""
+    if columns is None or (form == "jsonl" and int in {*map(type, columns.values())}):
+        return columns is None
+    try:
+        return bool(format_class(form).check_columns(columns))
+    except UserError:
+        return False
 
 
 def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:

@@ -56,7 +56,12 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
     key = repr([corpus.fingerprint(split), [str(file) for file in files], *task.key()])
     job = EncodeJob(
         files=[str(file) for file in files],
-        parts=[chunks(file, reading.format, columns=reading.columns, max_line=reading.max_line) for file in files],
+        parts=[
+            chunks(
+                file, reading.format, columns=reading.columns, separator=reading.separator, max_line=reading.max_line
+            )
+            for file in files
+        ],
         read=partial(corpus.part_examples, split),
         pieces=task.read,
         key=hashlib.sha256(key.encode()).hexdigest(),

@@ -17,6 +17,7 @@ from seqcli.pipeline.estimators import CountsEstimator, Estimator, GradientEstim
 from seqcli.pipeline.events import Event, Finished, Notice
 from seqcli.pipeline.export import export
 from seqcli.pipeline.prepare import kept_recipe, open_columns
+from seqcli.pipeline.settle import settle
 from seqcli.recipe.dump import recipe_difference
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
@@ -51,6 +52,8 @@ def train(
             a loss that is not a number (1).
         Interrupted: ``should_stop`` said so, and everything is saved.
     """
+    settled = world.in_turn(lambda: settle(recipe, progress))
+    recipe = settled.recipe
     task = new_task(recipe)
     run: Run | None = None
     if resume and world.rank == 0:
@@ -64,6 +67,8 @@ def train(
     run = world.broadcast(run)
     assert run is not None
     job = Job(recipe, task, columns, run, device, source or recipe.name, should_stop, progress, world)
+    if world.rank == 0:
+        yield from (Notice(note, is_warning=False) for note in settled.notes)
     with run.lock() if world.rank == 0 else nullcontext():
         events = _train(job, resume)
         if world.rank == 0:

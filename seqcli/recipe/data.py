@@ -31,10 +31,15 @@ class DataConfig(Config):
     columns: dict[str, int | str] | None = Field(
         None,
         description="column of each field: a number from 0 (negative from the end) or a name "
-        "(conllu: form, lemma, upos, xpos, ...; jsonl: key), such as {token: 0, tag: -1}; of ts only {target: -1}: the "
+        "(csv, tsv: of the header; conllu: form, lemma, upos, xpos, ...; jsonl: key), such as {token: 0, tag: -1} or "
+        "{text: review, label: stars} (default of csv, tsv, jsonl: what the file's first rows show); of ts only {target: -1}: the "
         "last part of a line is the label also where no header says so",
     )
-    separator: str | None = Field(None, description="between token and tag in the inline format (default: /)")
+    separator: str | None = Field(
+        None,
+        description="between token and tag in the inline format (default: /); between the columns of csv (default: comma, "
+        "semicolon, tab or bar, whichever the file has)",
+    )
     blank_lines: Literal["skip", "keep"] | None = Field(
         None,
         description="blank lines of the lines format: skip, or keep each as an empty example, as a running text "

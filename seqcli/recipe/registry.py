@@ -80,6 +80,7 @@ FORMATS: dict[str, str] = {
     "conllu": "seqcli.data.formats.conllu:ConllU",
     "inline": "seqcli.data.formats.inline:Inline",
     "tsv": "seqcli.data.formats.tsv:Tsv",
+    "csv": "seqcli.data.formats.csv:Csv",
     "jsonl": "seqcli.data.formats.jsonl:JsonLines",
     "lines": "seqcli.data.formats.text:Lines",
     "records": "seqcli.data.formats.text:Records",

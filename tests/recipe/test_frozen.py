@@ -25,6 +25,7 @@ FORMAT_NAMES = [
     "conllu",
     "inline",
     "tsv",
+    "csv",
     "jsonl",
     "lines",
     "records",

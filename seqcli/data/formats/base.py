@@ -10,9 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
 
 from seqcli.data.example import Example
+from seqcli.data.formats.looking import TableLook
 from seqcli.data.lint_text import Finding
 from seqcli.errors import UserError, data_error, did_you_mean, usage_error
 from seqcli.files import sha256_file
@@ -82,6 +83,8 @@ class Format(ABC):
     ends: ClassVar[Literal["line", "blank line", "file"]] = "line"
     has_frames: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
+    usual: ClassVar[Columns] = {}
+    """The columns of a file that nobody says and that does not show others."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -158,6 +161,14 @@ class Format(ABC):
     def files_named(self, path: Path) -> Iterator[tuple[int, Path]]:
         """Yield ``(line, file)`` of the files that belong to a file because it names them; none is looked at."""
         return iter(())
+
+    def look(self, lines: list[str]) -> TableLook | None:
+        """What a file's first lines show of its columns, where nobody says them; None where a format has none to find."""
+        return None
+
+    def units(self, path: Path, handle: BinaryIO) -> Iterator[tuple[int, int, int]] | None:
+        """``(lines, bytes, cost to read)`` of what may not be cut through; None where `ends` says all there is to know."""
+        return None
 
     def fingerprint(self, path: Path) -> str:
         """A hash of all bytes that decide the examples."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from seqcli.data.formats.base import SOURCES, TARGETS, LineFormat, Reading, same_length
+from seqcli.data.formats.looking import TableLook, look_at_records
 from seqcli.errors import UserError, data_error, did_you_mean
 
 _PAIRS = (
@@ -41,6 +43,19 @@ class JsonLines(LineFormat):
     @classmethod
     def check_column(cls, key: str, role: str, column: int | str) -> str:
         return role
+
+    def look(self, lines: list[str]) -> TableLook | None:
+        records = []
+        for line in lines:
+            with suppress(UserError):
+                records.append(_parse(line))
+        look = look_at_records(records)
+        with suppress(UserError):
+            source, target = _guess_keys(records[0] if records else {})
+            items = next(column for column in look.columns if column.name == source).holds == "tokens"
+            names = ("tokens", "tags") if items else ("text", "label")
+            return replace(look, roles={names[0]: source, **({names[1]: target} if target else {})})
+        return look
 
     def head(self, line: str, number: int) -> bool:
         with suppress(UserError):
