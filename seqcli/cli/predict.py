@@ -128,11 +128,14 @@ def print_rows(source: Input, notices: Notices, *, scores: bool, top: int | None
     """Print the rows of a table, the prediction added to each."""
     task = source.model.task
     addition = task.addition(source.form, scores=scores, top=top)
-    for rows in source.table(addition.names).rows():
+    table = source.table(addition.names)
+    for rows in table.rows():
         offsets = source.form == "jsonl"
         predictions = source.model.predict_block(rows.items, scores=scores, offsets=offsets) if rows.items else []
         console.write(rows.write([addition.values(one) for one in predictions]), flush=True)
         notices.about(rows.items, task.lengths(predictions))
+    if table.notice:
+        console.warn(table.notice)
 
 
 class Notices:

@@ -143,7 +143,7 @@ def _by_name(file: str | None, known: Sequence[str]) -> str | None:
     if is_stdin(file):
         return None
     suffix = Path(str(file).lower().removesuffix(".gz")).suffix
-    form = suffix[1:] if suffix in (".csv", ".tsv") else format_by_name(str(file))
+    form = "tsv" if suffix == ".tsv" else format_by_name(str(file))
     return form if form in known else None
 
 

@@ -17,7 +17,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 from seqcli.data.formats.base import Reading
 from seqcli.data.formats.conll import Conll
 from seqcli.data.formats.conllu import ConllU
+from seqcli.data.formats.csv import Csv, fault, on_one_line, separator_of
 from seqcli.data.formats.jsonl import parse_record, value_of
+from seqcli.data.formats.tsv import Tsv
 from seqcli.errors import UserError, data_error, did_you_mean, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, Input, OnInvalid, read_blocks, source_name
 
@@ -49,7 +51,13 @@ class TableOptions:
 
 
 class Table(ABC, Generic[R]):
-    """One table of rows R, read once."""
+    """One table of rows R, read once.
+
+    Attributes:
+        notice: what is odd about it, once its first row has been read.
+    """
+
+    notice = ""
 
     def __init__(self, source: Input, options: TableOptions) -> None:
         self.file, self.options = source_name(source), options
@@ -105,16 +113,22 @@ class _Lines(Iterator[str]):
         self.number = 0
 
     def __next__(self) -> str:
-        while not self.ready:
-            self.number, lines = next(self.blocks)
-            self.number -= 1
-            self.ready.extend(lines)
+        if not self.peek():
+            raise StopIteration
         self.number += 1
         return f"{self.ready.popleft()}\n"
+
+    def peek(self) -> Sequence[str]:
+        """The lines that come next, without their line feeds: those that are there; none at the end."""
+        while not self.ready and (block := next(self.blocks, None)):
+            self.ready.extend(block[1])
+        return self.ready
 
 
 class CellTable(Table[list[str]]):
     """A table of cells, of which a column's name makes the first row a header."""
+
+    format: ClassVar[type[Csv] | type[Tsv]]
 
     @abstractmethod
     def cells(self) -> Iterator[list[str]]:
@@ -129,17 +143,24 @@ class CellTable(Table[list[str]]):
 
     def records(self) -> Iterator[tuple[Item | None, list[str]]]:
         width = place = 0
+        if isinstance(column := self.options.column, int):
+            look = self.format(Reading(self.format.name)).look([*self.lines.peek()])
+            if look is not None and look.has_header and -len(look.columns) <= column < len(look.columns):
+                self.notice = (
+                    f"{self.file}: the first row looks like a header, and was predicted as the others were: "
+                    f"--column '{look.columns[column].name}' makes it one"
+                )
         for cells in self.cells():
             if not cells:
                 yield None, []
             elif not width:
                 width, place = len(cells), self._place(cells)
                 has_header = isinstance(self.options.column, str)
-                yield (None, [*cells, *self.options.added]) if has_header else (cells[place], cells)
+                yield (None, [*cells, *self.options.added]) if has_header else (on_one_line(cells[place]), cells)
             elif len(cells) != width:
                 raise data_error(f"{_columns(len(cells))} where the first row has {width}")
             else:
-                yield cells[place], cells
+                yield on_one_line(cells[place]), cells
 
     def _place(self, cells: list[str]) -> int:
         column = self.options.column
@@ -160,11 +181,15 @@ class CellTable(Table[list[str]]):
 
 
 class CsvTable(CellTable):
-    """Comma-separated values; a quoted cell may hold line breaks."""
+    """The separator is what cuts the first lines best; a quoted cell may hold line breaks."""
+
+    format = Csv
+    separator = ","
 
     def cells(self) -> Iterator[list[str]]:
         csv.field_size_limit(self.options.max_line)
-        reader = csv.reader(self.lines, strict=True)
+        self.separator = separator_of([*self.lines.peek()])
+        reader = csv.reader(self.lines, delimiter=self.separator, strict=True)
         while True:
             begin = self.lines.number + 1
             try:
@@ -172,18 +197,21 @@ class CsvTable(CellTable):
             except StopIteration:
                 return
             except csv.Error as error:
-                hint = "Is a quote not closed, or not doubled?"
-                raise data_error(f"no row of CSV: {error}", line=begin, hint=hint) from error
+                found = fault(error, self.options.max_line)
+                found.line = begin
+                raise found from error
             yield cells
 
     def line(self, cells: Sequence[str]) -> str:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(cells)
+        csv.writer(text, delimiter=self.separator, lineterminator="\n").writerow(cells)
         return text.getvalue()
 
 
 class TsvTable(CellTable):
     """Tab-separated values; quotes are plain characters."""
+
+    format = Tsv
 
     def cells(self) -> Iterator[list[str]]:
         return (line[:-1].split("\t") if line != "\n" else [] for line in self.lines)

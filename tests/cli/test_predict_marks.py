@@ -121,7 +121,7 @@ def test_a_token_with_a_space_is_refused_where_it_would_be_two(seqcli: Program, 
 
 # -- colours
 
-NEWS = b"Ravi met Anna in Paris .\n\nTata\n"
+NEWS = b"Ravi met Anna in Paris .\n\nTata\n" + b"[bold]Anna[/bold] met :smile: 5 " * 9 + b"\n"
 
 
 def test_colours_change_nothing_but_the_colour(seqcli: Program, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,9 +48,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_of_csv_come_back_with_a_cell_more(folder: Path, rows: list[list[str]], column: int) -> None:
     column = column % len(rows[0])
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
     items, out = written("csv", text.getvalue(), column, folder=folder)
-    assert items == [row[column] for row in rows]
+    assert items == [" ".join(row[column].split("\n")) for row in rows]
     assert [*csv.reader(io.StringIO(out, newline=""))] == [[*row, str(number)] for number, row in enumerate(rows)]
 
 
@@ -72,8 +72,9 @@ WORDS = "1-2\tdu\t_\t_\t_\t_\t_\t_\t_\t_\n1\tde\t_\tADP\t_\t_\t0\t_\t_\t_\n2\tle
     ("form", "column", "text", "items", "out"),
     [
         ("csv", "b", "a,b\n1,x\n", ["x"], "a,b,new\n1,x,0\n"),
-        ("csv", "b", '\ufeffa,b\r\n1,"x\r\ny"\r\n\r\n2,\r\n', ["x\ny", ""], 'a,b,new\n1,"x\ny",0\n\n2,,1\n'),
+        ("csv", "b", '\ufeffa,b\r\n1,"x\r\ny"\r\n\r\n2,\r\n', ["x y", ""], 'a,b,new\n1,"x\ny",0\n\n2,,1\n'),
         ("csv", "a", "a,b\n", [], "a,b,new\n"),
+        ("csv", "b", 'a;b\n1;"x;y, z"\n', ["x;y, z"], 'a;b;new\n1;"x;y, z";0\n'),
         ("csv", "a", "", [], ""),
         ("csv", -1, "1,x\n2,y", ["x", "y"], "1,x,0\n2,y,1\n"),
         ("tsv", "b", 'a\tb\n1\t"x, y\n\n', ['"x, y'], 'a\tb\tnew\n1\t"x, y\t0\n\n'),
@@ -110,7 +111,7 @@ def test_tables(
     ("form", "column", "text", "count", "message"),
     [
         ("csv", "b", "a,b\n1,x\n2\n", 1, "table:3: 1 column where the first row has 2"),
-        ("csv", "b", 'a,b\n1,x\n2,"y\nz', 1, "table:3: no row of CSV: unexpected end of data. Is a quote not closed"),
+        ("csv", "b", 'a,b\n1,x\n2,"y\nz', 1, "table:3: a quote is opened and never closed"),
         ("csv", "c", "a,b\n1,x\n", 0, "table:1: the header has no column 'c'. The header has: a, b."),
         ("csv", "a", "a,a\n1,x\n", 0, "table:1: the header has two columns 'a'. Rename one."),
         ("csv", "a", "a,new\n1,x\n", 0, "table:1: the header has 'new' already. Call the new one otherwise: --into"),

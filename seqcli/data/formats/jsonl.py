@@ -48,7 +48,7 @@ class JsonLines(LineFormat):
         records = []
         for line in lines:
             with suppress(UserError):
-                records.append(_parse(line))
+                records.append(parse_record(line))
         look = look_at_records(records)
         with suppress(UserError):
             source, target = _guess_keys(records[0] if records else {})
