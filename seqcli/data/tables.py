@@ -91,7 +91,8 @@ class Table(ABC, Generic[R]):
         except UserError as error:
             if some:
                 yield self._rows(some)
-            error.file, error.line = error.file or self.file, error.line or self.lines.number
+            if error.file is None:
+                error.file, error.line = self.file, error.line or self.lines.number
             raise
         if some:
             yield self._rows(some)

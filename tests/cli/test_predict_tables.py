@@ -126,6 +126,10 @@ def test_rows_before_a_bad_one_are_answered(seqcli: Program, classifiers: Path) 
     code, out, err = seqcli("predict", "bag", "bad.csv", "--column", "text")
     assert (code, err) == (65, "error: bad.csv:4: 1 column where the first row has 2\n")
     assert [line.split(",")[0] for line in out.splitlines()] == ["text", "dull", "boring"]
+    missing = seqcli("predict", "bag", "none.csv", "--column", "text")
+    assert missing == (74, "", "error: none.csv: cannot read: No such file or directory\n")
+    code, out, err = seqcli("predict", "bag", "--input", "csv", "--column", "a", stdin=b"a,b\nx,\xff\n")
+    assert (code, err.startswith("error: <stdin>:2: invalid UTF-8 at byte 3 of the line (0xff)")) == (65, True)
 
 
 @pytest.mark.parametrize(
