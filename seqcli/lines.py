@@ -52,9 +52,20 @@ def is_stdin(source: object) -> bool:
     return source is None or str(source) == "-"
 
 
+_CALLED: dict[str, str] = {}
+
+
+def call_source(path: Path, name: str) -> None:
+    """Have a file called by another name in messages: it is the copy of what came through a pipe."""
+    _CALLED[str(path)] = name
+
+
 def source_name(source: object) -> str:
     """What to call the source in a message."""
-    return "<stdin>" if is_stdin(source) else str(source.path if isinstance(source, Chunk) else source)
+    if is_stdin(source):
+        return "<stdin>"
+    name = str(source.path if isinstance(source, Chunk) else source)
+    return _CALLED.get(name, name)
 
 
 @contextmanager

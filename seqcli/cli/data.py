@@ -35,7 +35,7 @@ Names = Annotated[
     list[str],
     typer.Argument(
         metavar="NAME|FILE...",
-        help="A data set of the catalogue, or files (or folders of frames); they are compared with the first of them.",
+        help="A data set of the catalogue, or files (or folders of frames), - for stdin; compared with the first of them.",
     ),
 ]
 
@@ -143,7 +143,7 @@ def stats(*, names: Names, reading: DataReading, invalid: Invalid = "strict", as
         lines = _text_lines(texts, scheme)
     for split in described:
         if not split.lengths:
-            raise data_error("no example: the file is empty or has only blank lines", file=split.files[0])
+            raise data_error("no example: the file is empty or has only blank lines", file=split.name)
     if as_json:
         console.emit_json({"scheme": scheme, "splits": [asdict(split) for split in described]})
     else:

@@ -23,8 +23,9 @@ from seqcli.data.formats import (
 )
 from seqcli.data.formats.base import Format, OnError, Reading
 from seqcli.data.formats.looking import TableLook
-from seqcli.errors import data_error, did_you_mean, io_error, usage_error
-from seqcli.lines import Chunk
+from seqcli.data.kept import is_kept, keep_stream
+from seqcli.errors import UserError, data_error, did_you_mean, io_error, usage_error
+from seqcli.lines import Chunk, is_stdin, source_name
 
 if TYPE_CHECKING:
     from seqcli.recipe.data import DataConfig
@@ -85,17 +86,17 @@ class Corpus:
 
     def files(self, split: str) -> list[Path]:
         """The files of a split (those of train where ``dev_share`` makes the dev split)."""
-        return self._files_of(split).files
+        return self.split(split).files
 
     def size(self, split: str) -> int:
         """Bytes to read for a split, those of the files that an index names too."""
-        files, form = self.files(split), self._files_of(split).format
+        files, form = self.files(split), self.split(split).format
         named = (file for path in files for _, file in form.files_named(path))
         return sum(file.stat().st_size for file in (*files, *named) if file.is_file())
 
     def reading(self, split: str) -> Reading:
         """How the files of a split are read; its format is always set."""
-        return self._files_of(split).reading
+        return self.split(split).reading
 
     def examples(self, split: str) -> Iterator[Example]:
         """Yield the examples of a split, file by file.
@@ -112,13 +113,18 @@ class Corpus:
                     any_example = True
                     yield example
             if not in_file:
-                raise data_error("no example in this file: it is empty or has only blank lines", file=path)
+                raise self.no_example(split, path)
         if not any_example:
-            raise data_error(
-                f"dev_share {self.dev_share} leaves no example for {split}",
-                file=self.files(split)[0],
-                hint="Raise data.dev_share, or give a dev file.",
-            )
+            raise self.no_example(split)
+
+    def no_example(self, split: str, file: Path | None = None) -> UserError:
+        """Why there is none in a split, or in one file of it."""
+        files = [file] if file is not None else self.files(split)
+        names = ", ".join(map(source_name, files))
+        if self.dev_share is None or not any(True for path in files for _ in read_examples(path, self.reading(split))):
+            return data_error("no example: the file is empty or has only blank lines", file=names)
+        hint = "Give a dev file, or another share." if split == "train" else "Raise data.dev_share, or give a dev file."
+        return data_error(f"dev_share {self.dev_share} leaves no example for {split}", file=names, hint=hint)
 
     def part_examples(self, split: str, part: Chunk) -> Iterator[Example]:
         """Yield the examples of one chunk of a split's file, for workers (`seqcli.data.chunks`)."""
@@ -136,7 +142,7 @@ class Corpus:
 
         Of an index, the files that it names count too. A folder's sequences are files of the split, see `file_split`.
         """
-        files = self._files_of(split)
+        files = self.split(split)
         digest = hashlib.sha256(files.reading.as_text().encode())
         if self.dev_share is not None and split in ("train", "dev"):
             digest.update(f"{split} {self.dev_share!r}".encode())
@@ -146,7 +152,7 @@ class Corpus:
             digest.update(self._hashes[path].encode())
         return digest.hexdigest()
 
-    def _files_of(self, split: str) -> SplitFiles:
+    def split(self, split: str) -> SplitFiles:
         if split == "dev" and "dev" not in self.split_files and self.dev_share is not None:
             split = "train"
         if split not in self.split_files:
@@ -170,8 +176,11 @@ def open_corpus(
     """
     data_set = catalogue.data_set(config.corpus) if config.corpus else None
     own = Reading.of(config)
+    has_dev = bool(config.dev) or (data_set is not None and "dev" in data_set.splits)
+    share = None if has_dev else config.dev_share
+    needed = [name for name in SPLITS if name in splits or (name == "train" and "dev" in splits and share is not None)]
     split_files: dict[str, SplitFiles] = {}
-    for name in splits:
+    for name in needed:
         if paths := getattr(config, name):
             split = file_split(name, [paths] if isinstance(paths, str) else list(paths), own, plain=plain)
             split_files[name] = split if data_set is None else _read_like(data_set, split, own, plain)
@@ -181,8 +190,7 @@ def open_corpus(
         raise usage_error(
             "data: nothing to train on", hint="Set data.corpus ('seqcli data ls' lists them) or data.train, a file."
         )
-    share = config.dev_share if "dev" in splits and "dev" not in split_files and "train" in split_files else None
-    return Corpus(split_files, share)
+    return Corpus(split_files, share if "train" in split_files else None)
 
 
 def choose_splits(
@@ -201,9 +209,9 @@ def choose_splits(
         splits = [catalogue_split(data_set, name, reading, progress) for name in SPLITS if name in data_set.splits]
         return splits, data_set.scheme
     for name in names:
-        if not Path(name).expanduser().exists():
+        if not is_stdin(name) and not Path(name).expanduser().exists():
             raise _neither(name, alone=len(names) == 1)
-    splits = [file_split(name, [name], reading) for name in names]
+    splits = [file_split(source_name(name), [name], reading) for name in names]
     for split in splits[1:]:
         if split.has_frames != splits[0].has_frames:
             kinds = ["frames" if one.has_frames else "text" for one in (splits[0], split)]
@@ -246,6 +254,9 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
         form = (format_by_name(str(files[0])) or "lines") if plain else guess_format(files[0])
         reading = format_class(form).when_guessed(replace(own, format=form))
     split = SplitFiles(name, files, reading, guessed)
+    if split.has_frames and any(map(is_kept, files)):
+        hint = "Name the file itself."
+        raise usage_error("frames cannot come through a pipe: an index names files beside it", hint=hint)
     if reading.columns is None and files[0].is_file():
         table = split.format.look(first_lines(str(files[0])))
         if table is not None and table.roles != split.format.usual:
@@ -284,12 +295,15 @@ def check_file(path: str, split: str, *, folder: bool = False) -> Path:
         if folder:
             return file
         raise io_error(f"is a folder, not the {split} file", file=path)
-    if not file.exists():
+    if not is_stdin(path) and not file.exists():
         place = "place" if file.is_absolute() else Path.cwd()
         raise io_error(f"there is no such {split} file (looked in {place})", file=path, hint=_nearest(file))
-    if file.stat().st_size == 0:
+    kept = keep_stream(str(file))
+    if kept is not None and kept.stat().st_size == 0:
+        raise data_error("nothing came through", file=source_name(path))
+    if kept is None and file.stat().st_size == 0:
         raise data_error(f"the {split} file is empty", file=path)
-    return file
+    return kept or file
 
 
 def _nearest(file: Path) -> str | None:

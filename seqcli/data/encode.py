@@ -59,7 +59,8 @@ class EncodeJob:
     """What `encode_split` encodes.
 
     ``parts``: one list a file of whatever ``read`` turns into examples (a whole file, or pieces of it);
-    ``key``: hash of everything that decides the result, the name of its folder in the cache.
+    ``key``: hash of everything that decides the result, the name of its folder in the cache;
+    ``nothing``: what to say where there is no example.
     """
 
     files: Sequence[str]
@@ -68,6 +69,7 @@ class EncodeJob:
     pieces: Pieces
     key: str
     size: int
+    nothing: Callable[[], UserError] = lambda: data_error("no example")
 
 
 def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], None] | None = None) -> Columns:
@@ -92,7 +94,7 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
             if progress is not None:
                 progress(done, len(tasks))
         if writer.size == 0:
-            raise data_error("no examples: the file is empty or holds only blank lines", file=", ".join(job.files))
+            raise job.nothing()
         writer.close()
         publish(temporary / "split", folder)
     finally:

@@ -11,6 +11,7 @@ from typing import Any
 
 from seqcli.data.corpus import SplitFiles
 from seqcli.data.example import Example
+from seqcli.lines import source_name
 from seqcli.metrics import schemes
 
 PERCENTILES = (1, 10, 50, 90, 99)
@@ -110,7 +111,7 @@ def _span_like(examples: Iterable[Example], counts: Counter[str]) -> Iterator[li
 
 
 def _is_span_like(tag: str) -> bool:
-    return tag == "O" or (tag[:1] in _SPAN_LETTERS and tag[1:2] == "-")
+    return tag == "O" or (len(tag) > 2 and tag[:1] in _SPAN_LETTERS and tag[1] == "-")
 
 
 def _count(split: SplitFiles, scheme: str | None) -> _Counts:
@@ -134,7 +135,7 @@ def _statistics(split: SplitFiles, counts: _Counts, first: _Counts | None) -> Sp
     words, sentences = counts.words, counts.lengths.total()
     result = SplitStatistics(
         split.name,
-        [str(path) for path in split.files],
+        [source_name(path) for path in split.files],
         str(split.reading.format),
         sentences=sentences,
         tokens=words.total(),

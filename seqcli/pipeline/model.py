@@ -117,8 +117,7 @@ class Model(Generic[P]):
                 side = field.lines(items)
             else:
                 side = field.side([field.read(item, "") for item in items])
-            outputs = self.engine.outputs(_first(side, task.max_length))
-            return task.predict(outputs, [*map(range, side.lengths_B.tolist())], scores=scores)
+            return task.predict(self.engine.outputs(side), [*map(range, side.lengths_B.tolist())], scores=scores)
         raws = [field.read(item, "") for item in items]
         pieces = [(owner, piece) for owner, raw in enumerate(raws) for piece in task.pieces(raw)]
         parts = self._run([piece for _, piece in pieces], scores)
@@ -246,13 +245,3 @@ def _records(recipe: Recipe) -> list[str]:
     """Overrides that take out of a recipe what only tells where the training read: a model opens none of it."""
     embedder = dict(dict(recipe.model).get("embedder") or ())
     return ["data={corpus: none}", *(["model.embedder.vectors=null"] if embedder.get("vectors") is not None else [])]
-
-
-def _first(side: Side, most: int) -> Side:
-    """The first ``most`` positions of each example of a flat side."""
-    lengths = side.lengths_B
-    if not len(lengths) or lengths.max() <= most:
-        return side
-    begins = np.cumsum(lengths) - lengths
-    keep = np.arange(int(lengths.sum())) - np.repeat(begins, lengths) < most
-    return Side({name: values[keep] for name, values in side.arrays.items()}, np.minimum(lengths, most))

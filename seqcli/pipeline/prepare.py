@@ -9,10 +9,12 @@ from typing import Any
 
 from seqcli.data.arrays import Columns
 from seqcli.data.chunks import chunks
-from seqcli.data.corpus import Corpus, open_corpus
+from seqcli.data.corpus import Corpus, SplitFiles, open_corpus
 from seqcli.data.encode import EncodeJob, encode_split
+from seqcli.data.statistics import scheme_of
 from seqcli.errors import UserError, io_error
 from seqcli.fields.base import Progress
+from seqcli.fields.tags import SchemeFault
 from seqcli.files import cache_folder
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.schema import Recipe
@@ -66,6 +68,7 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
         pieces=task.read,
         key=hashlib.sha256(key.encode()).hexdigest(),
         size=corpus.size(split),
+        nothing=lambda: corpus.no_example(split),
     )
 
     def report(done: int, total: int) -> None:
@@ -75,6 +78,9 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
     cache = cache_folder() / "encoded"
     try:
         return encode_split(job, cache, progress=report)
+    except SchemeFault as error:
+        error.hint = _mend(error, corpus.split(split), dict(task.recipe.target or ())["scheme"])
+        raise
     except UserError as error:  # the readers speak of the options of the streaming verbs
         error.hint = error.hint and error.hint.replace(", or go on with --invalid replace", "").replace(
             "--max-line", "data.max_line"
@@ -86,3 +92,19 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
             file=cache,
             hint="Make room, or set SEQCLI_CACHE to another folder.",
         ) from error
+
+
+def _mend(error: SchemeFault, split: SplitFiles, scheme: str) -> str:
+    """What to do about tags that break their scheme: the one they come nearest to, and the command that mends them."""
+    everything = f"'seqcli data lint {error.file}' lists all faults."
+    nearest = scheme_of(split)
+    if nearest is None:
+        return (
+            "The tags follow no scheme that is known: is it the right column? Set data.columns, or target.scheme=null."
+        )
+    if split.reading.format != "conll" or not error.is_step:
+        return f"The tags come nearest to {nearest}. {everything}"
+    command = (
+        f"seqcli data convert {error.file} --from {nearest} --to {scheme if scheme != nearest else 'bio'} --repair"
+    )
+    return f"The tags come nearest to {nearest}. '{command}' mends them, {everything}"

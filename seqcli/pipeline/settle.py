@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from seqcli.data import catalogue
 from seqcli.data.corpus import SPLITS, Corpus, SplitFiles, open_corpus
+from seqcli.data.kept import is_kept
+from seqcli.data.statistics import scheme_of
 from seqcli.errors import data_error
 from seqcli.fields.base import Progress
+from seqcli.lines import source_name
 from seqcli.recipe import registry
+from seqcli.recipe.fields import TagFieldConfig
 from seqcli.recipe.schema import Recipe
 
 
@@ -20,25 +26,53 @@ class Settled:
 
 
 def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
-    """The recipe with the columns that its training file shows, where it names none.
+    """The recipe with the columns and the tag scheme that its training data shows, where it leaves them to the data; a
+    file that came through a pipe is named as it is kept.
 
     Raises:
-        UserError: a label is to be learned, and which column has it cannot be told (65); what `open_corpus` raises.
+        UserError: a label is to be learned, and which column has it cannot be told; tags that follow no scheme, where
+            one is to be recognised (65); what `open_corpus` raises.
     """
     data = recipe.data
-    own = tuple(name for name in SPLITS if dict(data)[name])
+    is_auto = isinstance(recipe.target, TagFieldConfig) and recipe.target.scheme == "auto"
+    own = tuple(name for name in SPLITS if dict(data)[name] or (is_auto and name == "train"))
     if "train" not in own:
         return Settled(recipe)
     plain = registry.implementation("task", recipe.task.kind).plain_text
     corpus = open_corpus(data, splits=own, plain=plain, progress=progress)
     train = corpus.split_files["train"]
-    if train.table is None:
-        return Settled(recipe)
-    if recipe.target is not None:
-        _check_label(train)
-    if train.reading.columns and _same_format(corpus):
-        recipe = recipe.model_copy(update={"data": data.model_copy(update={"columns": dict(train.reading.columns)})})
-    return Settled(recipe, (f"{train.files[0]}: read as {train.describe()}",))
+    changes: dict[str, Any] = {}
+    notes: list[str] = []
+    for name in own:
+        if any(map(is_kept, files := corpus.files(name))):
+            changes[name] = [str(file) for file in files]
+            notes += [f"{source_name(file)}: read once and kept as {file}" for file in files if is_kept(file)]
+    if train.table is not None:
+        if recipe.target is not None:
+            _check_label(train)
+        if train.reading.columns and _same_format(corpus):
+            changes["columns"] = dict(train.reading.columns)
+        notes.append(f"{source_name(train.files[0])}: read as {train.describe()}")
+    sections: dict[str, Any] = {"data": data.model_copy(update=changes)} if changes else {}
+    if is_auto:
+        scheme = _scheme(recipe, train)
+        sections["target"] = recipe.target.model_copy(update={"scheme": scheme}) if recipe.target else None
+        if data.train:
+            notes.append(f"{source_name(train.files[0])}: tag scheme {scheme}, recognised")
+    return Settled(recipe.model_copy(update=sections), tuple(notes))
+
+
+def _scheme(recipe: Recipe, train: SplitFiles) -> str:
+    """The scheme that the catalogue states, else the one that the tags come nearest to."""
+    data = recipe.data
+    stated = catalogue.data_set(data.corpus).scheme if data.corpus and not data.train else None
+    if scheme := stated or scheme_of(train):
+        return scheme
+    raise data_error(
+        "target.scheme: auto finds no tag scheme: the tags do not mark spans",
+        file=source_name(train.files[0]),
+        hint="Set target.scheme=null where each tag stands alone, or data.columns where this is the wrong column.",
+    )
 
 
 def _same_format(corpus: Corpus) -> bool:
@@ -52,6 +86,6 @@ def _check_label(train: SplitFiles) -> None:
         return
     raise data_error(
         f"which column is the label? There are: {table.names()}",
-        file=train.files[0],
+        file=source_name(train.files[0]),
         hint=f"Set data.columns, such as {table.columns_line()}.",
     )

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
 
+from seqcli.data.oddities import oddities
 from seqcli.errors import ExitCode, usage_error
 from seqcli.fields.base import Progress
+from seqcli.fields.text import RunningTextField
 from seqcli.files import atomic_write, atomic_write_text
 from seqcli.machine import peak_memory_mb
 from seqcli.metrics.paired import compare_right
@@ -114,6 +116,11 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
     for name, split in data.items():
         if split.columns.cut:
             yield Notice(cut_sequences(f"{split.columns.cut} {name} sequences", task, task.too_long[0]))
+        if name == "train" and (labelled := task.labelled(split)):
+            for odd in oddities(labelled):
+                yield Notice(f"{odd.at}: {odd.message}")
+        if unknown := unknown_words(task, split):
+            yield Notice(f"{name} spells the unknown word out {unknown:,} times: it is read as <UNK>", is_warning=False)
         if unseen := task.unseen(split):
             yield Notice(unseen_labels(f"labels in {name} that the training data lacks", unseen, task))
     config = task.recipe.data
@@ -124,6 +131,16 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
             f"{' and '.join(own)} from your files, but {' and '.join(others)} from {config.corpus} "
             f"(set data.{others[0]} too, or data.corpus=null)"
         )
+
+
+def unknown_words(task: Task[Any], data: Data) -> int:
+    """How often the text of a language model has ``<unk>``, as prepared corpora write a rare word."""
+    if not isinstance(task.source, RunningTextField):
+        return 0
+    column = data.columns["source"]
+    return sum(
+        int(count) for token, count in zip(column.symbols, column.counts, strict=True) if token.casefold() == "<unk>"
+    )
 
 
 def cut_sequences(which: str, task: Task[Any], what_became: str) -> str:

@@ -59,5 +59,6 @@ class DataConfig(Config):
     max_length: int = Field(
         1000,
         ge=1,
-        description="longest sequence in one piece, in tokens; a longer one is cut into pieces, and that is said",
+        description="longest sequence in one piece, in tokens; a longer one is cut into pieces, and that is said (a "
+        "model that is counted, such as bag-of-words or ngram, reads it whole)",
     )

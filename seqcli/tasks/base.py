@@ -5,6 +5,7 @@ Imports no torch: prediction runs without it, and so do the workers that encode.
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ from seqcli.data.arrays import Columns
 from seqcli.data.batch import Batch, Outputs, Side
 from seqcli.data.encode import Cut
 from seqcli.data.example import Example
+from seqcli.data.oddities import Labelled
 from seqcli.data.order import ByLength, Lengths
 from seqcli.decode.stepper import Stepper
 from seqcli.errors import usage_error
 from seqcli.fields.base import Field, SourceField
 from seqcli.metrics.score import Score
 from seqcli.recipe import registry
-from seqcli.recipe.models import NetworkConfig
+from seqcli.recipe.models import CountsConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 
@@ -143,7 +145,7 @@ class Task(ABC, Generic[P]):
     Attributes:
         rules: what cannot stand together in a recipe of this task.
         select_by: the dev score that the best step is chosen by.
-        max_length: longest source in one piece.
+        max_length: longest source in one piece; of no limit where the model needs none.
         error_columns: what the rows of `error_rows` hold; empty where errors cannot be listed.
     """
 
@@ -164,7 +166,7 @@ class Task(ABC, Generic[P]):
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.max_length = recipe.data.max_length
+        self.max_length = sys.maxsize if isinstance(recipe.model, CountsConfig) else recipe.data.max_length
         self.select_by = recipe.training.select_by or next(iter(self.score_names), "")
 
     @property
@@ -215,6 +217,32 @@ class Task(ABC, Generic[P]):
     def unseen(self, data: Data) -> list[str]:
         """Labels of a split that the model does not know."""
         return []
+
+    def labelled(self, data: Data) -> Labelled | None:
+        """What is known of the labels of a split; None where it has not one an example, or one a token."""
+        columns = data.columns
+        if not isinstance(data, PairData) or not len(columns["target"].symbols):
+            return None
+        source, target = columns["source"], columns["target"]
+        counts = dict(zip(target.symbols, target.counts.tolist(), strict=True))
+        total, tokens = sum(counts.values()), int(data.lengths.sum())
+        whole = total == len(columns)
+        if not whole and total != tokens:
+            return None
+        texts = None
+        if whole:
+            few = len(counts) <= total / 2  # else who asks wants to know whether the texts are few
+            texts = total if few else len({source.sequence(row).tobytes() for row in range(total)})
+        first = self.source.readable(source, 0)
+        return Labelled(
+            counts,
+            columns.place(0),
+            first if whole else first.split(" ")[0],
+            target.symbols[int(target.sequence(0)[0])],
+            texts,
+            sum(count * len(label.split()) for label, count in counts.items()) / total,
+            tokens / total,
+        )
 
     # -- the model
 

@@ -34,7 +34,7 @@ class Vocabulary:
 
     Special tokens are the program's, never the text's: a token of the text that spells one (``<EOS>``) is unknown,
     it gets no row of its own and `encode` gives it the id of ``<UNK>``, so that no text can forge the end of a
-    sentence. `id_of` is the way to the id of a special token.
+    sentence. ``<unk>``, as prepared corpora write a rare word, is unknown too, in any case. `id_of` is the way to the id of a special token.
 
     Attributes:
         tokens: the token of each row.
@@ -80,6 +80,8 @@ class Vocabulary:
             raise usage_error("the sizes of a vocabulary cannot be negative")
         counted = counts if isinstance(counts, Mapping) else Counter(counts)
         special = set(specials)
+        if any(map(_is_unk, specials)):
+            special.update(filter(_is_unk, counted))
         rows = [item for item in counted.items() if item[1] >= min_count and item[0] not in special]
         rows.sort(key=lambda item: (-item[1], item[0]))
         del rows[len(rows) if max_size is None else max_size :]

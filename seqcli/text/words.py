@@ -54,6 +54,7 @@ _ENDS_URL = "/&=#%~+$-"
 
 _PATTERN = r"""
   [{L}]++(?![^{S},;)!?{q}])                                      # a plain word, by far the most frequent
+| <(?:unk|UNK)>                                                  # a rare word, as prepared corpora write it
 | (?:[Hh]ttps?|[Ff]tp)://[^{S}<>{q}]*[{W}{ends_url}]             # URL, without the punctuation that follows it
 | [Ww]ww\.(?=[{W}])[^{S}<>{q}]*[{W}{ends_url}]
 | [{W}][{W}.+-]{{0,63}}+@[{W}][{W}-]{{0,62}}(?:\.[{W}-]{{1,63}})+  # e-mail address

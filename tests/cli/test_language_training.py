@@ -132,7 +132,7 @@ def test_a_recipe_that_is_none_is_refused_before_anything_is_read(seqcli: Progra
     ("content", "message"),
     [
         (b"", "train.txt: the train file is empty"),
-        (b"\n \n\n", "train.txt: no examples: the file is empty"),
+        (b"\n \n\n", "train.txt: no example: the file is empty"),
         (b"the cat\n\xff\n", "train.txt:2: invalid UTF-8 at byte 1"),
     ],
 )
@@ -304,7 +304,7 @@ def test_evaluate_of_a_text_of_unknown_words(seqcli: Program, models: Path) -> N
             "errors can be listed for taggers and classifiers; tiny-lm@1 is a model for language-model",
         ),
         ("tiny-lm dev.txt --against nothing", 2, "no model 'nothing' in runs. Known: counts, tiny, tiny-lm."),
-        ("tiny-lm blank.txt", 65, "blank.txt: no examples: the file is empty or holds only blank lines"),
+        ("tiny-lm blank.txt", 65, "blank.txt: no example: the file is empty or has only blank lines"),
         ("tiny-lm nowhere.txt", 74, "nowhere.txt: there is no such test file"),
     ],
 )

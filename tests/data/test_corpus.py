@@ -77,7 +77,7 @@ def test_the_fingerprint_knows_bytes_and_options(tmp_path):
     ("content", "message"),
     [
         ("", "the train file is empty"),
-        ("\n \n\t\n", "no example in this file: it is empty or has only blank lines"),
+        ("\n \n\t\n", "no example: the file is empty or has only blank lines"),
         ("a O\n\nb\n", "1 column where the file's first line has 2"),
     ],
 )

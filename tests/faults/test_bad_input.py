@@ -77,11 +77,7 @@ def test_empty_file(seqcli: Program, place: Path, split: str) -> None:
 def test_only_blank_lines(seqcli: Program, place: Path, split: str) -> None:
     (place / "bad.conll").write_text("\n \n\t\n")
     refused(
-        seqcli,
-        place,
-        65,
-        "bad.conll: no examples: the file is empty or holds only blank lines",
-        f"data.{split}=bad.conll",
+        seqcli, place, 65, "bad.conll: no example: the file is empty or has only blank lines", f"data.{split}=bad.conll"
     )
 
 

@@ -82,7 +82,7 @@ def guess_format(source: Input) -> str:
         return "csv-folders"
     if known := format_by_name(name):
         return known
-    return look_at_lines(first_lines(name), name).format
+    return look_at_lines(first_lines(str(source.path if isinstance(source, Chunk) else source)), name).format
 
 
 def first_lines(name: str) -> list[str]:

@@ -85,10 +85,10 @@ class Conll(BlockFormat):
         """Yield ``(number of the first line, lines, how many of them are comments)`` of each block of lines."""
         self.file = source_name(source)
         if isinstance(source, Chunk) and source.start:
-            self.layout = self._layout_of_file(source.path)
+            self.layout = self._layout_of_file(source)
         for begin, rows in self.paragraphs(source, on_invalid=on_invalid):
             if self.layout is None:
-                self.layout = _layout_of(rows) or (None if is_stdin(source) else self._layout_of_file(Path(self.file)))
+                self.layout = _layout_of(rows) or self._layout_of_file(source)
             yield begin, rows, self._count_comments(rows)
 
     def replace_tags(self, source: Input, replace: Callable[[list[str], int], list[str]]) -> Iterator[str]:
@@ -141,15 +141,18 @@ class Conll(BlockFormat):
                     has_tabs = "\t" in row
                     if self.layout and has_tabs != self.layout.has_tabs and len(split_row(row)) > 1:
                         here, there = ("tabs", "spaces") if has_tabs else ("spaces", "tabs")
-                        yield Finding(str(path), line, "separators", f"{here} between columns, {there} before")
+                        yield Finding(self.file, line, "separators", f"{here} between columns, {there} before")
                     elif " \t" in row or "\t " in row:
-                        yield Finding(str(path), line, "separators", "a space beside a tab belongs to the token or tag")
+                        yield Finding(self.file, line, "separators", "a space beside a tab belongs to the token or tag")
         except UserError as error:
             if error.code != ExitCode.DATA:  # what is wrong with the bytes is said by who reads the file
                 raise
 
-    def _layout_of_file(self, path: Path) -> Layout | None:
+    def _layout_of_file(self, source: Input) -> Layout | None:
         """The layout from the file's head, which a chunk or a first sentence of comments only does not show."""
+        path = source.path if isinstance(source, Chunk) else source
+        if is_stdin(path):
+            return None
         layouts = (_layout_of(rows) for _, rows in self.paragraphs(path, on_invalid="replace"))
         return next((layout for layout in layouts if layout), None)
 

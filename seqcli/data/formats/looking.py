@@ -170,6 +170,11 @@ def _column(name: str | int, cells: Sequence[str]) -> ColumnLook:
     return ColumnLook(name, holds, distinct, round(words, 2), round(characters, 2))
 
 
+def is_column_name(cell: str) -> bool:
+    """Whether a cell is what people call a column of texts or of labels."""
+    return cell.strip().casefold() in {*_TEXTS, *_LABELS, *_TOKENS, *_TAGS, "token", "word", "tag"}
+
+
 def _has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row names the columns: by names that are known, or by being unlike all that follow."""
     first, body = [cell.strip() for cell in rows[0]], rows[1:]
@@ -177,7 +182,7 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
         _NAME.fullmatch(cell) or (cell == "" and place == 0) for place, cell in enumerate(first)
     ):
         return False
-    known = [place for place, cell in enumerate(first) if cell.casefold() in {*_TEXTS, *_LABELS, *_TOKENS, *_TAGS}]
+    known = [place for place, cell in enumerate(first) if is_column_name(cell)]
     if len(known) >= min(2, len(first)):
         return True
     if not body:
