@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from seqcli.cli import console, show
 from seqcli.cli.predict_input import Input
-from seqcli.errors import io_error
 from seqcli.files import atomic_write
 from seqcli.tasks.classification import ClassificationTask, Classified
 from seqcli.tasks.tagging import Tagged, TaggingTask, marks
@@ -165,7 +164,5 @@ def _open(target: str) -> Iterator[Write]:
     if target == "-":
         yield console.write
         return
-    if Path(target).exists() and not Path(target).is_file():
-        raise io_error("not a regular file, so it is not replaced", file=target)
     with atomic_write(Path(target)) as handle:
         yield lambda text: handle.write(text.encode("utf-8"))

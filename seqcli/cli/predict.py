@@ -74,7 +74,7 @@ def command(
     if jsonl and format_ not in (None, "jsonl"):
         raise usage_error(f"--jsonl and --format {format_}: which of the two?")
     format_ = "jsonl" if jsonl else format_
-    for option, other in (("--attribution", attribution), (f"--format {format_}", format_)):
+    for option, other in (("--attribution", attribution), (f"--format {format_}", format_ is not None)):
         if other and html is not None:
             raise usage_error(f"--html and {option}: which of the two?")
     able = [kind for kind in registry.kinds("task") if registry.config_class("task", kind).predicts]
@@ -102,7 +102,7 @@ def command(
     elif not attribution and source.keeps_rows(format_):
         print_rows(source, notices, scores=scores, top=top)
     else:
-        form = choice("--format", format_ or task.output_formats[0], task.output_formats)
+        form = choice("--format", task.output_formats[0] if format_ is None else format_, task.output_formats)
         if attribution:
             print_explained(source, form, top, notices)
         else:

@@ -114,6 +114,8 @@ def open_input(model: Trained[Any], file: str | None, options: TableInput, readi
     Raises:
         UserError: a table without a column, a column without a table, what the model does not read (2).
     """
+    if not options.into:
+        raise usage_error("--into: a column needs a name")
     task, name, column = model.task, source_name(file), options.column
     said = None if options.input_ is None else choice("--input", options.input_, INPUTS)
     if task.source.unit == "frames":

@@ -19,8 +19,9 @@ from seqcli.data.formats.conll import Conll
 from seqcli.data.formats.conllu import ConllU
 from seqcli.data.formats.csv import Csv, fault, on_one_line, separator_of
 from seqcli.data.formats.jsonl import parse_record, value_of
+from seqcli.data.formats.table import place_of
 from seqcli.data.formats.tsv import Tsv
-from seqcli.errors import UserError, data_error, did_you_mean, usage_error
+from seqcli.errors import UserError, data_error, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, Input, OnInvalid, read_blocks, source_name
 
 Item = str | list[str]
@@ -173,12 +174,7 @@ class CellTable(Table[list[str]]):
             )
         if clash := [name for name in self.options.added if name in cells]:
             raise _clash("the header", clash[0])
-        if cells.count(str(column)) == 1:
-            return cells.index(str(column))
-        if column in cells:
-            raise data_error(f"the header has two columns '{column}'", hint="Rename one.")
-        hint = did_you_mean(str(column), cells) or f"The header has: {', '.join(cells)[:200]}."
-        raise data_error(f"the header has no column '{column}'", hint=hint)
+        return place_of(str(column), cells)
 
 
 class CsvTable(CellTable):

@@ -151,6 +151,8 @@ def test_rows_before_a_bad_one_are_answered(seqcli: Program, classifiers: Path) 
             "bag a.txt --column 0",
             "--column is of a table, and a.txt is read as plain lines. Say what it is: --input csv.",
         ),
+        ("bag a.csv --column text --into=", "--into: a column needs a name"),
+        ("bag --format=", "--format: unknown value ''. Known: tsv, jsonl."),
         ("bag --input cvs", "--input: unknown value 'cvs'. Did you mean 'csv'?"),
         ("bag --input conll", "--input conll is for taggers; bag@1 is a classifier"),
         ("motion --input csv", "--input is for text; motion@1 reads frames"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.data.tables import TABLES, Item, TableOptions
@@ -44,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tables")
 
 
+@settings(deadline=None)
 @given(ROWS, st.integers(-4, 3))
 def test_rows_of_csv_come_back_with_a_cell_more(folder: Path, rows: list[list[str]], column: int) -> None:
     column = column % len(rows[0])
@@ -54,6 +55,7 @@ def test_rows_of_csv_come_back_with_a_cell_more(folder: Path, rows: list[list[st
     assert [*csv.reader(io.StringIO(out, newline=""))] == [[*row, str(number)] for number, row in enumerate(rows)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(CELL, st.integers() | CELL | st.none() | st.floats(allow_nan=False), max_size=3)))
 def test_objects_come_back_with_a_key_more(folder: Path, records: list[dict[str, Any]]) -> None:
     full = [{**{key: value for key, value in one.items() if key != "new"}, "text": "x"} for one in records]
@@ -113,7 +115,7 @@ def test_tables(
         ("csv", "b", "a,b\n1,x\n2\n", 1, "table:3: 1 column where the first row has 2"),
         ("csv", "b", 'a,b\n1,x\n2,"y\nz', 1, "table:3: a quote is opened and never closed"),
         ("csv", "c", "a,b\n1,x\n", 0, "table:1: the header has no column 'c'. The header has: a, b."),
-        ("csv", "a", "a,a\n1,x\n", 0, "table:1: the header has two columns 'a'. Rename one."),
+        ("csv", "a", "a,a\n1,x\n", 0, "table:1: the header has two columns 'a'. Rename one, or say"),
         ("csv", "a", "a,new\n1,x\n", 0, "table:1: the header has 'new' already. Call the new one otherwise: --into"),
         ("csv", 2, "1,x\n", 0, "table:1: there is no column 2; the row has 2 columns. Columns count from 0."),
         ("tsv", 0, "1\tx\n2\n", 1, "table:2: 1 column where the first row has 2"),

@@ -3,7 +3,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.errors import ExitCode, UserError
@@ -64,6 +64,7 @@ def pieces_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     return prefix.with_suffix(".model")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="My siste\t \u3000walkséⅫﬁ日\u0301👩"), st.booleans())
 def test_offsets_are_those_of_the_text_as_given(pieces_model: Path, text: str, lowercase: bool) -> None:
     tokenizer = build_tokenizer("sentencepiece", pieces_model, lowercase=lowercase)
@@ -75,6 +76,7 @@ def test_offsets_are_those_of_the_text_as_given(pieces_model: Path, text: str, l
     assert covered == {place for place, character in enumerate(text) if character not in "\t \u3000"}
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["My", "sister", "walks", "the", "cat"])), st.sampled_from([" ", "  ", "\t \t"]))
 def test_offsets_of_pieces_of_known_words(pieces_model: Path, words: list[str], space: str) -> None:
     tokenizer, text = build_tokenizer("sentencepiece", pieces_model), space.join(words)
