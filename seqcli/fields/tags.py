@@ -40,6 +40,12 @@ class TagField(NumberedField):
         self.model_scheme: str | None = config.model_scheme or config.scheme
         self.labels: list[str] = []
 
+    @property
+    def kinds(self) -> list[str]:
+        """What spans are called, or without a scheme tokens: the labels without their letters."""
+        tags = (tag for tag in self.labels if self.scheme is None or tag != OUTSIDE)
+        return [*dict.fromkeys(split_tag(tag)[1] if self.scheme else tag for tag in tags)]
+
     def read(self, value: Any, at: str, tokens: Sequence[str] = ()) -> list[str]:
         """Tags in the scheme the model learns; ``tokens`` are named in messages.
 

@@ -28,7 +28,7 @@ from seqcli.text.case import lower
 from seqcli.text.fast_ids import FastIds
 from seqcli.text.features import AffixKind, TokenFeatures, TypeArrays
 from seqcli.text.pieces import SentencePieces, train_sentencepiece
-from seqcli.text.tokenizers import Lowercased, Tokenizer, tokenizer_of
+from seqcli.text.tokenizers import Lowercased, Tokenized, Tokenizer, tokenizer_of
 from seqcli.text.vectors import read_vectors
 from seqcli.text.vocabulary import EOS, UNK, Vocabulary
 
@@ -84,6 +84,10 @@ class TextField(SourceField):
             tokenizer = tokenizer_of(self.config.tokenizer, self.tokenizer_model)
             self._tokenizer = Lowercased(tokenizer) if self.lowers_text else tokenizer
         return self._tokenizer
+
+    def read_tokens(self) -> None:
+        """From now on lines come in tokens, spaces between them, and are not cut otherwise."""
+        self._tokenizer = Tokenized()
 
     def prepare(self, values: Callable[[], Iterable[tuple[Any, str]]], key: str, progress: Progress | None) -> None:
         """Find or train the model of a ``sentencepiece`` tokenizer (kept in the cache).

@@ -94,17 +94,21 @@ class Model(Generic[P]):
         task.load(run.path)
         return cls(str(run), task, _engine(task, run, device, engine), run)
 
-    def predict(self, items: Iterable[Any], *, scores: bool = False) -> Iterator[P]:
+    def predict(self, items: Iterable[Any], *, scores: bool = False, offsets: bool = False) -> Iterator[P]:
         """A prediction for each item, in order: lines of text, lists of tokens, or arrays of frames [T, channels].
+
+        Args:
+            scores: with the probabilities of tags.
+            offsets: with the places of the tokens of lines.
 
         Raises:
             UserError: an item that the model does not read (65); a model that predicts nothing (2).
         """
         waiting = iter(items)
         while block := list(islice(waiting, _ITEMS)):
-            yield from self.predict_block(block, scores=scores)
+            yield from self.predict_block(block, scores=scores, offsets=offsets)
 
-    def predict_block(self, items: Sequence[Any], *, scores: bool = False) -> Sequence[P]:
+    def predict_block(self, items: Sequence[Any], *, scores: bool = False, offsets: bool = False) -> Sequence[P]:
         """Predictions of some items at once; batches of like length run side by side."""
         task, field = self.task, self.task.source
         if not task.output_formats:
@@ -121,7 +125,8 @@ class Model(Generic[P]):
         parts_of: list[list[P]] = [[] for _ in raws]
         for (owner, _), part in zip(pieces, parts, strict=True):
             parts_of[owner].append(part)
-        return [task.join(raw, own) for raw, own in zip(raws, parts_of, strict=True)]
+        predictions = [task.join(raw, own) for raw, own in zip(raws, parts_of, strict=True)]
+        return task.located(items, predictions) if offsets else predictions
 
     def _run(self, pieces: Sequence[Any], scores: bool) -> list[P]:
         """Predictions of pieces that each fit into the model, in their order."""

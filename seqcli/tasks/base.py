@@ -126,6 +126,19 @@ class PairData(ByLength):
         return Batch(self.source.side(rows), self.target.side(rows), rows)
 
 
+@dataclass(frozen=True)
+class Addition(Generic[P]):
+    """What predictions add to the rows of a table.
+
+    Attributes:
+        names: what follows the name of the added column in those of each value.
+        values: of a prediction, one for each name: cells of text, or in JSON any value; in CoNLL one for each token.
+    """
+
+    names: Sequence[str]
+    values: Callable[[P], Sequence[Any]]
+
+
 class Task(ABC, Generic[P]):
     """One kind of task, fitted to data: from examples to batches, from a model's outputs to predictions and scores.
 
@@ -292,11 +305,19 @@ class Task(ABC, Generic[P]):
         """The prediction of a source out of those of its pieces."""
         return parts[0]
 
+    def located(self, items: Sequence[Any], predictions: Sequence[P]) -> Sequence[P]:
+        """Predictions for lines with the places of their tokens, where predictions have any."""
+        return predictions
+
     def scorer(self) -> Scorer[P]:
         raise usage_error(f"a model for {self.kind} has no score on a split")
 
     def writer(self, form: str, *, scores: bool = False, top: int | None = None) -> Callable[[Sequence[P]], str]:
         """What turns predictions into the lines to print, in one of `output_formats`."""
+        raise usage_error(f"a model for {self.kind} predicts nothing")
+
+    def addition(self, form: str, *, scores: bool = False, top: int | None = None) -> Addition[P]:
+        """What predictions add to the rows of a table of one of the formats of `seqcli.data.tables`."""
         raise usage_error(f"a model for {self.kind} predicts nothing")
 
     def measure(self, engine: Engine, data: Data, *, mistakes: bool = False) -> Measured[P]:

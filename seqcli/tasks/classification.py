@@ -29,7 +29,7 @@ from seqcli.recipe.models import BagOfWordsConfig, MajorityConfig, MeanPoolConfi
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import ClassificationConfig
-from seqcli.tasks.base import Arrays, Count, Data, Engine, Mistake, PairData, Task, shortened
+from seqcli.tasks.base import Addition, Arrays, Count, Data, Engine, Mistake, PairData, Task, shortened
 from seqcli.tasks.rules import (
     SPELLING,
     head_kind,
@@ -339,6 +339,31 @@ class ClassificationTask(Task[Classified]):
         if scores or top is not None:
             value["scores"] = {label: round(chance, 6) for label, chance in one.ranked(top)}
         return value
+
+    def addition(self, form: str, *, scores: bool = False, top: int | None = None) -> Addition[Classified]:
+        """To JSON the label, or a list where there may be several, and an object of scores; to other tables cells.
+
+        The cells are the label and its probability, and those of the next ``top`` - 1; of several labels all in one.
+        """
+        with_scores = scores or top is not None
+        if form == "jsonl":
+            return Addition(
+                ["", "_scores"][: 1 + with_scores],
+                lambda one: [*self.document(one, scores=with_scores, top=top).values()],
+            )
+        if top is not None:
+            places = range(2, min(top, len(self.target.labels)) + 1)
+            names = ["", "_probability", *(f"_{place}{part}" for place in places for part in ("", "_probability"))]
+            return Addition(names, lambda one: ranked(one, top).split("\t"))
+        join = self.target.join
+        if not scores:
+            return Addition([""], lambda one: [join(one.labels)])
+
+        def with_probability(one: Classified) -> list[str]:
+            chance_of = dict(one.ranked())
+            return [join(one.labels), " ".join(f"{chance_of[label]:.4f}" for label in one.labels)]
+
+        return Addition(["", "_probability"], with_probability)
 
     def describe(self, data: Data, rows: Sequence[int]) -> list[str]:
         """The labels of an example, and its tokens as the model sees them."""

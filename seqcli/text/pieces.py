@@ -23,6 +23,9 @@ LONGEST_SENTENCE = 2**20
 MOST_SENTENCES = 5_000_000
 """Lines that training holds in memory; of a larger corpus a seeded sample is taken."""
 
+_GOES_ON = re.compile("<0x[89AB][0-9A-F]>")
+"""The piece of a byte that is not the first of its character."""
+
 _SEED = 1
 _THREADS = 4  # fixed, because the sums of unigram training depend on how many threads share them
 
@@ -57,6 +60,22 @@ class SentencePieces:
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         return self._processor.DecodePieces(list(tokens))
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """What of the text each piece was made of, without the space that its ``▁`` stands for."""
+        normal, origins = self._processor.Normalize(text, with_offsets=True)
+        places, at = [], 0
+        for piece in self.tokenize(text):
+            begin = at
+            if normal.startswith(piece, at):
+                at += len(piece)
+            elif _GOES_ON.fullmatch(piece):
+                begin -= 1
+            else:
+                at += 1  # the first byte of a character that a model with byte_fallback does not know
+            start, end = origins[begin], origins[at]
+            places.append((start + len(text[start:end]) - len(text[start:end].lstrip()), end))
+        return places
 
     def pieces(self) -> list[str]:
         """Every piece of the model by id, its control pieces (``<unk> <s> </s>``) included."""

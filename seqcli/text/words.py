@@ -100,7 +100,6 @@ class Words:
         return tokens
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """The ``(start, end)`` of each token in the text."""
         return [match.span() for match in _pattern(text.isascii()).finditer(text)]
 
     def detokenize(self, tokens: Sequence[str]) -> str:

@@ -471,11 +471,14 @@ def test_show_pack_and_unpack(seqcli: Program, classifiers: Path) -> None:
         assert seqcli("predict", model, "--scores", "--runs", "elsewhere", stdin=text) == before
 
 
-@pytest.mark.parametrize(("model", "file"), [("bag", "test.tsv"), ("most", "test.tsv"), ("pool", "test.ts")])
-def test_baselines_predict_without_torch(classifiers: Path, model: str, file: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [("bag", ["test.tsv", "--column", "0"]), ("most", ["test.tsv", "--column", "0"]), ("pool", ["test.ts"])],
+)
+def test_baselines_predict_without_torch(classifiers: Path, model: str, arguments: list[str]) -> None:
     script = (
         "import sys\nfrom seqcli.cli import app\ntry:\n"
-        f"    app.main(['predict', '{model}', '{file}', '--attribution'])\n"
+        f"    app.main({['predict', model, *arguments, '--attribution']})\n"
         "finally:\n    print('torch' in sys.modules, 'scipy' in sys.modules, file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment())

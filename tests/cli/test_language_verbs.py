@@ -8,17 +8,21 @@ import os
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bigram import CAT, model_of
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny import Program, environment, run_inside
 
 from seqcli import __version__
 from seqcli.cli import complete as complete_verb
 from seqcli.cli import sample as sample_verb
 from seqcli.cli import score as score_verb
+from seqcli.cli.language import model_and_file
 from seqcli.decode.sampling import SamplingOptions
 from seqcli.errors import UserError
 from seqcli.pipeline.language import LanguageModel
@@ -50,9 +54,10 @@ def scored(
     base: str = "10",
     per_token: bool = False,
     as_json: bool = False,
+    probability: bool = False,
     **more: bool,
 ) -> tuple[str, str]:
-    writer = score_verb._writer(base, per_token, as_json)
+    writer = score_verb._writer(base, per_token, as_json, probability=probability)
     score_verb.print_scores(model, batches, writer, **more)
     return capsys.readouterr()
 
@@ -186,6 +191,37 @@ def test_score_per_token_and_json(capsys: Capture) -> None:
     assert scored(capsys, CAT, ["the"])[0] == "-inf\n"
 
 
+def test_score_as_probabilities(capsys: Capture) -> None:
+    assert scored(capsys, CAT, LINES, probability=True, summary=False)[0] == "1.0000e-01\n1.0000e-01\n2.0000e-02\n"
+    assert scored(capsys, CAT, LINES[2:], per_token=True, probability=True, summary=False)[0] == (
+        "dog\t1.0000e-01\t1\n<EOS>\t2.0000e-01\t0\n\n"
+    )
+    assert scored(capsys, CAT, ["the"], probability=True, summary=False)[0] == "0.0000e+00\n"  # it never ends there
+    (row,) = json_lines(scored(capsys, CAT, LINES[2:], as_json=True, probability=True, summary=False)[0])
+    assert row["log_prob"] == pytest.approx(math.log10(0.02))
+    assert (row["probability"], row["probabilities"]) == (pytest.approx(0.02), pytest.approx([0.1, 0.2]))
+
+
+def test_a_probability_too_small_for_a_float_is_not_zero(capsys: Capture) -> None:
+    """A line of 500 tokens of 0.1 each, and its end of 0.2."""
+    dogs = " ".join(["dog"] * 500)
+    (row,) = json_lines(scored(capsys, CAT, [dogs], as_json=True, probability=True, summary=False)[0])
+    text = scored(capsys, CAT, [dogs], probability=True, summary=False)[0].strip()
+    assert float(text) == 0.0
+    assert math.log10(float(text.partition("e")[0])) + int(text.partition("e")[2]) == pytest.approx(
+        row["log_prob"], abs=1e-4
+    )
+    assert (row["probability"], row["probabilities"][-1]) == (None, pytest.approx(0.2))
+
+
+@given(st.floats(-1e6, 0))
+def test_a_probability_is_written_as_its_decimal(nats: float) -> None:
+    written, exact = Decimal(score_verb.probability_text(nats)), Decimal(nats).exp()
+    assert abs(written / exact - 1) < Decimal("0.00006")
+    if nats > -700:
+        assert float(written) == pytest.approx(math.exp(nats), rel=6e-5)
+
+
 def test_score_tokens_and_streams(capsys: Capture) -> None:
     """In a stream the second line is read after the first: p(cat | <EOS>) is that of the start."""
     assert scored(capsys, CAT, ["the\tcat  sat "], tokens=True, summary=False)[0] == "-1.0000\n"
@@ -248,14 +284,14 @@ def test_complete_finds_the_best_of_many() -> None:
     assert found[1] == found[70] != found[71]
 
 
-def test_one_argument_of_score_is_a_model_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_argument_is_a_model_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = Store().create("poems")
     run.recipe_path.write_text("name: poems\n")
     for name in ("poems", "text"):
         (tmp_path / name).write_text("a\n")
     assert [
-        score_verb.model_and_file(one, None, None)
+        model_and_file(one, None, None)
         for one in ("poems", "poems@1", "poems@7", "runs/poems/1", "./poems", "text", "-", "nothing", None)
     ] == [
         ("poems", None),
@@ -268,7 +304,7 @@ def test_one_argument_of_score_is_a_model_or_a_file(tmp_path: Path, monkeypatch:
         ("nothing", None),
         (None, None),
     ]
-    assert score_verb.model_and_file("text", "poems", None) == ("text", "poems")
+    assert model_and_file("text", "poems", None) == ("text", "poems")
 
 
 @pytest.mark.parametrize(
@@ -287,6 +323,11 @@ def test_one_argument_of_score_is_a_model_or_a_file(tmp_path: Path, monkeypatch:
         ("sample --temperature -1", "temperature must be 0 (greedy) or more, not -1"),
         ("sample --top-p 0", "top-p must be above 0 and at most 1, not 0"),
         ("sample --stop=", "--stop: an empty text would end every sample before it begins"),
+        (
+            "score --base 2 --probability",
+            "--base is of logarithms, and --probability prints none. Leave one of them out.",
+        ),
+        ("complete x y --prompt z", "--prompt and the file y: which of the two?"),
         ("score --base 3", "--base: unknown value '3'. Known: 10, 2, e."),
         ("score --invalid x", "--invalid: unknown value 'x'. Known: strict, replace."),
     ],
@@ -410,6 +451,34 @@ def test_shell_complete(seqcli: Program, poem: Path) -> None:
     one_line = seqcli("complete", "words", "-k", "2", stdin=b"the cat sat on\n\n")
     assert (one_line.code, one_line.out.split("\n")[0].split("\t")) == (0, [cell for row in rows for cell in row])
     assert one_line.out.count("\n") == 2
+
+
+def test_shell_complete_a_file(seqcli: Program, poem: Path) -> None:
+    """The same lines from a file, from a pipe and of the newest model: one out for each in, a blank one too."""
+    lines = b"the cat sat on\n\nthe dog\n\n"
+    (poem / "prompts.txt").write_bytes(lines)
+    from_file = seqcli("complete", "letters", "prompts.txt", "-k", "3")
+    assert (from_file.code, from_file.out.count("\n"), from_file.err) == (0, 4, "")
+    assert from_file == seqcli("complete", "letters", "-k", "3", stdin=lines)
+    assert from_file == seqcli("complete", "letters", "-", "-k", "3", stdin=lines)
+    assert seqcli("complete", "prompts.txt", "-k", "3") == (0, from_file.out, "using letters@1\n")
+    second, fourth = from_file.out.splitlines()[1::2]
+    assert second == fourth != ""
+    rows = json_lines(seqcli("complete", "words", "prompts.txt", "--json").out)
+    assert [row["prompt"] for row in rows] == ["the cat sat on", "", "the dog", ""]
+    assert seqcli("complete", "words", "none.txt") == (
+        74,
+        "",
+        "error: none.txt: cannot read: No such file or directory\n",
+    )
+
+
+def test_shell_score_as_probabilities(seqcli: Program, poem: Path) -> None:
+    text = b"the cat sat on the mat\n\nzzz\n"
+    logs = seqcli("score", "words", "-q", "--base", "e", stdin=text).out.split()
+    out = seqcli("score", "words", "--probability", "-q", stdin=text).out
+    assert [float(line) for line in out.split()] == pytest.approx([math.exp(float(one)) for one in logs], rel=1e-3)
+    assert all(re.fullmatch(r"\d\.\d{4}e[-+]\d\d+", line) for line in out.split())
 
 
 def test_shell_unknown_words_and_the_newest_model(seqcli: Program, poem: Path) -> None:

@@ -108,7 +108,7 @@ def test_head_ends_it_quietly(classifiers: Path) -> None:
 def test_stdout_on_a_full_device(classifiers: Path) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "seqcli", "predict", "bag", "test.tsv"],
+            [sys.executable, "-m", "seqcli", "predict", "bag", "test.tsv", "--input", "lines"],
             stdout=full,
             stderr=subprocess.PIPE,
             env=environment(),

@@ -1,6 +1,8 @@
 """What users and other packages name: a change here is a change for them, and is made on purpose."""
 
+from seqcli.cli.predict_input import INPUTS
 from seqcli.cli.verbs import VERBS
+from seqcli.data.tables import TABLES
 from seqcli.recipe.registry import FORMATS, REGISTRY, config_class
 
 KINDS = {
@@ -32,6 +34,8 @@ FORMAT_NAMES = [
     "frames",
     "csv-folders",
 ]
+
+INPUT_NAMES = ["lines", "csv", "tsv", "jsonl", "conll", "conllu"]
 
 VERB_NAMES = [
     "start",
@@ -66,6 +70,10 @@ def test_kinds_are_frozen():
 
 def test_data_formats_are_frozen():
     assert list(FORMATS) == FORMAT_NAMES
+
+
+def test_inputs_of_predict_are_frozen():
+    assert list(INPUTS) == INPUT_NAMES == ["lines", *TABLES]
 
 
 def test_verbs_are_frozen():

@@ -105,6 +105,19 @@ class Conll(BlockFormat):
                 sentence = list(group)
                 yield from self._with_tags([line for _, line in sentence], sentence[0][0], replace)
 
+    def tokens(self, rows: list[str], begin: int) -> list[tuple[int, str]]:
+        """The tokens among the lines of a sentence, each with the place of its line.
+
+        Raises:
+            UserError: ragged lines, or no such column (65).
+        """
+        self.layout = self.layout or _layout_of(rows)
+        skipped = self._count_comments(rows)
+        if skipped == len(rows) or self.layout is None:
+            return []
+        cells = self._split_rows(rows[skipped:], begin + skipped) or []
+        return [*enumerate(self._column(cells, self.token, "token", begin + skipped), skipped)]
+
     def _with_tags(self, rows: list[str], begin: int, replace: Callable[[list[str], int], list[str]]) -> list[str]:
         self.layout = self.layout or _layout_of(rows)
         skipped = self._count_comments(rows)

@@ -61,10 +61,10 @@ class Csv(Table):
             except StopIteration:
                 return
             except csv.Error as error:
-                self.report(_fault(error, self.reading.max_line), feed.begin)
+                self.report(fault(error, self.reading.max_line), feed.begin)
                 continue
             if any(cell.strip() for cell in cells):
-                yield feed.begin, [" ".join(cell.split("\n")) if "\n" in cell else cell for cell in cells]
+                yield feed.begin, [*map(on_one_line, cells)]
 
     def look(self, lines: list[str]) -> TableLook | None:
         return look_at_rows(_read(lines, self.reading.separator or separator_of(lines)))
@@ -144,7 +144,13 @@ class _Raw(Iterator[str]):
         return text.decode("latin-1").replace("\r\n", "\n")  # of UTF-8 no byte but ASCII's own looks like ASCII
 
 
-def _fault(error: csv.Error, max_line: int) -> UserError:
+def on_one_line(cell: str) -> str:
+    """What a model reads of a cell that holds line breaks."""
+    return " ".join(cell.split("\n")) if "\n" in cell else cell
+
+
+def fault(error: csv.Error, max_line: int) -> UserError:
+    """What is wrong with a row that the parser refuses."""
     message = str(error)
     if "unexpected end" in message:
         return data_error("a quote is opened and never closed", hint='A quote inside quotes is doubled: "".')

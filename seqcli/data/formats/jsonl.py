@@ -48,7 +48,7 @@ class JsonLines(LineFormat):
         records = []
         for line in lines:
             with suppress(UserError):
-                records.append(_parse(line))
+                records.append(parse_record(line))
         look = look_at_records(records)
         with suppress(UserError):
             source, target = _guess_keys(records[0] if records else {})
@@ -59,14 +59,14 @@ class JsonLines(LineFormat):
 
     def head(self, line: str, number: int) -> bool:
         with suppress(UserError):
-            self.keys = self.keys or _guess_keys(_parse(line))
+            self.keys = self.keys or _guess_keys(parse_record(line))
         return False
 
     def parse(self, line: str) -> tuple[str | list[str], str | list[str] | None]:
-        record = _parse(line)
+        record = parse_record(line)
         self.keys = self.keys or _guess_keys(record)
-        source = _value(record, self.keys[0])
-        target = _value(record, self.keys[1]) if self.keys[1] else None
+        source = value_of(record, self.keys[0])
+        target = value_of(record, self.keys[1]) if self.keys[1] else None
         same_length(source, target)
         return source, target
 
@@ -84,7 +84,12 @@ def _guess_keys(record: dict[str, Any]) -> tuple[str, str | None]:
     )
 
 
-def _parse(line: str) -> dict[str, Any]:
+def parse_record(line: str) -> dict[str, Any]:
+    """The object of a line.
+
+    Raises:
+        UserError: it is none (65).
+    """
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
@@ -101,7 +106,12 @@ def _parse(line: str) -> dict[str, Any]:
     return record
 
 
-def _value(record: dict[str, Any], key: str) -> str | list[str]:
+def value_of(record: dict[str, Any], key: str) -> str | list[str]:
+    """Text, or a list of it, of an object.
+
+    Raises:
+        UserError: no such key, or another kind of value (65).
+    """
     if key not in record:
         raise data_error(f"no key '{key}'", hint=did_you_mean(key, list(record)))
     value = record[key]

@@ -119,10 +119,23 @@ class Table(Format):
                 line=line,
                 hint="Columns count from 0; set data.columns.",
             )
-        if cells.count(column) == 1:
-            return cells.index(column)
-        if column in cells:
-            hint = "Rename one, or say the numbers of the columns and take the header out."
-            raise data_error(f"the header has two columns '{column}'", file=self.file, line=line, hint=hint)
-        hint = did_you_mean(column, cells) or f"The header has: {', '.join(cells)[:200]}."
-        raise data_error(f"the header has no column '{column}'", file=self.file, line=line, hint=hint)
+        try:
+            return place_of(column, cells)
+        except UserError as error:
+            error.file, error.line = self.file, line
+            raise
+
+
+def place_of(name: str, header: list[str]) -> int:
+    """The number of the column of this name.
+
+    Raises:
+        UserError: there is none, or more than one (65).
+    """
+    if header.count(name) == 1:
+        return header.index(name)
+    if name in header:
+        hint = "Rename one, or say the numbers of the columns and take the header out."
+        raise data_error(f"the header has two columns '{name}'", hint=hint)
+    hint = did_you_mean(name, header) or f"The header has: {', '.join(header)[:200]}."
+    raise data_error(f"the header has no column '{name}'", hint=hint)
