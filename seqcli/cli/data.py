@@ -14,7 +14,7 @@ import typer
 
 from seqcli.cli import console, show
 from seqcli.cli.options import Format, Invalid, Json, MaxLine, Reading, examples, grouped, nearest, verb_of_verbs
-from seqcli.errors import ExitCode, data_error, usage_error
+from seqcli.errors import ExitCode, data_error, plural, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 from seqcli.recipe.registry import FORMATS
 
@@ -309,7 +309,7 @@ def _note_counts(counts: Counter[str], notes: Sequence[Finding], shown: int) -> 
         console.note(f"note: {finding}")
     if counts:
         kinds = ", ".join(f"{count:,} {KINDS[kind]}" for kind, count in counts.most_common())
-        console.note(f"{show.plural(counts.total(), 'fault')}: {kinds}")
+        console.note(f"{plural(counts.total(), 'fault')}: {kinds}")
     else:
         console.note("no faults")
 

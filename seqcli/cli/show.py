@@ -36,11 +36,6 @@ def counts_table(what: str, parts: Iterable[tuple[str, Mapping[str, Any]]], widt
     return table(rows, (what, "precision", "recall", "F1", *counts), right=range(1, 7))
 
 
-def plural(count: int, noun: str) -> str:
-    """``1 line``, ``2,000 lines``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def size(of_bytes: float) -> str:
     """``512 B``, ``1.5 kB``, ``3.0 GB``."""
     for unit in ("B", "kB", "MB"):

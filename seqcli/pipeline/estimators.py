@@ -178,6 +178,7 @@ class GradientEstimator:
     def __init__(self, job: Job) -> None:
         from seqcli.models.device import choose_device, compute_environment, seeded
         from seqcli.training.loop import Trainer
+        from seqcli.training.memory import check_size
 
         self.job, self.run, self.world = job, job.run, job.world
         self.recipe, self.task = job.recipe, job.task
@@ -185,6 +186,7 @@ class GradientEstimator:
         self._check_alike()
         self.task.fit(job.columns["train"])
         self.device = choose_device(job.device)
+        check_size(self.task.network, self.recipe.training, self.device)
         self._network = seeded(self.recipe.training.seed, self.task.network)
         self.data = {name: self.task.data(columns) for name, columns in job.columns.items()}
         training = self.recipe.training

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from seqcli.errors import ExitCode, usage_error
+from seqcli.errors import ExitCode, plural, usage_error
 from seqcli.fields.base import Progress
 from seqcli.files import atomic_write, atomic_write_text
 from seqcli.machine import peak_memory_mb
@@ -108,7 +108,7 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
     """What is odd about the splits: sequences that are cut, labels never seen, files beside another corpus."""
     for name, split in data.items():
         if split.columns.cut:
-            yield Notice(cut_sequences(f"{split.columns.cut} {name} sequences", task, task.too_long[0]))
+            yield Notice(cut_sequences(split.columns.cut, task, task.too_long[0], f"{name} "))
         if unseen := task.unseen(split):
             yield Notice(unseen_labels(f"labels in {name} that the training data lacks", unseen, task))
     config = task.recipe.data
@@ -121,9 +121,10 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
         )
 
 
-def cut_sequences(which: str, task: Task[Any], what_became: str) -> str:
+def cut_sequences(count: int, task: Task[Any], what_became: str, split: str = "") -> str:
     """Say what became of sequences over the limit."""
-    return f"{which} are longer than data.max_length = {task.max_length} {task.source.unit} and {what_became}"
+    are, were = ("is", "was") if count == 1 else ("are", "were")
+    return f"{plural(count, f'{split}sequence')} {are} longer than data.max_length = {task.max_length} {task.source.unit} and {were} {what_became}"
 
 
 def unseen_labels(what: str, unseen: list[str], task: Task[Any]) -> str:

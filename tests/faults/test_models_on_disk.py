@@ -153,7 +153,7 @@ def test_labels_and_long_sentences_of_other_data_are_warned_of(seqcli: Program, 
     assert err.splitlines() == [
         "warning: labels that the model does not know, so that it cannot be right on them (as bioes, which the model "
         "learns): S-XXX",
-        "warning: 1 sequences are longer than data.max_length = 1000 tokens and were measured in pieces",
+        "warning: 1 sequence is longer than data.max_length = 1000 tokens and was measured in pieces",
     ]
 
 

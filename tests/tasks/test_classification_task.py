@@ -451,7 +451,7 @@ def test_a_text_over_the_limit_is_cut_and_that_is_said(tmp_path, cache):
         recipe = text_recipe(tmp_path, "data.max_length=3", *own)
         events = list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
         assert next(event.text for event in events if isinstance(event, Notice)) == (
-            "4 train sequences are longer than data.max_length = 3 tokens and only the first 3 count"
+            "4 train sequences are longer than data.max_length = 3 tokens and were cut to the first 3"
         )
         model = Model.load("tiny", runs=str(tmp_path / "runs"))
         long, short = model.predict_block(["a charming film indeed and more", "a charming film"])

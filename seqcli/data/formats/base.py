@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from seqcli.data.example import Example
 from seqcli.data.lint_text import Finding
-from seqcli.errors import UserError, data_error, did_you_mean, usage_error
+from seqcli.errors import UserError, data_error, did_you_mean, plural, usage_error
 from seqcli.files import sha256_file
 from seqcli.lines import DEFAULT_MAX_LINE, Chunk, Input, OnInvalid, read_lines, source_name
 
@@ -233,4 +233,4 @@ class BlockFormat(Format):
 def same_length(source: object, target: object) -> None:
     """Refuse (65) a list of tokens and a list of tags of different lengths."""
     if isinstance(source, list) and isinstance(target, list) and len(source) != len(target):
-        raise data_error(f"{len(source)} tokens but {len(target)} tags")
+        raise data_error(f"{plural(len(source), 'token')} but {plural(len(target), 'tag')}")
