@@ -147,7 +147,7 @@ def stats(*, names: Names, reading: DataReading, invalid: Invalid = "strict", as
     if as_json:
         console.emit_json({"scheme": scheme, "splits": [asdict(split) for split in described]})
     else:
-        console.emit_lines(lines)
+        console.emit_lines(show.wrapped(lines))
 
 
 @command.command(

@@ -358,8 +358,8 @@ def _json_file(path: Path) -> dict[str, Any]:
 
 def _section(title: str, rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
-        lines = show.table(rows, right=(1,) if title in ("scores", "files") else ())
-        console.emit_lines(["", title, *(f"  {line}" for line in lines)])
+        lines = show.table(rows, right=(1,) if title in ("scores", "files") else (), indent="  ")
+        console.emit_lines(["", title, *lines])
 
 
 def _bytes(folder: Path) -> int:
