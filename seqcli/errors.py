@@ -112,6 +112,11 @@ def in_file(file: object) -> Iterator[None]:
         raise
 
 
+def plural(count: int, noun: str, several: str | None = None) -> str:
+    """``1 line``, ``2,000 lines``; ``several`` is the plural where it takes more than an s."""
+    return f"{count:,} {noun if count == 1 else several or noun + 's'}"
+
+
 def did_you_mean(word: str, choices: Sequence[str]) -> str | None:
     """``Did you mean 'x'?`` for the nearest of ``choices``, or None when nothing is near."""
     from difflib import get_close_matches

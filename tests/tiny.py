@@ -86,7 +86,6 @@ def run_inside(*arguments: str, stdin: bytes = b"") -> Result:
     out, err = io.BytesIO(), io.BytesIO()
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
     sys.stdout, sys.stderr = io.TextIOWrapper(out), io.TextIOWrapper(err)
-    console.settings.__init__()  # type: ignore[misc]
     try:
         app.main(list(arguments))
     except SystemExit as ended:
@@ -94,6 +93,7 @@ def run_inside(*arguments: str, stdin: bytes = b"") -> Result:
         return Result(int(ended.code or 0), out.getvalue().decode(), err.getvalue().decode())
     finally:
         sys.stdin, sys.stdout, sys.stderr = streams
+        console.settings.__init__()  # type: ignore[misc]
         signal.signal(signal.SIGPIPE, pipe)
     raise AssertionError("the program did not exit")
 

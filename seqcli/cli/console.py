@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,6 +82,11 @@ def warn(text: str) -> None:
 def stdout_is_terminal() -> bool:
     """True when a person reads the results (tables and colours are for them only)."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that shows the results; None where they go elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def stderr_is_terminal() -> bool:

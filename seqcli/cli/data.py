@@ -26,7 +26,7 @@ from seqcli.cli.options import (
     parse_columns,
     verb_of_verbs,
 )
-from seqcli.errors import ExitCode, data_error, usage_error
+from seqcli.errors import ExitCode, data_error, plural, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 from seqcli.recipe.registry import FORMATS
 
@@ -159,7 +159,7 @@ def stats(*, names: Names, reading: DataReading, invalid: Invalid = "strict", as
     if as_json:
         console.emit_json({"scheme": scheme, "splits": [asdict(split) for split in described]})
     else:
-        console.emit_lines(lines)
+        console.emit_lines(show.wrapped(lines))
 
 
 @command.command(
@@ -325,7 +325,7 @@ def _note_counts(counts: Counter[str], notes: Sequence[Finding], shown: Counter[
     if counts:
         kinds = ", ".join(f"{count:,} {KINDS[kind]}" for kind, count in counts.most_common())
         stops = sum(count for kind, count in counts.items() if kind in STOPS)
-        console.note(f"{show.plural(counts.total(), 'fault')}: {kinds}")
+        console.note(f"{plural(counts.total(), 'fault')}: {kinds}")
         if stops < counts.total():
             verb = "stops" if stops == 1 else "stop"
             console.note(f"{stops:,} of them {verb} a training" if stops else "none of them stops a training")

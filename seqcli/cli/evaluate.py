@@ -93,7 +93,7 @@ def command(
             }
         )
         return
-    console.emit_lines(_lines(found))
+    console.emit_lines(show.wrapped(_lines(found)))
 
 
 def _are_questions(file: str) -> bool:

@@ -87,7 +87,7 @@ Invalid = Annotated[
         help="Invalid UTF-8: strict stops with its line and byte, replace puts U+FFFD there.",
     ),
 ]
-MaxLine = Annotated[int, typer.Option("--max-line", min=1, metavar="BYTES", help="Longest line accepted.")]
+MaxLine = Annotated[int, typer.Option("--max-line", min=1, max=2**40, metavar="BYTES", help="Longest line accepted.")]
 Tokens = Annotated[bool, typer.Option("--tokens", help="The input is tokens already, spaces between.")]
 Format = Annotated[
     str | None,

@@ -10,8 +10,9 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqcli.cli import console, show
+from seqcli.cli import console
 from seqcli.cli.predict_input import Input
+from seqcli.errors import plural
 from seqcli.files import atomic_write
 from seqcli.tasks.classification import ClassificationTask, Classified
 from seqcli.tasks.tagging import Tagged, TaggingTask, marks
@@ -103,7 +104,7 @@ class Page:
         """The legend, with the most frequent kind first; it is shown above the lines."""
         legend = chain(
             (f"<span>{self._mark(kind, '', kind)} {count:,}</span>" for kind, count in self.counts.most_common()),
-            [f"<span>{show.plural(self.total, 'line')}</span>"],
+            [f"<span>{plural(self.total, 'line')}</span>"],
         )
         self.write(f"</main>\n<footer>{' '.join(legend)}</footer>\n</body>\n</html>\n")
 
@@ -139,7 +140,7 @@ def write_page(
             notice(block, task.lengths(predictions))
         page.end()
     if target != "-":
-        console.note(f"{show.plural(page.total, 'line')} in {target}")
+        console.note(f"{plural(page.total, 'line')} in {target}")
 
 
 def _of_tags(one: Tagged, scheme: str | None, scores: bool) -> list[Mark]:

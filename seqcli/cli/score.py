@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from seqcli.cli import console, show
 from seqcli.cli.language import READ_AT_ONCE, ModelOrFile, model_and_file, open_model
 from seqcli.cli.options import File, JsonLines, Reading, Running, Tokens, choice, grouped
 from seqcli.errors import usage_error
-from seqcli.lines import read_batches
+from seqcli.lines import batches, read_batches
 
 if TYPE_CHECKING:
     from seqcli.metrics.perplexity import PerplexityScorer
@@ -74,26 +75,26 @@ def command(
     write = _writer(base, per_token, as_json, probability=probability)
     model, file = model_and_file(model, file, running.runs)
     trained = open_model(model, running)
-    batches = read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE)
-    print_scores(trained, batches, write, tokens=tokens, stream=stream, summary=summary)
+    blocks = read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE)
+    print_scores(trained, blocks, write, tokens=tokens, stream=stream, summary=summary)
 
 
 def print_scores(
     model: LanguageModel,
-    batches: Any,
+    blocks: Iterable[list[str]],
     write: Callable[[ScoredLine], str],
     *,
     tokens: bool = False,
     stream: bool = False,
     summary: bool = True,
 ) -> None:
-    """Print the scores of batches of lines, and the summary on stderr."""
+    """Print the scores of blocks of lines, and the summary on stderr."""
     from seqcli.pipeline.score import LineScorer
 
     scorer = LineScorer(model, tokens=tokens)
     if stream:
-        batches = [[line for lines in batches for line in lines]]
-    for lines in batches:
+        blocks = batches(chain.from_iterable(blocks), sys.maxsize)
+    for lines in blocks:
         scored = scorer.score_stream(lines) if stream else scorer.score(lines)
         console.write("".join(map(write, scored)), flush=True)
     if summary and scorer.totals.tokens:

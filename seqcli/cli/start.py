@@ -13,8 +13,7 @@ import typer
 
 from seqcli.cli import console
 from seqcli.cli.options import Columns, Format, Json, examples, parse_columns
-from seqcli.cli.show import plural
-from seqcli.errors import usage_error
+from seqcli.errors import plural, usage_error
 
 if TYPE_CHECKING:
     from seqcli.pipeline.look import Look, Seen

@@ -208,8 +208,9 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     console.emit_lines(f"  {line}" for line in batch["examples"])
     console.emit(f"loss before training: {found['loss']:.3f} nats a target (uniform: {found['uniform_loss']:.3f})")
     largest = found["largest_batch"]
-    console.emit(
+    memory = (
         f"memory: about {found['memory_mb']:,.0f} MB, measured with the largest batch ({largest['sequences']} "
         f"sequences of up to {largest['longest']} {unit}); weights, gradients and optimizer are "
         f"{found['state_mb']:,.0f} MB of it"
     )
+    console.emit_lines(show.wrapped([memory]))

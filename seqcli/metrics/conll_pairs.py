@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from seqcli.errors import UserError, data_error
+from seqcli.errors import UserError, data_error, plural
 from seqcli.lines import OnInvalid, read_lines, source_name
 
 Source = str | os.PathLike[str] | None
@@ -51,7 +51,7 @@ def read_pairs(gold: Source, predicted: Source, invalid: OnInvalid = "strict") -
             tokens.append(gold_row[0] if len(gold_row) > 1 else row[0] if len(row) > 1 else "")
         if len(one) != len(other):
             raise data_error(
-                f"the sentence has {len(other)} tokens, but {len(one)} in {gold_name}:{one[0][0]}",
+                f"the sentence has {plural(len(other), 'token')}, but {len(one)} in {gold_name}:{one[0][0]}",
                 file=predicted_name,
                 line=other[0][0],
             )

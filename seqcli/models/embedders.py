@@ -43,7 +43,7 @@ class TokenEmbedder(Embedder):
             with torch.no_grad():
                 self.words.weight[: int(sizes.padded)].zero_()
                 if sizes.vectors is not None:
-                    self.words.weight[torch.from_numpy(sizes.vectors[0])] = torch.from_numpy(sizes.vectors[1])
+                    self.words.weight[torch.as_tensor(sizes.vectors[0])] = torch.as_tensor(sizes.vectors[1])
             self.words.weight.requires_grad_(config.vectors is None or not config.vectors.freeze)
         self.characters: Speller | None = None
         if config.characters is not None:

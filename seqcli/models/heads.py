@@ -98,7 +98,7 @@ class CRFHead(PositionHead):
             ("forbidden_end_K", space.end_K, (labels,)),
         ):
             free = allowed is None or not config.constrained
-            forbidden = torch.zeros(shape, dtype=torch.bool) if free else ~torch.from_numpy(allowed)
+            forbidden = torch.zeros(shape, dtype=torch.bool) if free else ~torch.as_tensor(allowed)
             self.register_buffer(name, forbidden, persistent=False)
 
     def scores(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -203,6 +203,7 @@ class GradientEstimator:
     def __init__(self, job: Job) -> None:
         from seqcli.models.device import choose_device, compute_environment, seeded
         from seqcli.training.loop import Trainer
+        from seqcli.training.memory import check_size
 
         self.run, self.world, self.task = job.run, job.world, job.task
         self.recipe = job.recipe
@@ -210,6 +211,7 @@ class GradientEstimator:
         self._check_alike()
         self.task.fit(job.columns["train"])
         self.device = choose_device(job.device)
+        check_size(self.task.network, self.recipe.training, self.device)
         self._network = seeded(self.recipe.training.seed, self.task.network)
         self.data = {name: self.task.data(columns) for name, columns in job.columns.items()}
         self.recipe, self.changes = adapt(job.recipe, self.data["train"])

@@ -162,5 +162,5 @@ def _notices(task: Task[Any], data: Data) -> list[str]:
     if unseen := task.unseen(data):
         notices.append(unseen_labels("labels that the model does not know", unseen, task))
     if data.columns.cut:
-        notices.append(cut_sequences(f"{data.columns.cut} sequences", task, task.too_long[1]))
+        notices.append(cut_sequences(data.columns.cut, task, task.too_long[1]))
     return notices

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -21,8 +20,9 @@ from seqcli.data.formats.base import Columns as FormatColumns
 from seqcli.data.kept import keep_stream
 from seqcli.data.order import sorted_batches
 from seqcli.errors import UserError, data_error, usage_error
-from seqcli.fields.base import Progress
+from seqcli.fields.base import Progress, SourceField
 from seqcli.fields.text import TextField
+from seqcli.lines import batches
 from seqcli.machine import cores
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
@@ -102,10 +102,12 @@ class Model(Generic[P]):
             offsets: with the places of the tokens of lines.
 
         Raises:
-            UserError: an item that the model does not read (65); a model that predicts nothing (2).
+            UserError: an item that the model does not read (65), once all before it are answered; a model that predicts
+                nothing (2).
         """
-        waiting = iter(items)
-        while block := list(islice(waiting, _ITEMS)):
+        field = self.task.source
+        readable = (item if _is_line(item, field) else field.read(item, "") for item in items)
+        for block in batches(readable, _ITEMS):
             yield from self.predict_block(block, scores=scores, offsets=offsets)
 
     def predict_block(self, items: Sequence[Any], *, scores: bool = False, offsets: bool = False) -> Sequence[P]:
@@ -132,16 +134,16 @@ class Model(Generic[P]):
         """Predictions of pieces that each fit into the model, in their order."""
         task = self.task
         lengths = np.array([len(piece) for piece in pieces], np.int64)
-        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
+        rows_of = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
 
         def work(job: tuple[Side, list[Any]]) -> Sequence[P]:
             side, chosen = job
             return task.predict(self.engine.outputs(side), chosen, scores=scores)
 
-        chosen = [[pieces[row] for row in rows] for rows in batches]
+        chosen = [[pieces[row] for row in rows] for rows in rows_of]
         jobs = [(task.source.side(some), some) for some in chosen]
         results: list[P | None] = [None] * len(pieces)
-        for rows, found in zip(batches, self._map(work, jobs), strict=True):
+        for rows, found in zip(rows_of, self._map(work, jobs), strict=True):
             for row, one in zip(rows, found, strict=True):
                 results[row] = one
         return [one for one in results if one is not None]
@@ -247,3 +249,8 @@ def _records(recipe: Recipe) -> list[str]:
     """Overrides that take out of a recipe what only tells where the training read: a model opens none of it."""
     embedder = dict(dict(recipe.model).get("embedder") or ())
     return ["data={corpus: none}", *(["model.embedder.vectors=null"] if embedder.get("vectors") is not None else [])]
+
+
+def _is_line(item: Any, field: SourceField) -> bool:
+    """Whether it is text for a field of text, which takes every line and cuts many of them faster than one."""
+    return isinstance(item, str) and isinstance(field, TextField)

@@ -9,7 +9,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 from seqcli.data.oddities import oddities
-from seqcli.errors import ExitCode, UserError, usage_error
+from seqcli.errors import ExitCode, UserError, plural, usage_error
 from seqcli.fields.base import Progress
 from seqcli.fields.text import RunningTextField
 from seqcli.files import atomic_write, atomic_write_text
@@ -104,7 +104,7 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
     """What is odd about the splits: sequences that are cut, labels never seen, files beside another corpus."""
     for name, split in data.items():
         if split.columns.cut:
-            yield Notice(cut_sequences(f"{split.columns.cut} {name} sequences", task, task.too_long[0]))
+            yield Notice(cut_sequences(split.columns.cut, task, task.too_long[0], f"{name} "))
         for odd in oddities(labelled) if (labelled := task.labelled(split)) else ():
             if name == "train" or odd.kind == "header":  # dev_share may have put the first line into dev
                 yield Notice(f"{odd.at}: {odd.message}")
@@ -132,9 +132,10 @@ def unknown_words(task: Task[Any], data: Data) -> int:
     )
 
 
-def cut_sequences(which: str, task: Task[Any], what_became: str) -> str:
+def cut_sequences(count: int, task: Task[Any], what_became: str, split: str = "") -> str:
     """Say what became of sequences over the limit."""
-    return f"{which} are longer than data.max_length = {task.max_length} {task.source.unit} and {what_became}"
+    are, were = ("is", "was") if count == 1 else ("are", "were")
+    return f"{plural(count, f'{split}sequence')} {are} longer than data.max_length = {task.max_length} {task.source.unit} and {were} {what_became}"
 
 
 def unseen_labels(what: str, unseen: list[str], task: Task[Any]) -> str:

@@ -71,7 +71,7 @@ class TrainingConfig(Config):
 class Recipe(Config):
     """Everything that decides a training: task, data, the two sides of an example, model, training."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the runs it makes")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100, description="name of the runs it makes")
     description: str = Field("", description="what the recipe is for, in one line")
     task: Annotated[TaskConfig, Slot("task")] = Field(description="what is learned")
     data: DataConfig = Field(description="the examples")

@@ -82,6 +82,16 @@ class Run:
         """True when the training came to its end: the report is there and the files are sealed."""
         return self.report_path.is_file() and (self.path / MANIFEST).is_file()
 
+    @property
+    def missing(self) -> Path | None:
+        """The file whose loss alone makes a finished run look unfinished: a training writes both last of all."""
+        if self.finished or self.checkpoints.is_dir() or self.in_use:  # with checkpoints a training can go on
+            return None
+        manifest = self.path / MANIFEST
+        if self.report_path.is_file():
+            return manifest
+        return self.report_path if manifest.is_file() else None
+
     def report(self) -> dict[str, Any]:
         """The report, or an empty one before the training is finished.
 
@@ -147,6 +157,31 @@ class Run:
             UserError: a file is missing or damaged, and which (65), a model of another version of seqcli (65), or a
                 file that cannot be read (74).
         """
+        manifest = self._own_manifest()
+        for name, record in manifest.files.items():
+            record.check(self.path / name)
+        return manifest
+
+    def faults(self, *, size_only: bool = False) -> list[UserError]:
+        """All that is damaged or missing of a run that came to its end; with ``size_only`` no file is read."""
+        if self.missing is not None:
+            return [_gone(self, self.missing)]
+        if not self.finished:
+            return []
+        try:
+            self.report()
+            manifest = read_manifest(self.path) if size_only else self._own_manifest()
+        except UserError as error:
+            return [error]
+        found = []
+        for name, record in manifest.files.items():
+            try:
+                record.check(self.path / name, size_only=size_only)
+            except UserError as error:
+                found.append(error)
+        return found
+
+    def _own_manifest(self) -> Manifest:
         manifest = read_manifest(self.path)
         if manifest.about.get("format") in _OLD_FORMATS:
             raise data_error(
@@ -156,8 +191,6 @@ class Run:
             )
         if manifest.about.get("format") != FORMAT:
             raise data_error("not a model of this version of seqcli", file=self.path / MANIFEST)
-        for name, record in manifest.files.items():
-            record.check(self.path / name)
         return manifest
 
     @contextmanager
@@ -286,7 +319,7 @@ class Store:
     def newest_unfinished(self, name: str) -> Run | None:
         """The newest version of ``name`` whose training began and did not come to its end, or None."""
         begun = (run for run in reversed(self.versions(name)) if run.recipe_path.is_file())
-        return next((run for run in begun if not run.finished), None)
+        return next((run for run in begun if not run.finished and run.missing is None), None)
 
     def resolve(self, ref: str | None, *, task_kinds: Collection[str] | None = None, finished: bool = True) -> Run:
         """The run that ``ref`` means.
@@ -298,13 +331,16 @@ class Store:
             finished: refuse a run whose training has not come to its end.
 
         Raises:
-            UserError: there is none, or its task cannot do the verb (2); a folder that is no run (65) or missing (74).
+            UserError: there is none, or its task cannot do the verb (2); a folder that is no run, or a finished run
+                whose report or manifest is gone (65); a folder that is missing (74).
         """
         if ref is None:
             return self._newest(task_kinds)
         run = self._named(ref) if not _looks_like_path(ref) else self._at(Path(ref))
         if finished and not run.finished and run.in_use:
             raise usage_error(f"{run} is still being trained", hint="Wait until it is finished.")
+        if finished and run.missing is not None:
+            raise _gone(run, run.missing)
         if finished and not run.finished:
             raise usage_error(
                 f"the training of {run} is not finished", hint=f"Go on with it: seqcli train {run.arguments} --resume"
@@ -421,6 +457,14 @@ def remove(run: Run) -> None:
                 run.path.parent.rmdir()
         except OSError as error:
             raise io_error(f"cannot remove: {error.strerror or error}", file=run.path) from error
+
+
+def _gone(run: Run, file: Path) -> UserError:
+    return data_error(
+        f"missing, although the training of {run} came to its end",
+        file=file,
+        hint=f"Copy it back from where you have it, or train again: seqcli train {run.name}",
+    )
 
 
 def _holder(descriptor: int) -> str:

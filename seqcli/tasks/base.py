@@ -294,7 +294,7 @@ class Task(ABC, Generic[P]):
     @property
     def too_long(self) -> tuple[str, str]:
         """What became of sources longer than `max_length` in training and in measuring, for messages."""
-        return "were cut", "were measured in pieces"
+        return "cut", "measured in pieces"
 
     @property
     def long_input(self) -> str:

@@ -215,7 +215,7 @@ class ClassificationTask(Task[Classified]):
 
     @property
     def too_long(self) -> tuple[str, str]:
-        return (f"only the first {self.max_length} count",) * 2
+        return (f"cut to the first {self.max_length}",) * 2
 
     def read(self, example: Example) -> Iterator[Mapping[str, Any]]:
         """The first positions of the source, and the labels."""

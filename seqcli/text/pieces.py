@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from seqcli.errors import UserError, data_error, reading, usage_error
+from seqcli.errors import UserError, data_error, plural, reading, usage_error
 from seqcli.files import atomic_write
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_lines
 from seqcli.text.case import lower
@@ -26,6 +26,7 @@ MOST_SENTENCES = 5_000_000
 _GOES_ON = re.compile("<0x[89AB][0-9A-F]>")
 """The piece of a byte that is not the first of its character."""
 
+_CONTROL = 3
 _SEED = 1
 _THREADS = 4  # fixed, because the sums of unigram training depend on how many threads share them
 
@@ -120,8 +121,10 @@ def train_sentencepiece(
 
     if model_type not in MODEL_TYPES:
         raise usage_error(f"unknown model type '{model_type}'", hint=f"Choose one of {', '.join(MODEL_TYPES)}.")
-    if vocab_size < 1:
-        raise usage_error(f"a vocabulary of {vocab_size} pieces is too small")
+    if vocab_size <= _CONTROL:
+        raise usage_error(
+            f"a vocabulary of {plural(vocab_size, 'piece')} is too small", hint="It holds <unk>, <s> and </s> too."
+        )
     feed = _Feed(files, lowercase, on_invalid, max_line)
     model = BytesIO()
     if hasattr(sentencepiece, "set_random_generator_seed"):
@@ -178,12 +181,12 @@ def _plain_error(message: str, vocab_size: int) -> UserError:
     """Say in plain words what sentencepiece says in terms of its source files."""
     if match := _TOO_HIGH.search(message):
         return usage_error(
-            f"the corpus is too small for {vocab_size:,} pieces: it gives {int(match[1]):,} at most",
+            f"the corpus is too small for {plural(vocab_size, 'piece')}: it gives {int(match[1]):,} at most",
             hint=f"Use --size {match[1]} or less, or more text.",
         )
     if match := _TOO_LOW.search(message):
         return usage_error(
-            f"{vocab_size:,} pieces are too few: the characters of the corpus alone need {int(match[1]):,}",
+            f"a vocabulary of {plural(vocab_size, 'piece')} is too small: the characters of the corpus alone need {int(match[1]):,}",
             hint=f"Use --size {match[1]} or more, or a lower --coverage.",
         )
     if "sentences_.empty()" in message:

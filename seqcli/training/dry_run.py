@@ -13,8 +13,7 @@ from seqcli.models.device import autocast, choose_device, resolve_precision
 from seqcli.models.network import Memory, Network
 from seqcli.recipe.schema import Recipe, TrainingConfig
 from seqcli.tasks.base import Data, Task
-
-_ADAM_STATES = {"adamw": 2, "adam": 2, "sgd": 0}
+from seqcli.training.memory import check_size, copies
 
 
 def look(task: Task[Any], data: Data, recipe: Recipe, device: str) -> dict[str, Any]:
@@ -23,6 +22,7 @@ def look(task: Task[Any], data: Data, recipe: Recipe, device: str) -> dict[str, 
     ``memory_mb`` is what that pass took at its peak, plus what the optimizer and a checkpoint will add.
     """
     where, training = choose_device(device), recipe.training
+    check_size(task.network, training, where)
     torch.manual_seed(training.seed)
     network = task.network().to(where)
     batches = data.training_order(training.batch, seed=training.seed, epoch=0)
@@ -30,7 +30,7 @@ def look(task: Task[Any], data: Data, recipe: Recipe, device: str) -> dict[str, 
     with torch.no_grad(), autocast(resolve_precision(training.precision, where), where):
         loss, targets, _ = network.loss(batch, Memory())
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    states = 2 + _ADAM_STATES.get(training.optimizer.kind, 2) + (training.ema is not None)
+    states = copies(training)
     largest = max(batches, key=lambda rows: (len(rows) * data.widths(rows).max(), data.widths(rows).max()))
     summary = task.summary()
     choices = summary.get("labels") or summary.get("tokens in the vocabulary") or 1

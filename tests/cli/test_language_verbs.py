@@ -6,8 +6,10 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
+import tracemalloc
 from decimal import Decimal
 from pathlib import Path
 
@@ -408,6 +410,73 @@ def test_shell_sample_repeats_with_its_seed(seqcli: Program, poem: Path, model: 
 
 
 @Models
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_shell_samples_without_end_are_printed_as_they_are_made(poem: Path, model: str, options: list[str]) -> None:
+    flags = ["--max-tokens", "4", "--seed", "1", *options]
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqcli", "sample", model, "-n", "100000000", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = [process.stdout.readline() for _ in range(1000)]
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == -signal.SIGPIPE
+    few = run_inside("sample", model, "-n", "400", *flags).out
+    assert few.encode().startswith(b"".join(lines[:400]))
+
+
+def test_samples_take_no_memory_once_they_are_done() -> None:
+    def most(count: int) -> int:
+        tracemalloc.start()
+        done = sum(one.done for one in grow(CAT, count=count, options=SamplingOptions(), max_tokens=12, seed=1))
+        assert done == count
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert most(3000) < 1.2 * most(600)
+
+
+@pytest.mark.parametrize("temperature", ["1e300", "1.7e308"])
+def test_shell_samples_at_a_temperature_without_end(shell: Program, poem: Path, temperature: str) -> None:
+    code, out, err = shell("sample", "words", "--temperature", temperature, "--seed", "1", "--max-tokens", "400")
+    assert (code, err) == (0, "")
+    hot = shell("sample", "words", "--temperature", "1e30", "--seed", "1", "--max-tokens", "400")
+    assert hot.out == out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--temperature=inf", "temperature must be 0 (greedy) or more, not inf"),
+        ("--temperature=nan", "temperature must be 0 (greedy) or more, not nan"),
+        ("--temperature=-1", "temperature must be 0 (greedy) or more, not -1"),
+        ("--temperature=1e400", "temperature must be 0 (greedy) or more, not inf"),
+        ("--top-k=0", "top-k must be 1 or more, not 0"),
+        ("--top-p=nan", "top-p must be above 0 and at most 1, not nan"),
+        ("--min-p=nan", "min-p must be from 0 to 1, not nan"),
+    ],
+)
+def test_shell_sampling_options_that_are_none(seqcli: Program, poem: Path, options: str, message: str) -> None:
+    assert seqcli("sample", "words", options) == (2, "", f"error: {message}\n")
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--temperature=1e-300", "--top-k=99999999999999999999", "--top-p=1e-300", "--typical=5e-324", "--top-k=1"],
+)
+def test_shell_sampling_options_at_their_edge(seqcli: Program, poem: Path, options: str) -> None:
+    code, out, err = seqcli("sample", "words", options, "--seed", "1")
+    assert (code, err) == (0, "")
+    if options not in ("--top-k=99999999999999999999", "--typical=5e-324"):
+        assert out == seqcli("sample", "words", "--greedy").out
+
+
+@Models
 def test_shell_score_of_a_sample_is_what_the_sample_said(seqcli: Program, poem: Path, model: str) -> None:
     flags = ("--seed", "7", "-n", "4", "--temperature", "1.5", "--top-k", "6")
     rows = json_lines(seqcli("sample", model, *flags, "--json").out)
@@ -438,9 +507,6 @@ def test_shell_score_keeps_every_line(shell: Program, seqcli: Program, poem: Pat
     (poem / "text.txt").write_bytes(text)
     assert shell("score", "words", "text.txt", "--no-summary") == (0, out, "")
     assert seqcli("score", "text.txt", "--no-summary").err == "using letters@1\n"
-    code, out, err = seqcli("score", "words", "--no-summary", stdin=b"the\n\xff\n")
-    assert (code, out) == (65, "")
-    assert err.startswith("error: <stdin>:2: invalid UTF-8 at byte 1")
 
 
 def test_shell_complete(seqcli: Program, poem: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_sentence_of_100_000_tokens_is_cut_and_that_is_said(seqcli: Program, p
         "training.batch.tokens=1000",
     )
     assert code == 0
-    assert err.splitlines()[0] == "warning: 1 train sequences are longer than data.max_length = 200 tokens and were cut"
+    assert err.splitlines()[0] == "warning: 1 train sequence is longer than data.max_length = 200 tokens and was cut"
 
 
 def test_a_folder_of_runs_that_cannot_be_written_is_found_before_any_work(seqcli: Program, place: Path) -> None:

@@ -50,13 +50,7 @@ def test_nothing_gives_nothing(seqcli: Program, classifiers: Path, model: str) -
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_bad_lines(seqcli: Program, classifiers: Path, model: str) -> None:
-    code, out, err = seqcli("predict", model, "--max-line", "50", stdin=b"a\nb\n" + b"x" * 60 + b"\n")
-    assert (code, out) == (65, "")
-    assert err == "error: <stdin>:3: line is longer than 50 bytes. Raise --max-line to accept it.\n"
-    code, out, err = seqcli("predict", model, stdin=b"a\nb \xff\n")
-    assert (code, out) == (65, "")
-    assert err.startswith("error: <stdin>:2: invalid UTF-8 at byte 3 of the line (0xff).")
+def test_a_bad_line_is_mended_on_request(seqcli: Program, classifiers: Path, model: str) -> None:
     code, out, err = seqcli("predict", model, "--invalid", "replace", stdin=b"a\nb \xff\n")
     assert (code, len(out.splitlines()), err) == (0, 2, "")
 

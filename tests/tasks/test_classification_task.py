@@ -448,7 +448,7 @@ def test_a_text_over_the_limit_is_cut_and_that_is_said(tmp_path, cache):
     assert columns["train"].cut == sum(len(tokenizer.tokenize(text)) > 3 for text, _ in TEXTS) == 4
     assert [source.symbols[number] for number in source.sequence(0)] == ["Good", "movie", ","]
     events = list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
-    assert "4 train sequences are longer than data.max_length = 3 tokens and only the first 3 count" in [
+    assert "4 train sequences are longer than data.max_length = 3 tokens and were cut to the first 3" in [
         event.text for event in events if isinstance(event, Notice)
     ]
     model = Model.load("tiny", runs=str(tmp_path / "runs"))

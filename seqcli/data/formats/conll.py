@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 from seqcli.data.example import Example
 from seqcli.data.formats.base import BlockFormat, Reading
 from seqcli.data.lint_text import Finding
-from seqcli.errors import ExitCode, UserError, data_error, usage_error
+from seqcli.errors import ExitCode, UserError, data_error, plural, usage_error
 from seqcli.lines import Chunk, Input, OnInvalid, is_stdin, source_name
 
 
@@ -72,7 +72,7 @@ class Conll(BlockFormat):
                 tags = None if self.tag is None else self._column(cells, self.tag, "tag", line)
                 if self.tag is not None and (self.tag - self.token) % self.layout.width == 0:
                     raise data_error(
-                        f"token and tag are the same column; the line has {_columns(self.layout.width)}",
+                        f"token and tag are the same column; the line has {plural(self.layout.width, 'column')}",
                         line=line,
                         hint="Set data.columns, such as {token: 0, tag: -1}.",
                     )
@@ -183,7 +183,7 @@ class Conll(BlockFormat):
                 is_ragged = True
                 self.report(
                     data_error(
-                        f"{_columns(len(cells[index]))} where the file's first line has {width} "
+                        f"{plural(len(cells[index]), 'column')} where the file's first line has {width} "
                         f"({'tabs' if has_tabs else 'spaces'} between them): {rows[index][:40]!r}",
                         line=begin + index,
                         hint="Each token needs all columns; a blank line ends a sentence.",
@@ -196,7 +196,7 @@ class Conll(BlockFormat):
             values = [row[index] for row in cells]
         except IndexError:
             raise data_error(
-                f"there is no column {index} for the {what}; the line has {_columns(len(cells[0]))}",
+                f"there is no column {index} for the {what}; the line has {plural(len(cells[0]), 'column')}",
                 line=begin,
                 hint="Columns count from 0; set data.columns, such as {token: 0, tag: -1}.",
             ) from None
@@ -229,7 +229,3 @@ def _with_cell(row: str, column: int, cell: str) -> str:
     cells = [index for index in range(0, len(pieces), 2) if pieces[index] or "\t" in row]
     pieces[cells[column]] = cell
     return "".join(pieces)
-
-
-def _columns(count: int) -> str:
-    return "1 column" if count == 1 else f"{count} columns"
