@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from seqcli.cli.console import printable
+
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), *, right: Sequence[int] = ()) -> list[str]:
     """Lay rows out in columns of plain text, two spaces apart; ``right`` names the columns set flush right.
 
     Rows may have different numbers of cells.
     """
-    cells = [[str(cell) for cell in row] for row in ([header] if header else []) + list(rows)]
+    cells = [[printable(str(cell)) for cell in row] for row in ([header] if header else []) + list(rows)]
     columns = max(map(len, cells), default=0)
     cells = [row + [""] * (columns - len(row)) for row in cells]
     widths = [max(len(row[column]) for row in cells) for column in range(columns)]
