@@ -13,12 +13,13 @@ import typer
 
 from seqcli.cli import console, standard_streams
 from seqcli.cli.verbs import VERBS
-from seqcli.errors import ExitCode, UserError, UserErrors, usage_error
+from seqcli.errors import ExitCode, UserError, UserErrors, is_out_of_memory, usage_error
 from seqcli.version import __version__
 
 _EVERYWHERE = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose", "--debug": "debug"}
 
-_NO_MEMORY = "out of memory. Lower training.batch.tokens, or free some memory"
+_NO_MEMORY = {"train": "Lower training.batch.tokens, or free some memory"}
+"""What to do when the memory does not suffice, by verb."""
 
 EPILOG = "Everywhere: -q/--quiet (errors only), -v/--verbose, --debug (shows tracebacks). 'seqcli VERB --help' ends with examples."
 
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     verb = next((word for word in arguments if not word.startswith("-")), None)
     try:
-        code = run_guarded(lambda: _run(verb, arguments))
+        code = run_guarded(lambda: _run(verb, arguments), verb)
         code = run_guarded(lambda: _flush(code))
     except KeyboardInterrupt:  # once more, while the first was being dealt with
         code = ExitCode.INTERRUPTED
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def run_guarded(body: Callable[[], int]) -> int:
+def run_guarded(body: Callable[[], int], verb: str | None = None) -> int:
     """Run ``body`` and return its exit code; errors become one line on stderr each, tracebacks only with --debug."""
     try:
         return int(body())
@@ -82,13 +83,13 @@ def run_guarded(body: Callable[[], int]) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _show(error, f"{where}{error.strerror or error}", code=ExitCode.IO)
-    except MemoryError as error:
-        return _show(error, _NO_MEMORY)
-    except RuntimeError as error:
-        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
-            return _show_unexpected(error)
-        return _show(error, _NO_MEMORY)  # torch's own kind of MemoryError, on a GPU and on a CPU
-    except Exception as error:  # what typer raises for a wrong command line has a format_message
+    except Exception as error:
+        if is_out_of_memory(error):
+            what = _NO_MEMORY.get(
+                verb or "", "Give it less at once (shorter lines, smaller files), or free some memory"
+            )
+            return _show(error, f"out of memory. {what}")
+        # what typer raises for a wrong command line has a format_message
         if hasattr(error, "format_message"):
             return _show_usage(error)
         return _show_unexpected(error)

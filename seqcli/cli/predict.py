@@ -75,7 +75,9 @@ def command(
 
     loaded: Trained[Any] = Trained.load(run, device=running.device, engine=running.engine)
     task = loaded.task
-    form = choice("--format", "jsonl" if jsonl else format_ or task.output_formats[0], task.output_formats)
+    form = choice(
+        "--format", "jsonl" if jsonl else task.output_formats[0] if format_ is None else format_, task.output_formats
+    )
     if tokens and task.source.unit == "frames":
         raise usage_error(f"--tokens is for text; {run} reads frames")
     blocks = _blocks(loaded, file, reading, tokens=tokens)

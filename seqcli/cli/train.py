@@ -46,9 +46,10 @@ def command(
     again = [recipe, *(word for change in set_ or [] for word in ("--set", change))]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
     with world.joined(device):
+        from seqcli.data.catalogue import KNOWN_CORPUS
         from seqcli.recipe.load import load_recipe
 
-        loaded = load_recipe(recipe, set_ or []).recipe
+        loaded = load_recipe(recipe, set_ or [], rules=[KNOWN_CORPUS]).recipe
         if dry_run:
             if world.rank == 0:
                 _dry_run(loaded, device, as_json)

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.errors import UserError, data_error
+from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, read_manifest, write_manifest
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 MAX_SYMBOLS = 2**19
 """Most distinct strings of a field that are told apart; bounds the memory of an endless list of types."""
@@ -107,9 +108,15 @@ class Column:
 
 
 class Columns:
-    """An encoded split, opened from its folder."""
+    """An encoded split, opened from its folder.
+
+    Raises:
+        UserError: a file is missing or is not as it was written (65).
+    """
 
     def __init__(self, folder: Path) -> None:
+        for name, record in read_manifest(folder).files.items():
+            record.check(folder / name)
         self.folder = folder
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         self.size: int = meta["size"]
@@ -188,12 +195,14 @@ class SplitWriter:
         self.cut += part.cut
 
     def close(self) -> None:
-        """Write the tables and the meta file last."""
+        """Write the tables, the meta file and the manifest of all files last."""
         self.lines.close()
         self.file_of.close()
         fields = {name: writer.close() for name, writer in self.fields.items()}
         meta = {"version": FORMAT_VERSION, "size": self.size, "cut": self.cut, "files": self.files, "fields": fields}
         (self.folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+        records = {path.name: FileRecord.of_file(path) for path in self.folder.iterdir()}
+        write_manifest(self.folder, Manifest(records))
 
 
 @dataclass
@@ -281,5 +290,5 @@ def publish(temporary: Path, final: Path) -> None:
     try:
         os.rename(temporary, final)
     except OSError:
-        if not (final / "meta.json").exists():
+        if not (final / MANIFEST).exists():
             raise

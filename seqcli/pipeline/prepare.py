@@ -67,9 +67,13 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
         if progress is not None:
             progress(f"encoding {split}", done, total)
 
+    def damaged(error: UserError) -> None:
+        if progress is not None:
+            progress(f"{error}; encoding it anew", 0, None)
+
     cache = cache_folder() / "encoded"
     try:
-        return encode_split(job, cache, progress=report)
+        return encode_split(job, cache, progress=report, damaged=damaged)
     except UserError as error:  # the readers speak of the options of the streaming verbs
         error.hint = error.hint and error.hint.replace(", or go on with --invalid replace", "").replace(
             "--max-line", "data.max_line"

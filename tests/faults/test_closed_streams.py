@@ -122,4 +122,6 @@ def test_debug_shows_a_traceback_of_lines_that_no_terminal_obeys(seqcli: Program
     code, out, err = seqcli("predict", "no\x1b[31m\nmodel", "--debug")
     assert (code, out) == (2, "")
     assert err.startswith("Traceback (most recent call last):\n")
-    assert err.endswith("error: no model 'no\\u001b[31m\\nmodel' in runs. Train one: seqcli train no\\u001b[31m\\nmodel\n")
+    assert err.endswith(
+        "error: no model 'no\\u001b[31m\\nmodel' in runs. Train one: seqcli train no\\u001b[31m\\nmodel\n"
+    )

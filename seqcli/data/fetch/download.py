@@ -218,9 +218,10 @@ def without_credentials(url: str) -> str:
 
 
 def sha256_or_none(path: Path) -> str | None:
+    """The SHA-256 of a file; None for what is none."""
     try:
         return sha256_file(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
 
 

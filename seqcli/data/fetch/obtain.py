@@ -25,7 +25,7 @@ from seqcli.data.fetch.download import (
     without_credentials,
 )
 from seqcli.errors import io_error
-from seqcli.files import atomic_write, writing
+from seqcli.files import atomic_write, remove_whatever, writing
 
 __all__ = ["Progress", "obtain"]
 
@@ -44,10 +44,14 @@ def obtain(data_set: DataSet, name: str, progress: Progress | None = None) -> Pa
     path = cached_path(data_set, name)
     if sha256_or_none(path) == file.sha256:
         return path
+    if os.path.lexists(path):
+        if progress is not None:
+            progress(f"{path}: damaged since it was fetched; getting it anew", 0, None)
+        with writing(path):
+            remove_whatever(path)
     if data_set.made is not None and name in data_set.made.makes():
         _make(data_set, data_set.made, progress)
         return path
-    path.unlink(missing_ok=True)  # damaged since it was fetched
     return _Fetch(data_set, file, path, progress).run()
 
 
