@@ -213,7 +213,10 @@ def reason_of(error: BaseException) -> str:
 
 def without_credentials(url: str) -> str:
     """The URL without user name and password, as a message may show it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it is none
+        return url.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 

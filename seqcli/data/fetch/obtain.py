@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, cached_path
 from seqcli.data.fetch import archives, npm, pypi
@@ -113,7 +113,7 @@ class _Fetch:
     def _from_mirror(self, mirror: str) -> Path | None:
         """The mirror's file, used where it lies when the mirror is a folder; None when the mirror does not have it."""
         place = self._place_in_mirror()
-        if urlsplit(mirror).scheme in ("http", "https", "file"):
+        if mirror.lower().startswith(("http://", "https://", "file:")):
             try:
                 self._download_file(f"{mirror.rstrip('/')}/{quote(place)}", label=place)
             except ChecksumFailed as error:
