@@ -15,7 +15,7 @@ from typing import IO
 
 from seqcli.errors import UserError, io_error
 
-_STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d{1,9})")
+_STREAM = re.compile(r"-|/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d{1,9})")
 
 
 def cache_folder() -> Path:
@@ -80,9 +80,9 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _in_place(path: Path) -> IO[bytes] | None:
-    """A device, a pipe or an open stream (``/dev/stdout``, ``/dev/fd/63``) to write to; None for what is replaced."""
+    """A device, a pipe or an open stream (``-``, ``/dev/fd/63``) to write to; None for what is replaced."""
     if stream := _STREAM.fullmatch(str(path)):
-        number = int(stream[2] or ("stdout", "stderr").index(stream[1]) + 1)
+        number = int(stream[2] or (2 if stream[1] == "stderr" else 1))
         return os.fdopen(os.dup(number), "wb")  # which goes on where the other is in a file
     if path.exists() and not path.is_file() and not path.is_dir():
         return path.open("wb")

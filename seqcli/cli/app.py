@@ -83,6 +83,10 @@ def run_guarded(body: Callable[[], int], verb: str | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _show(error, f"{where}{error.strerror or error}", code=ExitCode.IO)
+    except typer.Abort as error:  # what typer makes of an EOFError: at a question, or of a file within
+        if isinstance(error.__cause__, EOFError):
+            return _show_unexpected(error.__cause__)
+        return _show(None, "aborted")
     except Exception as error:
         if is_out_of_memory(error):
             what = _NO_MEMORY.get(
@@ -103,7 +107,14 @@ def _run(verb: str | None, arguments: list[str]) -> int:
         if os.environ.get("RANK") != "0":
             return int(ExitCode.USAGE)
         raise usage_error("torchrun starts only 'train'", hint="Start one process a part of the lines: docs/scale.md.")
-    result = build_app(verb)(args=arguments, prog_name="seqcli", standalone_mode=False)
+    streams = sys.stdout, sys.stderr
+    try:
+        result = build_app(verb)(args=arguments, prog_name="seqcli", standalone_mode=False)
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # which typer takes for itself, and wraps the streams
+            sys.stdout, sys.stderr = streams
+            raise ended.__context__ from None
+        raise
     if result == ExitCode.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
         raise KeyboardInterrupt
     return int(result or 0) if isinstance(result, int) else 0

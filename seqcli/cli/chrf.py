@@ -18,10 +18,13 @@ class Options:
     """The options of chrF, under sacrebleu's names."""
 
     char_order: Annotated[
-        int, typer.Option("--char-order", "--chrf-char-order", "-cc", min=1, help="Longest character n-gram.")
+        int, typer.Option("--char-order", "--chrf-char-order", "-cc", min=1, max=100, help="Longest character n-gram.")
     ] = 6
     word_order: Annotated[
-        int, typer.Option("--word-order", "--chrf-word-order", "-cw", min=0, help="Longest word n-gram; 2 is chrF++.")
+        int,
+        typer.Option(
+            "--word-order", "--chrf-word-order", "-cw", min=0, max=100, help="Longest word n-gram; 2 is chrF++."
+        ),
     ] = 0
     beta: Annotated[
         int, typer.Option("--beta", "--chrf-beta", min=1, help="How much more recall counts than precision.")

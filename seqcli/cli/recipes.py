@@ -97,7 +97,7 @@ def validate(
 
 
 def _errors(recipe: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
-    from seqcli.data.catalogue import KNOWN_CORPUS
+    from seqcli.data.rules import KNOWN_CORPUS
     from seqcli.recipe.load import load_recipe
 
     try:

@@ -46,7 +46,7 @@ def command(
     again = [recipe, *(word for change in set_ or [] for word in ("--set", change))]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
     with world.joined(device):
-        from seqcli.data.catalogue import KNOWN_CORPUS
+        from seqcli.data.rules import KNOWN_CORPUS
         from seqcli.recipe.load import load_recipe
 
         loaded = load_recipe(recipe, set_ or [], rules=[KNOWN_CORPUS]).recipe

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.errors import UserError, data_error
-from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, read_manifest, write_manifest
+from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, read_manifest
 
 FORMAT_VERSION = 4
 
@@ -202,7 +202,7 @@ class SplitWriter:
         meta = {"version": FORMAT_VERSION, "size": self.size, "cut": self.cut, "files": self.files, "fields": fields}
         (self.folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
         records = {path.name: FileRecord.of_file(path) for path in self.folder.iterdir()}
-        write_manifest(self.folder, Manifest(records))
+        (self.folder / MANIFEST).write_bytes(Manifest(records).to_bytes())
 
 
 @dataclass

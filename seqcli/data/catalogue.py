@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.files import cache_folder
-from seqcli.recipe.rule import Rule
 
 EMBEDDED = Path(__file__).parent / "embedded"
 """Where the data sets lie that come with the package, ``<data set>/<file>``."""
@@ -136,22 +135,13 @@ def data_set(name: str) -> DataSet:
     known = data_sets()
     if name in known:
         return known[name]
-    raise usage_error(f"no data set is called '{name}'", hint=_known(name))
+    raise usage_error(f"no data set is called '{name}'", hint=known_names(name))
 
 
-def _known(name: str | None) -> str:
-    """The hint for a name that no data set has."""
+def known_names(name: str | None) -> str:
+    """The hint for a name that no data set has: what was meant, else all there are."""
     names = list(data_sets())
     return did_you_mean(name or "", names) or f"Known: {', '.join(names)}."
-
-
-KNOWN_CORPUS = Rule(
-    "data.corpus",
-    lambda recipe: recipe.data.corpus not in (None, *data_sets()),
-    lambda recipe: f"no data set is called '{recipe.data.corpus}'",
-    lambda recipe: _known(recipe.data.corpus),
-)
-"""For a recipe that is to be trained: a model whose data set is not in the catalogue any more is as good as ever."""
 
 
 def _data_set(name: str, fields: dict[str, Any]) -> DataSet:

@@ -255,3 +255,38 @@ def test_many_processes_stage_one_name(place: Path) -> None:
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, env=environment()) for _ in range(6)]
     assert [(process.communicate()[1].decode(), process.returncode) for process in processes] == [("", 0)] * 6
     assert not list((place / "runs").glob("one/*"))
+
+
+def test_dash_is_stdout_for_what_is_written_too(place: Path) -> None:
+    from test_closed_streams import bash
+
+    (place / "v.txt").write_text("a 1 2\n")
+    code, out, err = bash(place, "recipes cp tiny.yaml -")
+    assert (code, out, err) == (0, RECIPE + "-\n", "")
+    assert not (place / "-").exists()
+
+
+def test_end_of_input_at_a_question(trained: Path) -> None:
+    import pty
+
+    here, there = pty.openpty()
+    command = [sys.executable, "-m", "seqcli", "models", "rm", "tiny@1"]
+    with subprocess.Popen(command, stdin=there, stdout=there, stderr=subprocess.PIPE, env=environment()) as process:
+        os.write(here, b"\x04")
+        assert process.stderr is not None
+        assert process.stderr.read().decode().endswith("error: aborted\n")
+    os.close(here)
+    os.close(there)
+    assert (process.returncode, (trained / "runs/tiny/1").is_dir()) == (1, True)
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "http://user:secret@[::1"])
+def test_a_mirror_that_is_no_address(
+    seqcli: Program, place: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("SEQCLI_MIRROR", address)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    code, out, err = seqcli("data", "get", "wnut17")
+    assert (code, out, "secret" in err) == (74, "", False)
+    assert "error: cannot fetch wnut17/" in err
