@@ -18,11 +18,23 @@ from seqcli.errors import UserError, io_error
 _STREAM = re.compile(r"-|/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d{1,9})")
 
 
+def user_path(path: str) -> Path:
+    """A path in which ``~`` is the home folder; as it stands where there is no such folder or no such user."""
+    return Path(os.path.expanduser(path))
+
+
 def cache_folder() -> Path:
-    """Folder of downloads and encoded corpora: ``SEQCLI_CACHE``, ``XDG_CACHE_HOME/seqcli`` or ``~/.cache/seqcli``."""
+    """Folder of downloads and encoded corpora: ``SEQCLI_CACHE``, ``XDG_CACHE_HOME/seqcli`` or ``~/.cache/seqcli``.
+
+    Raises:
+        UserError: none of them is there (74).
+    """
     if own := os.environ.get("SEQCLI_CACHE"):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seqcli"
+    folder = user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "seqcli"
+    if folder.parts[0] == "~":
+        raise io_error("no home folder to keep the cache in", hint="Set SEQCLI_CACHE to a folder.")
+    return folder
 
 
 def sha256_file(path: Path) -> str:

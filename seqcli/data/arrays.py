@@ -200,7 +200,7 @@ class SplitWriter:
         self.file_of.close()
         fields = {name: writer.close() for name, writer in self.fields.items()}
         meta = {"version": FORMAT_VERSION, "size": self.size, "cut": self.cut, "files": self.files, "fields": fields}
-        (self.folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+        (self.folder / "meta.json").write_text(json.dumps(meta), encoding="ascii")  # names of files may be no UTF-8
         records = {path.name: FileRecord.of_file(path) for path in self.folder.iterdir()}
         (self.folder / MANIFEST).write_bytes(Manifest(records).to_bytes())
 

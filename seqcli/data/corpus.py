@@ -15,6 +15,7 @@ from seqcli.data.fetch.obtain import Progress, obtain
 from seqcli.data.formats import FRAME_FORMATS, format_by_name, format_class, guess_format, read_examples
 from seqcli.data.formats.base import Format, OnError, Reading
 from seqcli.errors import data_error, did_you_mean, io_error, usage_error
+from seqcli.files import user_path
 from seqcli.lines import Chunk
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def choose_splits(
         splits = [catalogue_split(data_set, name, reading, progress) for name in SPLITS if name in data_set.splits]
         return splits, data_set.scheme
     for name in names:
-        if not Path(name).expanduser().exists():
+        if not user_path(name).exists():
             raise _neither(name, alone=len(names) == 1)
     splits = [file_split(name, [name], reading) for name in names]
     for split in splits[1:]:
@@ -256,7 +257,7 @@ def _with_options(data_set: DataSet, reading: Reading) -> Reading:
 
 def check_file(path: str, split: str, *, folder: bool = False) -> Path:
     """The path of a file that is there and not empty, or of a folder where that is allowed."""
-    file = Path(path).expanduser()
+    file = user_path(path)
     if file.is_dir():
         if folder:
             return file

@@ -20,7 +20,7 @@ from seqcli.data.arrays import Column
 from seqcli.data.batch import InputSizes, Ints, Side, pad_ids
 from seqcli.errors import UserError, data_error, io_error
 from seqcli.fields.base import Progress, SourceField, affix_table
-from seqcli.files import cache_folder, remove_whatever, sha256_file
+from seqcli.files import cache_folder, remove_whatever, sha256_file, user_path
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.tokenizers import SentencePieceConfig
@@ -96,7 +96,7 @@ class TextField(SourceField):
         if not isinstance(config, SentencePieceConfig) or self.tokenizer_model is not None:
             return
         if config.model is not None:
-            path = Path(config.model).expanduser()
+            path = user_path(config.model)
             SentencePieces(path)
         else:
             options = f"{key} {config.size} {config.algorithm} {self.lowers_text}"

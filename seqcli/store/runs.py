@@ -81,6 +81,8 @@ class Run:
         Raises:
             UserError: it is damaged (65) or cannot be read (74).
         """
+        if self.report_path.exists() and not self.report_path.is_file():  # a pipe would never end
+            raise data_error("damaged report: not a file", file=self.report_path)
         try:
             with self.report_path.open("rb") as handle:
                 report = json.loads(handle.read(_MAX_REPORT))

@@ -290,3 +290,34 @@ def test_a_mirror_that_is_no_address(
     code, out, err = seqcli("data", "get", "wnut17")
     assert (code, out, "secret" in err) == (74, "", False)
     assert "error: cannot fetch wnut17/" in err
+
+
+# files
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "-dash", "a\nb", "~nobody", "$(id)", "q'uote", "a:1", "x\udcff", "\u202eabc", "\U0001f600" * 50]
+)
+def test_a_file_may_be_called_anything(seqcli: Program, trained: Path, cache: Path, name: str) -> None:
+    shutil.copy("test.conll", f"{name}.conll")
+    expected = seqcli("evaluate", "tiny", "test.conll", "--json")
+    assert expected.code == 0
+    assert seqcli("evaluate", "tiny", "--json", "--", f"{name}.conll") == expected
+    assert seqcli("predict", "tiny", "--", f"{name}.conll") == seqcli("predict", "tiny", "test.conll")
+
+
+def test_nobody_has_no_home(seqcli: Program, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SEQCLI_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    error = "error: no home folder to keep the cache in. Set SEQCLI_CACHE to a folder.\n"
+    assert seqcli("evaluate", "tiny") == (74, "", error)
+
+
+def test_a_pipe_in_place_of_a_report_is_not_waited_for(seqcli: Program, trained: Path) -> None:
+    report = trained / "runs/tiny/1/report.json"
+    report.unlink()
+    os.mkfifo(report)
+    code, out, err = seqcli("models", "ls")
+    assert (code, out.splitlines()[1].split()[2]) == (0, "damaged")
+    assert err == "warning: runs/tiny/1/report.json: damaged report: not a file\n"

@@ -25,7 +25,7 @@ from seqcli.data.fetch.download import (
     without_credentials,
 )
 from seqcli.errors import io_error
-from seqcli.files import atomic_write, remove_whatever, writing
+from seqcli.files import atomic_write, remove_whatever, user_path, writing
 
 __all__ = ["Progress", "obtain"]
 
@@ -122,7 +122,7 @@ class _Fetch:
                 self.tried.append(str(error))
                 return None
             return self.path
-        path = Path(mirror).expanduser() / place
+        path = user_path(mirror) / place
         sha256 = sha256_or_none(path)
         if sha256 is None:
             self.tried.append(f"{path} (not there)")
