@@ -9,6 +9,7 @@ import typer
 
 from seqcli.cli import console
 from seqcli.cli.options import Running
+from seqcli.errors import usage_error
 from seqcli.lines import is_stdin
 
 if TYPE_CHECKING:
@@ -55,7 +56,15 @@ def open_model(model: str | None, running: Running) -> LanguageModel:
 
 
 def warn_of_unknown(model: LanguageModel, prompt: str) -> None:
-    """Say on stderr which tokens of a prompt the model reads as <UNK>."""
+    """Say on stderr which tokens of a prompt the model reads as <UNK>.
+
+    Raises:
+        UserError: the prompt is no text (2).
+    """
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError:
+        raise usage_error("--prompt: invalid UTF-8") from None
     from seqcli.pipeline.sample import unknown_tokens
 
     if unknown := unknown_tokens(model, prompt):

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,7 +35,7 @@ def list_models(
 ) -> None:
     """List the models: task, state, score, size and age."""
     store = Store(runs)
-    rows = [_summary(run) for run in (store.runs() if name is None else store.versions(name))]
+    rows = [_summary(run) for run in (store.runs(_warn) if name is None else store.versions(name))]
     if as_json:
         console.emit_json(rows)
         return
@@ -223,6 +224,10 @@ def unpack(
     console.emit(str(archives.unpack(archive, Store(runs), name, max_bytes=max_size)))
 
 
+def _warn(error: UserError) -> None:
+    console.warn(str(error))
+
+
 def _summary(run: Run) -> dict[str, Any]:
     """One row of the list, as JSON."""
     faults = run.faults(size_only=True)
@@ -364,7 +369,12 @@ def _section(title: str, rows: Sequence[tuple[object, ...]]) -> None:
 
 def _bytes(folder: Path) -> int:
     """Bytes of everything in a folder; links count as themselves."""
-    return sum(os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(folder) for name in names)
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # a checkpoint of a training that goes on
+                total += os.lstat(os.path.join(place, name)).st_size
+    return total
 
 
 def _modified(run: Run) -> str:

@@ -58,7 +58,15 @@ Runs = Annotated[
     str | None,
     typer.Option("--runs", metavar="FOLDER", help="Where runs are kept (default: runs).", envvar="SEQCLI_RUNS"),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda|mps",
+        parser=one_of("--device", ("auto", "cpu", "cuda", "mps")),
+        help="Where a network runs: auto takes a GPU to train and the CPU to predict.",
+    ),
+]
 EngineName = Annotated[
     str,
     typer.Option(

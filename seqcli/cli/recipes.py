@@ -106,10 +106,11 @@ def validate(
 
 
 def _errors(recipe: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
+    from seqcli.data.rules import KNOWN_CORPUS
     from seqcli.recipe.load import load_recipe
 
     try:
-        load_recipe(recipe, overrides)
+        load_recipe(recipe, overrides, rules=[KNOWN_CORPUS])
     except UserErrors as errors:
         return errors.errors
     except UserError as error:

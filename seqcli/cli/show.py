@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import Any
 
 from seqcli.cli import console
+from seqcli.cli.console import printable
 
 SHORTEST, SHORTEST_NAME = 12, 40
 """Characters that a text, and a name in the first column, keep in a table that is too wide for the terminal."""
@@ -23,7 +24,7 @@ def table(
     Rows may have different numbers of cells. On a terminal no line is wider than it: long texts are shortened, numbers
     never; columns that still find no place follow in a table of their own. Elsewhere nothing is shortened.
     """
-    cells = [[str(cell) for cell in row] for row in ([header] if header else []) + list(rows)]
+    cells = [[printable(str(cell)) for cell in row] for row in ([header] if header else []) + list(rows)]
     columns = max(map(len, cells), default=0)
     cells = [row + [""] * (columns - len(row)) for row in cells]
     widths = [max(len(row[column]) for row in cells) for column in range(columns)]

@@ -69,6 +69,7 @@ def command(
     again += [word for change in set_ or [] for word in ("--set", change)]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
     with world.joined(device):
+        from seqcli.data.rules import KNOWN_CORPUS
         from seqcli.recipe.load import load_recipe
 
         changes = set_ or []
@@ -84,7 +85,7 @@ def command(
             changes = [own.override, *changes]
             for remark in own.remarks:
                 console.note(remark)
-        loaded = load_recipe(recipe, changes).recipe
+        loaded = load_recipe(recipe, changes, rules=[KNOWN_CORPUS]).recipe
         if dry_run:
             if world.rank == 0:
                 _dry_run(loaded, device, as_json)

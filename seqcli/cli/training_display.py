@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from seqcli.cli import console
@@ -157,7 +157,8 @@ class LiveDisplay(Display):
 
     def say(self, text: str) -> None:
         if not console.settings.quiet:
-            self.console.print(text, markup=False, soft_wrap=True)
+            with suppress(OSError):
+                self.console.print(console.printable(text), markup=False, soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int | None) -> None:
         if what != self._last_progress:

@@ -25,6 +25,7 @@ from seqcli.data.formats.base import Format, OnError, Reading
 from seqcli.data.formats.looking import TableLook
 from seqcli.data.kept import is_kept, keep_stream
 from seqcli.errors import UserError, data_error, did_you_mean, io_error, usage_error
+from seqcli.files import user_path
 from seqcli.lines import Chunk, is_stdin, read_batches, source_name
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def choose_splits(
         splits = [catalogue_split(data_set, name, reading, progress) for name in SPLITS if name in data_set.splits]
         return splits, data_set.scheme
     for name in names:
-        if not is_stdin(name) and not Path(name).expanduser().exists():
+        if not is_stdin(name) and not user_path(name).exists():
             raise _neither(name, alone=len(names) == 1)
     splits = [file_split(source_name(name), [name], reading) for name in names]
     for split in splits[1:]:
@@ -302,7 +303,7 @@ def _with_options(data_set: DataSet, reading: Reading) -> Reading:
 
 def check_file(path: str, split: str, *, folder: bool = False) -> Path:
     """The path of a file that is there and not empty, or of a folder where that is allowed."""
-    file = Path(path).expanduser()
+    file = user_path(path)
     if file.is_dir():
         if folder:
             return file

@@ -6,6 +6,7 @@ number of processes.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -23,6 +24,7 @@ import numpy as np
 from seqcli.data.arrays import FORMAT_VERSION, Columns, Part, PartField, SplitWriter, other_width, publish
 from seqcli.data.example import Example, place
 from seqcli.errors import UserError, data_error, usage_error
+from seqcli.files import remove_whatever
 from seqcli.machine import cores
 
 PARALLEL_BYTES = 16 * 2**20
@@ -72,15 +74,27 @@ class EncodeJob:
     nothing: Callable[[], UserError] = lambda: data_error("no example")
 
 
-def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], None] | None = None) -> Columns:
+def encode_split(
+    job: EncodeJob,
+    cache: Path,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    damaged: Callable[[UserError], object] = lambda error: None,
+) -> Columns:
     """The split of ``job`` from the cache, encoded first if it is not there; ``progress`` is told (parts done, all).
+
+    What is ``damaged`` there is made anew.
 
     Raises:
         UserError: bad data (65), with file and line; no examples at all (65); more than `MAX_FILES` files (2).
     """
     folder = cache / f"{job.key[:32]}-{FORMAT_VERSION}"
-    if (folder / "meta.json").exists():
-        return Columns(folder, job.files)
+    if os.path.lexists(folder):
+        try:
+            return Columns(folder, job.files)
+        except UserError as error:
+            damaged(error)
+            remove_whatever(folder)
     if len(job.files) > MAX_FILES:
         raise usage_error(f"a split of {len(job.files):,} files; there may be {MAX_FILES:,}", hint="Join some of them.")
     cache.mkdir(parents=True, exist_ok=True)

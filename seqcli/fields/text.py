@@ -6,6 +6,7 @@ Shapes: B sequences, T positions, U different tokens (row 0 is padding), N posit
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -20,7 +21,7 @@ from seqcli.data.arrays import Column
 from seqcli.data.batch import InputSizes, Ints, Side, pad_ids
 from seqcli.errors import UserError, data_error, io_error
 from seqcli.fields.base import Progress, SourceField, affix_table
-from seqcli.files import cache_folder, sha256_file
+from seqcli.files import cache_folder, remove_whatever, sha256_file, user_path
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.tokenizers import SentencePieceConfig
@@ -100,12 +101,12 @@ class TextField(SourceField):
         if not isinstance(config, SentencePieceConfig) or self.tokenizer_model is not None:
             return
         if config.model is not None:
-            path = Path(config.model).expanduser()
+            path = user_path(config.model)
             SentencePieces(path)
         else:
             options = f"{key} {config.size} {config.algorithm} {self.lowers_text}"
             path = cache_folder() / "pieces" / f"{hashlib.sha256(options.encode()).hexdigest()[:32]}.model"
-            if not path.exists():
+            if not _sound(path, progress):
                 if progress is not None:
                     progress("training the tokenizer", 0, None)
                 self._train_pieces(config, values, path)
@@ -322,6 +323,20 @@ class RunningTextField(TextField):
 
     def summary(self) -> dict[str, int]:
         return {"tokens in the vocabulary": len(self.words)}
+
+
+def _sound(model: Path, progress: Progress | None) -> bool:
+    """Whether the cache has a tokenizer's model; one that is damaged is removed."""
+    if not os.path.lexists(model):
+        return False
+    try:
+        SentencePieces(model)
+    except UserError as error:
+        if progress is not None:
+            progress(f"{error}; training it anew", 0, None)
+        remove_whatever(model)
+        return False
+    return True
 
 
 class _Memory:

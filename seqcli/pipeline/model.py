@@ -213,6 +213,12 @@ def _takes_columns(form: str, columns: FormatColumns | None) -> bool:
 
 def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
     if not task.is_network:
+        if engine != "auto" or device not in ("auto", "cpu"):
+            option = f"--engine {engine}" if engine != "auto" else f"--device {device}"
+            raise usage_error(
+                f"{run} is a model of kind {task.recipe.model.kind}, not a network: {option} has no effect on it",
+                hint="Leave it out.",
+            )
         return task.counts_engine(load_arrays(run), run.weights_path)
     files = read_manifest(run.path).files
     if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in files:

@@ -78,9 +78,13 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
         if progress is not None:
             progress(f"encoding {split}", done, total)
 
+    def damaged(error: UserError) -> None:
+        if progress is not None:
+            progress(f"{error}; encoding it anew", 0, None)
+
     cache = cache_folder() / "encoded"
     try:
-        return encode_split(job, cache, progress=report)
+        return encode_split(job, cache, progress=report, damaged=damaged)
     except SchemeFault as error:
         error.hint = _mend(error, corpus.split(split), dict(task.recipe.target or ())["scheme"])
         raise

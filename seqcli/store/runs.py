@@ -13,7 +13,7 @@ import secrets
 import shlex
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +98,8 @@ class Run:
         Raises:
             UserError: it is damaged (65) or cannot be read (74).
         """
+        if self.report_path.exists() and not self.report_path.is_file():  # a pipe would never end
+            raise data_error("damaged report: not a file", file=self.report_path)
         try:
             with self.report_path.open("rb") as handle:
                 report = json.loads(handle.read(_MAX_REPORT))
@@ -265,12 +267,11 @@ class Store:
         check_name(name)
         folder = self.root / name
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
             version = max(self._versions(name), default=0)
             while True:
                 version += 1
                 with suppress(FileExistsError):  # another process was faster
-                    (folder / str(version)).mkdir()
+                    _make_inside(folder, str(version))
                     return Run(folder / str(version), name, version)
 
     @contextmanager
@@ -283,10 +284,11 @@ class Store:
         folder = self.root / name
         stage = folder / f"{_STAGE}{os.getpid()}-{secrets.token_hex(4)}"
         with writing(folder):
-            stage.mkdir(parents=True)
-            for left in folder.glob(f"{_STAGE}*"):  # of a process that was killed long ago
-                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
+            _make_inside(folder, stage.name)
+            for left in folder.glob(f"{_STAGE}*"):
+                with suppress(FileNotFoundError):  # another process is done with it
+                    if time.time() - left.stat().st_mtime > _STALE_SECONDS:  # its process was killed long ago
+                        shutil.rmtree(left, ignore_errors=True)
         try:
             yield stage
         finally:
@@ -307,10 +309,15 @@ class Store:
             fsync_folder(run.path.parent)
         return run
 
-    def runs(self) -> list[Run]:
-        """Every run of the store, by name and version."""
-        names = sorted(path.name for path in _children(self.root) if _NAME.fullmatch(path.name))
-        return [run for name in names for run in self.versions(name)]
+    def runs(self, unreadable: Callable[[UserError], object] = lambda error: None) -> list[Run]:
+        """Every run of the store, by name and version; ``unreadable`` is told of a name whose folder cannot be read."""
+        runs: list[Run] = []
+        for name in sorted(path.name for path in _children(self.root) if _NAME.fullmatch(path.name)):
+            try:
+                runs += self.versions(name)
+            except UserError as error:
+                unreadable(error)
+        return runs
 
     def versions(self, name: str) -> list[Run]:
         """The runs of one name, oldest first."""
@@ -425,6 +432,15 @@ def _children(folder: Path, nothing: tuple[type[OSError], ...] = (FileNotFoundEr
             return []
 
 
+def _make_inside(folder: Path, name: str) -> None:
+    """Make a folder in another, which another process may remove as empty at any time."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            (folder / name).mkdir()
+            return
+
+
 def report_text(report: Mapping[str, Any]) -> str:
     """A report as it lies in a run."""
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
@@ -453,10 +469,11 @@ def remove(run: Run) -> None:
         try:
             os.rename(run.path, gone)
             shutil.rmtree(gone)
-            if run.version and not any(run.path.parent.iterdir()):
-                run.path.parent.rmdir()
         except OSError as error:
             raise io_error(f"cannot remove: {error.strerror or error}", file=run.path) from error
+        if run.version:
+            with suppress(OSError):  # goes only when it is empty
+                run.path.parent.rmdir()
 
 
 def _gone(run: Run, file: Path) -> UserError:

@@ -27,7 +27,7 @@ def look(task: Task[Any], data: Data, recipe: Recipe, device: str) -> dict[str, 
     network = task.network().to(where)
     batches = data.training_order(training.batch, seed=training.seed, epoch=0)
     batch = data.batch(batches[0])
-    with torch.no_grad(), autocast(resolve_precision(training.precision, where), where):
+    with torch.no_grad(), autocast(resolve_precision(training.precision, where, network), where):
         loss, targets, _ = network.loss(batch, Memory())
     parameters = sum(parameter.numel() for parameter in network.parameters())
     states = copies(training)
@@ -54,7 +54,7 @@ def look(task: Task[Any], data: Data, recipe: Recipe, device: str) -> dict[str, 
 
 def _memory_mb(network: Network, batch: Batch, training: TrainingConfig, where: torch.device) -> float:
     """Peak after one forward and backward pass, in MB: of the GPU, or of this process where it trains on the CPU."""
-    with autocast(resolve_precision(training.precision, where), where):
+    with autocast(resolve_precision(training.precision, where, network), where):
         loss = network.train().loss(batch, Memory()).sum
     loss.backward()
     return torch.cuda.max_memory_allocated(where) / 1e6 if where.type == "cuda" else peak_memory_mb() or 0.0

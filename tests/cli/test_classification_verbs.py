@@ -104,7 +104,7 @@ def test_dry_run(seqcli: Program, classifiers: Path, recipe: str, first: str, re
 def test_predict_labels(seqcli: Program, classifiers: Path, model: str) -> None:
     assert seqcli("predict", model, stdin=LINES.encode()) == (0, GOLD, EMPTY)
     (classifiers / "in.txt").write_text(LINES)
-    assert seqcli("predict", model, "in.txt", "-q") == (0, GOLD, EMPTY)
+    assert seqcli("predict", model, "in.txt", "-q") == (0, GOLD, "")
     assert seqcli("predict", model, "--format", "tsv", stdin=b"not boring") == (0, "good\n", "")
 
 

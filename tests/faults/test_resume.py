@@ -97,10 +97,11 @@ def test_the_best_checkpoint_damaged_the_last_weights_are_kept(seqcli: Program, 
     best = run.checkpoints / "step-00000006" / "model.safetensors"
     best.write_bytes(b"")
     words = [word for one in sets for word in ("--set", one)]
-    code, out, err = seqcli("train", "tiny.yaml", *words, "--resume", "--json", "-q")
-    assert (code, json.loads(out)["best_step"], err.count("\n")) == (0, 36, 1)
-    assert err.startswith(f"warning: {best}: damaged: ")
-    assert err.endswith("; the weights of the last step are kept, not those of step 6, the best one\n")
+    code, out, err = seqcli("train", "tiny.yaml", *words, "--resume", "--json")
+    assert (code, json.loads(out)["best_step"]) == (0, 36)
+    (warning,) = (line for line in err.splitlines() if line.startswith("warning: "))
+    assert warning.startswith(f"warning: {best}: damaged: ")
+    assert warning.endswith("; the weights of the last step are kept, not those of step 6, the best one")
 
 
 def test_resume_with_another_recipe_shows_the_difference(seqcli: Program, place: Path) -> None:

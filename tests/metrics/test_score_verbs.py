@@ -373,7 +373,7 @@ def test_pipes_and_full_devices(lecture):
         assert process.stdout.readline() == b"68.0\n"
         process.stdout.close()
         assert process.stderr.read() == b""
-    assert process.returncode == -13  # SIGPIPE, which a shell shows as 141
+    assert process.returncode == 141
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [*command[:3], "wer", "ref2", "ref2"],

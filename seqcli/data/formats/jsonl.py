@@ -96,6 +96,8 @@ def parse_record(line: str) -> dict[str, Any]:
         raise data_error(f"no JSON: {error.msg}", column=error.colno) from error
     except RecursionError as error:
         raise data_error("JSON nested too deeply") from error
+    except ValueError as error:  # Python's limit: longer ones take time that grows with their square
+        raise data_error("a whole number of too many digits", hint="Put it in quotes if it is a text.") from error
     if not isinstance(record, dict):
         raise data_error("not a JSON object")
     if "\\ud" in line.lower():
