@@ -12,17 +12,32 @@ from seqcli.cli.options import Device, Json, Runs, SetValue
 
 if TYPE_CHECKING:
     from seqcli.pipeline.events import Finished
+    from seqcli.recipe.schema import Recipe
+    from seqcli.store.runs import Run
 
 EPILOG = """Examples:
 
 \b
   seqcli train ner
-  seqcli train ner --set 'data={train: my/train.conll, dev: my/dev.conll, test: my/test.conll}'"""
+  seqcli train ner --set 'data={train: my/train.conll, dev: my/dev.conll, test: my/test.conll}'
+  seqcli train --from ner --set name=mine --set 'data={train: my/train.conll, dev: my/dev.conll}'"""
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe of seqcli ('seqcli recipes ls') or a YAML file.")],
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RECIPE]",
+            help="A recipe of seqcli ('seqcli recipes ls') or a YAML file; with --from the model's own by default.",
+        ),
+    ] = None,
     set_: SetValue = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="MODEL", help="Start from a trained model: what it knows, and the weights that fit."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished training of it.")] = False,
     dry_run: Annotated[
         bool,
@@ -38,25 +53,29 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Train a model from a recipe."""
+    from seqcli.store.runs import Store
     from seqcli.training.distributed import World
 
     world = World.of_environment()
     if world.rank:  # the first process speaks for all
         console.settings.quiet, console.settings.verbose = True, False
-    again = [recipe, *(word for change in set_ or [] for word in ("--set", change))]
+    again = [*([] if recipe is None else [recipe]), *(word for change in set_ or [] for word in ("--set", change))]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
     with world.joined(device):
-        from seqcli.recipe.load import load_recipe
+        from seqcli.pipeline.start import recipe_to_train
 
-        loaded = load_recipe(recipe, set_ or []).recipe
+        store, start = Store(runs), None
+        if from_ is not None:
+            start = store.resolve(from_)
+            again += ["--from", from_ if "/" in from_ else str(start)]
+        loaded = recipe_to_train(recipe, set_ or [], start)
         if dry_run:
             if world.rank == 0:
-                _dry_run(loaded, device, as_json)
+                _dry_run(loaded, device, start, as_json)
             return
         from seqcli.cli.signals import stop_requests
         from seqcli.cli.training_display import open_display
         from seqcli.pipeline.train import train
-        from seqcli.store.runs import Store
 
         finished: Any = None  # the last event, where this process is told of any
         with (
@@ -65,10 +84,11 @@ def command(
         ):
             for finished in train(
                 loaded,
-                Store(runs),
+                store,
                 resume=resume,
                 device=device,
                 source=shlex.join(again),
+                start=start,
                 should_stop=should_stop,
                 progress=display.progress,
                 world=world,
@@ -137,10 +157,10 @@ def _number(value: float | None, digits: int) -> str:
     return "inf" if value is None else f"{value:.{digits}f}"
 
 
-def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
+def _dry_run(recipe: Recipe, device: str, start: Run | None, as_json: bool) -> None:
     from seqcli.pipeline.dry_run import dry_run
 
-    found = dry_run(recipe, device)
+    found = dry_run(recipe, device, start)
     if as_json:
         console.emit_json(found)
         return

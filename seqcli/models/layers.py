@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from seqcli.recipe import registry
 from seqcli.recipe.base import Component
 
+Tables = dict[str, tuple[str, ...]]
+"""Of tensors whose first axes count the entries of tables: which tables (``words``, ``labels``) these are."""
+
 M = TypeVar("M", bound=nn.Module)
 Inputs = Mapping[str, Tensor]
 
@@ -26,6 +29,10 @@ class Embedder(nn.Module, ABC):
     @abstractmethod
     def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
         """Vectors [B, T, output_dim]."""
+
+    def tables(self) -> Tables:
+        """Its tensors that have a row for each word or part of a word."""
+        return {}
 
     def positions(self, lengths_B: Tensor) -> Tensor:
         """How many vectors come of so many tokens or frames."""
@@ -75,7 +82,15 @@ class Pooling(nn.Module, ABC):
         """Vectors [B, output_dim]."""
 
 
-class PositionHead(nn.Module, ABC):
+class Head(nn.Module, ABC):
+    """The last layer."""
+
+    def tables(self, labels: str) -> Tables:
+        """Its tensors that have a row for each label; ``labels`` is what the labels are: a table's name."""
+        return {}
+
+
+class PositionHead(Head):
     """A vector for each position -> a label for each position."""
 
     @abstractmethod
@@ -87,7 +102,7 @@ class PositionHead(nn.Module, ABC):
         """``logits_BTK``, and what decoding needs besides."""
 
 
-class SequenceHead(nn.Module, ABC):
+class SequenceHead(Head):
     """A vector for the sequence -> its label, or its labels."""
 
     output: nn.Linear
@@ -101,7 +116,7 @@ class SequenceHead(nn.Module, ABC):
         """ln p of each label [B, K]."""
 
 
-class TokenHead(nn.Module, ABC):
+class TokenHead(Head):
     """A vector for each position -> the token after it."""
 
     @abstractmethod

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+from seqcli.pipeline.events import Started
 from seqcli.pipeline.prepare import open_columns
+from seqcli.pipeline.start import Start
 from seqcli.recipe.schema import Recipe
+from seqcli.store.runs import Run
 from seqcli.tasks.base import new_task
 
 
-def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
+def dry_run(recipe: Recipe, device: str = "auto", start: Run | None = None) -> dict[str, Any]:
     """Prepare everything and look at it; ready for JSON. A model that is no network has ``splits`` and ``summary``."""
     task = new_task(recipe)
+    opened = None if start is None else Start.open(start)
+    if opened is not None:
+        opened.lend_to(task)
     columns = open_columns(recipe, task, ("train", "dev", "test"))
     task.fit(columns["train"])
     data = {name: task.data(split) for name, split in columns.items()}
@@ -26,4 +33,9 @@ def dry_run(recipe: Recipe, device: str = "auto") -> dict[str, Any]:
         return sizes
     from seqcli.training.dry_run import look
 
-    return {**sizes, **look(task, data["train"], recipe, device)}
+    if opened is None:
+        return {**sizes, **look(task, data["train"], recipe, device)}
+    weights = opened.weights()
+    given: list[Started] = []
+    found = look(task, data["train"], recipe, device, lambda new: given.append(opened.give(weights, new, task)))
+    return {**sizes, "from": asdict(given[0]), **found}

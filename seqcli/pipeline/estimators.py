@@ -17,8 +17,9 @@ from seqcli.files import atomic_write_text, cannot_write
 from seqcli.metrics.metric import METRICS
 from seqcli.metrics.score import for_json
 from seqcli.pipeline.environment import environment
-from seqcli.pipeline.events import Evaluated, Event, Notice, Prepared
+from seqcli.pipeline.events import Evaluated, Event, Notice, Prepared, Started
 from seqcli.pipeline.prepare import kept_recipe
+from seqcli.pipeline.start import Start
 from seqcli.recipe.dump import dump_recipe
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run
@@ -58,6 +59,7 @@ class Job:
 
     Attributes:
         source: what the user typed for the recipe, for the resume command.
+        start: the model that training starts from, lent to the task already.
         should_stop: asked now and then; an exit code means save and stop.
         world: the processes that train together; the first alone writes.
     """
@@ -68,6 +70,7 @@ class Job:
     run: Run
     device: str
     source: str
+    start: Start | None
     should_stop: StopRequest
     progress: Progress | None
     world: World
@@ -108,12 +111,14 @@ def _prepared(job: Job, data: Mapping[str, Data], **more: Any) -> Prepared:
 
 def _write_settings(job: Job, **compute: Any) -> list[str]:
     """Write recipe, vocabularies and environment, so that a folder that cannot be written is found at once."""
-    run = job.run
-    atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(job.recipe)))
-    files = job.task.save(run.path)
+    run, remarks = job.run, {}
+    if job.start is not None:
+        compute["from"] = job.start.record
+        remarks["name"] = "started from {model}, weights {sha256}".format(**job.start.record)
     made_with = environment(job.recipe.training.seed, **compute)
     atomic_write_text(run.environment_path, json.dumps(made_with, indent=2) + "\n")
-    return files
+    atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(job.recipe), remarks))
+    return job.task.save(run.path)
 
 
 class CountsEstimator:
@@ -185,7 +190,11 @@ class GradientEstimator:
         self._check_alike()
         self.task.fit(job.columns["train"])
         self.device = choose_device(job.device)
+        weights = job.start.weights() if job.start is not None and self.world.rank == 0 else None
         self._network = seeded(self.recipe.training.seed, self.task.network)
+        self.started: Started | None = None
+        if job.start is not None and weights is not None:
+            self.started = job.start.give(weights, self._network, self.task)
         self.data = {name: self.task.data(columns) for name, columns in job.columns.items()}
         training = self.recipe.training
         self.trainer = Trainer(self._network, self.data["train"], training, self.device, self.world)
@@ -242,6 +251,8 @@ class GradientEstimator:
             total_steps=self.trainer.total_steps,
             resumed=self.resumed,
         )
+        if self.started is not None and not self.resumed:
+            yield self.started
         try:
             yield from self._steps()
         except PeerLost as error:

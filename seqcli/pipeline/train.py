@@ -17,6 +17,7 @@ from seqcli.pipeline.estimators import CountsEstimator, Estimator, GradientEstim
 from seqcli.pipeline.events import Event, Finished, Notice
 from seqcli.pipeline.export import export
 from seqcli.pipeline.prepare import kept_recipe, open_columns
+from seqcli.pipeline.start import Start
 from seqcli.recipe.dump import recipe_difference
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
@@ -34,6 +35,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     source: str | None = None,
+    start: Run | None = None,
     should_stop: Callable[[], ExitCode | None] = lambda: None,
     progress: Progress | None = None,
     world: World = ALONE,
@@ -42,12 +44,13 @@ def train(
 
     Args:
         source: what the user typed for the recipe, for the resume command.
+        start: a finished run, whose vocabulary and weights this training starts from as far as they fit.
         should_stop: asked after each step; an exit code means save and stop.
         progress: told about downloads and encoding.
         world: the processes that train together, each by this function; the first of them alone yields events.
 
     Raises:
-        UserError: bad data (65); a run that is in use, or a resume that does not fit (2); a failed write (74);
+        UserError: bad data (65); a run that is in use, a resume or a start that does not fit (2); a failed write (74);
             a loss that is not a number (1).
         Interrupted: ``should_stop`` said so, and everything is saved.
     """
@@ -55,15 +58,19 @@ def train(
     run: Run | None = None
     if resume and world.rank == 0:
         run = _unfinished(store, recipe)
+        _check_start(run, start)
     elif world.rank == 0:
         with store.staging(recipe.name):  # a folder that cannot be written is found before any work
             pass
+    opened = None if start is None else Start.open(start)
+    if opened is not None:
+        opened.lend_to(task)
     columns = world.in_turn(lambda: open_columns(recipe, task, SPLITS, progress))
     if run is None and world.rank == 0:
         run = store.create(recipe.name)
     run = world.broadcast(run)
     assert run is not None
-    job = Job(recipe, task, columns, run, device, source or recipe.name, should_stop, progress, world)
+    job = Job(recipe, task, columns, run, device, source or recipe.name, opened, should_stop, progress, world)
     with run.lock() if world.rank == 0 else nullcontext():
         events = _train(job, resume)
         if world.rank == 0:
@@ -102,6 +109,19 @@ def _unfinished(store: Store, recipe: Recipe) -> Run:
                 hint="Undo the change, or start a new training without --resume.",
             )
     return run
+
+
+def _check_start(run: Run, start: Run | None) -> None:
+    """Refuse to go on with a training that started from something else: its vocabulary is not in the data alone."""
+    then = run.environment().get("from")
+    now = None if start is None else Start.open(start).record
+    if now == then or (now and then and now["sha256"] == then["sha256"]):
+        return
+    began = f"it started from {then['model']}" if then else "it did not start from a model"
+    raise usage_error(
+        f"cannot resume {run}: {began}" + (f", not from these weights of {now['model']}" if now and then else ""),
+        hint=f"Add --from {then['model']}, the same as then." if then else "Leave --from out.",
+    )
 
 
 def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
@@ -164,6 +184,7 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
         **({"baselines": baselines} if baselines else {}),
         "peak_memory_mb": peak_memory_mb(),
         "seed": job.recipe.training.seed,
+        **({"from": job.start.record} if job.start is not None else {}),
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     atomic_write_text(run.report_path, report_text(report))
