@@ -158,9 +158,10 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _dry_run(recipe: Recipe, device: str, start: Run | None, as_json: bool) -> None:
+    from seqcli.cli.training_display import Display
     from seqcli.pipeline.dry_run import dry_run
 
-    found = dry_run(recipe, device, start)
+    found = dry_run(recipe, device, start, Display().show)
     if as_json:
         console.emit_json(found)
         return

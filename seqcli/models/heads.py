@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seqcli.data.batch import LabelSpace
 from seqcli.models.crf import log_partition, path_score
-from seqcli.models.layers import PositionHead, SequenceHead, Tables, TokenHead
+from seqcli.models.layers import Counted, PositionHead, SequenceHead, Tables, TokenHead
 from seqcli.models.masks import real_positions
 from seqcli.models.output import linear_cross_entropy
 from seqcli.recipe.heads import CRFConfig, SigmoidConfig, SoftmaxConfig
@@ -108,8 +108,8 @@ class CRFHead(PositionHead):
             self.register_buffer(name, forbidden, persistent=False)
 
     def tables(self, labels: str) -> Tables:
-        steps: Tables = {"transitions": (labels, labels), "start": (labels,), "end": (labels,)}
-        return _output_layer(labels) | steps
+        ends = dict.fromkeys(("start", "end"), Counted((labels,)))
+        return _output_layer(labels) | ends | {"transitions": Counted((labels, labels))}
 
     def scores(self) -> tuple[Tensor, Tensor, Tensor]:
         """Step, start and end scores with the forbidden ones out of reach."""
@@ -134,4 +134,4 @@ class CRFHead(PositionHead):
 
 
 def _output_layer(labels: str) -> Tables:
-    return {"output.weight": (labels,), "output.bias": (labels,)}
+    return dict.fromkeys(("output.weight", "output.bias"), Counted((labels,)))

@@ -7,15 +7,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
 from seqcli.recipe import registry
 from seqcli.recipe.base import Component
 
-Tables = dict[str, tuple[str, ...]]
-"""Of tensors whose first axes count the entries of tables: which tables (``words``, ``labels``) these are."""
+
+class Counted(NamedTuple):
+    """The tables (``words``, ``labels``) whose entries the first axes of a tensor count.
+
+    ``unknown``: the row that stands for what is not in the table, which a new entry begins as; None where it begins anew.
+    """
+
+    tables: tuple[str, ...]
+    unknown: int | None = None
+
+
+Tables = dict[str, Counted]
+"""Tensors with a row for each entry of a table, by name."""
 
 M = TypeVar("M", bound=nn.Module)
 Inputs = Mapping[str, Tensor]

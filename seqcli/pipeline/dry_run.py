@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqcli.pipeline.events import Started
 from seqcli.pipeline.prepare import open_columns
@@ -12,8 +13,16 @@ from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run
 from seqcli.tasks.base import new_task
 
+if TYPE_CHECKING:
+    from seqcli.models.network import Network
 
-def dry_run(recipe: Recipe, device: str = "auto", start: Run | None = None) -> dict[str, Any]:
+
+def dry_run(
+    recipe: Recipe,
+    device: str = "auto",
+    start: Run | None = None,
+    tell: Callable[[Started], None] = lambda started: None,
+) -> dict[str, Any]:
     """Prepare everything and look at it; ready for JSON. A model that is no network has ``splits`` and ``summary``."""
     task = new_task(recipe)
     opened = None if start is None else Start.open(start)
@@ -36,6 +45,10 @@ def dry_run(recipe: Recipe, device: str = "auto", start: Run | None = None) -> d
     if opened is None:
         return {**sizes, **look(task, data["train"], recipe, device)}
     weights = opened.weights()
-    given: list[Started] = []
-    found = look(task, data["train"], recipe, device, lambda new: given.append(opened.give(weights, new, task)))
-    return {**sizes, "from": asdict(given[0]), **found}
+
+    def begin(network: Network) -> None:
+        started = opened.give(weights, network, task)
+        sizes["from"] = asdict(started)
+        tell(started)
+
+    return {**look(task, data["train"], recipe, device, begin), **sizes}

@@ -212,7 +212,8 @@ class GradientEstimator:
 
     def _check_alike(self) -> None:
         """Refuse a machine that has other files than the first one."""
-        mine = {"recipe": dump_recipe(self.recipe), **self.fingerprint}
+        start = self.job.start.sha256 if self.job.start is not None else ""
+        mine = {"recipe": dump_recipe(self.recipe), "--from": start, **self.fingerprint}
         first = self.world.broadcast(mine)
         if other := [name for name in first if mine.get(name) != first[name]]:
             raise usage_error(

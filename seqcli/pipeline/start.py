@@ -40,8 +40,8 @@ class Start:
         task = new_task(stored_recipe(run))
         if not task.is_network:
             raise usage_error(
-                f"cannot start from {run}: it is made of counts ({task.recipe.model.kind}), and has no weights to go on from",
-                hint="A network can be started from; counts are made anew in seconds.",
+                f"cannot start from {run}: {task.recipe.model.kind} is no network, so it has no layers to go on with",
+                hint="Only a network can be started from.",
             )
         task.load(run.path)
         return cls(run, task, read_manifest(run.path).files[run.weights_path.name].sha256)
