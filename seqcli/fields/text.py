@@ -144,7 +144,7 @@ class TextField(SourceField):
         ):
             if mine != theirs:
                 raise usage_error(
-                    f"source.{key} is {format_value(mine)} in the recipe and {format_value(theirs)} there"
+                    f"source.{key} is {format_value(mine)} in the recipe and {format_value(theirs)} in the model"
                 )
         self.start, self.tokenizer_model = trained, trained.tokenizer_model
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from seqcli.models.network import Network
     from seqcli.models.weights import Tensors
 
-_OWN_RECIPE = "Leave RECIPE out to train by the model's own recipe."
+_OWN_RECIPE = "The model's own recipe fits: leave RECIPE out, and --set of this."
 
 
 @dataclass(frozen=True)

@@ -55,16 +55,16 @@ def train(
         Interrupted: ``should_stop`` said so, and everything is saved.
     """
     task = new_task(recipe)
-    run: Run | None = None
-    if resume and world.rank == 0:
-        run = _unfinished(store, recipe)
-        _check_start(run, start)
-    elif world.rank == 0:
-        with store.staging(recipe.name):  # a folder that cannot be written is found before any work
-            pass
     opened = None if start is None else Start.open(start)
     if opened is not None:
         opened.lend_to(task)
+    run: Run | None = None
+    if resume and world.rank == 0:
+        run = _unfinished(store, recipe)
+        _check_start(run, opened)
+    elif world.rank == 0:
+        with store.staging(recipe.name):  # a folder that cannot be written is found before any work
+            pass
     columns = world.in_turn(lambda: open_columns(recipe, task, SPLITS, progress))
     if run is None and world.rank == 0:
         run = store.create(recipe.name)
@@ -111,17 +111,15 @@ def _unfinished(store: Store, recipe: Recipe) -> Run:
     return run
 
 
-def _check_start(run: Run, start: Run | None) -> None:
+def _check_start(run: Run, start: Start | None) -> None:
     """Refuse to go on with a training that started from something else: its vocabulary is not in the data alone."""
-    then = run.environment().get("from")
-    now = None if start is None else Start.open(start).record
-    if now == then or (now and then and now["sha256"] == then["sha256"]):
+    then = run.environment().get("from", {})
+    if then.get("sha256") == (start and start.sha256):
         return
-    began = f"it started from {then['model']}" if then else "it did not start from a model"
-    raise usage_error(
-        f"cannot resume {run}: {began}" + (f", not from these weights of {now['model']}" if now and then else ""),
-        hint=f"Add --from {then['model']}, the same as then." if then else "Leave --from out.",
-    )
+    if not then:
+        raise usage_error(f"cannot resume {run}: it did not start from a model", hint="Leave --from out.")
+    began = f"it started from {then.get('model')}" + (f", not from these weights of {start.run}" if start else "")
+    raise usage_error(f"cannot resume {run}: {began}", hint=f"Say --from {then.get('model')}, the same as then.")
 
 
 def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:

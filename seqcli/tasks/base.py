@@ -196,7 +196,7 @@ class Task(ABC, Generic[P]):
         for name, field in self.fields.items():
             other = trained.fields[name]
             if type(other) is not type(field):
-                raise usage_error(f"the {name} is {field.unit} in the recipe and {other.unit} there")
+                raise usage_error(f"the {name} is {field.unit} in the recipe and {other.unit} in the model")
             field.start_from(other)
 
     def known_rows(self) -> dict[str, Ints]:

@@ -214,19 +214,19 @@ def test_from_python(own: Path) -> None:
             ("train", "hello", "--from", "tiny"),
             2,
             "cannot start from tiny@1: it is a model for tagging, and the recipe is for language-model. "
-            "Leave RECIPE out to train by the model's own recipe.",
+            "The model's own recipe fits: leave RECIPE out, and --set of this.",
         ),
         (
             ("train", "tiny.yaml", "--from", "tiny", "--set", "source.tokenizer={kind: whitespace}"),
             2,
-            "cannot start from tiny@1: source.tokenizer is {kind: whitespace} in the recipe and {kind: words} there. "
-            "Leave RECIPE out to train by the model's own recipe.",
+            "cannot start from tiny@1: source.tokenizer is {kind: whitespace} in the recipe and {kind: words} in the model. "
+            "The model's own recipe fits: leave RECIPE out, and --set of this.",
         ),
         (
             ("train", "tiny.yaml", "--from", "tiny", "--set", "source.vocabulary.lowercase=true"),
             2,
-            "cannot start from tiny@1: source.vocabulary.lowercase is true in the recipe and false there. "
-            "Leave RECIPE out to train by the model's own recipe.",
+            "cannot start from tiny@1: source.vocabulary.lowercase is true in the recipe and false in the model. "
+            "The model's own recipe fits: leave RECIPE out, and --set of this.",
         ),
         (
             ("train", "tiny.yaml", "--from", "tiny", "--set", "model.encoder.dim=9", "--set", "model.embedder.dim=9",
@@ -234,7 +234,7 @@ def test_from_python(own: Path) -> None:
              "--set", "data={train: tags.conll}"),
             2,
             "cannot start from tiny@1: none of its weights fits the recipe's network. "
-            "Leave RECIPE out to train by the model's own recipe.",
+            "The model's own recipe fits: leave RECIPE out, and --set of this.",
         ),
     ],
 )  # fmt: skip
@@ -258,13 +258,13 @@ def test_counts_have_no_weights_to_start_from(seqcli: Program, classifiers: Path
         2,
         "",
         "error: cannot start from tiny@1: the recipe's model is bag-of-words, which is not trained in steps. "
-        "Leave RECIPE out to train by the model's own recipe.\n",
+        "The model's own recipe fits: leave RECIPE out, and --set of this.\n",
     )
     assert seqcli("train", "tsv.yaml", "--from", "motion") == (
         2,
         "",
-        "error: cannot start from motion@1: the source is tokens in the recipe and frames there. "
-        "Leave RECIPE out to train by the model's own recipe.\n",
+        "error: cannot start from motion@1: the source is tokens in the recipe and frames in the model. "
+        "The model's own recipe fits: leave RECIPE out, and --set of this.\n",
     )
 
 
@@ -391,13 +391,13 @@ def test_a_resume_must_start_from_the_same_model(seqcli: Program, own: Path) -> 
     assert seqcli("train", recipe, "--resume") == (
         2,
         "",
-        "error: cannot resume mine@1: it started from tiny@1. Add --from tiny@1, the same as then.\n",
+        "error: cannot resume mine@1: it started from tiny@1. Say --from tiny@1, the same as then.\n",
     )
     assert seqcli("train", recipe, "--from", "runs/other", "--resume") == (
         2,
         "",
         "error: cannot resume mine@1: it started from tiny@1, not from these weights of runs/other. "
-        "Add --from tiny@1, the same as then.\n",
+        "Say --from tiny@1, the same as then.\n",
     )
     assert seqcli("train", recipe, "--from", "tiny@1", "--resume", "-q").code == 0
 
