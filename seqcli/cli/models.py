@@ -62,7 +62,7 @@ def show_model(model: Model, runs: Runs = None, as_json: Json = False) -> None:
     run = Store(runs).resolve(model, finished=False)
     summary = _summary(run)
     files = _files(run)
-    recipe, environment, report = _recipe(run), _json_file(run.environment_path), run.report()
+    recipe, environment, report = _recipe(run), run.environment(), run.report()
     if as_json:
         console.emit_json({**summary, "recipe": recipe, "report": report, "files": files, "environment": environment})
         return
@@ -349,16 +349,6 @@ def _component(value: Any) -> str:
         if key != "kind" and isinstance(setting, int | float | str) and setting is not False
     ]
     return ", ".join([str(value.get("kind", "-")), *settings])
-
-
-def _json_file(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_bytes()[: 2**20])
-    except (ValueError, RecursionError) as error:
-        raise data_error(f"damaged: {error}", file=path) from error
-    return value if isinstance(value, dict) else {}
 
 
 def _section(title: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -13,19 +13,26 @@ from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
     from seqcli.pipeline.events import Finished
+    from seqcli.recipe.schema import Recipe
+    from seqcli.store.runs import Run
 
 EPILOG = """Examples:
 
 \b
   seqcli train ner
-  seqcli train ner --data train.conll dev.conll test.conll --name mine"""
+  seqcli train ner --data train.conll dev.conll test.conll --name mine
+  seqcli train --from ner --data train.conll dev.conll --name mine"""
 
 KIND = TakesSeveral
 
 
 def command(
     recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A recipe of seqcli ('seqcli recipes ls') or a YAML file.")
+        str | None,
+        typer.Argument(
+            metavar="[RECIPE]",
+            help="A recipe of seqcli ('seqcli recipes ls') or a YAML file; with --from the model's own by default.",
+        ),
     ] = None,
     data: Annotated[
         list[str] | None,
@@ -39,6 +46,12 @@ def command(
         None
     ),
     set_: SetValue = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="MODEL", help="Start from a trained model: what it knows, and the weights that fit."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished training of it.")] = False,
     dry_run: Annotated[
         bool,
@@ -54,24 +67,30 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Train a model from a recipe."""
+    from seqcli.store.runs import Store
     from seqcli.training.distributed import World
 
-    if recipe is None:
+    if recipe is None and from_ is None:
         raise usage_error(
-            "which recipe?", hint="It comes before --data, or alone: seqcli train ner. 'seqcli recipes ls' lists ours."
+            "which recipe?",
+            hint="It comes before --data, or alone: seqcli train ner. 'seqcli recipes ls' lists ours; --from MODEL takes "
+            "that of a trained model.",
         )
     if resume and dry_run:
         raise usage_error("--dry-run trains nothing, so there is nothing to --resume", hint="Leave one of the two out.")
     world = World.of_environment()
     if world.rank:  # the first process speaks for all
         console.settings.quiet, console.settings.verbose = True, False
-    again = [recipe, *(["--data", *data] if data else []), *(["--name", name] if name else [])]
-    again += [word for change in set_ or [] for word in ("--set", change)]
+    again = [*([] if recipe is None else [recipe]), *(["--data", *data] if data else [])]
+    again += [*(["--name", name] if name else []), *(word for change in set_ or [] for word in ("--set", change))]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
     with world.joined(device):
-        from seqcli.data.rules import KNOWN_CORPUS
-        from seqcli.recipe.load import load_recipe
+        from seqcli.pipeline.origin import recipe_to_train
 
+        store, origin = Store(runs), None
+        if from_ is not None:
+            origin = store.resolve(from_)
+            again += ["--from", from_ if "/" in from_ else str(origin)]
         changes = set_ or []
         if name is not None:
             from seqcli.store.runs import check_name
@@ -81,19 +100,18 @@ def command(
         if data:
             from seqcli.pipeline.own_data import own_data
 
-            own = own_data(recipe, data, changes)
+            own = own_data(lambda overrides: recipe_to_train(recipe, overrides, origin), data, changes)
             changes = [own.override, *changes]
             for remark in own.remarks:
                 console.note(remark)
-        loaded = load_recipe(recipe, changes, rules=[KNOWN_CORPUS]).recipe
+        loaded = recipe_to_train(recipe, changes, origin)
         if dry_run:
             if world.rank == 0:
-                _dry_run(loaded, device, as_json)
+                _dry_run(loaded, device, origin, as_json)
             return
         from seqcli.cli.signals import stop_requests
         from seqcli.cli.training_display import open_display
         from seqcli.pipeline.train import train
-        from seqcli.store.runs import Store
 
         finished: Any = None  # the last event, where this process is told of any
         with (
@@ -102,10 +120,11 @@ def command(
         ):
             for finished in train(
                 loaded,
-                Store(runs),
+                store,
                 resume=resume,
                 device=device,
                 source=shlex.join(again),
+                origin=origin,
                 should_stop=should_stop,
                 progress=display.progress,
                 world=world,
@@ -181,10 +200,11 @@ def _number(value: float | None, digits: int) -> str:
     return "inf" if value is None else f"{value:.{digits}f}"
 
 
-def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
+def _dry_run(recipe: Recipe, device: str, start: Run | None, as_json: bool) -> None:
+    from seqcli.cli.training_display import Display
     from seqcli.pipeline.dry_run import dry_run
 
-    found = dry_run(recipe, device)
+    found = dry_run(recipe, device, start, Display().show)
     if as_json:
         console.emit_json(found)
         return

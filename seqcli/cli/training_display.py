@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from seqcli.cli import console
-from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
+from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared, Started
 from seqcli.recipe.models import NetworkConfig
 from seqcli.training.events import StepEvent
 
@@ -78,6 +78,8 @@ class Display:
             (console.warn if event.is_warning else self.say)(event.text)
         elif isinstance(event, Prepared):
             self._prepared(event)
+        elif isinstance(event, Started):
+            self._started(event)
         elif isinstance(event, StepEvent):
             self.step(event)
         elif isinstance(event, Evaluated):
@@ -103,6 +105,20 @@ class Display:
         self.say(f"data: {sizes}; " + ", ".join(f"{value:,} {name}" for name, value in event.summary.items()))
         if event.resumed:
             self.say(f"resumed at step {event.resumed:,} of {event.total_steps:,}")
+
+    def _started(self, event: Started) -> None:
+        """What a trained model gave, and as a warning which layers it could not give."""
+        parts = [f"from {event.model}: {event.taken} of {event.tensors} tensors"]
+        for name in ("words", "characters", "labels"):
+            if table := event.tables.get(name):
+                counts = {"known": table.known, "new": table.new, "left out": table.left_out}
+                parts.append(f"{name}: " + ", ".join(f"{value:,} {what}" for what, value in counts.items() if value))
+        self.say("; ".join(parts))
+        if event.unlike:
+            layers = dict.fromkeys(".".join(name.split(".")[:2]) for name in event.unlike)
+            console.warn(
+                f"{event.model} has no such layers, or others in size, so these begin anew: {', '.join(layers)}"
+            )
 
     def _evaluated(self, event: Evaluated) -> None:
         scores = {name: value for name, value in event.scores.items() if name not in NOT_SHOWN}

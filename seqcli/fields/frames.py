@@ -57,6 +57,8 @@ class FrameField(SourceField):
 
     def fit(self, column: Column, files: Sequence[str]) -> None:
         self.channels = _channels(column)
+        if self.start is not None and self.start.channels != self.channels:
+            raise data_error(self.start._other_channels(self.channels), file=", ".join(files))
         if self.config.scaling == "standard":
             self.scaling = scaling_of(column)
 

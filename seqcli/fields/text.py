@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
-from seqcli.data.batch import InputSizes, Ints, Side, pad_ids
-from seqcli.errors import UserError, data_error, io_error
-from seqcli.fields.base import Progress, SourceField, affix_table
+from seqcli.data.batch import InputSizes, Ints, Side, affix_table, pad_ids
+from seqcli.errors import UserError, data_error, io_error, usage_error
+from seqcli.fields.base import Progress, SourceField, rows_in
 from seqcli.files import cache_folder, remove_whatever, sha256_file, user_path
+from seqcli.recipe.dump import format_value
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.tokenizers import SentencePieceConfig
@@ -73,7 +74,7 @@ class TextField(SourceField):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what a worker, which only reads, builds anew or does not need."""
-        return {**self.__dict__, "vectors": None, "_tokenizer": None, "_memory": None, "_fast": None}
+        return {**self.__dict__, "vectors": None, "_tokenizer": None, "_memory": None, "_fast": None, "start": None}
 
     @property
     def words(self) -> Vocabulary:
@@ -141,6 +142,18 @@ class TextField(SourceField):
             )
             raise
 
+    def start_from(self, trained: Self) -> None:
+        """Take over the subword model; the tokenizer must be the same, and so must what becomes of capitals."""
+        for key, mine, theirs in (
+            ("tokenizer", _cutting(self.config), _cutting(trained.config)),
+            ("vocabulary.lowercase", self.config.vocabulary.lowercase, trained.config.vocabulary.lowercase),
+        ):
+            if mine != theirs:
+                raise usage_error(
+                    f"source.{key} is {format_value(mine)} in the recipe and {format_value(theirs)} in the model"
+                )
+        self.start, self.tokenizer_model = trained, trained.tokenizer_model
+
     def read(self, value: Any, at: str) -> list[str]:
         """Tokens of a line, or those that the data comes in."""
         if isinstance(value, str):
@@ -166,12 +179,25 @@ class TextField(SourceField):
             affix_kinds=affix_kinds(spelling),
             affix_min_count=spelling.affixes.min_count if spelling.affixes else 1,
             extra_words=extra,
+            start=self.start.features if self.start else None,
         )
         if spelling.vectors is not None:
             row_of = {word: row for row, word in enumerate(self.words.tokens) if row > 1}
             table = read_vectors(Path(spelling.vectors.file), spelling.dim, row_of)
             matrix = np.array([*table.values()], np.float32).reshape(len(table), spelling.dim)
             self.vectors = np.array([row_of[word] for word in table], np.int64), matrix
+
+    def known_rows(self) -> dict[str, Ints]:
+        if self.start is None:
+            return {}
+        mine, theirs = self.features, self.start.features
+        known = {"words": rows_in(mine.words.tokens, theirs.words.tokens)}
+        if mine.characters is not None and theirs.characters is not None:
+            known["characters"] = rows_in(mine.characters.tokens, theirs.characters.tokens)
+        for column, (one, other) in enumerate(zip(mine.affixes.items(), theirs.affixes.items(), strict=False)):
+            if one[0] == other[0]:
+                known[affix_table(column)] = rows_in(one[1].tokens, other[1].tokens)
+        return known
 
     def encode(self, tokens: Sequence[str]) -> TypeArrays:
         """Rows of tokens: THE way to numbers, in training and in prediction."""
@@ -297,8 +323,11 @@ class RunningTextField(TextField):
         config = self.config.vocabulary
         counts = dict(zip(column.symbols, column.counts.tolist(), strict=True))
         ends = counts.pop(END, 0)
-        built = Vocabulary.build(counts, config.max_size, config.min_count, specials=(UNK, EOS))
-        words = Vocabulary(built.tokens, (built.counts[0], ends, *built.counts[2:]), built.specials)
+        if self.start is not None:
+            built = self.start.words.extended(counts, config.max_size, config.min_count)
+        else:
+            built = Vocabulary.build(counts, config.max_size, config.min_count, specials=(UNK, EOS))
+        words = Vocabulary(built.tokens, (built.counts[0], built.counts[1] + ends, *built.counts[2:]), built.specials)
         self.features = TokenFeatures(words, lowercase=self.lowers_words, characters=None, affixes={})
 
     @property
@@ -362,6 +391,11 @@ class _Memory:
             self.types = self.types.joined(self.encode(new))
             numbers = [known[token] for tokens in raws for token in tokens]
         return np.array(numbers, np.int64)
+
+
+def _cutting(config: TextFieldConfig) -> dict[str, Any]:
+    """How a text is cut, wherever the file of a subword model lies."""
+    return config.tokenizer.model_dump(mode="json", exclude={"model"})
 
 
 def affix_kinds(config: TokensConfig) -> list[AffixKind]:

@@ -19,7 +19,8 @@ from seqcli.metrics.metric import METRICS
 from seqcli.metrics.score import for_json
 from seqcli.pipeline.adapt import ADAPTED, adapt
 from seqcli.pipeline.environment import environment
-from seqcli.pipeline.events import Evaluated, Event, Notice, Prepared
+from seqcli.pipeline.events import Evaluated, Event, Notice, Prepared, Started
+from seqcli.pipeline.origin import Origin
 from seqcli.pipeline.prepare import kept_recipe
 from seqcli.recipe.dump import dump_recipe, recipe_difference
 from seqcli.recipe.load import load_recipe
@@ -62,6 +63,7 @@ class Job:
 
     Attributes:
         source: what the user typed for the recipe, for the resume command.
+        origin: the model that training starts from, lent to the task already.
         should_stop: asked now and then; an exit code means save and stop.
         world: the processes that train together; the first alone writes.
     """
@@ -72,6 +74,7 @@ class Job:
     run: Run
     device: str
     source: str
+    origin: Origin | None
     should_stop: StopRequest
     progress: Progress | None
     world: World
@@ -112,14 +115,16 @@ def _prepared(job: Job, data: Mapping[str, Data], **more: Any) -> Prepared:
 
 def _write_settings(job: Job, **compute: Any) -> list[str]:
     """Write recipe, vocabularies and environment, so that a folder that cannot be written is found at once."""
-    run = job.run
+    run, remarks = job.run, {}
     if run.recipe_path.exists():  # of the training that is resumed
         _check_recipe(run, job.recipe)
-    atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(job.recipe, run.path)))
-    files = job.task.save(run.path)
+    if job.origin is not None:
+        compute["from"] = job.origin.record
+        remarks["name"] = "started from {model}, weights {sha256}".format(**job.origin.record)
     made_with = environment(job.recipe.training.seed, **compute)
     atomic_write_text(run.environment_path, json.dumps(made_with, indent=2) + "\n")
-    return files
+    atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(job.recipe, run.path), remarks))
+    return job.task.save(run.path)
 
 
 def _check_recipe(run: Run, recipe: Recipe) -> None:
@@ -212,7 +217,11 @@ class GradientEstimator:
         self.task.fit(job.columns["train"])
         self.device = choose_device(job.device)
         check_size(self.task.network, self.recipe.training, self.device)
+        weights = job.origin.weights() if job.origin is not None and self.world.rank == 0 else None
         self._network = seeded(self.recipe.training.seed, self.task.network)
+        self.started: Started | None = None
+        if job.origin is not None and weights is not None:
+            self.started = job.origin.give(weights, self._network, self.task)
         self.data = {name: self.task.data(columns) for name, columns in job.columns.items()}
         self.recipe, self.changes = adapt(job.recipe, self.data["train"])
         self.job = replace(job, recipe=self.recipe)
@@ -231,7 +240,8 @@ class GradientEstimator:
 
     def _check_alike(self) -> None:
         """Refuse a machine that has other files than the first one."""
-        mine = {"recipe": dump_recipe(self.recipe), **self.fingerprint}
+        start = self.job.origin.sha256 if self.job.origin is not None else ""
+        mine = {"recipe": dump_recipe(self.recipe), "--from": start, **self.fingerprint}
         first = self.world.broadcast(mine)
         if other := [name for name in first if mine.get(name) != first[name]]:
             raise usage_error(
@@ -276,6 +286,8 @@ class GradientEstimator:
             total_steps=self.trainer.total_steps,
             resumed=self.resumed,
         )
+        if self.started is not None and not self.resumed:
+            yield self.started
         try:
             yield from self._steps()
         except PeerLost as error:

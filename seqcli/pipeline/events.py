@@ -18,6 +18,30 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class TableTaken:
+    """Words, characters or labels: how many the model that training starts from has too, and how many it alone has."""
+
+    known: int
+    new: int
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """Training begins with what fits of the weights of a trained model.
+
+    ``tensors``: those of the network, of which ``taken`` begin as the model's, whole or in the rows of known entries;
+    ``unlike``: the names of those that the model lacks or has in another size.
+    """
+
+    model: str
+    tensors: int
+    taken: int
+    tables: dict[str, TableTaken]
+    unlike: list[str]
+
+
+@dataclass(frozen=True)
 class Prepared:
     """Data encoded, model built; training begins. ``resumed`` is the step gone on from, 0 for a new training.
 
@@ -62,4 +86,4 @@ class Finished:
     report: dict[str, Any]
 
 
-Event = Notice | Prepared | StepEvent | Evaluated | Finished
+Event = Notice | Prepared | Started | StepEvent | Evaluated | Finished

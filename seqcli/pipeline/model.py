@@ -253,8 +253,13 @@ def stored_recipe(run: Run) -> Recipe:
 
 def _records(recipe: Recipe) -> list[str]:
     """Overrides that take out of a recipe what only tells where the training read: a model opens none of it."""
+    return ["data={corpus: none}", *without_vectors(recipe)]
+
+
+def without_vectors(recipe: Recipe) -> list[str]:
+    """The override that takes a file of pretrained vectors out of a recipe, where it names one."""
     embedder = dict(dict(recipe.model).get("embedder") or ())
-    return ["data={corpus: none}", *(["model.embedder.vectors=null"] if embedder.get("vectors") is not None else [])]
+    return ["model.embedder.vectors=null"] if embedder.get("vectors") is not None else []
 
 
 def _is_line(item: Any, field: SourceField) -> bool:

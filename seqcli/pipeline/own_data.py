@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from seqcli.data.corpus import open_corpus
 from seqcli.errors import UserError, usage_error
+from seqcli.recipe.data import DataConfig
 from seqcli.recipe.dump import format_value
-from seqcli.recipe.load import load_recipe
+from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import new_task
 
 SPLITS = ("train", "dev", "test")
@@ -31,24 +32,21 @@ class OwnData:
     remarks: list[str]
 
 
-def own_data(recipe: str, files: Sequence[str], overrides: Sequence[str]) -> OwnData:
+def own_data(load: Callable[[Sequence[str]], Recipe], files: Sequence[str], overrides: Sequence[str]) -> OwnData:
     """The data section that puts files in place of those of a recipe.
 
-    What the recipe says of its own files (format, columns) holds for these too; what it says of a data set of the
-    catalogue goes with that. Limits of length stay.
+    Args:
+        load: gives the recipe with overrides.
 
     Raises:
-        UserError: more than three files (2); what `load_recipe` raises.
+        UserError: more than three files (2); what ``load`` raises.
     """
-    given = load_recipe(recipe, overrides).recipe.data
-    kept = ("max_length", "max_line") if given.corpus else tuple(type(given).model_fields)
-    section = {name: value for name, value in given if name in kept and name in given.model_fields_set}
-    section = {name: value for name, value in section.items() if name not in (*SPLITS, "dev_share")}
+    section = settings_for_other_files(load(overrides).data)
     splits = splits_of(files)
     section |= splits
     remarks = [f"data: {', '.join(f'{name} {file}' for name, file in splits.items())}"]
     if "dev" not in splits:
-        changed = load_recipe(recipe, [_override(section), *overrides]).recipe
+        changed = load([data_override(section), *overrides])
         if changed.data.dev is None and changed.data.dev_share is None:
             corpus = open_corpus(changed.data, splits=("train",), plain=new_task(changed).plain_text)
             try:
@@ -59,13 +57,28 @@ def own_data(recipe: str, files: Sequence[str], overrides: Sequence[str]) -> Own
             remarks.append(f"no dev file: {share:.0%} of {splits['train']} is kept for development (data.dev_share)")
     if "test" not in splits:
         remarks.append(ONLY_DEV)
-    return OwnData(_override(section), remarks)
+    return OwnData(data_override(section), remarks)
 
 
 ONLY_DEV = "no test file: the score at the end is that of dev, which also chose the best step, so it is a little kind"
 
 
-def _override(section: dict[str, object]) -> str:
+def settings_for_other_files(data: DataConfig) -> dict[str, object]:
+    """What a recipe says of its data that holds for other files too.
+
+    What it says of its own files (format, columns) does; what it says of a data set of the catalogue goes with that.
+    Limits of length stay.
+    """
+    kept = ("max_length", "max_line") if data.corpus else type(data).model_fields
+    return {
+        name: value
+        for name, value in data
+        if name in kept and name in data.model_fields_set and name not in (*SPLITS, "dev_share")
+    }
+
+
+def data_override(section: dict[str, object]) -> str:
+    """The section as ``--set`` takes it."""
     return f"data={format_value(section)}"
 
 

@@ -18,6 +18,7 @@ from seqcli.metrics.paired import compare_right
 from seqcli.pipeline.estimators import CountsEstimator, Estimator, GradientEstimator, Job
 from seqcli.pipeline.events import Event, Finished, Notice
 from seqcli.pipeline.export import export
+from seqcli.pipeline.origin import Origin
 from seqcli.pipeline.prepare import open_columns
 from seqcli.pipeline.settle import settle
 from seqcli.pipeline.verdict import verdict
@@ -36,6 +37,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     source: str | None = None,
+    origin: Run | None = None,
     should_stop: Callable[[], ExitCode | None] = lambda: None,
     progress: Progress | None = None,
     world: World = ALONE,
@@ -44,18 +46,22 @@ def train(
 
     Args:
         source: what the user typed for the recipe, for the resume command (default: the recipe that the run keeps).
+        origin: a finished run, whose vocabulary and weights this training starts from as far as they fit.
         should_stop: asked after each step; an exit code means save and stop.
         progress: told about downloads and encoding.
         world: the processes that train together, each by this function; the first of them alone yields events.
 
     Raises:
-        UserError: bad data (65); a run that is in use, or a resume that does not fit (2); a failed write (74);
+        UserError: bad data (65); a run that is in use, a resume or a start that does not fit (2); a failed write (74);
             a loss that is not a number (1).
         Interrupted: ``should_stop`` said so, and everything is saved.
     """
     settled = world.in_turn(lambda: settle(recipe, progress))
     recipe = settled.recipe
     task = new_task(recipe)
+    opened = None if origin is None else Origin.open(origin)
+    if opened is not None:
+        opened.lend_to(task)
     run: Run | None = None
     if resume and world.rank == 0:
         run = store.newest_unfinished(recipe.name)
@@ -63,6 +69,7 @@ def train(
             raise usage_error(
                 f"no unfinished training of '{recipe.name}' in {store.root}", hint="Leave --resume out to start one."
             )
+        _check_origin(run, opened)
     elif world.rank == 0:
         with store.staging(recipe.name):  # a folder that cannot be written is found before any work
             pass
@@ -71,7 +78,7 @@ def train(
         run = store.create(recipe.name)
     run = world.broadcast(run)
     assert run is not None
-    job = Job(recipe, task, columns, run, device, source or run.arguments, should_stop, progress, world)
+    job = Job(recipe, task, columns, run, device, source or run.arguments, opened, should_stop, progress, world)
     if world.rank == 0:
         yield from (Notice(note, is_warning=False) for note in settled.notes)
     with run.lock() if world.rank == 0 else nullcontext():
@@ -98,6 +105,17 @@ def _train(job: Job, resume: bool) -> Iterator[Event]:
         elif isinstance(error, UserError) and error.code == ExitCode.IO and error.hint is None:
             error.hint = f"When it can be written, go on with: seqcli train {job.source} --resume"
         raise
+
+
+def _check_origin(run: Run, origin: Origin | None) -> None:
+    """Refuse to go on with a training that started from something else: its vocabulary is not in the data alone."""
+    then = run.environment().get("from", {})
+    if then.get("sha256") == (origin and origin.sha256):
+        return
+    if not then:
+        raise usage_error(f"cannot resume {run}: it did not start from a model", hint="Leave --from out.")
+    began = f"it started from {then.get('model')}" + (f", not from these weights of {origin.run}" if origin else "")
+    raise usage_error(f"cannot resume {run}: {began}", hint=f"Say --from {then.get('model')}, the same as then.")
 
 
 def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
@@ -178,6 +196,7 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
         **({"baselines": baselines} if baselines else {}),
         "peak_memory_mb": peak_memory_mb(),
         "seed": job.recipe.training.seed,
+        **({"from": job.origin.record} if job.origin is not None else {}),
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     yield from verdict(report)

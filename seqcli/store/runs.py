@@ -98,20 +98,11 @@ class Run:
         Raises:
             UserError: it is damaged (65) or cannot be read (74).
         """
-        if self.report_path.exists() and not self.report_path.is_file():  # a pipe would never end
-            raise data_error("damaged report: not a file", file=self.report_path)
-        try:
-            with self.report_path.open("rb") as handle:
-                report = json.loads(handle.read(_MAX_REPORT))
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise cannot_read(self.report_path, error) from error
-        except (ValueError, RecursionError) as error:
-            raise data_error(f"damaged report: {error}", file=self.report_path) from error
-        if not isinstance(report, dict):
-            raise data_error("damaged report: not a mapping", file=self.report_path)
-        return report
+        return _read_json(self.report_path, "report")
+
+    def environment(self) -> dict[str, Any]:
+        """What the training runs with, or an empty one before it began; errors as those of `report`."""
+        return _read_json(self.environment_path, "environment")
 
     def inside(self, name: str) -> Path:
         """The path of a file that the run's own recipe names.
@@ -439,6 +430,24 @@ def _make_inside(folder: Path, name: str) -> None:
         with suppress(FileNotFoundError):
             (folder / name).mkdir()
             return
+
+
+def _read_json(path: Path, what: str) -> dict[str, Any]:
+    """The mapping in a file of a run; an empty one where there is no file."""
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise data_error(f"damaged {what}: not a file", file=path)
+    try:
+        with path.open("rb") as handle:
+            value = json.loads(handle.read(_MAX_REPORT))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    except (ValueError, RecursionError) as error:
+        raise data_error(f"damaged {what}: {error}", file=path) from error
+    if not isinstance(value, dict):
+        raise data_error(f"damaged {what}: not a mapping", file=path)
+    return value
 
 
 def report_text(report: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Columns
-from seqcli.data.batch import Batch, Outputs, Side
+from seqcli.data.batch import Batch, Ints, Outputs, Side
 from seqcli.data.encode import Cut
 from seqcli.data.example import Example
 from seqcli.data.oddities import Labelled
@@ -203,6 +203,22 @@ class Task(ABC, Generic[P]):
         """Learn vocabularies, labels and scaling of the training split."""
         for name, field in self.fields.items():
             field.fit(train[name], train.files)
+
+    def start_from(self, trained: Task[Any]) -> None:
+        """Let `fit` start from what the fields of a trained model know.
+
+        Raises:
+            UserError: a field reads other values, or reads them in another way (2).
+        """
+        for name, field in self.fields.items():
+            other = trained.fields[name]
+            if type(other) is not type(field):
+                raise usage_error(f"the {name} is {field.unit} in the recipe and {other.unit} in the model")
+            field.start_from(other)
+
+    def known_rows(self) -> dict[str, Ints]:
+        """For each of `tables` that the model started from has too: the row of each entry there, -1 for a new one."""
+        return {name: rows for field in self.fields.values() for name, rows in field.known_rows().items()}
 
     def save(self, folder: Path) -> list[str]:
         """Write what `fit` learned; returns the names of the files."""

@@ -279,7 +279,9 @@ class LanguageModelTask(Task[float]):
         if not isinstance(self.recipe.model, NetworkConfig):
             return []
         counts = NGramConfig(order=self.config.floor, prune=[])
-        return [(NGramModel.title(counts), LanguageModelTask(self.recipe.model_copy(update={"model": counts})))]
+        floor = LanguageModelTask(self.recipe.model_copy(update={"model": counts}))
+        floor.source.start = self.source.start  # both must know the same tokens
+        return [(NGramModel.title(counts), floor)]
 
     def describe(self, data: Data, rows: Any) -> list[str]:
         """The tokens of a few examples of a batch, unknown ones as <UNK>."""

@@ -89,6 +89,18 @@ class Vocabulary:
         rows[:0] = [(token, unknown if _is_unk(token) else 0) for token in specials]
         return cls([token for token, _ in rows], [count for _, count in rows], specials)
 
+    def extended(self, counts: Mapping[str, int], max_size: int | None = None, min_count: int = 1) -> Vocabulary:
+        """These rows, then rows for the new tokens of a text by the rules of `build`; the counts of both add up.
+
+        ``max_size`` holds for both together; no row that is there is taken away.
+        """
+        first = len(self.specials)
+        room = None if max_size is None else max(0, max_size - (len(self) - first))
+        new = Vocabulary.build(self.unknown(counts), room, min_count, self.specials)
+        seen = [*new.counts[:first], *(counts.get(token, 0) for token in self.tokens[first:])]
+        summed = [before + now for before, now in zip(self.counts, seen, strict=True)]
+        return Vocabulary([*self.tokens, *new.tokens[first:]], [*summed, *new.counts[first:]], self.specials)
+
     def __len__(self) -> int:
         return len(self.tokens)
 

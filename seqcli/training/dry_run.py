@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,15 +17,19 @@ from seqcli.tasks.base import Data, Task
 from seqcli.training.memory import check_size, copies
 
 
-def look(task: Task[Any], data: Data, recipe: Recipe, device: str) -> dict[str, Any]:
+def look(
+    task: Task[Any], data: Data, recipe: Recipe, device: str, begin: Callable[[Network], object] = lambda network: None
+) -> dict[str, Any]:
     """Run the first batch forward, and the largest forward and back once; ready for JSON.
 
-    ``memory_mb`` is what that pass took at its peak, plus what the optimizer and a checkpoint will add.
+    ``begin`` gives the new network the weights it is to have. ``memory_mb`` is what that pass took at its peak, plus what the optimizer and a checkpoint will add.
     """
     where, training = choose_device(device), recipe.training
     check_size(task.network, training, where)
     torch.manual_seed(training.seed)
-    network = task.network().to(where)
+    network = task.network()
+    begin(network)
+    network.to(where)
     batches = data.training_order(training.batch, seed=training.seed, epoch=0)
     batch = data.batch(batches[0])
     with torch.no_grad(), autocast(resolve_precision(training.precision, where, network), where):
