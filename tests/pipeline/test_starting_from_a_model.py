@@ -352,7 +352,6 @@ FROM = ("--from", "tiny", "--set", "name=mine", "--set", OWN, "--set", "training
 def stopped(after: int) -> Run:
     """A training from ``tiny@1`` as SIGTERM leaves it after so many steps."""
     from seqcli.pipeline.origin import recipe_to_train
-
     from seqcli.pipeline.train import train
     from seqcli.training.loop import StepEvent
 
