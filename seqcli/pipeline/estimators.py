@@ -210,8 +210,8 @@ class GradientEstimator:
         from seqcli.training.loop import Trainer
         from seqcli.training.memory import check_size
 
-        self.run, self.world, self.task = job.run, job.world, job.task
-        self.recipe = job.recipe
+        self.job, self.run, self.world = job, job.run, job.world
+        self.recipe, self.task = job.recipe, job.task
         self.fingerprint = {name: columns.folder.name for name, columns in job.columns.items()}
         self._check_alike()
         self.task.fit(job.columns["train"])

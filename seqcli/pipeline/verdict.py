@@ -33,11 +33,14 @@ def verdict(report: Mapping[str, Any]) -> Iterator[Notice]:
     if rivals:
         best = max(rivals, key=lambda entry: sign * _value(entry, split))
         theirs = f"{best['model']} has {_value(best, split):.2f}"
-        section = ", ".join(f"{key}: {setting}" for key, setting in best["section"].items())
-        use = f"take that (--set 'model={{{section}}}')" if section != "kind: majority" else "train longer"
+        remedies = ["Give it more data"]
+        if "best_step" in report:
+            remedies.append("start from a trained model (--from)")
+            section = ", ".join(f"{key}: {setting}" for key, setting in best["section"].items())
+            remedies.append("train longer" if section == "kind: majority" else f"take that (--set 'model={{{section}}}')")
         yield Notice(
-            f"the model is no better than its baseline: {split} {name} {value:.2f}, and {theirs}. Give it more data, "
-            f"start from a trained model (--from), or {use}"
+            f"the model is no better than its baseline: {split} {name} {value:.2f}, and {theirs}. "
+            f"{', '.join(remedies[:-1])}{', or ' if len(remedies) > 1 else ''}{remedies[-1]}"
         )
 
 
