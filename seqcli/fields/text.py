@@ -252,7 +252,8 @@ class TextField(SourceField):
 
     def key(self) -> list[Any]:
         model = None if self.tokenizer_model is None else sha256_file(self.tokenizer_model)
-        return ["text", self.config.tokenizer.model_dump(mode="json"), self.lowers_text, model]
+        options = self.config.tokenizer.model_dump(mode="json", exclude={"model"} if model else None)
+        return ["text", options, self.lowers_text, model]
 
     def save(self, folder: Path) -> list[str]:
         """The vocabularies, and the tokenizer's model where there is one."""

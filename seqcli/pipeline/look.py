@@ -131,11 +131,16 @@ def _check_bytes(file: str, split: str) -> None:
             "standard input can be read only once, and a recipe names files",
             hint="Put it into a file first: cat > train.txt",
         )
+    given = Path(file).expanduser()
+    if given.exists() and not given.is_file() and not given.is_dir():
+        raise usage_error(
+            "can be read only once, and a recipe names files",
+            file=file,
+            hint=f"Put it into a file first: cat {file} > train.txt",
+        )
     path = check_file(file, split, folder=True)
     if path.is_dir():
         return
-    if not path.is_file():
-        raise usage_error("is no regular file, and a recipe reads its files again", file=file, hint="Copy it to one.")
     with open_binary(path) as handle:
         first = handle.read(_FIRST_BYTES)
     if b"\0" in first:

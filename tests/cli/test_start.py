@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shlex
 import subprocess
@@ -343,6 +344,12 @@ def test_what_is_wrong_on_the_command_line(seqcli: Program, table: Path) -> None
     ]
     for words, message in cases:
         assert seqcli("start", *words) == (2, "", f"error: {message}\n")
+    os.mkfifo("pipe")
+    assert seqcli("start", "pipe") == (
+        2,
+        "",
+        "error: pipe: can be read only once, and a recipe names files. Put it into a file first: cat pipe > train.txt\n",
+    )
     code, _, err = seqcli("start", "review.csv")
     assert (code, err) == (
         74,

@@ -430,7 +430,7 @@ def test_a_model_file_of_pieces_comes_along(tmp_path, cache):
     )
     model.unlink()
     assert (run.path / "tokenizer.model").exists()
-    assert load_recipe(run.recipe_path).recipe.source.tokenizer.model == "tokenizer.model"
+    assert load_recipe(run.recipe_path).recipe.source.tokenizer.model == str(run.path / "tokenizer.model")
     assert LineScorer(load_language_model(run, "cpu")).score(["the Katze"])[0].log_prob < 0
     assert evaluate(run, split="dev", device="cpu").score.value == pytest.approx(run.report()["dev"]["value"])
 
