@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 command = verb_of_verbs("seqcli data get wnut17", "seqcli data lint my/train.conll my/dev.conll")
 
 _LABELS_SHOWN = 20
+_STOPS_SHOWN = 100
+_HARMLESS_SHOWN = 3
 
 Names = Annotated[
     list[str],
@@ -159,27 +161,38 @@ def lint(
     *,
     names: Names,
     reading: DataReading,
-    shown: Annotated[int, typer.Option("--max", min=1, help="Most faults shown; all are counted.")] = 100,
+    shown: Annotated[
+        int | None,
+        typer.Option(
+            "--max", min=1, help="Most faults shown (default: 100 that stop a training, 3 of each other kind)."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
-    """List each fault with file and line; exits 65 when there is one."""
+    """List faults with file and line, what stops a training first; exits 65 when there is one."""
+    from seqcli.data.lint import STOPS
     from seqcli.data.lint import lint as find_faults
 
     splits, scheme = reading.splits(names, "replace")
     counts: Counter[str] = Counter()
     notes: list[Finding] = []
     listed: list[Finding] = []
+    harmless: list[Finding] = []
+    most = shown or _STOPS_SHOWN
     for finding in find_faults(splits, scheme):
         if finding.is_note:
             notes.append(finding)
             continue
         counts[finding.kind] += 1
-        if counts.total() > shown:
-            continue
-        if as_json:
+        if finding.kind not in STOPS:
+            if len(harmless) < most and (shown or counts[finding.kind] <= _HARMLESS_SHOWN):
+                harmless.append(finding)
+        elif len(listed) < most:
             listed.append(finding)
-        else:
-            console.emit(str(finding))
+            if not as_json:
+                console.emit(str(finding))
+    rest = harmless[: most - len(listed)] if shown else harmless
+    listed += rest
     if as_json:
         console.emit_json(
             {
@@ -191,7 +204,8 @@ def lint(
             }
         )
     else:
-        _note_counts(counts, notes, shown)
+        console.emit_lines(map(str, rest))
+        _note_counts(counts, notes, Counter(finding.kind for finding in listed))
     return int(ExitCode.DATA) if counts else int(ExitCode.OK)
 
 
@@ -219,16 +233,18 @@ def convert(
     from seqcli.data.convert import convert_lines
 
     _refuse_frames(file)
+    source: str | Path | None = file
     if from_scheme is None:
         if is_stdin(file):
             raise usage_error("the scheme of standard input is not known", hint="Say which: --from iob1.")
         columns: Mapping[str, int | str] = {"token": 0, "tag": tag}
         conll = formats.Reading("conll", columns, max_line=reading.max_line, on_invalid=reading.invalid)
-        from_scheme = _choose([str(file)], conll, None)[1]
+        (split,), from_scheme = _choose([str(file)], conll, None)
+        source = split.files[0]  # what came through a pipe is kept there
         if from_scheme is None:
             raise usage_error(f"the tags of '{file}' follow no scheme that is known", hint="Is --tag the right column?")
     for line in convert_lines(
-        file, from_scheme, to_scheme, tag=tag, repair=repair, max_line=reading.max_line, on_invalid=reading.invalid
+        source, from_scheme, to_scheme, tag=tag, repair=repair, max_line=reading.max_line, on_invalid=reading.invalid
     ):
         console.emit(line, flush=not line and is_stdin(file))
 
@@ -300,16 +316,21 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {"file": finding.file, "line": finding.line, "kind": finding.kind, "message": finding.message}
 
 
-def _note_counts(counts: Counter[str], notes: Sequence[Finding], shown: int) -> None:
-    from seqcli.data.lint import KINDS
+def _note_counts(counts: Counter[str], notes: Sequence[Finding], shown: Counter[str]) -> None:
+    from seqcli.data.lint import KINDS, STOPS
 
-    if counts.total() > shown:
-        console.note(f"... and {counts.total() - shown:,} more (--max {counts.total()} shows all)")
+    if more := counts - shown:
+        kinds = ", ".join(f"{count:,} {KINDS[kind]}" for kind, count in more.most_common())
+        console.note(f"... and {more.total():,} more: {kinds} (--max {counts.total()} shows all)")
     for finding in notes:
         console.note(f"note: {finding}")
     if counts:
         kinds = ", ".join(f"{count:,} {KINDS[kind]}" for kind, count in counts.most_common())
+        stops = sum(count for kind, count in counts.items() if kind in STOPS)
         console.note(f"{show.plural(counts.total(), 'fault')}: {kinds}")
+        if stops < counts.total():
+            verb = "stops" if stops == 1 else "stop"
+            console.note(f"{stops:,} of them {verb} a training" if stops else "none of them stops a training")
     else:
         console.note("no faults")
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 import tempfile
-from functools import cache
 from pathlib import Path
 
 from seqcli.errors import io_error, reading
@@ -17,13 +16,15 @@ _BLOCK = 2**20
 
 
 def keep_stream(path: str) -> Path | None:
-    """The file in which the bytes of a pipe, or of ``-`` for standard input, are kept; None where it is a file anyway.
+    """The file in which the bytes of a pipe, or of ``-`` for standard input, are kept; None for what is no stream.
 
     Raises:
         UserError: a device or a socket, which is no data; a cache that cannot be written (74).
     """
     if is_stdin(path):
         return _kept("-")
+    if not os.path.exists(path):
+        return None
     with reading(path):
         mode = os.stat(path).st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
@@ -43,9 +44,7 @@ def _folder() -> Path:
     return cache_folder() / "read-once"
 
 
-@cache
 def _kept(path: str) -> Path:
-    """Read once a process, however often the same pipe is asked for."""
     folder = _folder()
     digest = hashlib.sha256()
     with writing(folder):

@@ -42,6 +42,9 @@ KINDS = {
 }
 """Each kind of finding in words."""
 
+STOPS = frozenset({"encoding", "long", "format", "empty", "tags", "no-frames", "channels", "missing", "classes"})
+"""Kinds that end a training; a model can be trained on all others, right or not."""
+
 
 def lint(splits: Sequence[SplitFiles], scheme: str | None) -> Iterator[Finding]:
     """Yield what is wrong, file by file: the text, the format, then tags, labels and sentences against the others.

@@ -89,12 +89,13 @@ def tags_of(example: Example) -> list[str]:
     return example.target if isinstance(example.target, list) else [str(example.target)]
 
 
-def scheme_of(split: SplitFiles) -> str | None:
-    """The tag scheme that a split's tags follow, or come nearest to; None where the tags do not mark spans."""
+def scheme_of(*splits: SplitFiles) -> str | None:
+    """The tag scheme that the tags of splits follow, or come nearest to; None where the tags do not mark spans."""
     counts: Counter[str] = Counter()
-    lenient = replace(split, reading=replace(split.reading, on_invalid="replace"))
+    lenient = [replace(split, reading=replace(split.reading, on_invalid="replace")) for split in splits]
     # Lines and sentences that cannot be read are not what is asked here: whoever reads on will say so.
-    closest = schemes.closest_scheme(_span_like(lenient.examples(lambda error: None), counts))
+    examples = (example for split in lenient for example in split.examples(lambda error: None))
+    closest = schemes.closest_scheme(_span_like(examples, counts))
     tags = counts.total()
     alien = sum(count for tag, count in counts.items() if not _is_span_like(tag))
     marked = tags - alien - counts["O"]

@@ -18,6 +18,7 @@ from seqcli.data.arrays import Columns
 from seqcli.data.batch import Side
 from seqcli.data.formats import format_class, guess_format
 from seqcli.data.formats.base import Columns as FormatColumns
+from seqcli.data.kept import keep_stream
 from seqcli.data.order import sorted_batches
 from seqcli.errors import UserError, data_error, usage_error
 from seqcli.fields.base import Progress
@@ -174,6 +175,7 @@ class Model(Generic[P]):
 
         recipe = self.task.recipe
         if data is not None:
+            data = [str(keep_stream(path) or path) for path in data]
             changes: dict[str, Any] = {
                 split: data,
                 "dev_share": None,

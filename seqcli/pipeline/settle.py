@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,22 +56,23 @@ def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
         notes.append(f"{source_name(train.files[0])}: read as {train.describe()}")
     sections: dict[str, Any] = {"data": data.model_copy(update=changes)} if changes else {}
     if is_auto:
-        scheme = _scheme(recipe, train)
+        scheme = _scheme(recipe, [corpus.split_files[name] for name in ("train", "dev") if name in corpus.split_files])
         sections["target"] = recipe.target.model_copy(update={"scheme": scheme}) if recipe.target else None
         if data.train:
             notes.append(f"{source_name(train.files[0])}: tag scheme {scheme}, recognised")
     return Settled(recipe.model_copy(update=sections), tuple(notes))
 
 
-def _scheme(recipe: Recipe, train: SplitFiles) -> str:
-    """The scheme that the catalogue states, else the one that the tags come nearest to."""
-    data = recipe.data
-    stated = catalogue.data_set(data.corpus).scheme if data.corpus and not data.train else None
-    if scheme := stated or scheme_of(train):
+def _scheme(recipe: Recipe, own: Sequence[SplitFiles]) -> str:
+    """The scheme that the catalogue states where a split is its own, else the one that the tags come nearest to."""
+    data_set = catalogue.data_set(recipe.data.corpus) if recipe.data.corpus else None
+    if data_set is not None and data_set.scheme and not all(dict(recipe.data)[name] for name in data_set.splits):
+        return data_set.scheme
+    if scheme := scheme_of(*own):
         return scheme
     raise data_error(
         "target.scheme: auto finds no tag scheme: the tags do not mark spans",
-        file=source_name(train.files[0]),
+        file=source_name(own[0].files[0]),
         hint="Set target.scheme=null where each tag stands alone, or data.columns where this is the wrong column.",
     )
 
@@ -80,12 +82,14 @@ def _same_format(corpus: Corpus) -> bool:
 
 
 def _check_label(train: SplitFiles) -> None:
-    """Refuse a table of several columns none of which is seen to be the label."""
-    table = train.table
-    if table is None or len(table.columns) < 2 or {"label", "tags"} & {*table.roles}:
+    """Refuse a table none of whose columns is seen to be the label."""
+    table, file = train.table, source_name(train.files[0])
+    if table is None or {"label", "tags"} & {*table.roles}:
         return
+    if len(table.columns) == 1:
+        raise data_error(f"no column of labels: there is only {table.names()}", file=file)
     raise data_error(
         f"which column is the label? There are: {table.names()}",
-        file=source_name(train.files[0]),
+        file=file,
         hint=f"Set data.columns, such as {table.columns_line()}.",
     )

@@ -116,8 +116,8 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
     for name, split in data.items():
         if split.columns.cut:
             yield Notice(cut_sequences(f"{split.columns.cut} {name} sequences", task, task.too_long[0]))
-        if name == "train" and (labelled := task.labelled(split)):
-            for odd in oddities(labelled):
+        for odd in oddities(labelled) if (labelled := task.labelled(split)) else ():
+            if name == "train" or odd.kind == "header":  # dev_share may have put the first line into dev
                 yield Notice(f"{odd.at}: {odd.message}")
         if unknown := unknown_words(task, split):
             yield Notice(f"{name} spells the unknown word out {unknown:,} times: it is read as <UNK>", is_warning=False)
@@ -151,7 +151,9 @@ def cut_sequences(which: str, task: Task[Any], what_became: str) -> str:
 def unseen_labels(what: str, unseen: list[str], task: Task[Any]) -> str:
     """Say that a model cannot predict some labels, in the scheme it learns in where that is not the data's."""
     learned = f" ({task.learned})" if task.learned else ""
-    return f"{what}, so that it cannot be right on them{learned}: {', '.join(sorted(unseen))}"
+    names = [label if len(label) <= 40 else f"{label[:40]}..." for label in sorted(unseen)[:20]]
+    more = f" and {len(unseen) - 20:,} more" if len(unseen) > 20 else ""
+    return f"{what}, so that it cannot be right on them{learned}: {', '.join(names)}{more}"
 
 
 def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
