@@ -94,7 +94,8 @@ def test_only_blank_lines(seqcli: Program, place: Path, split: str) -> None:
             b"foo\tO\nbar\tI-PER\n",
             1,
             "token 2 ('bar') of the sentence from this line: I-PER does not continue a span of "
-            "its label. 'seqcli data lint' lists all faults, 'seqcli data convert' changes schemes.",
+            "its label (bio). The tags come nearest to bio. 'seqcli data convert bad.conll --from bio --to bio --repair' "
+            "mends them, 'seqcli data lint bad.conll' lists all faults.",
         ),
         (b"ab\xe9\tO\n", 1, f"invalid UTF-8 at byte 3 of the line (0xe9). {ICONV}."),
         (b"x\tO\n\xff\tO\n", 2, f"invalid UTF-8 at byte 1 of the line (0xff). {ICONV}."),

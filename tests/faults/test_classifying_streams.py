@@ -61,7 +61,7 @@ def test_a_line_of_10_mb(seqcli: Program, classifiers: Path, model: str) -> None
         code, out, err = seqcli("predict", model, stdin=line + b"\nboring\n")
         assert (code, out.splitlines()[1], len(out.splitlines())) == (0, "bad", 2)
         assert err in ("", "warning: of more than 1000 tokens only the first 1000 count\n")
-        assert bool(err) == (b" " in line)
+        assert bool(err) == (b" " in line and model != "bag")  # a bag reads all of it
 
 
 @pytest.mark.parametrize(
