@@ -66,7 +66,8 @@ def show_model(model: Model, runs: Runs = None, as_json: Json = False) -> None:
     if as_json:
         console.emit_json({**summary, "recipe": recipe, "report": report, "files": files, "environment": environment})
         return
-    console.emit(f"{run}  {summary['task'] or '-'}, {summary['state']}, {show.size(summary['bytes'])}, {run.path}")
+    head = f"{run}  {summary['task'] or '-'}, {summary['state']}, {show.size(summary['bytes'])}, {run.path}"
+    console.emit_lines(show.wrapped([head]))
     _section("recipe", _recipe_rows(recipe))
     _section(
         "scores",
