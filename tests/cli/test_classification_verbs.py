@@ -163,7 +163,7 @@ def test_several_labels(seqcli: Program, classifiers: Path) -> None:
             "test.tsv: motion@1 reads frames, and this looks like tsv. "
             "Give a .ts file, an index, a .npy or .csv file, or a folder of them.",
         ),
-        ("tiny", ["--device", "tpu"], "unknown device 'tpu'. Known: auto, cpu, cuda, mps."),
+        ("tiny", ["--device", "tpu"], "--device: unknown value 'tpu'. Did you mean 'cpu'?"),
     ],
 )
 def test_wrong_options_of_predict(

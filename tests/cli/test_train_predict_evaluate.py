@@ -110,7 +110,7 @@ def test_tokens_or_text(seqcli: Program, trained: Path) -> None:
     [
         (["--format", "json"], "--format: unknown value 'json'. Did you mean 'jsonl'?"),
         (["--invalid", "ignore"], "--invalid: unknown value 'ignore'. Known: strict, replace."),
-        (["--device", "tpu"], "unknown device 'tpu'. Known: auto, cpu, cuda, mps."),
+        (["--device", "tpu"], "--device: unknown value 'tpu'. Did you mean 'cpu'?"),
     ],
 )
 def test_wrong_options_of_predict(seqcli: Program, trained: Path, arguments: list[str], message: str) -> None:
