@@ -37,7 +37,9 @@ def verdict(report: Mapping[str, Any]) -> Iterator[Notice]:
         if "best_step" in report:
             remedies.append("start from a trained model (--from)")
             section = ", ".join(f"{key}: {setting}" for key, setting in best["section"].items())
-            remedies.append("train longer" if section == "kind: majority" else f"take that (--set 'model={{{section}}}')")
+            remedies.append(
+                "train longer" if section == "kind: majority" else f"take that (--set 'model={{{section}}}')"
+            )
         yield Notice(
             f"the model is no better than its baseline: {split} {name} {value:.2f}, and {theirs}. "
             f"{', '.join(remedies[:-1])}{', or ' if len(remedies) > 1 else ''}{remedies[-1]}"
