@@ -159,9 +159,9 @@ def test_the_page_shows_what_the_commands_print(page: str, tmp_path: Path) -> No
         else:
             printed[-1].append(line)
     for expected, found in zip(shown, printed, strict=True):
-        if page == "README.md":  # its models are large enough to differ a little from processor to processor
-            expected, found = [*map(_rough, expected)], [*map(_rough, found)]
-        _compare([line for line in expected if line.strip()], [line.rstrip() for line in found if line.strip()])
+        # the models of the README are large enough to differ a little from processor to processor
+        shape = _rough if page == "README.md" else str.rstrip
+        _compare(*([shape(line) for line in lines if line.strip()] for lines in (expected, found)))
 
 
 def _python_blocks(page: str) -> list[tuple[str, str | None]]:
