@@ -50,7 +50,7 @@ class DataConfig(Config):
     dev_share: float | None = Field(
         None, gt=0, lt=1, description="share of the training examples kept for development where there is no dev file"
     )
-    max_line: int = Field(64 * 2**20, ge=1, lt=2**63, description="longest line accepted, in bytes")
+    max_line: int = Field(64 * 2**20, ge=1, description="longest line accepted, in bytes")
     max_length: int = Field(
         1000,
         ge=1,
