@@ -41,7 +41,13 @@ def open_streams() -> None:
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stdout is sys.__stdout__:
-        sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Stdout(1, "wb", closefd=False)), line_buffering=os.isatty(1))
+        unbuffered = isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.write_through  # python -u
+        raw = _Stdout(1, "wb", closefd=False)
+        sys.stdout = io.TextIOWrapper(
+            cast("IO[bytes]", raw) if unbuffered else io.BufferedWriter(raw),
+            line_buffering=os.isatty(1),
+            write_through=unbuffered,
+        )
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     for output in (sys.stdout, sys.stderr):

@@ -27,7 +27,7 @@ class BatchConfig(Config):
 class TrainingConfig(Config):
     """How the model is trained."""
 
-    seed: int = Field(1, ge=0, lt=2**63, description="seed of initialisation, dropout and order")
+    seed: int = Field(1, ge=0, le=2**63 - 1, description="seed of initialisation, dropout and order")
     epochs: int = Field(30, ge=1, description="most passes over the training data")
     max_steps: int | None = Field(None, ge=1, description="most optimizer steps")
     min_steps: int = Field(
