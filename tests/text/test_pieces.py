@@ -56,7 +56,7 @@ def test_trained_twice_gives_the_same_bytes(corpus: Path, tmp_path: Path, model_
         (
             4,
             ExitCode.USAGE,
-            r"4 pieces are too few: the characters of the corpus alone need \d+\. Use --size \d+ or more",
+            r"a vocabulary of 4 pieces is too small: the characters of the corpus alone need \d+\. Use --size \d+ or more",
         ),
         (0, ExitCode.USAGE, "too small"),
     ],
