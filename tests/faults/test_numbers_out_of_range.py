@@ -6,9 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import Program
 
+from seqcli.errors import UserError
 from seqcli.machine import memory_bytes
+from seqcli.recipe.schema import TrainingConfig
+from seqcli.training.memory import check_size
 
 LONG = "9" * 26
 
@@ -85,3 +89,16 @@ def test_values_of_a_recipe(seqcli: Program, place: Path, change: str, message: 
 def test_the_remedy_for_a_name_is_one(seqcli: Program, place: Path) -> None:
     assert seqcli("train", "tiny.yaml", "-q", "--set", 'name="60"', "--set", "training.max_steps=1").code == 0
     assert (place / "runs" / "60" / "1" / "manifest.json").is_file()
+
+
+def test_a_network_that_cannot_be_counted_is_built() -> None:
+    class Looks(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+            self.first = self.weight.item()
+
+    training = TrainingConfig.model_validate({"optimizer": {"kind": "adamw"}})
+    check_size(Looks, training, torch.device("cpu"))
+    with pytest.raises(UserError, match="it has 100,000,000,000,000 parameters, which take 1,600,000\\.0 GB"):
+        check_size(lambda: torch.nn.Linear(10**7, 10**7, bias=False), training, torch.device("cpu"))

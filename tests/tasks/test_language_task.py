@@ -440,7 +440,12 @@ def test_a_model_file_of_pieces_comes_along(tmp_path, cache):
     [
         ("model: MODEL", None, "MODEL: cannot read: No such file or directory", ExitCode.IO),
         ("model: MODEL", b"no model", "MODEL: not a sentencepiece model", ExitCode.DATA),
-        ("size: 10", None, "10 pieces are too few: the characters of the corpus alone need ", ExitCode.USAGE),
+        (
+            "size: 10",
+            None,
+            "a vocabulary of 10 pieces is too small: the characters of the corpus alone need ",
+            ExitCode.USAGE,
+        ),
         ("size: 9000", None, "the corpus is too small for 9,000 pieces: it gives ", ExitCode.USAGE),
     ],
 )

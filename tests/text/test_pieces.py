@@ -96,7 +96,7 @@ def test_offsets_of_pieces_of_known_words(pieces_model: Path, words: list[str], 
         (
             4,
             ExitCode.USAGE,
-            r"4 pieces are too few: the characters of the corpus alone need \d+\. Use --size \d+ or more",
+            r"a vocabulary of 4 pieces is too small: the characters of the corpus alone need \d+\. Use --size \d+ or more",
         ),
         (0, ExitCode.USAGE, "too small"),
     ],
