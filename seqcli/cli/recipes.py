@@ -79,7 +79,8 @@ def copy(
     atomic_write_text(target, copy.text)
     if name is None and copy.name != target.stem:
         console.note(f"its models will be called {copy.name} (--name gives another name)")
-    console.emit(str(target))
+    if str(target) != "-":  # then the copy itself stands there
+        console.emit(str(target))
 
 
 @command.command(

@@ -201,7 +201,8 @@ def open_corpus(
             split_files[name] = catalogue_split(data_set, name, own, progress)
     if "train" in splits and "train" not in split_files:
         raise usage_error(
-            "data: nothing to train on", hint="Set data.corpus ('seqcli data ls' lists them) or data.train, a file."
+            "data: nothing to train on",
+            hint="Name your files with --data, or set data.corpus ('seqcli data ls' lists some).",
         )
     return Corpus(split_files, share if "train" in split_files else None)
 

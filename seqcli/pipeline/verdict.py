@@ -24,26 +24,25 @@ def verdict(report: Mapping[str, Any]) -> Iterator[Notice]:
             "data; 'seqcli data lint' looks for faults in it"
         )
         return
-    rivals = [entry for entry in report.get("baselines", ()) if sign * _value(entry, split) > sign * value]
-    rivals += [
-        entry
-        for entry in report.get("baselines", ())
-        if entry["section"]["kind"] == "majority" and _value(entry, split) == value
-    ]
+    is_network = "best_step" in report  # who counts has chosen what to count, and is held against the majority alone
+    rivals = []
+    for entry in report.get("baselines", ()):
+        is_majority, lead = entry["section"]["kind"] == "majority", sign * (_value(entry, split) - value)
+        if (lead > 0 or (is_majority and lead == 0)) and (is_network or is_majority):
+            rivals.append(entry)
     if rivals:
         best = max(rivals, key=lambda entry: sign * _value(entry, split))
-        theirs = f"{best['model']} has {_value(best, split):.2f}"
-        remedies = ["Give it more data"]
-        if "best_step" in report:
-            remedies.append("start from a trained model (--from)")
-            section = ", ".join(f"{key}: {setting}" for key, setting in best["section"].items())
-            remedies.append(
-                "train longer" if section == "kind: majority" else f"take that (--set 'model={{{section}}}')"
-            )
         yield Notice(
-            f"the model is no better than its baseline: {split} {name} {value:.2f}, and {theirs}. "
-            f"{', '.join(remedies[:-1])}{', or ' if len(remedies) > 1 else ''}{remedies[-1]}"
+            f"the model is no better than its baseline: {split} {name} {value:.2f}, and {best['model']} has "
+            f"{_value(best, split):.2f}. {_remedy(best['section']) if is_network else 'Give it more data'}"
         )
+
+
+def _remedy(section: Mapping[str, Any]) -> str:
+    """What to do about a network that this model section does better than."""
+    settings = ", ".join(f"{key}: {setting}" for key, setting in section.items())
+    use = "train longer" if section["kind"] == "majority" else f"take that (--set 'model={{{settings}}}')"
+    return f"Give it more data, start from a trained model (--from), or {use}"
 
 
 def _value(report: Mapping[str, Any], split: str) -> float:

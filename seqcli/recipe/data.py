@@ -59,7 +59,7 @@ class DataConfig(Config):
         description="share of the training examples kept for development where there is no dev file, chosen by their "
         "text; with blank_lines: keep the end of the text",
     )
-    max_line: int = Field(64 * 2**20, ge=1, description="longest line accepted, in bytes")
+    max_line: int = Field(64 * 2**20, ge=1, le=2**40, description="longest line accepted, in bytes")
     max_length: int = Field(
         1000,
         ge=1,

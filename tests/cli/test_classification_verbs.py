@@ -63,7 +63,7 @@ def test_train_a_baseline(seqcli: Program, classifiers: Path) -> None:
         "train", "tsv.yaml", "--set", "name=again", "--set", "model={kind: majority}", "--set", "training={seed: 1}"
     )
     assert code == 0
-    assert [line.split(" ")[0] for line in out.splitlines()] == ["test", "bag", "again@1"]
+    assert [line.split(" ")[0] for line in out.splitlines()] == ["dev", "test", "bag", "again@1"]
     assert err.splitlines()[0] == "again@1: classification, majority, cpu fp32"
     assert err.splitlines()[1].endswith("; 21 words, 3 labels")
     assert len(err.splitlines()) == 3

@@ -11,7 +11,10 @@ from seqcli.pipeline.own_data import splits_of
 from seqcli.recipe.load import load_recipe
 from seqcli.store.runs import Store
 
-QUICK = ["--set", "training.epochs=1", "--set", "model.encoder.dim=8"]
+QUICK = [
+    *("--set", "training.epochs=1", "--set", "model.encoder.dim=8"),
+    *("--set", "training.min_steps=0", "--set", "training.batch.per_epoch=0"),
+]
 ONLY_DEV = "no test file: the score at the end is that of dev, which also chose the best step, so it is a little kind"
 KEPT = "no dev file: 20% of train.conll is kept for development (data.dev_share)"
 
@@ -78,7 +81,8 @@ def test_wrong_uses_of_data_and_name(seqcli: Program, place: Path) -> None:
     cases = [
         (
             ["--data", "train.conll", "ner"],
-            "which recipe? It comes before --data, or alone: seqcli train ner. 'seqcli recipes ls' lists ours.",
+            "which recipe? It comes before --data, or alone: seqcli train ner. 'seqcli recipes ls' lists ours; "
+            "--from MODEL takes that of a trained model.",
         ),
         (
             ["ner", "--data", "a", "b", "c", "d"],

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import signal
 import subprocess
 import sys
 import tracemalloc
@@ -424,7 +423,7 @@ def test_shell_samples_without_end_are_printed_as_they_are_made(poem: Path, mode
         lines = [process.stdout.readline() for _ in range(1000)]
         process.stdout.close()
         assert process.stderr.read() == b""
-    assert process.returncode == -signal.SIGPIPE
+    assert process.returncode == 141
     few = run_inside("sample", model, "-n", "400", *flags).out
     assert few.encode().startswith(b"".join(lines[:400]))
 

@@ -240,11 +240,9 @@ def test_what_is_odd_about_labels_is_said_by_lint_and_by_train(
     option = columns.strip("{}").replace(": ", "=").replace(", ", ",")
     assert seqcli("data", "lint", "train.csv", "--columns", option, "-q")[:2] == (65, f"train.csv:1: {message}\n")
     Path("dev.csv").write_text(as_csv(rows))
-    code, _, err = seqcli(
-        "train", "mine.yaml", "-q", "--set", f"data={{train: train.csv, dev: dev.csv, columns: {columns}}}"
-    )
+    code, _, err = seqcli("train", "mine.yaml", "--set", f"data={{train: train.csv, dev: dev.csv, columns: {columns}}}")
     said = [f"warning: train.csv:1: {message}"]
-    assert (code, err.splitlines()) == (
+    assert (code, [line for line in err.splitlines() if ".csv:1: " in line]) == (
         0,
         [*said, *(line.replace("train.csv", "dev.csv") for line in said if "header" in line)],
     )

@@ -37,7 +37,7 @@ def test_a_column_of_csv(seqcli: Program, classifiers: Path, model: str) -> None
     without_header = "\n".join(REVIEWS.split("\n")[1:])
     by_number = seqcli("predict", model, "--input", "csv", "--column", "1", stdin=without_header.encode())
     assert by_number == (0, "\n".join(expected.split("\n")[1:]), EMPTY)
-    with_header = seqcli("predict", model, "--input", "csv", "--column", "1", "-q", stdin=REVIEWS.encode())
+    with_header = seqcli("predict", model, "--input", "csv", "--column", "1", stdin=REVIEWS.encode())
     assert with_header.out.startswith("id,review,note,")
     assert with_header.err == EMPTY + (
         "warning: <stdin>: the first row looks like a header, and was predicted as the others were: --column 'review' "

@@ -39,6 +39,7 @@ READS_NONE = (
     "spans test.conll test.conll",
     "models ls --json",
     "recipes ls",
+    "start train.conll -o started.yaml --force",
     "components encoder",
     "data ls",
     "data stats test.conll",
@@ -102,7 +103,7 @@ def test_a_stream_is_closed_or_full(folder: Path, line: str) -> None:
 def test_no_training_is_lost_for_a_message(place: Path, redirected: str) -> None:
     code, out, err = bash(place, f"train tiny.yaml {redirected}")
     assert (code, err) == (0, "")
-    assert out.splitlines()[1].startswith("tiny@1 in runs/tiny/1: ")
+    assert out.splitlines()[2].startswith("tiny@1 in runs/tiny/1: ")
     assert (place / "runs/tiny/1/manifest.json").is_file()
 
 

@@ -104,8 +104,9 @@ def folder(trained_folder: Path, classifiers_folder: Path, tmp_path_factory: pyt
 def answers(stream: Stream, data: bytes, where: str, *more: str) -> tuple[int, str, str]:
     """How the verb ends on this input, from a file or from standard input."""
     if where == "file":
-        Path("input.ts" if stream.head else "input.conll").write_bytes(data)
-        words = stream.verb.replace("FILE", "input.ts" if stream.head else "input.conll").split()
+        name = "input.ts" if stream.head else "input.conll" if stream.verb.startswith("data") else "input.txt"
+        Path(name).write_bytes(data)
+        words = stream.verb.replace("FILE", name).split()
         return run_inside(*words, *more)
     return run_inside(*stream.verb.replace("FILE", "-").split(), *more, stdin=data)
 

@@ -92,7 +92,7 @@ def test_an_unfinished_model(seqcli: Program, trained: Path) -> None:
     assert seqcli("predict", "tiny") == (
         2,
         "",
-        "error: the training of tiny@1 is not finished. Go on with it: seqcli train tiny --resume\n",
+        "error: the training of tiny@1 is not finished. Go on with it: seqcli train runs/tiny/1/recipe.yaml --resume\n",
     )
 
 
@@ -105,7 +105,9 @@ def test_a_finished_model_without_its_manifest(seqcli: Program, trained: Path, v
     assert err == "error: no unfinished training of 'tiny' in runs. Leave --resume out to start one.\n"
     assert seqcli("models", "ls", "--json").err == f"warning: {GONE.format('manifest.json')}\n"
     (trained / RUN / "checkpoints").mkdir()  # it was stopped between its report and its manifest: a training can go on
-    assert "is not finished. Go on with it: seqcli train tiny --resume" in seqcli("predict", "tiny").err
+    assert (
+        "is not finished. Go on with it: seqcli train runs/tiny/1/recipe.yaml --resume" in seqcli("predict", "tiny").err
+    )
 
 
 def test_evaluate_on_a_file_of_another_format(seqcli: Program, trained: Path) -> None:

@@ -136,7 +136,7 @@ def test_a_pipe_is_written_to_and_stays_one(seqcli: Program, place: Path) -> Non
     reader.start()
     assert seqcli("recipes", "cp", "tiny.yaml", "pipe", "--force") == (0, "pipe\n", "")
     reader.join()
-    assert read == [RECIPE]
+    assert read == [RECIPE.replace("name: tiny", "name: pipe")]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
@@ -155,7 +155,7 @@ def test_what_a_link_leads_to_is_written(seqcli: Program, place: Path) -> None:
     (place / "link").symlink_to("mine.yaml")
     assert seqcli("recipes", "cp", "tiny.yaml", "link") == (0, "link\n", "")
     assert (place / "link").is_symlink()
-    assert (place / "mine.yaml").read_text() == RECIPE
+    assert (place / "mine.yaml").read_text() == RECIPE.replace("name: tiny", "name: link")
 
 
 def test_a_link_to_itself_stays(seqcli: Program, place: Path) -> None:
@@ -177,7 +177,8 @@ def test_stdout_by_its_name_goes_on_where_it_is(place: Path) -> None:
 
 def test_a_name_as_long_as_the_system_allows(seqcli: Program, place: Path) -> None:
     name = "a" * 255
-    assert seqcli("recipes", "cp", "tiny.yaml", name) == (0, f"{name}\n", "")
+    said = f"its models will be called {name[:100]} (--name gives another name)\n"
+    assert seqcli("recipes", "cp", "tiny.yaml", name) == (0, f"{name}\n", said)
 
 
 # what is damaged
@@ -262,7 +263,8 @@ def test_dash_is_stdout_for_what_is_written_too(place: Path) -> None:
 
     (place / "v.txt").write_text("a 1 2\n")
     code, out, err = bash(place, "recipes cp tiny.yaml -")
-    assert (code, out, err) == (0, RECIPE + "-\n", "")
+    said = "its models will be called tiny-copy (--name gives another name)\n"
+    assert (code, out, err) == (0, RECIPE.replace("name: tiny", "name: tiny-copy"), said)
     assert not (place / "-").exists()
 
 
@@ -321,4 +323,4 @@ def test_a_pipe_in_place_of_a_report_is_not_waited_for(seqcli: Program, trained:
     os.mkfifo(report)
     code, out, err = seqcli("models", "ls")
     assert (code, out.splitlines()[1].split()[2]) == (0, "damaged")
-    assert err == "warning: runs/tiny/1/report.json: damaged report: not a file\n"
+    assert err.startswith("warning: runs/tiny/1/report.json: missing, although the training of tiny@1 came to its end.")
