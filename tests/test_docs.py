@@ -251,7 +251,7 @@ def _rough(line: str) -> str:
     """A line without what another processor may round otherwise: numbers, the best step, tags."""
     if line.startswith("$ "):
         return line
-    line = re.sub(r"\d[\d,.]*(e[-+]\d+)?", "0", line.removesuffix(" *best"))
+    line = re.sub(r"\d[\d,.]*(e[-+]\d+)?", "0", line.removesuffix(" *best")).replace(": 0 min, ", ": 0 s, ")
     return " ".join(re.sub(r"/[A-Z]+(-[A-Z]+)?(?= |$)", "/TAG", line).split())
 
 
