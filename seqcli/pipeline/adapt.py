@@ -33,7 +33,7 @@ def adapt(recipe: Recipe, train: Data) -> tuple[Recipe, list[Change]]:
     """The recipe with batches, epochs and evaluations that suit its training split, and what that changed.
 
     Batches are halved until an epoch has ``batch.per_epoch`` of them, then epochs are added until there are
-    ``min_steps`` steps. Where the data has enough of both, nothing changes.
+    ``min_steps`` steps, with evaluations at a sensible pace. Where the data has enough of both, nothing changes.
     """
     before = recipe.training
     batch, batches = _smaller(before, train)
@@ -41,12 +41,15 @@ def adapt(recipe: Recipe, train: Data) -> tuple[Recipe, list[Change]]:
     least = min(before.min_steps, before.max_steps or before.min_steps)
     epochs = max(before.epochs, math.ceil(least / steps))
     every = before.evaluate_every
-    if every is not None and before.min_steps and epochs * steps < 2 * every:
+    if before.min_steps and every is not None and epochs * steps < 2 * every:
         every = max(1, epochs * steps // EVALUATIONS)
+    elif every is None and epochs > before.epochs and steps < batch.per_epoch:
+        every = batch.per_epoch  # so few examples that an epoch is over at once
     training = before.model_copy(update={"batch": batch, "epochs": epochs, "evaluate_every": every})
+    were = before.model_copy(update={"evaluate_every": before.evaluate_every or steps})
     changes = [
         Change(name, old, new)
-        for name, old, new in zip(ADAPTED, _values(before), _values(training), strict=True)
+        for name, old, new in zip(ADAPTED, _values(were), _values(training), strict=True)
         if old is not None and new is not None and old != new
     ]
     return (recipe.model_copy(update={"training": training}) if changes else recipe), changes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,8 +56,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
     from tiny_text import RECIPE
 
     folder = tmp_path_factory.mktemp("streams")
-    for name in ("test.conll", "train.conll", "dev.conll", "tiny.yaml", "runs"):
+    for name in ("test.conll", "train.conll", "dev.conll", "tiny.yaml"):
         (folder / name).symlink_to(trained_folder / name)
+    shutil.copytree(trained_folder / "runs", folder / "runs")
     (folder / "train.txt").write_text(lines(60))
     (folder / "lm.yaml").write_text(RECIPE.replace("TRAIN", "train.txt").replace("DEV", "train.txt"))
     (folder / "v.txt").write_text(VECTORS)
