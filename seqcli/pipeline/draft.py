@@ -66,7 +66,11 @@ def _task(found: Look) -> Iterator[str]:
     is_stream = is_running(found)
     why = "the lines are one running text" if is_stream else "each line stands for itself"
     floor = 4 if unit(found) == "words" else 6
-    yield f"# {why}; the report compares with counts of up to {floor} {unit(found)}"
+    if is_counted(found):
+        floor = 1
+        yield f"# {why}; the report compares with how often each of the {unit(found)} comes"
+    else:
+        yield f"# {why}; the report compares with counts of up to {floor} {unit(found)}"
     yield f"task: {{kind: language-model, unit: {'stream' if is_stream else 'sentences'}, floor: {floor}}}"
 
 
@@ -176,12 +180,12 @@ def _language(found: Look) -> Iterator[str]:
     yield f"  tokenizer: {{kind: {'words' if words else 'characters'}}}"
     if words:
         yield "  vocabulary: {max_size: 10000, min_count: 2}"
-    if seen.characters < FEW_CHARACTERS:
+    if is_counted(found):
         yield "model:"
         yield f"  # counts: for {seen.characters:,} characters better than a network"
         yield f"  kind: ngram\n  order: {3 if words else 6}"
         return
-    large = seen.characters > 10 * FEW_CHARACTERS
+    large = seen.characters > 500_000
     budget = 12_000_000 if large else 1_600_000  # characters read in all: ten minutes, or one
     yield from (
         "model:",
@@ -208,6 +212,11 @@ def _vectors(found: Look) -> Iterator[str]:
         "model: {kind: cbow, dim: 100}",
         "training: {epochs: 30}",
     )
+
+
+def is_counted(found: Look) -> bool:
+    """Whether a text is so short that counts are the better model."""
+    return found.train.characters < FEW_CHARACTERS
 
 
 def is_running(found: Look) -> bool:

@@ -272,11 +272,11 @@ class LanguageModelTask(Task[float]):
     def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[float]]]:
         """An n-gram model of the same tokens.
 
-        None where the recipe asks for none, trains one itself, or the training text is too long to be counted.
+        None where the recipe asks for none, trains one that counts as much, or the text is too long to be counted.
         """
         if self.config.floor is None or len(data["train"].columns["source"].values) > MOST_COUNTED:
             return []
-        if not isinstance(self.recipe.model, NetworkConfig):
+        if isinstance(self.recipe.model, NGramConfig) and self.recipe.model.order <= self.config.floor:
             return []
         counts = NGramConfig(order=self.config.floor, prune=[])
         floor = LanguageModelTask(self.recipe.model_copy(update={"model": counts}))
