@@ -24,7 +24,7 @@ FEW_TOKENS = 30_000
 
 MANY_TOKENS = 150_000
 
-FEW_CHARACTERS = 50_000
+FEW_CHARACTERS = 200_000
 """Characters of a text below which counts do better than a network."""
 
 MANY_WORDS = 300_000

@@ -43,7 +43,9 @@ def test_sixty_sentences_make_a_tagger(sixty, seqcli):
     """One step an epoch and a patience of six evaluations used to end in F1 0."""
     done = train(seqcli, "ner", *SMALL)
     assert done.code == 0, done.err
-    assert ADAPTED.search(done.err)[1] == "training.batch.tokens 1,024 -> 32, training.epochs 30 -> 63"
+    assert ADAPTED.search(done.err)[1] == (
+        "training.batch.tokens 1,024 -> 32, training.epochs 30 -> 63, training.evaluate_every 8 -> 20"
+    )
     made = report(sixty / "runs" / "ner" / "1")
     assert made["test"]["value"] > 95
     assert made["steps"] >= 500
