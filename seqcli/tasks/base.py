@@ -79,6 +79,20 @@ class Engine(Protocol):
         """A language model, one token after the other."""
 
 
+class CountsEngine:
+    """What the engines of counts share; each answers in one of the two ways, and refuses the other."""
+
+    flat = True
+    parallel = False
+    positions = 2**16
+
+    def outputs(self, source: Side) -> Outputs:
+        raise usage_error("a language model is asked token by token")
+
+    def stepper(self) -> Stepper:
+        raise usage_error("only a language model has a next token")
+
+
 class Scorer(Protocol[C_contra]):
     """Counts predictions, and scores them at any time."""
 

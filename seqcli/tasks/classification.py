@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from seqcli.data.arrays import Columns
 from seqcli.data.batch import Batch, Outputs, Side
 from seqcli.data.example import Example
-from seqcli.decode.stepper import Stepper
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.fields.base import SourceField
 from seqcli.fields.frames import FrameField
@@ -29,7 +28,7 @@ from seqcli.recipe.models import BagOfWordsConfig, MajorityConfig, MeanPoolConfi
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import ClassificationConfig
-from seqcli.tasks.base import Addition, Arrays, Count, Data, Engine, Mistake, PairData, Task, shortened
+from seqcli.tasks.base import Addition, Arrays, Count, CountsEngine, Data, Engine, Mistake, PairData, Task, shortened
 from seqcli.tasks.rules import (
     SPELLING,
     head_kind,
@@ -266,7 +265,7 @@ class ClassificationTask(Task[Classified]):
         return self._counts.fit(self.recipe.model, examples, self._sizes(), progress).arrays()
 
     def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
-        return CountsEngine(self._counts.from_arrays(self.recipe.model, arrays, self._sizes(), file))
+        return LabelCounts(self._counts.from_arrays(self.recipe.model, arrays, self._sizes(), file))
 
     # -- predictions and scores
 
@@ -432,21 +431,14 @@ class ClassificationScorer:
         return (self.multilabel or self.single).score()
 
 
-class CountsEngine:
+class LabelCounts(CountsEngine):
     """A classifier that was fitted in one go."""
-
-    flat = True
-    parallel = False
-    positions = 2**16
 
     def __init__(self, model: CountsClassifier) -> None:
         self.model = model
 
     def outputs(self, source: Side) -> Outputs:
         return {"log_probs_BK": self.model.log_probs(*_joined(source))}
-
-    def stepper(self) -> Stepper:
-        raise usage_error("a classifier has no next token")
 
 
 def _joined(source: Side) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Columns
-from seqcli.data.batch import Outputs, Side
 from seqcli.data.example import Example
 from seqcli.data.streams import SentenceData, StreamData, TokenIds
 from seqcli.decode.stepper import Stepper
@@ -23,11 +22,11 @@ from seqcli.recipe import registry
 from seqcli.recipe.encoders import EncoderConfig, TransformerConfig, WindowConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.heads import AdaptiveConfig, SoftmaxConfig
-from seqcli.recipe.models import NetworkConfig, NGramConfig
+from seqcli.recipe.models import NGramConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import LanguageModelConfig
-from seqcli.tasks.base import Arrays, Count, Data, Engine, Measured, Task
+from seqcli.tasks.base import Arrays, Count, CountsEngine, Data, Engine, Measured, Task
 from seqcli.tasks.rules import (
     encoder_kind,
     head_kind,
@@ -228,7 +227,7 @@ class LanguageModelTask(Task[float]):
 
     def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
         assert isinstance(self.recipe.model, NGramConfig)
-        return CountsEngine(NGramModel.from_arrays(self.recipe.model, arrays, self._sizes(), file))
+        return TokenCounts(NGramModel.from_arrays(self.recipe.model, arrays, self._sizes(), file))
 
     # -- scores
 
@@ -310,18 +309,11 @@ class LanguageScorer:
         return self.counted.score()
 
 
-class CountsEngine:
+class TokenCounts(CountsEngine):
     """A language model of counts."""
-
-    flat = True
-    parallel = False
-    positions = 2**16
 
     def __init__(self, model: Stepper) -> None:
         self.model = model
-
-    def outputs(self, source: Side) -> Outputs:
-        raise usage_error("a language model is asked token by token")
 
     def stepper(self) -> Stepper:
         return self.model

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from seqcli.data.batch import Batch, Outputs, Side
 from seqcli.data.example import Example
 from seqcli.decode import chain
-from seqcli.decode.stepper import Stepper
 from seqcli.errors import data_error, usage_error
 from seqcli.fields.tags import TagField, TagView
 from seqcli.fields.text import TextField
@@ -27,7 +26,7 @@ from seqcli.recipe.heads import SoftmaxConfig
 from seqcli.recipe.models import MostFrequentTagConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
-from seqcli.tasks.base import Addition, Arrays, Count, Data, Engine, Mistake, PairData, Task
+from seqcli.tasks.base import Addition, Arrays, Count, CountsEngine, Data, Engine, Mistake, PairData, Task
 from seqcli.tasks.rules import (
     SPELLING,
     head_kind,
@@ -182,7 +181,7 @@ class TaggingTask(Task[Tagged]):
 
     def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
         assert isinstance(self.recipe.model, MostFrequentTagConfig)
-        return CountsEngine(MostFrequentTag.from_arrays(self.recipe.model, arrays, self._sizes(), file))
+        return TagCounts(MostFrequentTag.from_arrays(self.recipe.model, arrays, self._sizes(), file))
 
     def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[Tagged]]]:
         if not self.is_network or len(self.source.words) * len(self.target.labels) > MOST_COUNTED:
@@ -305,12 +304,8 @@ class TaggingTask(Task[Tagged]):
         ]
 
 
-class CountsEngine:
+class TagCounts(CountsEngine):
     """A tagger that was counted."""
-
-    flat = True
-    parallel = False
-    positions = 2**16
 
     def __init__(self, model: MostFrequentTag) -> None:
         self.model = model
@@ -321,9 +316,6 @@ class CountsEngine:
         logits_BTK = np.zeros((len(lengths_B), max(1, int(lengths_B.max(initial=0))), log_p_NK.shape[1]), np.float32)
         logits_BTK[np.arange(logits_BTK.shape[1]) < lengths_B[:, None]] = log_p_NK
         return {"logits_BTK": logits_BTK}
-
-    def stepper(self) -> Stepper:
-        raise usage_error("a tagger has no next token")
 
 
 _NONE = np.zeros(0)
