@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from at_hand import data_at_hand
 
 from seqcli.decode.sampling import SamplingOptions, sample
 from seqcli.decode.stepper import Stepper
@@ -77,27 +78,38 @@ def main() -> None:
     if options.only in (None, "train"):
         for name, changes in (("lm-char-tiny", []), ("lm-word", []), ("lm-word", BIG), ("lm-transformer", [])):
             shown = "LSTM 2x512, 10,002 rows" if changes else name
-            print(f"{shown}: training {training(name, changes, options.seconds):,.0f} tokens/s", flush=True)
+            with data_at_hand(f"{shown}: training"):
+                print(f"{shown}: training {training(name, changes, options.seconds):,.0f} tokens/s", flush=True)
     if options.only in (None, "use"):
-        task, data = prepared("lm-word", BIG)
-        graph = graph_of(task.network().eval())
-        for precision, one in (("fp32", graph), ("int8", quantize(graph))):
-            model = onnx_engine(task, one.SerializeToString()).stepper()
-            sampling(model, task.source.unk, 1, 50)
-            for count in (1, 8, 32):
-                speed = sampling(model, task.source.unk, count, 500)
-                print(f"LSTM 2x512, {precision}: sampling {count} at a time {speed:,.0f} tokens/s", flush=True)
-            print(f"LSTM 2x512, {precision}: scoring {scoring(model, data['dev']):,.0f} tokens/s", flush=True)
+        with data_at_hand("LSTM 2x512: sampling and scoring"):
+            use()
     if options.only in (None, "ngram"):
-        task, data = prepared("lm-ngram", [])
-        began = time.perf_counter()
-        arrays = task.fit_counts(data["train"], lambda done, total: None)
-        print(f"4-gram: built from {len(data['train'].ids):,} tokens in {time.perf_counter() - began:.2f} s")
-        model = task.counts_engine(arrays).stepper()
-        print(
-            f"4-gram: scoring {scoring(model, data['dev']):,.0f} tokens/s, "
-            f"sampling one at a time {sampling(model, task.source.unk, 1, 2000):,.0f} tokens/s"
-        )
+        with data_at_hand("4-gram"):
+            ngram()
+
+
+def use() -> None:
+    task, data = prepared("lm-word", BIG)
+    graph = graph_of(task.network().eval())
+    for precision, one in (("fp32", graph), ("int8", quantize(graph))):
+        model = onnx_engine(task, one.SerializeToString()).stepper()
+        sampling(model, task.source.unk, 1, 50)
+        for count in (1, 8, 32):
+            speed = sampling(model, task.source.unk, count, 500)
+            print(f"LSTM 2x512, {precision}: sampling {count} at a time {speed:,.0f} tokens/s", flush=True)
+        print(f"LSTM 2x512, {precision}: scoring {scoring(model, data['dev']):,.0f} tokens/s", flush=True)
+
+
+def ngram() -> None:
+    task, data = prepared("lm-ngram", [])
+    began = time.perf_counter()
+    arrays = task.fit_counts(data["train"], lambda done, total: None)
+    print(f"4-gram: built from {len(data['train'].ids):,} tokens in {time.perf_counter() - began:.2f} s")
+    model = task.counts_engine(arrays).stepper()
+    print(
+        f"4-gram: scoring {scoring(model, data['dev']):,.0f} tokens/s, "
+        f"sampling one at a time {sampling(model, task.source.unk, 1, 2000):,.0f} tokens/s"
+    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     GOMP_SPINCOUNT=10000 python benchmarks/tagging.py [--steps 60] [--lines 40000]
 
-Trains on UD English-EWT where SEQCLI_MIRROR (or the network) has it, else on mini-ner's tokens; says which. Training
+Trains on UD English-EWT where SEQCLI_MIRROR (or the network) has it, else skips and says so. Training
 tokens/s are real tokens (no padding) over the wall time of the steps, after a warm-up, on all cores.
 """
 
@@ -18,7 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from seqcli.errors import UserError
+from at_hand import data_at_hand
+
 from seqcli.models.device import choose_device
 from seqcli.pipeline.prepare import open_columns
 from seqcli.recipe.load import load_recipe
@@ -100,16 +101,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--lines", type=int, default=40_000)
     options = parser.parse_args()
-    try:
-        for name, (recipe, overrides) in RECIPES.items():
-            speed, data = training_speed(recipe, overrides, options.steps)
-            print(f"training, {name}: {speed:,.0f} tokens/s ({recipe} on {data})", flush=True)
-    except UserError as error:
-        print(f"skipped, the data set is not at hand: {error}")
-        return
+    with data_at_hand("tagging"):
+        measure(options.steps, options.lines)
+
+
+def measure(steps: int, lines: int) -> None:
+    for name, (recipe, overrides) in RECIPES.items():
+        speed, data = training_speed(recipe, overrides, steps)
+        print(f"training, {name}: {speed:,.0f} tokens/s ({recipe} on {data})", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tokens = write_text(folder / "text.txt", options.lines)
+        tokens = write_text(folder / "text.txt", lines)
         for kind, (recipe, overrides) in RECIPES.items():
             print(
                 f"predict, {kind}, {tokens:,} tokens: "

@@ -25,26 +25,32 @@ def load(name: str, *, runs: str | None = None, device: str = "auto", engine: st
 
 
 def train(
-    recipe: str,
+    recipe: str | None,
     overrides: Sequence[str] = (),
     *,
     runs: str | None = None,
     device: str = "auto",
     resume: bool = False,
+    origin: str | None = None,
     on_event: Callable[[Any], None] = lambda event: None,
 ) -> Model[Any]:
     """Train a recipe (one of ours by its name, or a file) and load the model.
 
     Args:
+        recipe: None takes that of the model ``origin``.
         overrides: ``a.b=value`` each, as ``--set`` takes them.
+        origin: a trained model whose vocabulary and weights are taken as far as they fit, as ``--from`` does.
         on_event: told of each event of `seqcli.pipeline.train.train`: steps, evaluations, notices, the report.
     """
     from seqcli.pipeline.events import Finished
+    from seqcli.pipeline.origin import recipe_to_train
     from seqcli.pipeline.train import train as events_of
-    from seqcli.recipe.load import load_recipe
     from seqcli.store.runs import Store
 
-    for event in events_of(load_recipe(recipe, overrides).recipe, Store(runs), device=device, resume=resume):
+    store = Store(runs)
+    begin = None if origin is None else store.resolve(origin)
+    prepared = recipe_to_train(recipe, overrides, begin)
+    for event in events_of(prepared, store, device=device, resume=resume, origin=begin):
         on_event(event)
     assert isinstance(event, Finished)
     return load(event.folder, device=device)

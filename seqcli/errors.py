@@ -93,6 +93,12 @@ def cannot_read(path: object, error: Exception) -> UserError:
     return io_error(f"cannot read: {getattr(error, 'strerror', None) or error}", file=path)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for a MemoryError, and for what torch and ONNX Runtime raise in its place."""
+    words = ("out of memory", "can't allocate memory", "bad_alloc", "Failed to allocate memory")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in str(error) for w in words))
+
+
 @contextmanager
 def reading(path: object) -> Iterator[None]:
     """Makes `cannot_read` of what the system refuses inside."""
@@ -110,6 +116,11 @@ def in_file(file: object) -> Iterator[None]:
     except UserError as error:
         error.file = error.file or str(file)
         raise
+
+
+def plural(count: int, noun: str, several: str | None = None) -> str:
+    """``1 line``, ``2,000 lines``; ``several`` is the plural where it takes more than an s."""
+    return f"{count:,} {noun if count == 1 else several or noun + 's'}"
 
 
 def did_you_mean(word: str, choices: Sequence[str]) -> str | None:

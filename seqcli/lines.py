@@ -12,14 +12,16 @@ import gzip
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import IO, Literal, TypeVar, cast
 
 from seqcli.errors import UserError, cannot_read, data_error, reading
+
+Item = TypeVar("Item")
 
 OnInvalid = Literal["strict", "replace"]
 
@@ -52,9 +54,20 @@ def is_stdin(source: object) -> bool:
     return source is None or str(source) == "-"
 
 
+_CALLED: dict[str, str] = {}
+
+
+def call_source(path: Path, name: str) -> None:
+    """Have a file called by another name in messages: it is the copy of what came through a pipe."""
+    _CALLED[str(path)] = name
+
+
 def source_name(source: object) -> str:
     """What to call the source in a message."""
-    return "<stdin>" if is_stdin(source) else str(source.path if isinstance(source, Chunk) else source)
+    if is_stdin(source):
+        return "<stdin>"
+    name = str(source.path if isinstance(source, Chunk) else source)
+    return _CALLED.get(name, name)
 
 
 @contextmanager
@@ -86,10 +99,8 @@ def read_lines(
     Raises:
         UserError: unreadable file (74); invalid UTF-8 with its line and byte, or a line over ``max_line`` (65).
     """
-    for first, lines, error in _blocks(source, on_invalid, max_line, BLOCK_BYTES):
+    for first, lines in read_blocks(source, on_invalid=on_invalid, max_line=max_line):
         yield from enumerate(lines, first)
-        if error is not None:
-            raise error
 
 
 def read_batches(
@@ -105,22 +116,12 @@ def read_blocks(
     """Yield ``(number of the first line, the lines that are there now)``; waits only when there is none.
 
     A line typed into a pipe comes at once and alone; a file comes in blocks of about ``block`` bytes. Rules and errors
-    are those of `read_lines`, but no line of a block that holds a bad one is given.
+    are those of `read_lines`; every line before a bad one is given first.
     """
-    for first, lines, error in _blocks(source, on_invalid, max_line, block or BLOCK_BYTES):
-        if error is not None:
-            raise error
-        yield first, lines
-
-
-def _blocks(
-    source: Input, on_invalid: OnInvalid, max_line: int, block: int
-) -> Iterator[tuple[int, list[str], UserError | None]]:
-    """Yield ``(number of the first line, lines, what is wrong with the line after them)``."""
     name = source_name(source)
     number = source.first_line if isinstance(source, Chunk) else 1
     rest = bytearray()
-    for data in _raw_blocks(source, name, block):
+    for data in _raw_blocks(source, name, block or BLOCK_BYTES):
         cut = data.rfind(b"\n") + 1
         if data and not cut:
             rest += data
@@ -128,9 +129,28 @@ def _blocks(
                 continue  # else the line is too long, which decoding it says
         raw, rest = bytes(rest + data[:cut]), bytearray(data[cut:])
         lines, error = _decode(raw, name, number, on_invalid, max_line)
-        if lines or error:
-            yield number, lines, error
+        if lines:
+            yield number, lines
+        if error is not None:
+            raise error
         number += len(lines)
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of ``size`` items; where ``items`` ends in an error, what came before it is yielded first."""
+    batch: list[Item] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except UserError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 def _raw_blocks(source: Input, name: str, block: int) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from contextlib import suppress
 
 
 def peak_memory_mb() -> float | None:
@@ -15,6 +16,18 @@ def peak_memory_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1))
+
+
+def memory_bytes() -> int | None:
+    """All the memory that this process may use; None where the system does not say."""
+    try:
+        limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    except (AttributeError, OSError, ValueError):
+        return None
+    for control in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):  # of a container
+        with suppress(OSError, ValueError), open(control, encoding="ascii") as handle:
+            limits.append(int(handle.read()))
+    return min(limits)
 
 
 def processor() -> str:

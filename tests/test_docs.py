@@ -27,6 +27,7 @@ EVERYWHERE = {"-q", "--quiet", "-v", "--verbose", "--debug"}
 
 # Verbs whose blocks are run: no model, no network, no second of waiting.
 OFFLINE = {
+    "start",
     "recipes",
     "components",
     "data",
@@ -47,7 +48,11 @@ OFFLINE = {
     "head",
 }
 # Pages whose blocks are run, in order, in one folder.
-RUN = ["README.md", "docs/recipes.md", "docs/tagging.md", "docs/text.md", "docs/embeddings.md"]
+RUN = ["README.md", "docs/own-data.md", "docs/recipes.md", "docs/tagging.md", "docs/text.md", "docs/embeddings.md"]
+# Pages all of whose blocks are run, trainings too.
+TRAINED = ["README.md", "docs/own-data.md"]
+# But for these, which set the program up.
+SET_UP = {"make", "source"}
 
 
 def blocks(page: str) -> list[list[str]]:
@@ -132,7 +137,7 @@ def test_the_page_shows_what_the_commands_print(page: str, tmp_path: Path) -> No
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    shown = [lines for lines in blocks(page) if _runs_offline(lines)]
+    shown = [lines for lines in blocks(page) if (_runs if page in TRAINED else _runs_offline)(lines)]
     assert shown
     marks = [f"== {number} ==" for number in range(len(shown))]
     shell = f'seqcli() {{ "{sys.executable}" -m seqcli "$@"; }}\n' + "".join(
@@ -154,7 +159,9 @@ def test_the_page_shows_what_the_commands_print(page: str, tmp_path: Path) -> No
         else:
             printed[-1].append(line)
     for expected, found in zip(shown, printed, strict=True):
-        _compare([line for line in expected if line.strip()], [line.rstrip() for line in found if line.strip()])
+        # the models of the README are large enough to differ a little from processor to processor
+        shape = _rough if page == "README.md" else str.rstrip
+        _compare(*([shape(line) for line in lines if line.strip()] for lines in (expected, found)))
 
 
 def _python_blocks(page: str) -> list[tuple[str, str | None]]:
@@ -238,6 +245,18 @@ def _files(page: str) -> dict[str, str]:
             .replace("patience: 6\n", "patience: 6\n  epochs: 5\n")
         )
     return files
+
+
+def _rough(line: str) -> str:
+    """A line without what another processor may round otherwise: numbers, the best step, tags."""
+    if line.startswith("$ "):
+        return line
+    line = re.sub(r"\d[\d,.]*(e[-+]\d+)?", "0", line.removesuffix(" *best")).replace(": 0 min, ", ": 0 s, ")
+    return " ".join(re.sub(r"/[A-Z]+(-[A-Z]+)?(?= |$)", "/TAG", line).split())
+
+
+def _runs(lines: list[str]) -> bool:
+    return not any(words[0] in SET_UP for line in commands(lines) for words in programs(line))
 
 
 def _runs_offline(lines: list[str]) -> bool:

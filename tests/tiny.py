@@ -29,8 +29,9 @@ model:
   head: {kind: crf}
 training:
   optimizer: {kind: adamw, lr: 1e-2}
-  batch: {tokens: 128}
+  batch: {tokens: 128, per_epoch: 0}
   epochs: 3
+  min_steps: 0
   select_by: loss
 """
 NAMES = (("Ravi", "PER"), ("Anna", "PER"), ("Paris", "LOC"), ("Delhi", "LOC"), ("Tata", "ORG"))
@@ -85,7 +86,6 @@ def run_inside(*arguments: str, stdin: bytes = b"") -> Result:
     out, err = io.BytesIO(), io.BytesIO()
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
     sys.stdout, sys.stderr = io.TextIOWrapper(out), io.TextIOWrapper(err)
-    console.settings.__init__()  # type: ignore[misc]
     try:
         app.main(list(arguments))
     except SystemExit as ended:
@@ -93,6 +93,7 @@ def run_inside(*arguments: str, stdin: bytes = b"") -> Result:
         return Result(int(ended.code or 0), out.getvalue().decode(), err.getvalue().decode())
     finally:
         sys.stdin, sys.stdout, sys.stderr = streams
+        console.settings.__init__()  # type: ignore[misc]
         signal.signal(signal.SIGPIPE, pipe)
     raise AssertionError("the program did not exit")
 

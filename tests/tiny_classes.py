@@ -65,7 +65,7 @@ model:
   encoder: {kind: lstm, dim: 12}
   pooling: {kind: max}
   head: {kind: softmax}
-training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 24}, epochs: 3}
+training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 24, per_epoch: 0}, epochs: 3, min_steps: 0}
 """
 FRAME_RECIPE = """
 name: motion
@@ -77,7 +77,7 @@ model:
   encoder: {kind: gru, dim: 8}
   pooling: {kind: max}
   head: {kind: softmax}
-training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 40}, epochs: 3}
+training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 40, per_epoch: 0}, epochs: 3, min_steps: 0}
 """
 SIGMOID = "model.head={kind: sigmoid}"
 FITTED = "training={seed: 1}"

@@ -30,7 +30,7 @@ model:
   embedder: {kind: tokens, dim: 12, characters: {kind: cnn, dim: 6, filters: 6}, affixes: {dim: 4, min_count: 1}}
   encoder: {kind: lstm, dim: 12}
   head: {kind: crf}
-training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 12}, epochs: 3}
+training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 12, per_epoch: 0}, epochs: 3, min_steps: 0}
 """
 
 

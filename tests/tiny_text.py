@@ -19,7 +19,7 @@ model:
   embedder: {kind: tokens, dim: 8}
   encoder: {kind: lstm, dim: 8, bidirectional: false}
   head: {kind: softmax}
-training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 48}, epochs: 3}
+training: {optimizer: {kind: adamw, lr: 0.02}, batch: {tokens: 48, per_epoch: 0}, epochs: 3, min_steps: 0}
 """
 
 DEEP = "model.encoder={kind: lstm, dim: 8, layers: 2, bidirectional: false, dropout: 0.3}"

@@ -27,7 +27,7 @@ def show_analogies(run: Run, store: Store, file: str, *, as_json: bool) -> None:
     if as_json:
         console.emit_json({"model": str(run), "data": file, "scores": [score.as_json() for score in scores]})
         return
-    console.emit_lines(_lines(scores))
+    console.emit_lines(show.wrapped(_lines(scores)))
 
 
 def _lines(scores: list[Score]) -> list[str]:

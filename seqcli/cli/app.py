@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import typer
 
-from seqcli.cli import console
+from seqcli.cli import console, standard_streams
 from seqcli.cli.verbs import VERBS
-from seqcli.errors import ExitCode, UserError, usage_error
+from seqcli.errors import ExitCode, UserError, UserErrors, is_out_of_memory, usage_error
 from seqcli.version import __version__
 
 _EVERYWHERE = {"-q": "quiet", "--quiet": "quiet", "-v": "verbose", "--verbose": "verbose", "--debug": "debug"}
 
-_NO_MEMORY = "out of memory. Lower training.batch.tokens, or free some memory"
+_NO_MEMORY = {"train": "Lower training.batch.tokens, or free some memory"}
+"""What to do when the memory does not suffice, by verb."""
 
-EPILOG = "Everywhere: -q/--quiet, -v/--verbose, --debug (shows tracebacks). 'seqcli VERB --help' ends with examples."
+EPILOG = "Everywhere: -q/--quiet (errors only), -v/--verbose, --debug (shows tracebacks). 'seqcli VERB --help' ends with examples."
 
 
 def build_app(verb: str | None) -> typer.Typer:
@@ -46,51 +46,55 @@ def build_app(verb: str | None) -> typer.Typer:
         if isinstance(loaded.command, typer.Typer):
             app.add_typer(loaded.command, name=name, help=help_line)
         else:
-            app.command(name, epilog=getattr(loaded, "EPILOG", None))(loaded.command)
+            kind = getattr(loaded, "KIND", None)
+            app.command(name, cls=kind, epilog=getattr(loaded, "EPILOG", None))(loaded.command)
     return app
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program and exit with its status."""
     arguments = _take_everywhere_flags(list(sys.argv[1:] if argv is None else argv))
-    _prepare_streams()
+    standard_streams.open_streams()
     # torch's threads spin while they wait for each other, by default for so long that beside another busy process
     # training takes five times as long as it must; asleep at once they wake too late. This count costs little.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     verb = next((word for word in arguments if not word.startswith("-")), None)
     try:
-        code = run_guarded(lambda: _run(verb, arguments))
+        code = run_guarded(lambda: _run(verb, arguments), verb)
         code = run_guarded(lambda: _flush(code))
     except KeyboardInterrupt:  # once more, while the first was being dealt with
         code = ExitCode.INTERRUPTED
+    with suppress(OSError):
+        standard_streams.flush(sys.stderr)
     sys.exit(code)
 
 
-def run_guarded(body: Callable[[], int]) -> int:
+def run_guarded(body: Callable[[], int], verb: str | None = None) -> int:
     """Run ``body`` and return its exit code; errors become one line on stderr each, tracebacks only with --debug."""
     try:
         return int(body())
+    except UserErrors as error:
+        return _show(error, *map(str, error.errors), code=error.code)
     except UserError as error:
-        _show(str(error), error)
-        return int(error.code)
+        return _show(error, str(error), code=error.code)
     except BrokenPipeError:
         return int(ExitCode.CLOSED_PIPE)
     except KeyboardInterrupt:
-        _show("interrupted", None)
-        return int(ExitCode.INTERRUPTED)
+        return _show(None, "interrupted", code=ExitCode.INTERRUPTED)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _show(f"{where}{error.strerror or error}", error)
-        return int(ExitCode.IO)
-    except MemoryError as error:
-        _show(_NO_MEMORY, error)
-        return int(ExitCode.FAILURE)
-    except RuntimeError as error:
-        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
-            return _show_unexpected(error)
-        _show(_NO_MEMORY, error)  # torch's own kind of MemoryError, on a GPU and on a CPU
-        return int(ExitCode.FAILURE)
-    except Exception as error:  # what typer raises for a wrong command line has a format_message
+        return _show(error, f"{where}{error.strerror or error}", code=ExitCode.IO)
+    except typer.Abort as error:  # what typer makes of an EOFError: at a question, or of a file within
+        if isinstance(error.__cause__, EOFError):
+            return _show_unexpected(error.__cause__)
+        return _show(None, "aborted")
+    except Exception as error:
+        if is_out_of_memory(error):
+            what = _NO_MEMORY.get(
+                verb or "", "Give it less at once (shorter lines, smaller files), or free some memory"
+            )
+            return _show(error, f"out of memory. {what}")
+        # what typer raises for a wrong command line has a format_message
         if hasattr(error, "format_message"):
             return _show_usage(error)
         return _show_unexpected(error)
@@ -104,7 +108,14 @@ def _run(verb: str | None, arguments: list[str]) -> int:
         if os.environ.get("RANK") != "0":
             return int(ExitCode.USAGE)
         raise usage_error("torchrun starts only 'train'", hint="Start one process a part of the lines: docs/scale.md.")
-    result = build_app(verb)(args=arguments, prog_name="seqcli", standalone_mode=False)
+    streams = sys.stdout, sys.stderr
+    try:
+        result = build_app(verb)(args=arguments, prog_name="seqcli", standalone_mode=False)
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # which typer takes for itself, and wraps the streams
+            sys.stdout, sys.stderr = streams
+            raise ended.__context__ from None
+        raise
     if result == ExitCode.INTERRUPTED:  # what typer makes of a KeyboardInterrupt
         raise KeyboardInterrupt
     return int(result or 0) if isinstance(result, int) else 0
@@ -112,33 +123,28 @@ def _run(verb: str | None, arguments: list[str]) -> int:
 
 def _flush(code: int) -> int:
     try:
-        sys.stdout.flush()
-    except OSError as error:
-        if error.errno == errno.EPIPE:
-            return int(ExitCode.CLOSED_PIPE)
-        # the interpreter would flush the broken stream once more and complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if code:
-            return code  # said already
-        raise UserError(f"cannot write to stdout: {error.strerror}", code=ExitCode.IO) from error
+        standard_streams.flush(sys.stdout)
+    except UserError:
+        if not code:
+            raise
+        # else it was said already
     return code
 
 
-def _show(text: str, error: BaseException | None) -> None:
+def _show(error: BaseException | None, *messages: str, code: ExitCode = ExitCode.FAILURE) -> int:
     if console.settings.debug and error is not None:
         import traceback
 
-        traceback.print_exception(error)
-    for line in text.split("\n"):
-        print(f"error: {line}", file=sys.stderr, flush=True)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            console.say(line)
+    for message in messages:
+        console.say(f"error: {message}")
+    return int(code)
 
 
 def _show_unexpected(error: Exception) -> int:
-    if console.settings.debug:
-        raise error
     text = " ".join(str(error).split())  # one line, whatever it says
-    _show(f"internal error: {type(error).__name__}: {text}. Run again with --debug and report it", None)
-    return int(ExitCode.FAILURE)
+    return _show(error, f"internal error: {type(error).__name__}: {text}. Run again with --debug and report it")
 
 
 def _show_usage(error: Any) -> int:
@@ -146,13 +152,13 @@ def _show_usage(error: Any) -> int:
     path = context.command_path if context is not None else "seqcli"
     message = error.format_message() or "nothing to do"
     if type(error).__name__ == "NoArgsIsHelpError":  # a bare 'seqcli data': its message is the help
-        print(message, file=sys.stderr, flush=True)
+        for line in message.split("\n"):
+            console.say(line)
         return int(ExitCode.USAGE)
     if type(error).__name__ == "NoSuchOption" and error.option_name == "--errors":
         message = "No such option: --errors. Invalid UTF-8 is now --invalid strict|replace"
     message = message.rstrip(".")
-    _show(f"{message}{'' if message.endswith('?') else '.'} See '{path} --help'", None)
-    return int(ExitCode.USAGE)
+    return _show(error, f"{message}{'' if message.endswith('?') else '.'} See '{path} --help'", code=ExitCode.USAGE)
 
 
 def _take_everywhere_flags(arguments: list[str]) -> list[str]:
@@ -162,14 +168,6 @@ def _take_everywhere_flags(arguments: list[str]) -> list[str]:
         if word in _EVERYWHERE:
             setattr(console.settings, _EVERYWHERE[word], True)
     return [word for word in arguments[:end] if word not in _EVERYWHERE] + arguments[end:]
-
-
-def _prepare_streams() -> None:
-    """UTF-8 and plain ``\\n`` whatever the locale says; a closed pipe ends the program in silence, as it does cat."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", newline="\n", errors="backslashreplace")  # type: ignore[union-attr]
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def _root() -> None:

@@ -28,7 +28,7 @@ class Options:
     smooth_value: Annotated[
         float | None, typer.Option("--smooth-value", "-sv", help="Value for floor (0.1) and add-k (1).")
     ] = None
-    max_ngram_order: Annotated[int, typer.Option(min=1, help="Longest n-gram.")] = 4
+    max_ngram_order: Annotated[int, typer.Option(min=1, max=100, help="Longest n-gram.")] = 4
     effective_order: Annotated[
         bool, typer.Option("--effective-order", help="Leave out orders without any n-gram (always on by sentence).")
     ] = False

@@ -18,13 +18,16 @@ class Options:
     """The options of chrF, under sacrebleu's names."""
 
     char_order: Annotated[
-        int, typer.Option("--char-order", "--chrf-char-order", "-cc", min=1, help="Longest character n-gram.")
+        int, typer.Option("--char-order", "--chrf-char-order", "-cc", min=1, max=100, help="Longest character n-gram.")
     ] = 6
     word_order: Annotated[
-        int, typer.Option("--word-order", "--chrf-word-order", "-cw", min=0, help="Longest word n-gram; 2 is chrF++.")
+        int,
+        typer.Option(
+            "--word-order", "--chrf-word-order", "-cw", min=0, max=100, help="Longest word n-gram; 2 is chrF++."
+        ),
     ] = 0
     beta: Annotated[
-        int, typer.Option("--beta", "--chrf-beta", min=1, help="How much more recall counts than precision.")
+        int, typer.Option("--beta", "--chrf-beta", min=1, max=1000, help="How much more recall counts than precision.")
     ] = 2
     whitespace: Annotated[bool, typer.Option("--whitespace", "--chrf-whitespace", help="Let n-grams hold spaces.")] = (
         False

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.language import READ_AT_ONCE, open_model, warn_of_unknown
-from seqcli.cli.options import JsonLines, NewestLanguageModel, Reading, Running, grouped
+from seqcli.cli.language import READ_AT_ONCE, ModelOrFile, model_and_file, open_model, warn_of_unknown
+from seqcli.cli.options import File, JsonLines, Reading, Running, grouped
+from seqcli.errors import usage_error
 from seqcli.lines import read_batches
 
 if TYPE_CHECKING:
@@ -20,15 +21,18 @@ EPILOG = """Examples:
 \b
   seqcli complete lm-word --prompt "I woke up in the" -k 5
   seqcli complete lm-char --words --prompt "The king and the "
+  seqcli complete lm-word prompts.txt -k 1
   cut -f 2 prompts.tsv | seqcli complete lm-word --json"""
 
 
 @grouped
 def command(
     *,
-    model: NewestLanguageModel = None,
+    model: ModelOrFile = None,
+    file: File = None,
     prompt: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Text to complete; without it, each line of stdin is.")
+        str | None,
+        typer.Option(metavar="TEXT", help="Text to complete; without it, each line of the file or of stdin is."),
     ] = None,
     count: Annotated[int, typer.Option("-k", "--count", help="How many tokens to list.", min=1)] = 5,
     words: Annotated[bool, typer.Option("--words", help="Whole words, of a model of characters or bytes.")] = False,
@@ -38,14 +42,17 @@ def command(
 ) -> None:
     """List the most probable next words after a text.
 
-    With --prompt a line for each word: word, tab, probability. From stdin one line for each line, the pairs on it
-    with tabs between. <EOS> is the end of the line.
+    With --prompt a line for each word: word, tab, probability. From a file or stdin one line for each line, the
+    pairs on it with tabs between; for a blank line, how a line begins. <EOS> is the end of the line.
     """
+    model, file = model_and_file(model, file, running.runs)
+    if prompt is not None and file is not None:
+        raise usage_error(f"--prompt and the file {file}: which of the two?")
     trained = open_model(model, running)
     if prompt is not None:
         print_prompt(trained, prompt, count, words=words, as_json=as_json)
     else:
-        lines = read_batches(None, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE)
+        lines = read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE)
         print_lines(trained, lines, count, words=words, as_json=as_json)
 
 

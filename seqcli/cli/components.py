@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
@@ -51,5 +52,14 @@ def _lines(component: dict[str, Any]) -> list[str]:
     for option in component["options"]:
         default = format_value(option["default"]) if "default" in option else "(required)"
         rows.append((option["name"], option["type"], default, option["description"]))
-    table = show.table(rows, ("option", "type", "default", "meaning")) if rows else ["no options"]
-    return [f"{component['slot']} {component['kind']}: {component['summary']}", *(f"  {line}" for line in table)]
+    title = show.wrapped([f"{component['slot']} {component['kind']}: {component['summary']}"])
+    if not rows:
+        return [*title, "  no options"]
+    width = console.terminal_width()
+    if width is None:
+        return [*title, *show.table(rows, ("option", "type", "default", "meaning"), indent="  ")]
+    options: list[str] = []  # a table is too narrow for what the options mean
+    for name, type_, default, meaning in rows:
+        options += wrap(f"{name}: {type_}, {default}", width, initial_indent="  ", subsequent_indent="    ")
+        options += wrap(meaning, width, initial_indent="    ", subsequent_indent="    ")
+    return [*title, *options]

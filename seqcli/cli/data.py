@@ -13,8 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Format, Invalid, Json, MaxLine, Reading, examples, grouped, nearest, verb_of_verbs
-from seqcli.errors import ExitCode, data_error, usage_error
+from seqcli.cli.options import (
+    Columns,
+    Format,
+    Invalid,
+    Json,
+    MaxLine,
+    Reading,
+    examples,
+    grouped,
+    nearest,
+    parse_columns,
+    verb_of_verbs,
+)
+from seqcli.errors import ExitCode, data_error, plural, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 from seqcli.recipe.registry import FORMATS
 
@@ -30,12 +42,14 @@ if TYPE_CHECKING:
 command = verb_of_verbs("seqcli data get wnut17", "seqcli data lint my/train.conll my/dev.conll")
 
 _LABELS_SHOWN = 20
+_STOPS_SHOWN = 100
+_HARMLESS_SHOWN = 3
 
 Names = Annotated[
     list[str],
     typer.Argument(
         metavar="NAME|FILE...",
-        help="A data set of the catalogue, or files (or folders of frames); they are compared with the first of them.",
+        help="A data set of the catalogue, or files (or folders of frames), - for stdin; compared with the first of them.",
     ),
 ]
 
@@ -45,10 +59,8 @@ class DataReading:
     """How data sets are read."""
 
     data_format: Format = None
-    columns: Annotated[
-        str | None, typer.Option(metavar="KEY=COLUMN,...", help="Such as token=0,tag=-1 or token=form,tag=xpos.")
-    ] = None
-    separator: Annotated[str | None, typer.Option(help="Between token and tag in the inline format (default: /).")] = (
+    columns: Columns = None
+    separator: Annotated[str | None, typer.Option(help="Between token and tag (inline), or between columns (csv).")] = (
         None
     )
     blank_lines: Annotated[
@@ -79,7 +91,7 @@ class DataReading:
             raise usage_error("--record-start: every line begins with nothing")
         reading = Reading(
             self.data_format,
-            _parse_columns(self.columns),
+            parse_columns(self.columns),
             self.separator,
             self.max_line,
             invalid,
@@ -143,11 +155,11 @@ def stats(*, names: Names, reading: DataReading, invalid: Invalid = "strict", as
         lines = _text_lines(texts, scheme)
     for split in described:
         if not split.lengths:
-            raise data_error("no example: the file is empty or has only blank lines", file=split.files[0])
+            raise data_error("no example: the file is empty or has only blank lines", file=split.name)
     if as_json:
         console.emit_json({"scheme": scheme, "splits": [asdict(split) for split in described]})
     else:
-        console.emit_lines(lines)
+        console.emit_lines(show.wrapped(lines))
 
 
 @command.command(
@@ -159,27 +171,38 @@ def lint(
     *,
     names: Names,
     reading: DataReading,
-    shown: Annotated[int, typer.Option("--max", min=1, help="Most faults shown; all are counted.")] = 100,
+    shown: Annotated[
+        int | None,
+        typer.Option(
+            "--max", min=1, help="Most faults shown (default: 100 that stop a training, 3 of each other kind)."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
-    """List each fault with file and line; exits 65 when there is one."""
+    """List faults with file and line, what stops a training first; exits 65 when there is one."""
+    from seqcli.data.lint import STOPS
     from seqcli.data.lint import lint as find_faults
 
     splits, scheme = reading.splits(names, "replace")
     counts: Counter[str] = Counter()
     notes: list[Finding] = []
     listed: list[Finding] = []
+    harmless: list[Finding] = []
+    most = shown or _STOPS_SHOWN
     for finding in find_faults(splits, scheme):
         if finding.is_note:
             notes.append(finding)
             continue
         counts[finding.kind] += 1
-        if counts.total() > shown:
-            continue
-        if as_json:
+        if finding.kind not in STOPS:
+            if len(harmless) < most and (shown or counts[finding.kind] <= _HARMLESS_SHOWN):
+                harmless.append(finding)
+        elif len(listed) < most:
             listed.append(finding)
-        else:
-            console.emit(str(finding))
+            if not as_json:
+                console.emit(str(finding))
+    rest = harmless[: most - len(listed)] if shown else harmless
+    listed += rest
     if as_json:
         console.emit_json(
             {
@@ -191,7 +214,8 @@ def lint(
             }
         )
     else:
-        _note_counts(counts, notes, shown)
+        console.emit_lines(map(str, rest))
+        _note_counts(counts, notes, Counter(finding.kind for finding in listed))
     return int(ExitCode.DATA) if counts else int(ExitCode.OK)
 
 
@@ -219,16 +243,18 @@ def convert(
     from seqcli.data.convert import convert_lines
 
     _refuse_frames(file)
+    source: str | Path | None = file
     if from_scheme is None:
         if is_stdin(file):
             raise usage_error("the scheme of standard input is not known", hint="Say which: --from iob1.")
         columns: Mapping[str, int | str] = {"token": 0, "tag": tag}
         conll = formats.Reading("conll", columns, max_line=reading.max_line, on_invalid=reading.invalid)
-        from_scheme = _choose([str(file)], conll, None)[1]
+        (split,), from_scheme = _choose([str(file)], conll, None)
+        source = split.files[0]  # what came through a pipe is kept there
         if from_scheme is None:
             raise usage_error(f"the tags of '{file}' follow no scheme that is known", hint="Is --tag the right column?")
     for line in convert_lines(
-        file, from_scheme, to_scheme, tag=tag, repair=repair, max_line=reading.max_line, on_invalid=reading.invalid
+        source, from_scheme, to_scheme, tag=tag, repair=repair, max_line=reading.max_line, on_invalid=reading.invalid
     ):
         console.emit(line, flush=not line and is_stdin(file))
 
@@ -250,26 +276,14 @@ def _choose(names: Sequence[str], reading: formats.Reading, scheme: str | None) 
     with _progress() as progress:
         splits, stated = choose_splits(names, reading, progress)
     for split in splits:
-        if split.guessed:
-            console.note(f"{split.name}: read as {split.reading.format}")
+        if split.guessed or split.table:
+            console.note(f"{split.name}: read as {split.describe()}")
     if wanted or stated or splits[0].has_frames:
         return splits, wanted or stated
     recognised = scheme_of(splits[0])
     if recognised:
         console.note(f"{splits[0].name}: tag scheme {recognised}, recognised")
     return splits, recognised
-
-
-def _parse_columns(text: str | None) -> dict[str, int | str] | None:
-    if text is None:
-        return None
-    columns: dict[str, int | str] = {}
-    for pair in text.split(","):
-        key, _, value = pair.partition("=")
-        if not (key and value):
-            raise usage_error(f"--columns: '{pair}' is not KEY=COLUMN", hint="Such as token=0,tag=-1.")
-        columns[key.strip()] = int(value) if value.strip().removeprefix("-").isdecimal() else value.strip()
-    return columns
 
 
 def _where(entry: DataSet) -> str:
@@ -300,16 +314,21 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {"file": finding.file, "line": finding.line, "kind": finding.kind, "message": finding.message}
 
 
-def _note_counts(counts: Counter[str], notes: Sequence[Finding], shown: int) -> None:
-    from seqcli.data.lint import KINDS
+def _note_counts(counts: Counter[str], notes: Sequence[Finding], shown: Counter[str]) -> None:
+    from seqcli.data.lint import KINDS, STOPS
 
-    if counts.total() > shown:
-        console.note(f"... and {counts.total() - shown:,} more (--max {counts.total()} shows all)")
+    if more := counts - shown:
+        kinds = ", ".join(f"{count:,} {KINDS[kind]}" for kind, count in more.most_common())
+        console.note(f"... and {more.total():,} more: {kinds} (--max {counts.total()} shows all)")
     for finding in notes:
         console.note(f"note: {finding}")
     if counts:
         kinds = ", ".join(f"{count:,} {KINDS[kind]}" for kind, count in counts.most_common())
-        console.note(f"{show.plural(counts.total(), 'fault')}: {kinds}")
+        stops = sum(count for kind, count in counts.items() if kind in STOPS)
+        console.note(f"{plural(counts.total(), 'fault')}: {kinds}")
+        if stops < counts.total():
+            verb = "stops" if stops == 1 else "stop"
+            console.note(f"{stops:,} of them {verb} a training" if stops else "none of them stops a training")
     else:
         console.note("no faults")
 

@@ -32,7 +32,7 @@ def command(
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Files in the format the model was trained on; without any, the test split of its own data."
+            help="Files in the format the model was trained on, - for stdin; without any, the test split of its own data."
         ),
     ] = None,
     split: Annotated[str, typer.Option(help="Split of its own data: train, dev or test.")] = "test",
@@ -93,7 +93,7 @@ def command(
             }
         )
         return
-    console.emit_lines(_lines(found))
+    console.emit_lines(show.wrapped(_lines(found)))
 
 
 def _are_questions(file: str) -> bool:

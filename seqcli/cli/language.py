@@ -1,17 +1,42 @@
-"""What the verbs of language models share: opening the model."""
+"""What the verbs of language models share: telling model and file apart, opening the model."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from seqcli.cli import console
 from seqcli.cli.options import Running
+from seqcli.errors import usage_error
+from seqcli.lines import is_stdin
 
 if TYPE_CHECKING:
     from seqcli.pipeline.language import LanguageModel
 
 READ_AT_ONCE = 2**16
 """Bytes of lines that are answered together: enough for full batches, few enough to wait for."""
+
+ModelOrFile = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A trained language model: NAME, NAME@VERSION or a run folder; the newest one by "
+        "default. An argument alone is the model if a run has that name, else the file.",
+    ),
+]
+
+
+def model_and_file(model: str | None, file: str | None, runs: str | None) -> tuple[str | None, str | None]:
+    """Tell the two arguments apart when there is only one: a run's name is the model, else a file is the file."""
+    from seqcli.store.runs import Store
+
+    if model is None or file is not None or Store(runs).knows(model):
+        return model, file
+    if is_stdin(model) or Path(model).is_file():
+        return None, model
+    return model, None
 
 
 def open_model(model: str | None, running: Running) -> LanguageModel:
@@ -31,7 +56,15 @@ def open_model(model: str | None, running: Running) -> LanguageModel:
 
 
 def warn_of_unknown(model: LanguageModel, prompt: str) -> None:
-    """Say on stderr which tokens of a prompt the model reads as <UNK>."""
+    """Say on stderr which tokens of a prompt the model reads as <UNK>.
+
+    Raises:
+        UserError: the prompt is no text (2).
+    """
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError:
+        raise usage_error("--prompt: invalid UTF-8") from None
     from seqcli.pipeline.sample import unknown_tokens
 
     if unknown := unknown_tokens(model, prompt):

@@ -7,6 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +16,7 @@ import typer
 
 from seqcli.cli import console, show
 from seqcli.cli.options import Json, Model, Runs, examples, verb_of_verbs
-from seqcli.errors import UserError, data_error, usage_error
+from seqcli.errors import UserError, UserErrors, data_error, usage_error
 from seqcli.store.runs import Run, Store, remove
 
 
@@ -33,7 +35,7 @@ def list_models(
 ) -> None:
     """List the models: task, state, score, size and age."""
     store = Store(runs)
-    rows = [_summary(run) for run in (store.runs() if name is None else store.versions(name))]
+    rows = [_summary(run) for run in (store.runs(_warn) if name is None else store.versions(name))]
     if as_json:
         console.emit_json(rows)
         return
@@ -60,11 +62,12 @@ def show_model(model: Model, runs: Runs = None, as_json: Json = False) -> None:
     run = Store(runs).resolve(model, finished=False)
     summary = _summary(run)
     files = _files(run)
-    recipe, environment, report = _recipe(run), _json_file(run.environment_path), run.report()
+    recipe, environment, report = _recipe(run), run.environment(), run.report()
     if as_json:
         console.emit_json({**summary, "recipe": recipe, "report": report, "files": files, "environment": environment})
         return
-    console.emit(f"{run}  {summary['task'] or '-'}, {summary['state']}, {show.size(summary['bytes'])}, {run.path}")
+    head = f"{run}  {summary['task'] or '-'}, {summary['state']}, {show.size(summary['bytes'])}, {run.path}"
+    console.emit_lines(show.wrapped([head]))
     _section("recipe", _recipe_rows(recipe))
     _section(
         "scores",
@@ -86,6 +89,40 @@ def show_model(model: Model, runs: Runs = None, as_json: Json = False) -> None:
             for key, value in environment.items()
         ],
     )
+
+
+@command.command("verify", epilog=_examples("verify", "verify ner pos@1 --json"))
+def verify(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="NAME (all its versions), NAME@VERSION or a run folder; none: all."),
+    ] = None,
+    runs: Runs = None,
+    as_json: Json = False,
+) -> None:
+    """Check every file of the models against its checksum; exits 65 when one is damaged or missing."""
+    store = Store(runs)
+    named = [store.versions(model) or [store.resolve(model, finished=False)] for model in models or ()]
+    faults = {run: run.faults() for run in chain.from_iterable(named or [store.runs()])}
+    rows: list[dict[str, Any]] = [
+        {
+            "model": str(run),
+            "path": str(run.path),
+            "state": _state(run, found),
+            "bytes": _bytes(run.path),
+            "faults": [{"file": fault.file, "message": fault.message} for fault in found],
+        }
+        for run, found in faults.items()
+    ]
+    if as_json:
+        console.emit_json(rows)
+    elif rows:
+        table = [(row["model"], row["state"], show.size(row["bytes"]), len(row["faults"]) or "-") for row in rows]
+        console.emit_lines(show.table(table, ("MODEL", "STATE", "SIZE", "FAULTS"), right=(2, 3)))
+    else:
+        console.note(f"no models in {store.root}")
+    if found := [fault for one in faults.values() for fault in one]:
+        raise UserErrors(found)
 
 
 @command.command("export", epilog=_examples("export ner", "export ner@2 --fp32"))
@@ -188,14 +225,19 @@ def unpack(
     console.emit(str(archives.unpack(archive, Store(runs), name, max_bytes=max_size)))
 
 
+def _warn(error: UserError) -> None:
+    console.warn(str(error))
+
+
 def _summary(run: Run) -> dict[str, Any]:
     """One row of the list, as JSON."""
-    state = "finished" if run.finished else "training" if run.in_use else "stopped"
+    faults = run.faults(size_only=True)
+    for fault in faults:
+        console.warn(str(fault))
     try:
         report = run.report()
-    except UserError as error:
-        console.warn(str(error))
-        report, state = {}, "damaged"
+    except UserError:  # one of the faults
+        report = {}
     task = report.get("task")
     return {
         "model": str(run),
@@ -203,11 +245,15 @@ def _summary(run: Run) -> dict[str, Any]:
         "version": run.version,
         "path": str(run.path),
         "task": task if isinstance(task, str) else None,
-        "state": state,
+        "state": _state(run, faults),
         "score": _best(report),
         "bytes": _bytes(run.path),
         "modified": _modified(run),
     }
+
+
+def _state(run: Run, faults: Sequence[UserError]) -> str:
+    return "damaged" if faults else "finished" if run.finished else "training" if run.in_use else "stopped"
 
 
 def _best(report: dict[str, Any]) -> dict[str, Any] | None:
@@ -306,25 +352,20 @@ def _component(value: Any) -> str:
     return ", ".join([str(value.get("kind", "-")), *settings])
 
 
-def _json_file(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_bytes()[: 2**20])
-    except (ValueError, RecursionError) as error:
-        raise data_error(f"damaged: {error}", file=path) from error
-    return value if isinstance(value, dict) else {}
-
-
 def _section(title: str, rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
-        lines = show.table(rows, right=(1,) if title in ("scores", "files") else ())
-        console.emit_lines(["", title, *(f"  {line}" for line in lines)])
+        lines = show.table(rows, right=(1,) if title in ("scores", "files") else (), indent="  ")
+        console.emit_lines(["", title, *lines])
 
 
 def _bytes(folder: Path) -> int:
     """Bytes of everything in a folder; links count as themselves."""
-    return sum(os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(folder) for name in names)
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # a checkpoint of a training that goes on
+                total += os.lstat(os.path.join(place, name)).st_size
+    return total
 
 
 def _modified(run: Run) -> str:

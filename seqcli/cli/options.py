@@ -6,9 +6,11 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import wraps
+from itertools import islice
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid
@@ -56,7 +58,15 @@ Runs = Annotated[
     str | None,
     typer.Option("--runs", metavar="FOLDER", help="Where runs are kept (default: runs).", envvar="SEQCLI_RUNS"),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda|mps",
+        parser=one_of("--device", ("auto", "cpu", "cuda", "mps")),
+        help="Where a network runs: auto takes a GPU to train and the CPU to predict.",
+    ),
+]
 EngineName = Annotated[
     str,
     typer.Option(
@@ -85,12 +95,21 @@ Invalid = Annotated[
         help="Invalid UTF-8: strict stops with its line and byte, replace puts U+FFFD there.",
     ),
 ]
-MaxLine = Annotated[int, typer.Option("--max-line", min=1, metavar="BYTES", help="Longest line accepted.")]
+MaxLine = Annotated[int, typer.Option("--max-line", min=1, max=2**40, metavar="BYTES", help="Longest line accepted.")]
 Tokens = Annotated[bool, typer.Option("--tokens", help="The input is tokens already, spaces between.")]
 Format = Annotated[
     str | None,
     typer.Option(
         "--format", help=f"{', '.join([*FORMATS][:-1])} or {[*FORMATS][-1]} (default: by the file, or the model's)."
+    ),
+]
+
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="KEY=COLUMN,...",
+        help="Such as token=0,tag=-1 or text=review,label=stars (default: by the file).",
     ),
 ]
 
@@ -118,6 +137,49 @@ class Running:
     runs: Runs = None
     device: Device = "auto"
     engine: EngineName = "auto"
+
+
+class TakesSeveral(TyperCommand):
+    """A command whose options that may be given again take all words up to the next option.
+
+    ``--data a b c`` is ``--data a --data b --data c``; ``--data=a`` takes one. Only those count whose metavar ends in
+    ``...``.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        several = {
+            name
+            for parameter in self.params
+            if isinstance(parameter, TyperOption) and (parameter.metavar or "").endswith("...")
+            for name in parameter.opts
+        }
+        spread: list[str] = []
+        option: str | None = None
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                spread += [word, *words]
+            elif word in several:
+                option = word
+                spread += [word, *islice(words, 1)]
+            elif word.startswith("-") and word != "-":
+                option = None
+                spread.append(word)
+            else:
+                spread += [word] if option is None else [option, word]
+        return super().parse_args(ctx, spread)
+
+
+def parse_columns(text: str | None) -> dict[str, int | str] | None:
+    if text is None:
+        return None
+    columns: dict[str, int | str] = {}
+    for pair in text.split(","):
+        key, _, value = pair.partition("=")
+        if not (key and value):
+            raise usage_error(f"--columns: '{pair}' is not KEY=COLUMN", hint="Such as token=0,tag=-1.")
+        columns[key.strip()] = int(value) if value.strip().removeprefix("-").isdecimal() else value.strip()
+    return columns
 
 
 def grouped(command: Callable[..., Result]) -> Callable[..., Result]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqcli.cli import console
 from seqcli.cli.options import Model, Reading, Running, Tokens, choice, grouped
+from seqcli.cli.predict_input import ConllLook, Input, TableInput, open_input
 from seqcli.errors import usage_error
-from seqcli.lines import read_batches
 
 if TYPE_CHECKING:
     from seqcli.pipeline.explain import Explained
@@ -22,9 +20,10 @@ EPILOG = """Examples:
 
 \b
   echo "Mohan Sharma was driving a Maruti 800 in Chennai" | seqcli predict ner
-  seqcli predict pos@2 news.txt --format conll > news.conll
-  echo "Good movie, not bad at all" | seqcli predict sentiment --attribution
-  seqcli predict stars reviews.txt --top 2 --jsonl > stars.jsonl"""
+  seqcli predict ner news.txt --html news.html
+  seqcli predict pos@2 test.conll > predicted.conll
+  seqcli predict sentiment reviews.csv --column review > rated.csv
+  echo "Good movie, not bad at all" | seqcli predict sentiment --attribution"""
 
 
 @grouped
@@ -34,8 +33,9 @@ def command(
     file: Annotated[
         str | None,
         typer.Argument(
-            help="Text, a sentence a line; '-' or nothing reads stdin. A model of frames reads .ts, an index, .npy, .csv "
-            "or a folder of them."
+            help="Text, a sentence a line; '-' or nothing reads stdin. A .csv, .tsv or .jsonl file with --column, and "
+            "for taggers a .conll or .conllu file, keep their rows and get a column more. A model of frames reads .ts, "
+            "an index, .npy, .csv or a folder of them."
         ),
     ] = None,
     format_: Annotated[
@@ -46,6 +46,10 @@ def command(
         ),
     ] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="The same as --format jsonl.")] = False,
+    html: Annotated[
+        str | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with the tags or labels marked, and print nothing."),
+    ] = None,
     scores: Annotated[bool, typer.Option("--scores", help="Add the probability of each tag, or of the label.")] = False,
     top: Annotated[
         int | None,
@@ -56,91 +60,128 @@ def command(
         typer.Option("--attribution", help="Classifiers: how much each token carried the decision (gradient x input)."),
     ] = False,
     tokens: Tokens = False,
+    table: TableInput,
     reading: Reading,
     running: Running,
 ) -> None:
-    """Run a trained model over lines of input."""
+    """Run a trained model over lines of input, or over a column of a table.
+
+    One line out for each line in. On a terminal names are coloured (NO_COLOR=1 switches it off).
+    """
     from seqcli.recipe import registry
     from seqcli.store.runs import Store
 
     if jsonl and format_ not in (None, "jsonl"):
         raise usage_error(f"--jsonl and --format {format_}: which of the two?")
+    format_ = "jsonl" if jsonl else format_
+    for option, other in (("--attribution", attribution), (f"--format {format_}", format_ is not None)):
+        if other and html is not None:
+            raise usage_error(f"--html and {option}: which of the two?")
     able = [kind for kind in registry.kinds("task") if registry.config_class("task", kind).predicts]
     run = Store(running.runs).resolve(model, task_kinds=able)
     is_tagger = run.report()["task"] == "tagging"
     for option, given in (("--top", top is not None), ("--attribution", attribution)):
         if given and is_tagger:
             raise usage_error(f"{option} is for classifiers; {run} is a tagger")
+    from seqcli.fields.text import TextField
     from seqcli.pipeline.model import Model as Trained
 
     loaded: Trained[Any] = Trained.load(run, device=running.device, engine=running.engine)
     task = loaded.task
-    form = choice("--format", "jsonl" if jsonl else format_ or task.output_formats[0], task.output_formats)
-    if tokens and task.source.unit == "frames":
-        raise usage_error(f"--tokens is for text; {run} reads frames")
-    blocks = _blocks(loaded, file, reading, tokens=tokens)
-    notices = Notices(loaded)
-    if attribution:
-        _print_explained(loaded, blocks, form, top, notices)
-        return
+    for option, needed in (("--tokens", tokens), ("--html", html is not None)):
+        if needed and not isinstance(task.source, TextField):
+            raise usage_error(f"{option} is for text; {run} reads {task.source.unit}")
+    if tokens and isinstance(task.source, TextField):
+        task.source.read_tokens()
+    source = open_input(loaded, file, table, reading)
+    notices = Notices(source)
+    if html is not None:
+        from seqcli.cli.page import write_page
+
+        write_page(source, html, notices.about, scores=scores, top=top)
+    elif not attribution and source.keeps_rows(format_):
+        print_rows(source, notices, scores=scores, top=top)
+    else:
+        form = choice("--format", task.output_formats[0] if format_ is None else format_, task.output_formats)
+        if attribution:
+            print_explained(source, form, top, notices)
+        else:
+            print_predictions(source, form, notices, scores=scores, top=top)
+
+
+def print_predictions(source: Input, form: str, notices: Notices, *, scores: bool, top: int | None) -> None:
+    """Print a line (in CoNLL a sentence) for each item."""
+    from seqcli.cli import colours
+    from seqcli.tasks.tagging import TaggingTask
+
+    task = source.model.task
     write = task.writer(form, scores=scores, top=top)
-    for block in blocks:
-        predictions = loaded.predict_block(block, scores=scores)
+    if isinstance(task, TaggingTask) and form == "inline" and colours.wanted():
+        write = colours.tagged_writer(task, scores=scores)
+    for block in source.blocks():
+        predictions = source.model.predict_block(block, scores=scores, offsets=form == "jsonl")
         console.write(write(predictions), flush=True)
-        lengths = task.lengths(predictions)
-        notices.about(min(lengths, default=1), max(lengths, default=0))
+        notices.about(block, task.lengths(predictions))
 
 
-def _blocks(model: Trained[Any], file: str | None, reading: Reading, *, tokens: bool) -> Iterable[list[Any]]:
-    """What to predict: lines, the tokens of lines, or sequences of frames."""
-    if model.task.source.unit == "frames":
-        from seqcli.pipeline.frames import frame_batches
-
-        return frame_batches(model, file, on_invalid=reading.invalid, max_line=reading.max_line)
-    lines = read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line)
-    if not tokens:
-        return lines
-    from seqcli.text.tokenizers import split_tokens
-
-    return ([split_tokens(line) for line in block] for block in lines)
+def print_rows(source: Input, notices: Notices, *, scores: bool, top: int | None) -> None:
+    """Print the rows of a table, the prediction added to each."""
+    task = source.model.task
+    addition = task.addition(source.form, scores=scores, top=top)
+    table = source.table(addition.names)
+    for rows in table.rows():
+        offsets = source.form == "jsonl"
+        predictions = source.model.predict_block(rows.items, scores=scores, offsets=offsets) if rows.items else []
+        console.write(rows.write([addition.values(one) for one in predictions]), flush=True)
+        notices.about(rows.items, task.lengths(predictions))
+    if table.notice:
+        console.warn(table.notice)
 
 
 class Notices:
     """What is odd about the input, said once."""
 
-    def __init__(self, model: Trained[Any]) -> None:
-        self.task, self.empty, self.long = model.task, False, False
+    def __init__(self, source: Input) -> None:
+        from seqcli.tasks.tagging import TaggingTask
 
-    def about(self, shortest: int, longest: int) -> None:
-        """Say it of sequences with these lengths."""
-        if shortest == 0 and not self.empty and self.task.empty_input:
+        self.task, self.name, self.empty, self.long = source.model.task, source.name, False, False
+        task = self.task
+        self.look = ConllLook(task.target.labels) if source.form == "lines" and isinstance(task, TaggingTask) else None
+
+    def about(self, items: Sequence[Any], lengths: Sequence[int]) -> None:
+        """Say it of items, and of sequences with these lengths."""
+        if min(lengths, default=1) == 0 and not self.empty and self.task.empty_input:
             self.empty = True
             console.warn(self.task.empty_input)
-        if longest > self.task.max_length and not self.long:
+        if max(lengths, default=0) > self.task.max_length and not self.long:
             self.long = True
             console.warn(self.task.long_input)
+        if self.look is not None and self.look.sees(items):
+            console.warn(
+                f"{self.name} looks like CoNLL, a token and its tag a line, and each line was read as a sentence: "
+                "add --input conll"
+            )
 
 
-def _print_explained(
-    model: Trained[Any], blocks: Iterable[list[Any]], form: str, top: int | None, notices: Notices
-) -> None:
+def print_explained(source: Input, form: str, top: int | None, notices: Notices) -> None:
+    """Print what carried each decision of a classifier."""
     from seqcli.pipeline.explain import explain
 
-    write = _explained_writer(model, form, top)
-    for block in blocks:
+    write = _explained_writer(source.model, form, top)
+    for block in source.blocks():
         for item in block:
-            one = explain(model, item)
+            one = explain(source.model, item)
             console.write(write(one), flush=True)
-            notices.about(one.classified.length, one.classified.length)
+            notices.about([item], [one.classified.length])
 
 
 def _explained_writer(model: Trained[Any], form: str, top: int | None) -> Callable[[Explained], str]:
+    from seqcli.cli import colours
     from seqcli.tasks.classification import ClassificationTask, ranked
 
     task = model.task
     assert isinstance(task, ClassificationTask)
     frames = task.source.unit == "frames"
-    paint = _coloured if _colours() else _signed
 
     def document(one: Explained) -> str:
         values = {
@@ -152,34 +193,6 @@ def _explained_writer(model: Trained[Any], form: str, top: int | None) -> Callab
         return console.json_text(values) + "\n"
 
     def row(one: Explained) -> str:
-        return f"{ranked(one.classified, top or 1)}\t{paint(one)}\n"
+        return f"{ranked(one.classified, top or 1)}\t{colours.explained(one)}\n"
 
     return document if form == "jsonl" else row
-
-
-def _colours() -> bool:
-    """Whether stdout is a terminal that shows colours and nobody said no."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
-
-
-def _signed(one: Explained) -> str:
-    return " ".join(f"{position}({share:+.2f})" for position, share in zip(one.positions, one.shares, strict=True))
-
-
-def _coloured(one: Explained) -> str:
-    """Green speaks for the label, red against it, stronger where the share is larger."""
-    largest = max(map(abs, one.shares), default=0.0) or 1.0
-    return " ".join(
-        _painted(position, share / largest) for position, share in zip(one.positions, one.shares, strict=True)
-    )
-
-
-def _painted(position: str, strength: float) -> str:
-    """Text on green or red of five strengths (the 256-colour cube), plain where the share is next to nothing."""
-    level = min(5, int(abs(strength) * 6))
-    if level == 0:
-        return position
-    colour = 16 + 6 * level if strength > 0 else 16 + 36 * level
-    return f"\x1b[48;5;{colour};38;5;{16 if level > 2 else 231}m{position}\x1b[0m"

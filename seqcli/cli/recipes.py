@@ -54,23 +54,33 @@ def show_recipe(recipe: _Recipe, overrides: SetValue = None, as_json: Json = Fal
         console.emit(dump_recipe(loaded.recipe, loaded.origins).rstrip("\n"))
 
 
-@command.command("cp", epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes cp ner recipes/"))
+@command.command("cp", epilog=examples("seqcli recipes cp ner my.yaml", "seqcli recipes cp ner recipes/ --name mine"))
 def copy(
     recipe: _Recipe,
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A file, or a folder.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="What the copy's models are called (default: as its file).")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Overwrite DEST if it exists.")] = False,
 ) -> None:
     """Copy a recipe as a start for your own, and print where it lies."""
     from seqcli.files import atomic_write_text
-    from seqcli.recipe.folder import find_recipe, read_recipe_text
+    from seqcli.recipe.copy import copied
+    from seqcli.recipe.folder import find_recipe
+    from seqcli.store.runs import check_name
 
+    if name is not None:
+        check_name(name)
     path = find_recipe(recipe)
-    text = read_recipe_text(path)
-    target = destination / path.name if destination.is_dir() else destination
+    target = destination / (f"{name}.yaml" if name else path.name) if destination.is_dir() else destination
     if target.exists() and not force:
         raise usage_error("exists already", file=target, hint="Name another file, or overwrite it with --force.")
-    atomic_write_text(target, text)
-    console.emit(str(target))
+    copy = copied(path, target, name)
+    atomic_write_text(target, copy.text)
+    if name is None and copy.name != target.stem:
+        console.note(f"its models will be called {copy.name} (--name gives another name)")
+    if str(target) != "-":  # then the copy itself stands there
+        console.emit(str(target))
 
 
 @command.command(
@@ -97,10 +107,11 @@ def validate(
 
 
 def _errors(recipe: str, overrides: Sequence[str]) -> tuple[UserError, ...]:
+    from seqcli.data.rules import KNOWN_CORPUS
     from seqcli.recipe.load import load_recipe
 
     try:
-        load_recipe(recipe, overrides)
+        load_recipe(recipe, overrides, rules=[KNOWN_CORPUS])
     except UserErrors as errors:
         return errors.errors
     except UserError as error:

@@ -104,7 +104,7 @@ def print_finished(samples: Iterable[Sample], *, as_json: bool) -> None:
         while turn in done:
             ready = done.pop(turn)
             if as_json:
-                console.emit_json(_as_json(ready))
+                console.emit(console.json_text(_as_json(ready)), flush=True)
             else:
                 text = ready.text.removesuffix("\n")
                 apart = turn and (ready.model.unit == "stream" or "\n" in before + text)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
+import sys
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.language import READ_AT_ONCE, open_model
+from seqcli.cli.language import READ_AT_ONCE, ModelOrFile, model_and_file, open_model
 from seqcli.cli.options import File, JsonLines, Reading, Running, Tokens, choice, grouped
-from seqcli.lines import is_stdin, read_batches
+from seqcli.errors import usage_error
+from seqcli.lines import batches, read_batches
 
 if TYPE_CHECKING:
     from seqcli.metrics.perplexity import PerplexityScorer
@@ -23,30 +25,32 @@ EPILOG = """Examples:
 
 \b
   echo "the cat sat on the mat" | seqcli score lm-word
+  echo "the cat sat on the mat" | seqcli score lm-word --probability
   seqcli score lm-word news.txt -q | paste - news.txt | sort -n | head -n 3"""
 
 _BASES = {"10": math.log(10), "2": math.log(2), "e": 1.0}
+_LEAST = math.log(sys.float_info.min)
 
 
 @grouped
 def command(
     *,
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[MODEL]",
-            help="A trained language model: NAME, NAME@VERSION or a run folder; the newest one by "
-            "default. An argument alone is the model if a run has that name, else the file.",
-        ),
-    ] = None,
+    model: ModelOrFile = None,
     file: File = None,
-    base: Annotated[str, typer.Option(help="Base of the logarithms: 10, 2 or e.")] = "10",
+    base: Annotated[str | None, typer.Option(help="Base of the logarithms: 10 (the default), 2 or e.")] = None,
+    probability: Annotated[
+        bool,
+        typer.Option(
+            "--probability",
+            help="Probabilities in place of their logarithms, from 0 to 1, as 6.1359e-10; no line is too long for it.",
+        ),
+    ] = False,
     per_token: Annotated[
         bool,
         typer.Option(
             "--per-token",
-            help="A line for each token: token, tab, log-probability, tab, 1 if unknown else 0; "
-            "a blank line ends the sentence.",
+            help="A line for each token: token, tab, log-probability (or probability), tab, 1 if unknown else "
+            "0; a blank line ends the sentence.",
         ),
     ] = False,
     as_json: JsonLines = False,
@@ -62,42 +66,35 @@ def command(
 ) -> None:
     """Log-probability of each line by a language model.
 
-    One number out for each line in: log p(line), the final <EOS> included, each line from a fresh start.
+    One number out for each line in: log p(line), the final <EOS> included, each line from a fresh start. With
+    --json, --probability adds 'probability' and 'probabilities', null where a number of 64 bits would be 0.
     """
-    write = _writer(choice("--base", base, list(_BASES)), per_token, as_json)
+    if probability and base is not None:
+        raise usage_error("--base is of logarithms, and --probability prints none", hint="Leave one of them out.")
+    base = choice("--base", base or "10", list(_BASES))
+    write = _writer(base, per_token, as_json, probability=probability)
     model, file = model_and_file(model, file, running.runs)
     trained = open_model(model, running)
-    batches = read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE)
-    print_scores(trained, batches, write, tokens=tokens, stream=stream, summary=summary)
-
-
-def model_and_file(model: str | None, file: str | None, runs: str | None) -> tuple[str | None, str | None]:
-    """Tell the two arguments apart when there is only one: a run's name is the model, else a file is the file."""
-    from seqcli.store.runs import Store
-
-    if model is None or file is not None or Store(runs).knows(model):
-        return model, file
-    if is_stdin(model) or Path(model).is_file():
-        return None, model
-    return model, None
+    blocks = read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE)
+    print_scores(trained, blocks, write, tokens=tokens, stream=stream, summary=summary)
 
 
 def print_scores(
     model: LanguageModel,
-    batches: Any,
+    blocks: Iterable[list[str]],
     write: Callable[[ScoredLine], str],
     *,
     tokens: bool = False,
     stream: bool = False,
     summary: bool = True,
 ) -> None:
-    """Print the scores of batches of lines, and the summary on stderr."""
+    """Print the scores of blocks of lines, and the summary on stderr."""
     from seqcli.pipeline.score import LineScorer
 
     scorer = LineScorer(model, tokens=tokens)
     if stream:
-        batches = [[line for lines in batches for line in lines]]
-    for lines in batches:
+        blocks = batches(chain.from_iterable(blocks), sys.maxsize)
+    for lines in blocks:
         scored = scorer.score_stream(lines) if stream else scorer.score(lines)
         console.write("".join(map(write, scored)), flush=True)
     if summary and scorer.totals.tokens:
@@ -125,25 +122,44 @@ def summary_lines(totals: PerplexityScorer) -> list[str]:
     return [*show.table(rows, right=[1]), totals.signature]
 
 
-def _writer(base: str, per_token: bool, as_json: bool) -> Callable[[ScoredLine], str]:
+def _writer(base: str, per_token: bool, as_json: bool, *, probability: bool = False) -> Callable[[ScoredLine], str]:
     unit = _BASES[base]
+    shown: Callable[[float], str] = probability_text if probability else lambda nats: f"{nats / unit:z.4f}"
 
     def one_number(line: ScoredLine) -> str:
-        return f"{line.log_prob / unit:z.4f}\n"
+        return f"{shown(line.log_prob)}\n"
 
     def rows(line: ScoredLine) -> str:
-        columns = zip(line.tokens, line.log_probs.tolist(), line.unknown, strict=True)
-        return "".join(f"{token}\t{value / unit:z.4f}\t{unknown:d}\n" for token, value, unknown in columns) + "\n"
+        columns = zip(line.tokens, map(shown, line.log_probs.tolist()), line.unknown, strict=True)
+        return "".join(f"{token}\t{value}\t{unknown:d}\n" for token, value, unknown in columns) + "\n"
 
     def document(line: ScoredLine) -> str:
-        values = {
+        nats = line.log_probs.tolist()
+        values: dict[str, Any] = {
             "text": line.text,
             "log_prob": line.log_prob / unit,
             "tokens": line.tokens,
-            "log_probs": [value / unit for value in line.log_probs.tolist()],
+            "log_probs": [value / unit for value in nats],
             "unknown": [token for token, is_unknown in zip(line.tokens, line.unknown, strict=True) if is_unknown],
             "base": base,
         }
+        if probability:
+            values |= {"probability": _as_number(line.log_prob), "probabilities": [*map(_as_number, nats)]}
         return console.json_text(values) + "\n"
 
     return document if as_json else rows if per_token else one_number
+
+
+def probability_text(nats: float) -> str:
+    """e to the power of ``nats`` with five digits, ``6.1359e-10``: where a float would be 0 too."""
+    if nats == -math.inf:
+        return f"{0:.4e}"
+    exponent, rest = divmod(nats / math.log(10), 1)
+    digits, _, carried = f"{10**rest:.4e}".partition("e")  # 9.99996 is written 1.0000e+01
+    exponent += int(carried)
+    return f"{digits}e{'-' if exponent < 0 else '+'}{abs(exponent):02.0f}"
+
+
+def _as_number(nats: float) -> float | None:
+    """e to the power of ``nats``; None where that is not 0, and smaller than a float can tell."""
+    return math.exp(nats) if nats == -math.inf or nats > _LEAST else None

@@ -14,7 +14,7 @@ import typer
 
 from seqcli.cli import console, show
 from seqcli.cli.options import Invalid, Json
-from seqcli.errors import data_error, usage_error
+from seqcli.errors import data_error, plural, usage_error
 from seqcli.lines import OnInvalid, is_stdin, read_lines, source_name
 from seqcli.metrics.parallel import check_lines, empty_lines_warning
 
@@ -89,7 +89,7 @@ class Rows:
             cells = text.split("\t") if self.columns > 1 else [text]
             if len(cells) != self.columns:
                 raise data_error(
-                    f"{len(cells)} tab-separated references, but --num-refs says {self.columns}",
+                    f"{plural(len(cells), 'tab-separated reference')}, but --num-refs says {self.columns}",
                     file=name,
                     line=number,
                     hint="--variable-refs takes as many as each line has.",
@@ -163,4 +163,4 @@ def show_sentences(scores: Iterable[Score | None], rows: Rows, output: Output) -
     rows.warn_of_empty_lines()
     if len(rows.reference_counts) > 1:
         signature = re.sub(r"nrefs:\d+", "nrefs:var", signature)
-    console.note(f"{signature}, one score for each of {show.plural(count, 'line')}")
+    console.note(f"{signature}, one score for each of {plural(count, 'line')}")

@@ -42,19 +42,19 @@ class Request(scoring.Output):
     confidence: Annotated[
         bool, typer.Option("--confidence", "-ci", help="Add the mean and 95% interval by bootstrap resampling.")
     ] = False
-    confidence_n: Annotated[int, typer.Option("--confidence-n", "-cin", min=2, help="Resamples for --confidence.")] = (
-        1000
-    )
+    confidence_n: Annotated[
+        int, typer.Option("--confidence-n", "-cin", min=2, max=10**6, help="Resamples for --confidence.")
+    ] = 1000
     compare: Annotated[
         list[str] | None, typer.Option(metavar="OTHER_HYP", help="Test another system against HYP; may be given again.")
     ] = None
     paired_bs_n: Annotated[
-        int, typer.Option("--paired-bs-n", "-pbsn", min=2, help="Resamples of the paired bootstrap.")
+        int, typer.Option("--paired-bs-n", "-pbsn", min=2, max=10**6, help="Resamples of the paired bootstrap.")
     ] = 1000
     paired_ar_n: Annotated[
-        int, typer.Option("--paired-ar-n", "-parn", min=2, help="Trials of the approximate randomisation.")
+        int, typer.Option("--paired-ar-n", "-parn", min=2, max=10**6, help="Trials of the approximate randomisation.")
     ] = 10_000
-    seed: Annotated[int, typer.Option(min=1, help="Seed of every resampling.")] = 12345
+    seed: Annotated[int, typer.Option(min=1, max=2**32 - 1, help="Seed of every resampling.")] = 12345
 
     def rows(self, verb: str) -> scoring.Rows:
         """The texts, once what cannot be meant is refused (exit code 2)."""

@@ -43,9 +43,6 @@ def stop_requests(say: Callable[[str], None]) -> Iterator[Callable[[], ExitCode 
         signal.SIGINT: signal.signal(signal.SIGINT, interrupted),
         signal.SIGTERM: signal.signal(signal.SIGTERM, terminated),
     }
-    # A training piped into head must not die of it: its result is on disk, not on stdout.
-    if hasattr(signal, "SIGPIPE"):
-        before[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         yield should_stop
     finally:

@@ -8,21 +8,50 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Device, Json, Runs, SetValue
+from seqcli.cli.options import Device, Json, Runs, SetValue, TakesSeveral
+from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
     from seqcli.pipeline.events import Finished
+    from seqcli.recipe.schema import Recipe
+    from seqcli.store.runs import Run
 
 EPILOG = """Examples:
 
 \b
   seqcli train ner
-  seqcli train ner --set 'data={train: my/train.conll, dev: my/dev.conll, test: my/test.conll}'"""
+  seqcli train ner --data train.conll dev.conll test.conll --name mine
+  seqcli train --from ner --data train.conll dev.conll --name mine"""
+
+KIND = TakesSeveral
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe of seqcli ('seqcli recipes ls') or a YAML file.")],
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RECIPE]",
+            help="A recipe of seqcli ('seqcli recipes ls') or a YAML file; with --from the model's own by default.",
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="TRAIN [DEV] [TEST]...",
+            help="Your own files in place of the recipe's data; without DEV a share of TRAIN is kept for it.",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What the model is called (default: as the recipe).")] = (
+        None
+    ),
     set_: SetValue = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="MODEL", help="Start from a trained model: what it knows, and the weights that fit."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished training of it.")] = False,
     dry_run: Annotated[
         bool,
@@ -38,25 +67,51 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Train a model from a recipe."""
+    from seqcli.store.runs import Store
     from seqcli.training.distributed import World
 
+    if recipe is None and from_ is None:
+        raise usage_error(
+            "which recipe?",
+            hint="It comes before --data, or alone: seqcli train ner. 'seqcli recipes ls' lists ours; --from MODEL takes "
+            "that of a trained model.",
+        )
+    if resume and dry_run:
+        raise usage_error("--dry-run trains nothing, so there is nothing to --resume", hint="Leave one of the two out.")
     world = World.of_environment()
     if world.rank:  # the first process speaks for all
         console.settings.quiet, console.settings.verbose = True, False
-    again = [recipe, *(word for change in set_ or [] for word in ("--set", change))]
+    again = [*([] if recipe is None else [recipe]), *(["--data", *data] if data else [])]
+    again += [*(["--name", name] if name else []), *(word for change in set_ or [] for word in ("--set", change))]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
     with world.joined(device):
-        from seqcli.recipe.load import load_recipe
+        from seqcli.pipeline.origin import recipe_to_train
 
-        loaded = load_recipe(recipe, set_ or []).recipe
+        store, origin = Store(runs), None
+        if from_ is not None:
+            origin = store.resolve(from_)
+            again += ["--from", from_ if "/" in from_ else str(origin)]
+        changes = set_ or []
+        if name is not None:
+            from seqcli.store.runs import check_name
+
+            check_name(name)
+            changes = [f'name="{name}"', *changes]
+        if data:
+            from seqcli.pipeline.own_data import own_data
+
+            own = own_data(lambda overrides: recipe_to_train(recipe, overrides, origin), data, changes)
+            changes = [own.override, *changes]
+            for remark in own.remarks:
+                console.note(remark)
+        loaded = recipe_to_train(recipe, changes, origin)
         if dry_run:
             if world.rank == 0:
-                _dry_run(loaded, device, as_json)
+                _dry_run(loaded, device, origin, as_json)
             return
         from seqcli.cli.signals import stop_requests
         from seqcli.cli.training_display import open_display
         from seqcli.pipeline.train import train
-        from seqcli.store.runs import Store
 
         finished: Any = None  # the last event, where this process is told of any
         with (
@@ -65,10 +120,11 @@ def command(
         ):
             for finished in train(
                 loaded,
-                Store(runs),
+                store,
                 resume=resume,
                 device=device,
                 source=shlex.join(again),
+                origin=origin,
                 should_stop=should_stop,
                 progress=display.progress,
                 world=world,
@@ -79,7 +135,7 @@ def command(
     if as_json:
         console.emit_json(finished.report)
     else:
-        _show_result(finished)
+        _show_result(finished, runs)
 
 
 USES = {
@@ -91,12 +147,14 @@ USES = {
 """What to do with a model of each task."""
 
 
-def _show_result(finished: Finished) -> None:
+def _show_result(finished: Finished, runs: str | None) -> None:
     report = finished.report
     split = "test" if "test" in report else "dev"
+    if split != "dev" and "dev" in report and "best_step" not in report:  # of steps the table has shown it
+        _show_score("dev", report["dev"])
     if split in report:
         score = report[split]
-        console.emit(f"{split} {score['name']} = {_number(score['value'], 2)} ({score['signature']})")
+        _show_score(split, score)
         if "bits_per_character" in (counts := score["counts"]):
             loss, bits = (_number(counts[name], 4) for name in ("loss", "bits_per_character"))
             console.emit(f"{loss} nats a token, {bits} bits a character")
@@ -110,7 +168,12 @@ def _show_result(finished: Finished) -> None:
     use = USES.get(report["task"], "seqcli predict {run}")
     if report.get("input") == "frames":
         use = "seqcli predict {run} FILE --scores"
-    console.note("Use it:  " + use.format(run=finished.run))
+    where = f" --runs {shlex.quote(runs)}" if runs else ""
+    console.note("Use it:  " + use.format(run=finished.run) + where)
+
+
+def _show_score(split: str, score: dict[str, Any]) -> None:
+    console.emit(f"{split} {score['name']} = {_number(score['value'], 2)} ({score['signature']})")
 
 
 def _engine_line(engine: dict[str, Any]) -> str:
@@ -137,10 +200,11 @@ def _number(value: float | None, digits: int) -> str:
     return "inf" if value is None else f"{value:.{digits}f}"
 
 
-def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
+def _dry_run(recipe: Recipe, device: str, start: Run | None, as_json: bool) -> None:
+    from seqcli.cli.training_display import Display
     from seqcli.pipeline.dry_run import dry_run
 
-    found = dry_run(recipe, device)
+    found = dry_run(recipe, device, start, Display().show)
     if as_json:
         console.emit_json(found)
         return
@@ -157,14 +221,17 @@ def _dry_run(recipe: Any, device: str, as_json: bool) -> None:
     rows.append(("total", "", f"{found['parameters']:,}"))
     console.emit_lines(show.table(rows, ("parameter", "shape", "numbers"), right=[2]))
     console.emit()
+    for change in found["adapted"]:
+        console.emit(f"adapted to little data: {change}")
     batch = found["batch"]
     shapes = ", ".join(f"{name} {shape}" for name, shape in batch["shapes"].items())
     console.emit(f"first batch: {batch['sequences']} sequences, {batch['positions']} {unit}, shapes {shapes}")
     console.emit_lines(f"  {line}" for line in batch["examples"])
     console.emit(f"loss before training: {found['loss']:.3f} nats a target (uniform: {found['uniform_loss']:.3f})")
     largest = found["largest_batch"]
-    console.emit(
+    memory = (
         f"memory: about {found['memory_mb']:,.0f} MB, measured with the largest batch ({largest['sequences']} "
         f"sequences of up to {largest['longest']} {unit}); weights, gradients and optimizer are "
         f"{found['state_mb']:,.0f} MB of it"
     )
+    console.emit_lines(show.wrapped([memory]))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from seqcli.cli import console
-from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared
+from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared, Started
 from seqcli.recipe.models import NetworkConfig
 from seqcli.training.events import StepEvent
 
 HEADINGS = {
+    "f1": "F1",
+    "perplexity": "perplex.",
     "bits_per_character": "bits/char",
     "macro_f1": "macro F1",
     "calibration_error": "calib.err",
@@ -20,6 +22,11 @@ HEADINGS = {
     "exact_match": "all right",
 }
 """Names that are too long for a column."""
+
+LEAST, MOST = 7, 80
+"""Characters of a column at least, and of a line at most."""
+
+BEST = " *best"
 
 NOT_SHOWN = ("loss", "word_perplexity", "brier")
 """Scores that have a column of their own or none; all are in metrics.jsonl."""
@@ -47,6 +54,7 @@ class Display:
         self._last_progress = ""
         self._say_next = 0.0
         self._columns: list[str] | None = None
+        self._widths: list[int] = []
         self._unit = "tokens"
 
     def say(self, text: str) -> None:
@@ -67,9 +75,11 @@ class Display:
         for listener in self.listeners:
             listener.show(event)
         if isinstance(event, Notice):
-            console.warn(event.text)
+            (console.warn if event.is_warning else self.say)(event.text)
         elif isinstance(event, Prepared):
             self._prepared(event)
+        elif isinstance(event, Started):
+            self._started(event)
         elif isinstance(event, StepEvent):
             self.step(event)
         elif isinstance(event, Evaluated):
@@ -96,17 +106,48 @@ class Display:
         if event.resumed:
             self.say(f"resumed at step {event.resumed:,} of {event.total_steps:,}")
 
+    def _started(self, event: Started) -> None:
+        """What a trained model gave, and as a warning which layers it could not give."""
+        parts = [f"from {event.model}: {event.taken} of {event.tensors} tensors"]
+        for name in ("words", "characters", "labels"):
+            if table := event.tables.get(name):
+                counts = {"known": table.known, "new": table.new, "left out": table.left_out}
+                parts.append(f"{name}: " + ", ".join(f"{value:,} {what}" for what, value in counts.items() if value))
+        self.say("; ".join(parts))
+        if event.unlike:
+            layers = dict.fromkeys(".".join(name.split(".")[:2]) for name in event.unlike)
+            console.warn(
+                f"{event.model} has no such layers, or others in size, so these begin anew: {', '.join(layers)}"
+            )
+
     def _evaluated(self, event: Evaluated) -> None:
-        if self._columns is None:
-            self._columns = [name for name in event.scores if name not in NOT_SHOWN]
-            header = ["epoch", "step", "loss", *(["dev loss"] if "loss" in event.scores else []), *self._columns]
-            self.say("  ".join(f"{HEADINGS.get(name, name):>10}" for name in [*header, f"{self._unit}/s", "minutes"]))
-        values = [f"{event.epoch}", f"{event.step}", f"{event.train_loss:.4f}"]
+        scores = {name: value for name, value in event.scores.items() if name not in NOT_SHOWN}
+        before = {"epoch": f"{event.epoch}", "step": f"{event.step}", "loss": f"{event.train_loss:.4f}"}
         if "loss" in event.scores:
-            values.append(f"{event.scores['loss']:.4f}")
-        values += [f"{event.scores[name]:.2f}" for name in self._columns]
-        values += [f"{event.tokens_per_second:,.0f}", f"{event.minutes:.2f}"]
-        self.say("  ".join(f"{value:>10}" for value in values) + ("  *best" if event.best else ""))
+            before["dev loss"] = f"{event.scores['loss']:.4f}"
+        after = {f"{self._unit}/s": f"{event.tokens_per_second:,.0f}", "minutes": f"{event.minutes:.2f}"}
+        if self._columns is None:
+            # the score that decides is there, and as many of the others as fit
+            names = sorted(scores, key=lambda name: name != event.select_by)
+            while _width([*before, *map(_heading, names), *after]) > MOST - len(BEST):
+                names.pop()
+            self._columns = [name for name in scores if name in names]
+            headings = [*before, *map(_heading, self._columns), *after]
+            self._widths = [max(LEAST, len(heading)) for heading in headings]
+            self.say(self._row(headings))
+        values = [*before.values(), *(f"{scores[name]:.2f}" for name in self._columns), *after.values()]
+        self.say(self._row(values) + (BEST if event.best and event.scores else ""))
+
+    def _row(self, cells: Sequence[str]) -> str:
+        return " ".join(f"{cell:>{width}}" for cell, width in zip(cells, self._widths, strict=True))
+
+
+def _heading(score: str) -> str:
+    return HEADINGS.get(score, score)
+
+
+def _width(headings: Sequence[str]) -> int:
+    return sum(1 + max(LEAST, len(heading)) for heading in headings) - 1
 
 
 class LiveDisplay(Display):
@@ -132,7 +173,8 @@ class LiveDisplay(Display):
 
     def say(self, text: str) -> None:
         if not console.settings.quiet:
-            self.console.print(text, markup=False, soft_wrap=True)
+            with suppress(OSError):
+                self.console.print(console.printable(text), markup=False, soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int | None) -> None:
         if what != self._last_progress:

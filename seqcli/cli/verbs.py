@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 VERBS: dict[str, tuple[str, str]] = {
+    "start": ("seqcli.cli.start", "Look at your own files and write a recipe that fits them."),
     "train": ("seqcli.cli.train", "Train a model from a recipe."),
     "evaluate": ("seqcli.cli.evaluate", "Measure a trained model on a data set."),
     "predict": ("seqcli.cli.predict", "Run a trained model over lines of input."),

@@ -11,7 +11,7 @@ import typer
 from seqcli.cli import console, show
 from seqcli.cli.options import File, Json, Reading, examples, grouped, verb_of_verbs
 from seqcli.cli.tokenize import Lowercase, TokenizerOptions, stream, token_lines
-from seqcli.errors import data_error
+from seqcli.errors import data_error, plural
 from seqcli.text.pieces import train_sentencepiece
 from seqcli.text.vocabulary import DEFAULT_SPECIALS, Vocabulary, count_tokens
 
@@ -80,7 +80,7 @@ def show_rows(
         return
     console.emit_lines(show.table(rows, ("id", "count", "token"), right=(0, 1)))
     if len(rows) < len(vocabulary):
-        console.note(f"{len(vocabulary) - len(rows):,} more rows; -n shows more")
+        console.note(f"{plural(len(vocabulary) - len(rows), 'more row')}; -n shows more")
 
 
 @command.command(
@@ -168,7 +168,7 @@ def train_pieces(
     *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where the model goes.")],
     corpus: Corpus = None,
-    size: Annotated[int, typer.Option(min=1, help="Pieces, with <unk> <s> </s>.")] = 8000,
+    size: Annotated[int, typer.Option(min=1, max=10**7, help="Pieces, with <unk> <s> </s>.")] = 8000,
     model_type: Annotated[
         str, typer.Option("--type", metavar="unigram|bpe", help="How pieces are chosen.")
     ] = "unigram",
@@ -189,7 +189,7 @@ def train_pieces(
         max_line=reading.max_line,
     )
     if report.left_out:
-        console.warn(f"{report.left_out:,} lines over 1 MiB were left out")
+        console.warn(f"left out, for they are over 1 MiB: {plural(report.left_out, 'line')}")
     _report({"pieces": report.pieces, "lines": report.lines, "file": str(out)}, as_json)
 
 

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.errors import UserError, data_error
+from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, read_manifest
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 MAX_SYMBOLS = 2**19
 """Most distinct strings of a field that are told apart; bounds the memory of an endless list of types."""
@@ -107,13 +108,22 @@ class Column:
 
 
 class Columns:
-    """An encoded split, opened from its folder."""
+    """An encoded split, opened from its folder.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        files: what the files are called, where that is not what they were called when the split was encoded.
+
+    Raises:
+        UserError: a file is missing or is not as it was written (65).
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str] | None = None) -> None:
+        for name, record in read_manifest(folder).files.items():
+            record.check(folder / name)
         self.folder = folder
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         self.size: int = meta["size"]
-        self.files: list[str] = meta["files"]
+        self.files: list[str] = list(files or meta["files"])
         self.cut: int = meta["cut"]
         self.columns = {name: self._open(name, spec) for name, spec in meta["fields"].items()}
         self._lines = _open(folder / "lines.bin", np.int64)
@@ -188,12 +198,14 @@ class SplitWriter:
         self.cut += part.cut
 
     def close(self) -> None:
-        """Write the tables and the meta file last."""
+        """Write the tables, the meta file and the manifest of all files last."""
         self.lines.close()
         self.file_of.close()
         fields = {name: writer.close() for name, writer in self.fields.items()}
         meta = {"version": FORMAT_VERSION, "size": self.size, "cut": self.cut, "files": self.files, "fields": fields}
-        (self.folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+        (self.folder / "meta.json").write_text(json.dumps(meta), encoding="ascii")  # names of files may be no UTF-8
+        records = {path.name: FileRecord.of_file(path) for path in self.folder.iterdir()}
+        (self.folder / MANIFEST).write_bytes(Manifest(records).to_bytes())
 
 
 @dataclass
@@ -281,5 +293,5 @@ def publish(temporary: Path, final: Path) -> None:
     try:
         os.rename(temporary, final)
     except OSError:
-        if not (final / "meta.json").exists():
+        if not (final / MANIFEST).exists():
             raise

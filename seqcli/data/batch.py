@@ -62,6 +62,11 @@ class InputSizes:
     scaling: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
+def affix_table(column: int) -> str:
+    """What a table of affixes is called among the tables of a field: ``words``, ``characters``, ``labels``, ..."""
+    return f"entries of affix table {column + 1}"
+
+
 @dataclass(frozen=True)
 class LabelSpace:
     """How many labels there are and, where a scheme says so, which may follow which.

@@ -135,8 +135,13 @@ def data_set(name: str) -> DataSet:
     known = data_sets()
     if name in known:
         return known[name]
-    hint = did_you_mean(name, list(known)) or f"Known: {', '.join(known)}."
-    raise usage_error(f"no data set is called '{name}'", hint=hint)
+    raise usage_error(f"no data set is called '{name}'", hint=known_names(name))
+
+
+def known_names(name: str | None) -> str:
+    """The hint for a name that no data set has: what was meant, else all there are."""
+    names = list(data_sets())
+    return did_you_mean(name or "", names) or f"Known: {', '.join(names)}."
 
 
 def _data_set(name: str, fields: dict[str, Any]) -> DataSet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,40 +18,41 @@ def chunks(
     size: int = 2**24,
     *,
     columns: Columns | None = None,
+    separator: str | None = None,
     max_line: int = DEFAULT_MAX_LINE,
 ) -> list[Chunk]:
     """Cut a file every ``size`` bytes or a little later, where an example ends; in order, nothing left out.
 
     Each chunk knows the number of its first line (the newlines are counted here, at a few GB/s), so an example and an
     error of a chunk say the same ``file:line`` as if the whole file had been read. A gzipped file is one chunk, and so
-    is a folder or a sequence of one. An index is cut by the bytes of the files it names (in its ``columns``).
+    is a folder or a sequence of one. An index is cut by the bytes of the files it names (in its ``columns``), csv between
+    rows (which ``separator`` helps to find).
 
     Raises:
         UserError: unreadable file (exit code 74); an index whose columns cannot be told (65).
     """
     path = Path(path)
-    form = format_class(format_name or guess_format(path))(Reading(columns=columns, max_line=max_line))
+    form = format_class(format_name or guess_format(path))(
+        Reading(columns=columns, separator=separator, max_line=max_line)
+    )
     if path.suffix == ".gz" or form.ends == "file":
         return [Chunk(path)]
-    costs: dict[int, int] = {}
-    for line, file in form.files_named(path):
-        costs[line] = file.stat().st_size if file.is_file() else 0
     with reading(path), path.open("rb") as handle:
-        if costs:
-            return list(_cut_by_cost(path, handle, size, costs))
+        if (units := form.units(path, handle)) is not None:
+            return list(_cut_between(path, units, size))
         return list(_cut(path, handle, size, at_blank=form.ends == "blank line", max_line=max_line))
 
 
-def _cut_by_cost(path: Path, handle: BinaryIO, size: int, costs: dict[int, int]) -> Iterator[Chunk]:
-    """Cut between lines, each of which costs its bytes and what is listed in ``costs`` for its number."""
+def _cut_between(path: Path, units: Iterable[tuple[int, int, int]], size: int) -> Iterator[Chunk]:
+    """Cut between ``(lines, bytes, cost)``, where the next would make the cost too high."""
     start = end = total = 0
-    first_line = 1
-    for number, raw in enumerate(handle, 1):
-        cost = len(raw) + costs.get(number, 0)
+    first_line = line = 1
+    for lines, length, cost in units:
         if total and total + cost > size:
             yield Chunk(path, start, end, first_line)
-            start, first_line, total = end, number, 0
-        end += len(raw)
+            start, first_line, total = end, line, 0
+        end += length
+        line += lines
         total += cost
     yield Chunk(path, start, end, first_line)
 

@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING
 
 from seqcli.data import catalogue
 from seqcli.data.catalogue import DataSet
-from seqcli.data.example import Example, source_bytes
+from seqcli.data.example import Example, place, source_bytes
 from seqcli.data.fetch.obtain import Progress, obtain
-from seqcli.data.formats import FRAME_FORMATS, format_by_name, format_class, guess_format, read_examples
+from seqcli.data.formats import (
+    FRAME_FORMATS,
+    FileLook,
+    first_lines,
+    format_by_name,
+    format_class,
+    guess_format,
+    read_examples,
+)
 from seqcli.data.formats.base import Format, OnError, Reading
-from seqcli.errors import data_error, did_you_mean, io_error, usage_error
-from seqcli.lines import Chunk
+from seqcli.data.formats.looking import TableLook
+from seqcli.data.kept import is_kept, keep_stream
+from seqcli.errors import UserError, data_error, did_you_mean, io_error, usage_error
+from seqcli.files import user_path
+from seqcli.lines import Chunk, is_stdin, read_batches, source_name
 
 if TYPE_CHECKING:
     from seqcli.recipe.data import DataConfig
@@ -25,16 +36,26 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass(slots=True)
 class SplitFiles:
-    """The files of one split and how they are read; ``guessed`` when nobody said the format."""
+    """The files of one split and how they are read.
+
+    Attributes:
+        guessed: nobody said the format.
+        table: what the first file shows of its columns, where nobody said them and they are read as it shows.
+    """
 
     name: str
     files: list[Path]
     reading: Reading
     guessed: bool = False
+    table: TableLook | None = None
 
     @property
     def has_frames(self) -> bool:
         return self.reading.format in FRAME_FORMATS
+
+    def describe(self) -> str:
+        """What was guessed: ``csv with a header, text: 'review', label: 'stars'``."""
+        return FileLook(str(self.reading.format), self.table).describe()
 
     @property
     def format(self) -> Format:
@@ -50,12 +71,13 @@ class Corpus:
 
     ``dev_share`` without a dev split keeps that share of the training examples for development: an example is
     chosen by a hash of its source, so the choice is the same on every machine and in every chunk of a file, and equal
-    examples fall on the same side.
+    examples fall on the same side. A running text (``blank_lines: keep``) gives the end of each file instead.
     """
 
     split_files: dict[str, SplitFiles]
     dev_share: float | None = None
     _hashes: dict[Path, str] = field(default_factory=dict)
+    _ends: dict[str, int] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -66,17 +88,17 @@ class Corpus:
 
     def files(self, split: str) -> list[Path]:
         """The files of a split (those of train where ``dev_share`` makes the dev split)."""
-        return self._files_of(split).files
+        return self.split(split).files
 
     def size(self, split: str) -> int:
         """Bytes to read for a split, those of the files that an index names too."""
-        files, form = self.files(split), self._files_of(split).format
+        files, form = self.files(split), self.split(split).format
         named = (file for path in files for _, file in form.files_named(path))
         return sum(file.stat().st_size for file in (*files, *named) if file.is_file())
 
     def reading(self, split: str) -> Reading:
         """How the files of a split are read; its format is always set."""
-        return self._files_of(split).reading
+        return self.split(split).reading
 
     def examples(self, split: str) -> Iterator[Example]:
         """Yield the examples of a split, file by file.
@@ -93,13 +115,18 @@ class Corpus:
                     any_example = True
                     yield example
             if not in_file:
-                raise data_error("no example in this file: it is empty or has only blank lines", file=path)
+                raise self.no_example(split, path)
         if not any_example:
-            raise data_error(
-                f"dev_share {self.dev_share} leaves no example for {split}",
-                file=self.files(split)[0],
-                hint="Raise data.dev_share, or give a dev file.",
-            )
+            raise self.no_example(split)
+
+    def no_example(self, split: str, file: Path | None = None) -> UserError:
+        """Why there is none in a split, or in one file of it."""
+        files = [file] if file is not None else self.files(split)
+        names = ", ".join(map(source_name, files))
+        if self.dev_share is None or not any(True for path in files for _ in read_examples(path, self.reading(split))):
+            return data_error("no example: the file is empty or has only blank lines", file=names)
+        hint = "Give a dev file, or another share." if split == "train" else "Raise data.dev_share, or give a dev file."
+        return data_error(f"dev_share {self.dev_share} leaves no example for {split}", file=names, hint=hint)
 
     def part_examples(self, split: str, part: Chunk) -> Iterator[Example]:
         """Yield the examples of one chunk of a split's file, for workers (`seqcli.data.chunks`)."""
@@ -109,15 +136,26 @@ class Corpus:
         """Whether an example of a split's files is in the split (``dev_share`` divides the training files)."""
         if self.dev_share is None or split not in ("train", "dev"):
             return True
+        if self.split_files["train"].reading.blank_lines == "keep":
+            file, line = place(example.at)
+            return (line > self._begin_of_end(file)) == (split == "dev")
         digest = hashlib.blake2b(source_bytes(example.source), digest_size=8).digest()
         return (int.from_bytes(digest, "big") < self.dev_share * 2**64) == (split == "dev")
+
+    def _begin_of_end(self, file: str) -> int:
+        """The last line of a running text that is trained on: one with holes in it would be another text."""
+        if file not in self._ends:
+            path = next(path for path in self.files("train") if source_name(path) == file)
+            lines = sum(len(lines) for lines in read_batches(path, on_invalid="replace"))
+            self._ends[file] = lines - max(1, round(lines * (self.dev_share or 0)))
+        return self._ends[file]
 
     def fingerprint(self, split: str) -> str:
         """SHA-256 over the bytes of a split's files and all options they are read with: equal means equal examples.
 
         Of an index, the files that it names count too. A folder's sequences are files of the split, see `file_split`.
         """
-        files = self._files_of(split)
+        files = self.split(split)
         digest = hashlib.sha256(files.reading.as_text().encode())
         if self.dev_share is not None and split in ("train", "dev"):
             digest.update(f"{split} {self.dev_share!r}".encode())
@@ -127,7 +165,7 @@ class Corpus:
             digest.update(self._hashes[path].encode())
         return digest.hexdigest()
 
-    def _files_of(self, split: str) -> SplitFiles:
+    def split(self, split: str) -> SplitFiles:
         if split == "dev" and "dev" not in self.split_files and self.dev_share is not None:
             split = "train"
         if split not in self.split_files:
@@ -151,8 +189,11 @@ def open_corpus(
     """
     data_set = catalogue.data_set(config.corpus) if config.corpus else None
     own = Reading.of(config)
+    has_dev = bool(config.dev) or (data_set is not None and "dev" in data_set.splits)
+    share = None if has_dev else config.dev_share
+    needed = [name for name in SPLITS if name in splits or (name == "train" and "dev" in splits and share is not None)]
     split_files: dict[str, SplitFiles] = {}
-    for name in splits:
+    for name in needed:
         if paths := getattr(config, name):
             split = file_split(name, [paths] if isinstance(paths, str) else list(paths), own, plain=plain)
             split_files[name] = split if data_set is None else _read_like(data_set, split, own, plain)
@@ -160,10 +201,10 @@ def open_corpus(
             split_files[name] = catalogue_split(data_set, name, own, progress)
     if "train" in splits and "train" not in split_files:
         raise usage_error(
-            "data: nothing to train on", hint="Set data.corpus ('seqcli data ls' lists them) or data.train, a file."
+            "data: nothing to train on",
+            hint="Name your files with --data, or set data.corpus ('seqcli data ls' lists some).",
         )
-    share = config.dev_share if "dev" in splits and "dev" not in split_files and "train" in split_files else None
-    return Corpus(split_files, share)
+    return Corpus(split_files, share if "train" in split_files else None)
 
 
 def choose_splits(
@@ -182,9 +223,9 @@ def choose_splits(
         splits = [catalogue_split(data_set, name, reading, progress) for name in SPLITS if name in data_set.splits]
         return splits, data_set.scheme
     for name in names:
-        if not Path(name).expanduser().exists():
+        if not is_stdin(name) and not user_path(name).exists():
             raise _neither(name, alone=len(names) == 1)
-    splits = [file_split(name, [name], reading) for name in names]
+    splits = [file_split(source_name(name), [name], reading) for name in names]
     for split in splits[1:]:
         if split.has_frames != splits[0].has_frames:
             kinds = ["frames" if one.has_frames else "text" for one in (splits[0], split)]
@@ -227,6 +268,13 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
         form = (format_by_name(str(files[0])) or "lines") if plain else guess_format(files[0])
         reading = format_class(form).when_guessed(replace(own, format=form))
     split = SplitFiles(name, files, reading, guessed)
+    if split.has_frames and any(map(is_kept, files)):
+        hint = "Name the file itself."
+        raise usage_error("frames cannot come through a pipe: an index names files beside it", hint=hint)
+    if reading.columns is None and files[0].is_file():
+        table = split.format.look(first_lines(str(files[0])))
+        if table is not None and table.roles != split.format.usual:
+            split = replace(split, table=table, reading=replace(reading, columns=dict(table.roles) or None))
     split.files = [file for path in files for file in split.format.expand(path)]
     return split
 
@@ -236,7 +284,7 @@ def _read_like(data_set: DataSet, split: SplitFiles, own: Reading, plain: bool) 
     reading = split.reading
     if split.guessed and not plain and reading.format == "lines" and data_set.format == "labelled":
         reading = replace(reading, format="labelled")  # looks like lines of text, as that format does
-    if reading.format == data_set.format:
+    if reading.format == data_set.format and not (split.table and split.table.has_header):
         columns, separator = own.columns or data_set.columns, own.separator or data_set.separator
         reading = replace(reading, columns=columns, separator=separator, record_start=own.record_start)
         reading = _with_options(data_set, reading)
@@ -256,20 +304,27 @@ def _with_options(data_set: DataSet, reading: Reading) -> Reading:
 
 def check_file(path: str, split: str, *, folder: bool = False) -> Path:
     """The path of a file that is there and not empty, or of a folder where that is allowed."""
-    file = Path(path).expanduser()
+    file = user_path(path)
     if file.is_dir():
         if folder:
             return file
         raise io_error(f"is a folder, not the {split} file", file=path)
-    if not file.exists():
-        place = "place" if file.is_absolute() else Path.cwd()
-        raise io_error(f"there is no such {split} file (looked in {place})", file=path, hint=_nearest(file))
-    if file.stat().st_size == 0:
+    if not is_stdin(path) and not file.exists():
+        raise io_error(
+            f"there is no such {split} file (looked in {file.absolute().parent})", file=path, hint=_nearest(file)
+        )
+    kept = keep_stream(str(file))
+    if kept is not None and kept.stat().st_size == 0:
+        raise data_error("nothing came through", file=source_name(path))
+    if kept is None and file.stat().st_size == 0:
         raise data_error(f"the {split} file is empty", file=path)
-    return file
+    return kept or file
 
 
 def _nearest(file: Path) -> str | None:
+    from_here = (Path(*file.parts[begin:]) for begin in range(1, len(file.parts)))
+    if here := next((path for path in from_here if path.is_file()), None):
+        return f"Is it '{here}' here? Paths in a recipe start from the recipe's folder."
     if not file.parent.is_dir():
         return f"The folder '{file.parent}' does not exist."
     return did_you_mean(file.name, sorted(child.name for child in file.parent.iterdir())[:1000])

@@ -6,6 +6,7 @@ number of processes.
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -23,6 +24,7 @@ import numpy as np
 from seqcli.data.arrays import FORMAT_VERSION, Columns, Part, PartField, SplitWriter, other_width, publish
 from seqcli.data.example import Example, place
 from seqcli.errors import UserError, data_error, usage_error
+from seqcli.files import remove_whatever
 from seqcli.machine import cores
 
 PARALLEL_BYTES = 16 * 2**20
@@ -59,7 +61,8 @@ class EncodeJob:
     """What `encode_split` encodes.
 
     ``parts``: one list a file of whatever ``read`` turns into examples (a whole file, or pieces of it);
-    ``key``: hash of everything that decides the result, the name of its folder in the cache.
+    ``key``: hash of everything that decides the result, the name of its folder in the cache;
+    ``nothing``: what to say where there is no example.
     """
 
     files: Sequence[str]
@@ -68,17 +71,30 @@ class EncodeJob:
     pieces: Pieces
     key: str
     size: int
+    nothing: Callable[[], UserError] = lambda: data_error("no example")
 
 
-def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], None] | None = None) -> Columns:
+def encode_split(
+    job: EncodeJob,
+    cache: Path,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    damaged: Callable[[UserError], object] = lambda error: None,
+) -> Columns:
     """The split of ``job`` from the cache, encoded first if it is not there; ``progress`` is told (parts done, all).
+
+    What is ``damaged`` there is made anew.
 
     Raises:
         UserError: bad data (65), with file and line; no examples at all (65); more than `MAX_FILES` files (2).
     """
     folder = cache / f"{job.key[:32]}-{FORMAT_VERSION}"
-    if (folder / "meta.json").exists():
-        return Columns(folder)
+    if os.path.lexists(folder):
+        try:
+            return Columns(folder, job.files)
+        except UserError as error:
+            damaged(error)
+            remove_whatever(folder)
     if len(job.files) > MAX_FILES:
         raise usage_error(f"a split of {len(job.files):,} files; there may be {MAX_FILES:,}", hint="Join some of them.")
     cache.mkdir(parents=True, exist_ok=True)
@@ -92,12 +108,12 @@ def encode_split(job: EncodeJob, cache: Path, *, progress: Callable[[int, int], 
             if progress is not None:
                 progress(done, len(tasks))
         if writer.size == 0:
-            raise data_error("no examples: the file is empty or holds only blank lines", file=", ".join(job.files))
+            raise job.nothing()
         writer.close()
         publish(temporary / "split", folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return Columns(folder)
+    return Columns(folder, job.files)
 
 
 def _encoded(job: EncodeJob, tasks: list[tuple[int, Any]]) -> Iterator[Iterable[Part]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.errors import UserError, data_error, did_you_mean, in_file, reading
+from seqcli.errors import UserError, data_error, did_you_mean, in_file, plural, reading
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_blocks
 
 Frames = NDArray[np.float32]
@@ -90,7 +90,9 @@ def _member_name(path: Path, member: str | None, names: list[str]) -> str:
         if len(names) == 1:
             return names[0]
         hint = f"Say which: {path.name}#{names[0]}." if names else None
-        raise data_error(f"holds {len(names)} arrays{': ' if names else ''}{', '.join(names)[:200]}", hint=hint)
+        raise data_error(
+            f"holds {plural(len(names), 'array')}{': ' if names else ''}{', '.join(names)[:200]}", hint=hint
+        )
     if member in names:
         return member
     raise data_error(
@@ -117,7 +119,7 @@ def _as_frames(array: Any) -> Frames:
         raise data_error(f"holds values of type {array.dtype}, no numbers")
     if array.ndim not in (1, 2):
         shape = " x ".join(map(str, array.shape))
-        raise data_error(f"an array of {array.ndim} dimensions ({shape}); expected frames x channels")
+        raise data_error(f"an array of {plural(array.ndim, 'dimension')} ({shape}); expected frames x channels")
     if array.ndim == 1:
         array = array[:, None]
     if array.shape[1] == 0:
@@ -150,7 +152,7 @@ def _read_csv(path: Path, max_line: int, on_invalid: OnInvalid) -> Frames:
 def _parse_rows(rows: list[tuple[int, str]], width: int) -> Frames:
     for number, line in rows:
         if line.count(",") != width - 1:
-            cells = counted(line.count(",") + 1, "cell")
+            cells = plural(line.count(",") + 1, "cell")
             raise data_error(f"{cells} where the first line has {width} (commas between them)", line=number)
     values = ",".join(line for _, line in rows).split(",") if rows else []
     try:
@@ -189,11 +191,6 @@ def parse_numbers(cells: Sequence[str], missing: str) -> Frames:
     if infinite := infinite_at(floats):
         raise BadCell(infinite[0], too_large(cells[infinite[0]].strip(), values[infinite[0]]))
     return floats
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 cell``, ``2 cells``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def infinite_at(values: Frames) -> tuple[int, ...] | None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from seqcli.data.corpus import SplitFiles
 from seqcli.data.example import place, source_bytes
-from seqcli.data.frame_files import Frames, counted
+from seqcli.data.frame_files import Frames
 from seqcli.data.statistics import common, percentiles, share, tags_of
-from seqcli.errors import data_error
+from seqcli.errors import data_error, plural
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ def _count(split: SplitFiles) -> tuple[FrameStatistics, Counter[bytes]]:
             result.channels = frames.shape[1]
         elif frames.shape[1] != result.channels:
             file, line = place(example.at)
-            message = f"{counted(frames.shape[1], 'channel')} where the first sequence has {result.channels}"
+            message = f"{plural(frames.shape[1], 'channel')} where the first sequence has {result.channels}"
             raise data_error(message, file=file, line=line)
         lengths[len(frames)] += 1
         labels.update(tags_of(example))

@@ -11,8 +11,10 @@ from seqcli.data.corpus import SplitFiles
 from seqcli.data.example import Example, place
 from seqcli.data.formats import read_examples
 from seqcli.data.lint_text import Finding, check_text
+from seqcli.data.oddities import Labelled, oddities
 from seqcli.data.statistics import tags_of, tokens_of
 from seqcli.errors import ExitCode, UserError
+from seqcli.lines import source_name
 from seqcli.metrics import schemes
 
 KINDS = {
@@ -33,9 +35,15 @@ KINDS = {
     "channels": "other channels",
     "missing": "missing values",
     "classes": "one label only",
+    "swapped": "text and label swapped",
+    "many": "as many labels as examples",
+    "header": "header as an example",
     "blank": "empty texts",
 }
 """Each kind of finding in words."""
+
+STOPS = frozenset({"encoding", "long", "format", "empty", "tags", "no-frames", "channels", "missing", "classes"})
+"""Kinds that end a training; a model can be trained on all others, right or not."""
 
 
 def lint(splits: Sequence[SplitFiles], scheme: str | None) -> Iterator[Finding]:
@@ -79,11 +87,11 @@ def _examples_and_findings(split: SplitFiles) -> Iterator[Example | Finding]:
             errors.append(error)
         yield from _findings(path, errors)
         if not count and not errors:
-            yield Finding(str(path), None, "empty", "no example: the file is empty or has only blank lines")
+            yield Finding(source_name(path), None, "empty", "no example: the file is empty or has only blank lines")
 
 
 def _findings(path: Path, errors: list[UserError]) -> list[Finding]:
-    return [Finding(str(path), error.line, "format", error.message) for error in errors]
+    return [Finding(source_name(path), error.line, "format", error.message) for error in errors]
 
 
 def unseen_labels(counts: Counter[str], first_place: dict[str, str], labels: set[str], what: str) -> Iterator[Finding]:
@@ -108,11 +116,14 @@ class _TextLint:
         """Yield what is wrong with the examples of a split, and what the reader says of lines."""
         counts: Counter[str] = Counter()
         first_place: dict[str, str] = {}
-        whole_labels, empty = 0, []
+        whole_labels, words, empty = 0, 0, []
+        first: Example | None = None
         for item in items:
             if isinstance(item, Finding):
                 yield item
                 continue
+            first = first or item
+            words += len(tokens_of(item))
             for tag in tags_of(item):
                 first_place.setdefault(tag, item.at)
                 counts[tag] += 1
@@ -139,14 +150,26 @@ class _TextLint:
                 (label,) = counts
                 message = f"every example has one and the same label, '{label}': there is nothing to tell apart"
                 yield Finding(place(first_place[label])[0], None, "classes", message)
+            if first is not None and tags_of(first):
+                texts = sum(split_index == 0 for split_index, _ in self.places.values()) if whole_labels else None
+                for odd in oddities(_labelled(first, counts, texts, words)):
+                    yield Finding.at(odd.at, odd.kind, odd.message)
         elif self.labels:
             yield from unseen_labels(counts, first_place, self.labels, "sentence")
 
 
+def _labelled(first: Example, counts: Counter[str], texts: int | None, words: int) -> Labelled:
+    total = counts.total()
+    label_words = sum(len(label.split()) * count for label, count in counts.items()) / total
+    source = " ".join(tokens_of(first)) if texts is not None else tokens_of(first)[0]
+    return Labelled(counts, first.at, source, tags_of(first)[0], texts, label_words, words / total)
+
+
 def _check_tags(example: Example, scheme: str, *, line_per_token: bool) -> Iterator[Finding]:
     file, line = place(example.at)
-    for position, reason in schemes.violations(example.target, scheme):
+    for position, fault in schemes.violations(example.target, scheme):
+        reason = fault if scheme in fault else f"{fault} ({scheme})"
         if line_per_token:
-            yield Finding(file, line + position, "tags", f"{reason} ({scheme})")
+            yield Finding(file, line + position, "tags", reason)
         else:
-            yield Finding(file, line, "tags", f"token {position + 1}: {reason} ({scheme})")
+            yield Finding(file, line, "tags", f"token {position + 1}: {reason}")

@@ -10,10 +10,11 @@ import numpy as np
 
 from seqcli.data.corpus import SplitFiles
 from seqcli.data.example import Example
-from seqcli.data.frame_files import Frames, counted
+from seqcli.data.frame_files import Frames
 from seqcli.data.frame_statistics import digest
 from seqcli.data.lint import unseen_labels
 from seqcli.data.lint_text import Finding
+from seqcli.errors import plural
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class FrameLint:
             else:
                 yield from self._check_sequence(item, index, here)
         if here.missing:
-            message = f"missing values: {here.missing:,} in {counted(len(here.incomplete), 'sequence')}, this one first"
+            message = f"missing values: {here.missing:,} in {plural(len(here.incomplete), 'sequence')}, this one first"
             yield Finding.at(
                 here.incomplete[0], "missing", f"{message} (a recipe that takes them says so: missing: mask)"
             )
@@ -80,7 +81,7 @@ class FrameLint:
             return
         channels, place = self.channels = self.channels or (frames.shape[1], item.at)
         if frames.shape[1] != channels:
-            here_has = counted(frames.shape[1], "channel")
+            here_has = plural(frames.shape[1], "channel")
             message = f"{here_has} where the first sequence has {channels} ({place})"
             yield Finding.at(item.at, "channels", message)
             return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqcli.data.example import place
-from seqcli.lines import open_binary
+from seqcli.lines import open_binary, source_name
 
 _BLOCK = 2**20
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -48,7 +48,7 @@ def check_text(path: Path, max_line: int) -> Iterator[Finding]:
     Raises:
         UserError: unreadable file (exit code 74).
     """
-    name = str(path)
+    name = source_name(path)
     number, crlf, rest, empty = 1, 0, b"", True
     with open_binary(path) as handle:
         while data := handle.read(_BLOCK):

@@ -11,6 +11,7 @@ from typing import Any
 
 from seqcli.data.corpus import SplitFiles
 from seqcli.data.example import Example
+from seqcli.lines import source_name
 from seqcli.metrics import schemes
 
 PERCENTILES = (1, 10, 50, 90, 99)
@@ -88,12 +89,13 @@ def tags_of(example: Example) -> list[str]:
     return example.target if isinstance(example.target, list) else [str(example.target)]
 
 
-def scheme_of(split: SplitFiles) -> str | None:
-    """The tag scheme that a split's tags follow, or come nearest to; None where the tags do not mark spans."""
+def scheme_of(*splits: SplitFiles) -> str | None:
+    """The tag scheme that the tags of splits follow, or come nearest to; None where the tags do not mark spans."""
     counts: Counter[str] = Counter()
-    lenient = replace(split, reading=replace(split.reading, on_invalid="replace"))
+    lenient = [replace(split, reading=replace(split.reading, on_invalid="replace")) for split in splits]
     # Lines and sentences that cannot be read are not what is asked here: whoever reads on will say so.
-    closest = schemes.closest_scheme(_span_like(lenient.examples(lambda error: None), counts))
+    examples = (example for split in lenient for example in split.examples(lambda error: None))
+    closest = schemes.closest_scheme(_span_like(examples, counts))
     tags = counts.total()
     alien = sum(count for tag, count in counts.items() if not _is_span_like(tag))
     marked = tags - alien - counts["O"]
@@ -110,7 +112,7 @@ def _span_like(examples: Iterable[Example], counts: Counter[str]) -> Iterator[li
 
 
 def _is_span_like(tag: str) -> bool:
-    return tag == "O" or (tag[:1] in _SPAN_LETTERS and tag[1:2] == "-")
+    return tag == "O" or (len(tag) > 2 and tag[:1] in _SPAN_LETTERS and tag[1] == "-")
 
 
 def _count(split: SplitFiles, scheme: str | None) -> _Counts:
@@ -134,7 +136,7 @@ def _statistics(split: SplitFiles, counts: _Counts, first: _Counts | None) -> Sp
     words, sentences = counts.words, counts.lengths.total()
     result = SplitStatistics(
         split.name,
-        [str(path) for path in split.files],
+        [source_name(path) for path in split.files],
         str(split.reading.format),
         sentences=sentences,
         tokens=words.total(),

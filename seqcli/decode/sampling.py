@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from seqcli.decode.stepper import LogProbs, Stepper
 from seqcli.errors import UserError, usage_error
 
+_AT_ONCE = 256
+"""Sequences that are sampled side by side: enough for full batches, few enough for memory and whoever waits."""
+
 _FEW = 512
 _SLACK = 1e-6  # a set that reaches a share but for the rounding of float32 reaches it
 
@@ -85,7 +88,8 @@ def filtered(row: LogProbs, options: SamplingOptions) -> tuple[NDArray[np.int64]
     if options.is_greedy:
         return row.argmax(axis=0, keepdims=True), np.zeros_like(row[:1])
     if options.temperature != 1:
-        row /= np.float32(max(options.temperature, 1e-30))  # a smaller one is 0 to a float32
+        with np.errstate(over="ignore"):  # what is far below the most probable token has no probability then
+            row /= np.float32(min(max(options.temperature, 1e-30), 1e30))  # beyond, a float32 has 0 or infinity
     ids: NDArray[np.int64] | None = None
     filters: tuple[tuple[bool, Callable[[LogProbs], NDArray[np.int64]]], ...] = (
         (options.top_k is not None, lambda row: _largest(row, options.top_k or 0)),
@@ -126,7 +130,7 @@ def sample(
     forbidden: Collection[int] = (),
     stopped: Callable[[int], bool] = lambda sequence: False,
 ) -> Iterator[Drawn]:
-    """Sample ``count`` sequences together, and yield each token as it is drawn, sequence by sequence.
+    """Sample ``count`` sequences, `_AT_ONCE` of them together, and yield each token as it is drawn.
 
     Args:
         prompt: ids that each sequence begins with; may be empty.
@@ -139,30 +143,34 @@ def sample(
     Raises:
         UserError: the model gives no number, or all probability to forbidden tokens (1).
     """
-    log_probs, state = model.start(1)
+    read, after = model.start(1)
     if len(prompt):
-        log_probs, state = model.read(np.asarray([prompt], dtype=np.int64), state)
-    rows = np.zeros(count, dtype=np.int64)
-    if count > 1:
-        log_probs, state = log_probs[rows], model.select(state, rows)
-    chances = [np.random.default_rng([seed, number]) for number in range(count)]
+        read, after = model.read(np.asarray([prompt], dtype=np.int64), after)
     barred = np.array(sorted(forbidden), dtype=np.int64)
-    alive = np.arange(count)
-    for left in range(max_tokens - 1, -1, -1):
-        check_numbers(log_probs)
-        tokens = np.array(
-            [_choose(row, barred, options, chances[number]) for row, number in zip(log_probs, alive, strict=True)],
-            dtype=np.int64,
-        )
-        going = np.zeros(len(alive), dtype=bool)
-        for row, (number, token) in enumerate(zip(alive.tolist(), tokens.tolist(), strict=True)):
-            yield Drawn(number, token, float(log_probs[row, token]))
-            going[row] = token != stop and not stopped(number)
-        if not left or not going.any():
-            return
-        if not going.all():
-            alive, tokens, state = alive[going], tokens[going], model.select(state, np.flatnonzero(going))
-        log_probs, state = model.read(tokens[:, None], state)
+    for begin in range(0, count, _AT_ONCE):
+        alive = np.arange(begin, min(begin + _AT_ONCE, count))
+        rows = np.zeros(len(alive), dtype=np.int64)
+        log_probs, state = read[rows], model.select(after, rows)
+        chances = {number: np.random.default_rng([seed, number]) for number in alive.tolist()}
+        for left in range(max_tokens - 1, -1, -1):
+            check_numbers(log_probs)
+            numbers = alive.tolist()
+            tokens = np.array(
+                [
+                    _choose(row, barred, options, chances[number])
+                    for row, number in zip(log_probs, numbers, strict=True)
+                ],
+                dtype=np.int64,
+            )
+            going = np.zeros(len(alive), dtype=bool)
+            for row, (number, token) in enumerate(zip(numbers, tokens.tolist(), strict=True)):
+                yield Drawn(number, token, float(log_probs[row, token]))
+                going[row] = token != stop and not stopped(number)
+            if not left or not going.any():
+                break
+            if not going.all():
+                alive, tokens, state = alive[going], tokens[going], model.select(state, np.flatnonzero(going))
+            log_probs, state = model.read(tokens[:, None], state)
 
 
 def check_numbers(log_probs: NDArray[np.floating]) -> None:

@@ -38,7 +38,7 @@ class OnnxEngine:
     positions = 2048  # what a step works on then stays in the cache
 
     def __init__(self, model: Path | bytes, eos: int = 0, context: int | None = None) -> None:
-        self.eos, self.context = eos, context
+        self.eos, self.context, self.file = eos, context, model if isinstance(model, Path) else None
         self.session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
         told = self.session.get_modelmeta().custom_metadata_map
         self.constants: dict[str, Array] = {
@@ -55,14 +55,24 @@ class OnnxEngine:
         """All outputs for a batch, and the constants of the model (a CRF's scores); arrays it does not read may be there."""
         feeds = {name: source.arrays[name] for name in self.inputs if name != "lengths_B"}
         feeds["lengths_B"] = source.lengths_B
-        return dict(zip(self.names, self.session.run(self.names, feeds), strict=True)) | self.constants
+        return dict(zip(self.names, self.run(self.names, feeds), strict=True)) | self.constants
 
     def stepper(self) -> OnnxStepper:
         return OnnxStepper(self)
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
-        """Some of the outputs."""
-        results: list[Array] = self.session.run(names, feeds)
+        """Some of the outputs.
+
+        Raises:
+            UserError: the graph is not what it says it is, and fails (65).
+            MemoryError: there is not enough for it.
+        """
+        try:
+            results: list[Array] = self.session.run(names, feeds)
+        except Exception as error:  # onnxruntime's own, one class for each kind and none above them
+            if "allocate" in str(error) or isinstance(error, MemoryError):
+                raise MemoryError(str(error)) from error
+            raise data_error(f"the graph fails: {_reason(error)}", file=self.file) from error
         return results
 
 
@@ -129,11 +139,14 @@ def onnx_engine(task: Task[Any], model: Path | bytes, weights: str | None = None
     except (KeyError, ValueError, TypeError) as error:
         raise data_error("a graph that seqcli did not write", file=file, hint=again) from error
     except Exception as error:  # onnxruntime's own, one class for each kind and none above them
-        reason = str(error).rpartition("failed:")[2].split("\n")[0]
-        raise data_error(f"not a graph that can be run: {reason}", file=file, hint=again) from error
+        raise data_error(f"not a graph that can be run: {_reason(error)}", file=file, hint=again) from error
     if (wrong := _misfit(task, engine, weights)) is not None:
         raise data_error(wrong, file=file, hint=again)
     return engine
+
+
+def _reason(error: Exception) -> str:
+    return str(error).rpartition("failed:")[2].split("\n")[0].strip()
 
 
 def _misfit(task: Task[Any], engine: OnnxEngine, weights: str | None) -> str | None:
@@ -144,6 +157,9 @@ def _misfit(task: Task[Any], engine: OnnxEngine, weights: str | None) -> str | N
         found = engine.sizes.get(name, 0)
         if found != size and (found or name != "words"):  # an embedder may do without vectors of words
             return f"the graph is for {found:,} {name}, but the model has {size:,}"
+    width, choices = engine.shapes[task.output][-1], task.tables.get("labels") or task.tables["words"]
+    if width != choices:  # whatever it says of itself
+        return f"{task.output} of the graph is {width} wide, but the model has {choices:,} to choose from"
     if weights is not None and engine.weights != weights:
         made = (engine.weights or "unknown")[:12]
         return f"the graph was made from other weights ({made}) than those in the model ({weights[:12]})"

@@ -15,6 +15,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from seqcli.data.batch import affix_table
 from seqcli.engines import onnx_transformer  # noqa: F401 - registers its encoder
 from seqcli.engines.graph import FLOAT, INT64, Graph
 from seqcli.engines.onnx_parts import (
@@ -30,7 +31,6 @@ from seqcli.engines.onnx_parts import (
     windows,
 )
 from seqcli.engines.onnx_recurrent import encode_tokens, recurrence, stream_words
-from seqcli.fields.base import affix_table
 from seqcli.models.characters import CharacterCNN, CharacterLSTM
 from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
 from seqcli.models.embedders import FrameEmbedder, TokenEmbedder

@@ -5,24 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
-from seqcli.data.batch import InputSizes, Side
+from seqcli.data.batch import InputSizes, Ints, Side
 
 Raw = Any
 """A value as it was read: tokens, tags or labels (lists of strings), or frames [T, channels]."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (what is being done, how much is done, how much there is or None)."""
-
-
-def affix_table(column: int) -> str:
-    """What `Field.tables` calls the entries of a table of affixes."""
-    return f"entries of affix table {column + 1}"
 
 
 class FieldView(Protocol):
@@ -35,10 +30,13 @@ class FieldView(Protocol):
 class Field(ABC):
     """One side of an example; picklable, since workers read with it.
 
-    ``unit``: what its positions are, for messages.
+    Attributes:
+        unit: what its positions are, for messages.
+        start: the field of a trained model that training starts from: `fit` adds to what that one knows.
     """
 
     unit: str
+    start: Self | None = None
 
     def prepare(  # noqa: B027 (most fields have nothing to prepare)
         self, values: Callable[[], Iterable[tuple[Any, str]]], key: str, progress: Progress | None
@@ -56,6 +54,18 @@ class Field(ABC):
     @abstractmethod
     def fit(self, column: Column, files: Sequence[str]) -> None:
         """Learn vocabulary, labels or scaling of the training split, which came from ``files``."""
+
+    def start_from(self, trained: Self) -> None:
+        """Let `fit` start from the field of a trained model.
+
+        Raises:
+            UserError: the two do not read alike (2).
+        """
+        self.start = trained
+
+    def known_rows(self) -> dict[str, Ints]:
+        """For tables of `tables`: the row that each entry has in `start`, -1 for one that is new."""
+        return {}
 
     @abstractmethod
     def over(self, column: Column, files: Sequence[str]) -> FieldView:
@@ -80,6 +90,12 @@ class Field(ABC):
     @abstractmethod
     def summary(self) -> dict[str, int]:
         """Sizes worth showing."""
+
+
+def rows_in(entries: Sequence[str], others: Sequence[str]) -> Ints:
+    """The row of each entry among others, -1 for one that is not among them."""
+    row_of = {entry: row for row, entry in enumerate(others)}
+    return np.array([row_of.get(entry, -1) for entry in entries], np.int64)
 
 
 class SourceField(Field):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
 from seqcli.data.batch import InputSizes, Side, pad_frames
-from seqcli.errors import data_error
+from seqcli.errors import data_error, plural
 from seqcli.fields.base import SourceField
 from seqcli.files import atomic_write_text
 from seqcli.recipe.fields import FrameFieldConfig
@@ -53,10 +53,12 @@ class FrameField(SourceField):
         return value
 
     def _other_channels(self, channels: int) -> str:
-        return f"frames of {channels} channels, but the model was trained on {self.channels}"
+        return f"frames of {plural(channels, 'channel')}, but the model was trained on {self.channels}"
 
     def fit(self, column: Column, files: Sequence[str]) -> None:
         self.channels = _channels(column)
+        if self.start is not None and self.start.channels != self.channels:
+            raise data_error(self.start._other_channels(self.channels), file=", ".join(files))
         if self.config.scaling == "standard":
             self.scaling = scaling_of(column)
 

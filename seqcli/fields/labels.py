@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
-from seqcli.data.batch import LabelSpace, Side
+from seqcli.data.batch import Ints, LabelSpace, Side
 from seqcli.errors import data_error
-from seqcli.fields.base import Field
+from seqcli.fields.base import Field, rows_in
 from seqcli.files import atomic_write_text
 from seqcli.lines import read_lines
 from seqcli.recipe.fields import LabelFieldConfig
@@ -28,6 +28,9 @@ class NumberedField(Field):
 
     def tables(self) -> dict[str, int]:
         return {"labels": len(self.labels)}
+
+    def known_rows(self) -> dict[str, Ints]:
+        return {} if self.start is None else {"labels": rows_in(self.labels, self.start.labels)}
 
     def save(self, folder: Path) -> list[str]:
         atomic_write_text(folder / LABELS_FILE, "".join(f"{label}\n" for label in self.labels))

@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
 from seqcli.data.batch import LabelSpace, Side, pad_ids
-from seqcli.errors import data_error
+from seqcli.errors import ExitCode, UserError, data_error
 from seqcli.fields.labels import NumberedField, NumberedView
-from seqcli.metrics.schemes import OUTSIDE, Span, convert, legal_step, spans, split_tag, violations, write_tags
+from seqcli.metrics.schemes import OUTSIDE, Span, convert, is_tag, legal_step, spans, split_tag, violations, write_tags
 from seqcli.recipe.fields import TagFieldConfig
 
 ENTITY = "ENTITY"
 """The one label of ``labels: binary``."""
+
+
+class SchemeFault(UserError):
+    """A tag that breaks the scheme of the data; ``is_step``: by where it stands, not by how it is written."""
+
+    is_step = True
 
 
 class TagField(NumberedField):
@@ -33,6 +39,12 @@ class TagField(NumberedField):
         self.scheme: str | None = config.scheme
         self.model_scheme: str | None = config.model_scheme or config.scheme
         self.labels: list[str] = []
+
+    @property
+    def kinds(self) -> list[str]:
+        """What spans are called, or without a scheme tokens: the labels without their letters."""
+        tags = (tag for tag in self.labels if self.scheme is None or tag != OUTSIDE)
+        return [*dict.fromkeys(split_tag(tag)[1] if self.scheme else tag for tag in tags)]
 
     def read(self, value: Any, at: str, tokens: Sequence[str] = ()) -> list[str]:
         """Tags in the scheme the model learns; ``tokens`` are named in messages.
@@ -55,12 +67,16 @@ class TagField(NumberedField):
             file, _, line = at.rpartition(":")
             position, reason = faults[0]
             word = f" ('{tokens[position]}')" if tokens else ""
-            raise data_error(
-                f"token {position + 1}{word} of the sentence from this line: {reason}",
+            scheme = "" if self.scheme in reason else f" ({self.scheme})"
+            fault = SchemeFault(
+                f"token {position + 1}{word} of the sentence from this line: {reason}{scheme}",
                 file=file,
                 line=int(line or 0),
                 hint="'seqcli data lint' lists all faults, 'seqcli data convert' changes schemes.",
+                code=ExitCode.DATA,
             )
+            fault.is_step = is_tag(value[position], self.scheme)
+            raise fault
         if self.config.labels == "binary":
             value = [tag if tag == OUTSIDE else f"{tag[0]}-{ENTITY}" for tag in value]
         if self.scheme == self.model_scheme:

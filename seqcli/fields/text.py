@@ -6,20 +6,23 @@ Shapes: B sequences, T positions, U different tokens (row 0 is padding), N posit
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
-from seqcli.data.batch import InputSizes, Ints, Side, pad_ids
-from seqcli.errors import UserError, data_error, io_error
-from seqcli.fields.base import Progress, SourceField, affix_table
-from seqcli.files import cache_folder, sha256_file
+from seqcli.data.batch import InputSizes, Ints, Side, affix_table, pad_ids
+from seqcli.errors import UserError, data_error, io_error, usage_error
+from seqcli.fields.base import Progress, SourceField, rows_in
+from seqcli.files import cache_folder, remove_whatever, sha256_file, user_path
+from seqcli.recipe.dump import format_value
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.tokenizers import SentencePieceConfig
@@ -27,7 +30,7 @@ from seqcli.text.case import lower
 from seqcli.text.fast_ids import FastIds
 from seqcli.text.features import AffixKind, TokenFeatures, TypeArrays
 from seqcli.text.pieces import SentencePieces, train_sentencepiece
-from seqcli.text.tokenizers import Lowercased, Tokenizer, tokenizer_of
+from seqcli.text.tokenizers import Lowercased, Tokenized, Tokenizer, tokenizer_of
 from seqcli.text.vectors import read_vectors
 from seqcli.text.vocabulary import EOS, UNK, Vocabulary
 
@@ -71,7 +74,7 @@ class TextField(SourceField):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what a worker, which only reads, builds anew or does not need."""
-        return {**self.__dict__, "vectors": None, "_tokenizer": None, "_memory": None, "_fast": None}
+        return {**self.__dict__, "vectors": None, "_tokenizer": None, "_memory": None, "_fast": None, "start": None}
 
     @property
     def words(self) -> Vocabulary:
@@ -84,6 +87,10 @@ class TextField(SourceField):
             self._tokenizer = Lowercased(tokenizer) if self.lowers_text else tokenizer
         return self._tokenizer
 
+    def read_tokens(self) -> None:
+        """From now on lines come in tokens, spaces between them, and are not cut otherwise."""
+        self._tokenizer = Tokenized()
+
     def prepare(self, values: Callable[[], Iterable[tuple[Any, str]]], key: str, progress: Progress | None) -> None:
         """Find or train the model of a ``sentencepiece`` tokenizer (kept in the cache).
 
@@ -95,12 +102,12 @@ class TextField(SourceField):
         if not isinstance(config, SentencePieceConfig) or self.tokenizer_model is not None:
             return
         if config.model is not None:
-            path = Path(config.model).expanduser()
+            path = user_path(config.model)
             SentencePieces(path)
         else:
             options = f"{key} {config.size} {config.algorithm} {self.lowers_text}"
             path = cache_folder() / "pieces" / f"{hashlib.sha256(options.encode()).hexdigest()[:32]}.model"
-            if not path.exists():
+            if not _sound(path, progress):
                 if progress is not None:
                     progress("training the tokenizer", 0, None)
                 self._train_pieces(config, values, path)
@@ -135,6 +142,18 @@ class TextField(SourceField):
             )
             raise
 
+    def start_from(self, trained: Self) -> None:
+        """Take over the subword model; the tokenizer must be the same, and so must what becomes of capitals."""
+        for key, mine, theirs in (
+            ("tokenizer", _cutting(self.config), _cutting(trained.config)),
+            ("vocabulary.lowercase", self.config.vocabulary.lowercase, trained.config.vocabulary.lowercase),
+        ):
+            if mine != theirs:
+                raise usage_error(
+                    f"source.{key} is {format_value(mine)} in the recipe and {format_value(theirs)} in the model"
+                )
+        self.start, self.tokenizer_model = trained, trained.tokenizer_model
+
     def read(self, value: Any, at: str) -> list[str]:
         """Tokens of a line, or those that the data comes in."""
         if isinstance(value, str):
@@ -160,12 +179,25 @@ class TextField(SourceField):
             affix_kinds=affix_kinds(spelling),
             affix_min_count=spelling.affixes.min_count if spelling.affixes else 1,
             extra_words=extra,
+            start=self.start.features if self.start else None,
         )
         if spelling.vectors is not None:
             row_of = {word: row for row, word in enumerate(self.words.tokens) if row > 1}
             table = read_vectors(Path(spelling.vectors.file), spelling.dim, row_of)
             matrix = np.array([*table.values()], np.float32).reshape(len(table), spelling.dim)
             self.vectors = np.array([row_of[word] for word in table], np.int64), matrix
+
+    def known_rows(self) -> dict[str, Ints]:
+        if self.start is None:
+            return {}
+        mine, theirs = self.features, self.start.features
+        known = {"words": rows_in(mine.words.tokens, theirs.words.tokens)}
+        if mine.characters is not None and theirs.characters is not None:
+            known["characters"] = rows_in(mine.characters.tokens, theirs.characters.tokens)
+        for column, (one, other) in enumerate(zip(mine.affixes.items(), theirs.affixes.items(), strict=False)):
+            if one[0] == other[0]:
+                known[affix_table(column)] = rows_in(one[1].tokens, other[1].tokens)
+        return known
 
     def encode(self, tokens: Sequence[str]) -> TypeArrays:
         """Rows of tokens: THE way to numbers, in training and in prediction."""
@@ -220,14 +252,16 @@ class TextField(SourceField):
 
     def key(self) -> list[Any]:
         model = None if self.tokenizer_model is None else sha256_file(self.tokenizer_model)
-        return ["text", self.config.tokenizer.model_dump(mode="json"), self.lowers_text, model]
+        options = self.config.tokenizer.model_dump(mode="json", exclude={"model"} if model else None)
+        return ["text", options, self.lowers_text, model]
 
     def save(self, folder: Path) -> list[str]:
         """The vocabularies, and the tokenizer's model where there is one."""
         names = self.features.save(folder)
         if self.tokenizer_model is None:
             return names
-        shutil.copyfile(self.tokenizer_model, folder / _TOKENIZER_MODEL)
+        with suppress(shutil.SameFileError):  # a training that goes on, by the recipe that its run keeps
+            shutil.copyfile(self.tokenizer_model, folder / _TOKENIZER_MODEL)
         return [*names, _TOKENIZER_MODEL]
 
     def load(self, folder: Path) -> None:
@@ -290,8 +324,11 @@ class RunningTextField(TextField):
         config = self.config.vocabulary
         counts = dict(zip(column.symbols, column.counts.tolist(), strict=True))
         ends = counts.pop(END, 0)
-        built = Vocabulary.build(counts, config.max_size, config.min_count, specials=(UNK, EOS))
-        words = Vocabulary(built.tokens, (built.counts[0], ends, *built.counts[2:]), built.specials)
+        if self.start is not None:
+            built = self.start.words.extended(counts, config.max_size, config.min_count)
+        else:
+            built = Vocabulary.build(counts, config.max_size, config.min_count, specials=(UNK, EOS))
+        words = Vocabulary(built.tokens, (built.counts[0], built.counts[1] + ends, *built.counts[2:]), built.specials)
         self.features = TokenFeatures(words, lowercase=self.lowers_words, characters=None, affixes={})
 
     @property
@@ -318,6 +355,20 @@ class RunningTextField(TextField):
         return {"tokens in the vocabulary": len(self.words)}
 
 
+def _sound(model: Path, progress: Progress | None) -> bool:
+    """Whether the cache has a tokenizer's model; one that is damaged is removed."""
+    if not os.path.lexists(model):
+        return False
+    try:
+        SentencePieces(model)
+    except UserError as error:
+        if progress is not None:
+            progress(f"{error}; training it anew", 0, None)
+        remove_whatever(model)
+        return False
+    return True
+
+
 class _Memory:
     """Rows of tokens met before, so that a spelling is looked at once."""
 
@@ -341,6 +392,11 @@ class _Memory:
             self.types = self.types.joined(self.encode(new))
             numbers = [known[token] for tokens in raws for token in tokens]
         return np.array(numbers, np.int64)
+
+
+def _cutting(config: TextFieldConfig) -> dict[str, Any]:
+    """How a text is cut, wherever the file of a subword model lies."""
+    return config.tokenizer.model_dump(mode="json", exclude={"model"})
 
 
 def affix_kinds(config: TokensConfig) -> list[AffixKind]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from seqcli.errors import UserError, data_error
+from seqcli.errors import UserError, data_error, plural
 from seqcli.lines import OnInvalid, read_lines, source_name
 
 Source = str | os.PathLike[str] | None
@@ -51,7 +51,7 @@ def read_pairs(gold: Source, predicted: Source, invalid: OnInvalid = "strict") -
             tokens.append(gold_row[0] if len(gold_row) > 1 else row[0] if len(row) > 1 else "")
         if len(one) != len(other):
             raise data_error(
-                f"the sentence has {len(other)} tokens, but {len(one)} in {gold_name}:{one[0][0]}",
+                f"the sentence has {plural(len(other), 'token')}, but {len(one)} in {gold_name}:{one[0][0]}",
                 file=predicted_name,
                 line=other[0][0],
             )
@@ -87,13 +87,26 @@ def _no_partner(missing: str, name: str, sentence: _Sentence) -> UserError:
 
 def _sentences(source: Source, invalid: OnInvalid) -> Iterator[_Sentence]:
     """Runs of lines between blank lines and ``-DOCSTART-`` lines, cut at tabs where a line has one, else at spaces."""
-    sentence: _Sentence = []
+    lines: list[tuple[int, str]] = []
     for number, text in read_lines(source, on_invalid=invalid):
-        cells = [cell.strip() for cell in text.rstrip().split("\t")] if "\t" in text.strip() else text.split()
-        if cells and cells[0] != "-DOCSTART-":
-            sentence.append((number, cells))
-        elif sentence:
-            yield sentence
-            sentence = []
-    if sentence:
-        yield sentence
+        if text.strip() and text.split(maxsplit=1)[0] != "-DOCSTART-":
+            lines.append((number, text))
+        elif lines:
+            yield _without_comments(lines)
+            lines = []
+    if lines:
+        yield _without_comments(lines)
+
+
+def _without_comments(lines: list[tuple[int, str]]) -> _Sentence:
+    """A sentence without the ``#`` lines at its head that have not the columns of its last line."""
+    first = 0
+    while (text := lines[first][1]) == "#" or text.startswith("# "):
+        if ("\t" in text, len(_cells(text))) == ("\t" in lines[-1][1], len(_cells(lines[-1][1]))):
+            break
+        first += 1
+    return [(number, _cells(text)) for number, text in lines[first:]]
+
+
+def _cells(text: str) -> list[str]:
+    return [cell.strip() for cell in text.rstrip().split("\t")] if "\t" in text.strip() else text.split()

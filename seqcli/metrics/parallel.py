@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from seqcli.errors import data_error
+from seqcli.errors import data_error, plural
 
 # A full stop or comma that stands alone, the joiner of Moses and subword-nmt, escapes of the Moses tokenizer.
 _TOKENISED = re.compile(r" [.,](?=\s|$)|@-@|@@ |&apos;|&quot;")
@@ -40,7 +40,7 @@ def check_lines(hypothesis: tuple[str, int], references: Sequence[tuple[str, int
         raise data_error(_transposed(lines, len(references)), file=name, hint=hint)
     other, count = different[0]
     raise data_error(
-        f"the hypothesis has {_lines(lines)}, but the reference {other} has {_lines(count)}",
+        f"the hypothesis has {plural(lines, 'line')}, but the reference {other} has {plural(count, 'line')}",
         file=name,
         hint="Line N is scored against line N: look for a line that was lost, added or cut in two.",
     )
@@ -48,7 +48,7 @@ def check_lines(hypothesis: tuple[str, int], references: Sequence[tuple[str, int
 
 def _transposed(lines: int, references: int) -> str:
     return (
-        f"{references} references of one line each against a hypothesis of {_lines(lines)}: the references look "
+        f"{references} references of one line each against a hypothesis of {plural(lines, 'line')}: the references look "
         "transposed (read so, only the first line would be scored, and it would match anything)"
     )
 
@@ -68,7 +68,7 @@ def tokenised_warning(name: str, lines: Sequence[str], advice: str) -> str | Non
     if 2 * tokenised <= punctuated or not tokenised:
         return None
     return (
-        f"{name}: looks tokenised: {tokenised:,} of {_lines(punctuated)} with a full stop or a comma have it apart "
+        f"{name}: looks tokenised: {tokenised:,} of {plural(punctuated, 'line')} with a full stop or a comma have it apart "
         f"from the word. {advice}"
     )
 
@@ -77,7 +77,3 @@ def empty_lines_warning(name: str, numbers: Sequence[int], what: str, effect: st
     """The warning for blank lines: the first of ``numbers`` (from 1), how many more there are, and what it does."""
     more = f" (and {len(numbers) - 1:,} more)" if len(numbers) > 1 else ""
     return f"{name}:{numbers[0]}: the {what} is empty{more}: {effect}"
-
-
-def _lines(count: int) -> str:
-    return "1 line" if count == 1 else f"{count:,} lines"

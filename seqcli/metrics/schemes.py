@@ -90,6 +90,8 @@ def split_tag(tag: str) -> tuple[str, str]:
 def is_tag(tag: str, scheme: str) -> bool:
     """Whether ``tag`` can be written in ``scheme`` at all (a part of speech cannot)."""
     letter, _ = split_tag(tag)
+    if tag.endswith("-") and len(tag) == 2:  # a label was meant and is missing; a letter alone has none
+        return False
     return tag == OUTSIDE or (len(letter) == 1 and letter in _LETTERS[scheme_name(scheme)].all())
 
 
@@ -229,7 +231,8 @@ def write_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
 def _step_faults(previous: str | None, tag: str | None, scheme: str) -> tuple[tuple[int, str], ...]:
     """What is wrong between two neighbours: (-1, reason) is about ``previous``, (0, reason) about ``tag``."""
     if tag is not None and not is_tag(tag, scheme):
-        return ((0, f"'{tag}' is not a tag of the scheme {scheme}"),)
+        what = "has no type behind its '-', which it needs in" if tag[1:] == "-" else "is not a tag of"
+        return ((0, f"'{tag}' {what} the scheme {scheme}"),)
     letters = _LETTERS[scheme]
     before, before_label = split_tag(previous or OUTSIDE)
     here, label = split_tag(tag or OUTSIDE)

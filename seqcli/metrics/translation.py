@@ -10,6 +10,7 @@ None where a line has fewer references than others.
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -197,7 +198,10 @@ def _check_bleu_options(options: Mapping[str, Any]) -> None:
         if name is not None and name not in known:
             hint = did_you_mean(name, known) or f"{names}: {', '.join(known)}."
             raise usage_error(f"unknown {what} '{name}'", hint=hint)
-    if options.get("smooth_value") is not None and BLEU.SMOOTH_DEFAULTS[smooth] is None:
+    value = options.get("smooth_value")
+    if value is not None and not 0 <= value < math.inf:
+        raise usage_error(f"the smoothing value must be 0 or more, not {value:g}")
+    if value is not None and BLEU.SMOOTH_DEFAULTS[smooth] is None:
         raise usage_error(
             f"--smooth-value has no effect with the smoothing method '{smooth}'",
             hint="It belongs to 'floor' and 'add-k'.",

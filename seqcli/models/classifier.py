@@ -32,7 +32,7 @@ class SequenceClassifier(Network):
         dim, bidirectional = self.encoder.output_dim, self.encoder.bidirectional
         self.pooling: Pooling = build("pooling", config.pooling, dim, bidirectional=bidirectional)
         self.head: SequenceHead = build("head", config.head, self.pooling.output_dim, space)
-        weights = None if weights_K is None else torch.from_numpy(weights_K)
+        weights = None if weights_K is None else torch.as_tensor(weights_K)
         self.register_buffer("weights_K", weights, persistent=False)
 
     def forward(self, source: Side) -> Tensors:

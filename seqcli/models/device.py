@@ -6,17 +6,30 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from seqcli.errors import usage_error
 
 T = TypeVar("T")
 
 
-def resolve_precision(wanted: str, device: torch.device) -> str:
-    """``auto`` -> bf16 on a GPU that computes in it, else fp32 (a CPU gains little or loses, see the benchmarks)."""
+def resolve_precision(wanted: str, device: torch.device, network: nn.Module) -> str:
+    """``auto`` -> bf16 on a GPU that computes in it, else fp32 (a CPU gains little or loses, see the benchmarks).
+
+    Raises:
+        UserError: the processor has no recurrent networks in bf16 (2).
+    """
+    recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
+    if wanted == "bf16" and recurrent and device.type == "cpu" and not cpu_has_bf16():
+        raise usage_error("this processor has no bf16 for recurrent networks", hint="Set training.precision=fp32.")
     if wanted != "auto":
         return wanted
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies in bf16 itself."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:

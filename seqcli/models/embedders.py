@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqcli.data.batch import InputSizes
+from seqcli.data.batch import InputSizes, affix_table
 from seqcli.models.dropout import SequenceDropout, keep_mask, uniform_like
-from seqcli.models.layers import Embedder, Inputs, Speller, build
+from seqcli.models.layers import Counted, Embedder, Inputs, Speller, Tables, build
 from seqcli.models.masks import real_positions
 from seqcli.recipe.embedders import FramesConfig, TokensConfig
 
@@ -38,12 +38,13 @@ class TokenEmbedder(Embedder):
         )
         self.scale = config.dim**0.5 if tied else 1.0
         self.unknown = sizes.unknown
+        self.begins_as = sizes.unknown if sizes.padded else None  # what predicts words must tell them apart
         if self.words is not None:
             nn.init.normal_(self.words.weight, std=config.dim**-0.5 if sizes.padded or tied else 1.0)
             with torch.no_grad():
                 self.words.weight[: int(sizes.padded)].zero_()
                 if sizes.vectors is not None:
-                    self.words.weight[torch.from_numpy(sizes.vectors[0])] = torch.from_numpy(sizes.vectors[1])
+                    self.words.weight[torch.as_tensor(sizes.vectors[0])] = torch.as_tensor(sizes.vectors[1])
             self.words.weight.requires_grad_(config.vectors is None or not config.vectors.freeze)
         self.characters: Speller | None = None
         if config.characters is not None:
@@ -72,6 +73,11 @@ class TokenEmbedder(Embedder):
         if self.training and self.token_dropout:
             x_BTD = x_BTD * keep_mask([*x_BTD.shape[:2], 1], self.token_dropout, x_BTD)
         return self.dropout(x_BTD * self.scale if self.scale != 1 else x_BTD)
+
+    def tables(self) -> Tables:
+        names = {"words.weight": "words", "characters.embedding.weight": "characters"}
+        names |= {f"affixes.{column}.weight": affix_table(column) for column in range(len(self.affixes))}
+        return {name: Counted((table,), self.begins_as) for name, table in names.items()}
 
     def embed_types(self, inputs: Inputs) -> Tensor:
         """Vectors [U, output_dim] of the different tokens; row 0 is zero."""

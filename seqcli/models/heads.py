@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seqcli.data.batch import LabelSpace
 from seqcli.models.crf import log_partition, path_score
-from seqcli.models.layers import PositionHead, SequenceHead, TokenHead
+from seqcli.models.layers import Counted, PositionHead, SequenceHead, Tables, TokenHead
 from seqcli.models.masks import real_positions
 from seqcli.models.output import linear_cross_entropy
 from seqcli.recipe.heads import CRFConfig, SigmoidConfig, SoftmaxConfig
@@ -26,6 +26,9 @@ class SoftmaxHead(PositionHead, SequenceHead, TokenHead):
         super().__init__()
         self.output = nn.Linear(input_dim, space.labels)
         self.label_smoothing = config.label_smoothing
+
+    def tables(self, labels: str) -> Tables:
+        return _output_layer(labels)
 
     def loss(self, hidden_BTD: Tensor, labels_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, int]:
         real_BT = real_positions(lengths_B, labels_BT.size(1))
@@ -61,6 +64,9 @@ class SigmoidHead(SequenceHead):
     def __init__(self, config: SigmoidConfig, input_dim: int, space: LabelSpace) -> None:
         super().__init__()
         self.output = nn.Linear(input_dim, space.labels)
+
+    def tables(self, labels: str) -> Tables:
+        return _output_layer(labels)
 
     def sequence_loss(self, pooled_BD: Tensor, labels_BK: Tensor, weights_K: Tensor | None) -> tuple[Tensor, float]:
         """Binary cross-entropy in nats, summed over labels and examples, and the number of examples.
@@ -98,8 +104,12 @@ class CRFHead(PositionHead):
             ("forbidden_end_K", space.end_K, (labels,)),
         ):
             free = allowed is None or not config.constrained
-            forbidden = torch.zeros(shape, dtype=torch.bool) if free else ~torch.from_numpy(allowed)
+            forbidden = torch.zeros(shape, dtype=torch.bool) if free else ~torch.as_tensor(allowed)
             self.register_buffer(name, forbidden, persistent=False)
+
+    def tables(self, labels: str) -> Tables:
+        ends = dict.fromkeys(("start", "end"), Counted((labels,)))
+        return _output_layer(labels) | ends | {"transitions": Counted((labels, labels))}
 
     def scores(self) -> tuple[Tensor, Tensor, Tensor]:
         """Step, start and end scores with the forbidden ones out of reach."""
@@ -121,3 +131,7 @@ class CRFHead(PositionHead):
         steps_KK, start_K, end_K = self.scores()
         logits_BTK = self.output(hidden_BTD).float()
         return {"logits_BTK": logits_BTK, "transitions_KK": steps_KK, "start_K": start_K, "end_K": end_K}
+
+
+def _output_layer(labels: str) -> Tables:
+    return dict.fromkeys(("output.weight", "output.bias"), Counted((labels,)))

@@ -45,6 +45,8 @@ class LanguageModel(Network):
         carries: a batch goes on from the states that the one before left.
     """
 
+    predicts = "words"
+
     def __init__(self, config: NetworkConfig, sizes: InputSizes, *, carries: bool = False) -> None:
         super().__init__()
         tied = isinstance(config.head, SoftmaxConfig) and config.head.tied

@@ -7,12 +7,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
 from seqcli.recipe import registry
 from seqcli.recipe.base import Component
+
+
+class Counted(NamedTuple):
+    """The tables (``words``, ``labels``) whose entries the first axes of a tensor count.
+
+    ``unknown``: the row that stands for what is not in the table, which a new entry begins as; None where it begins anew.
+    """
+
+    tables: tuple[str, ...]
+    unknown: int | None = None
+
+
+Tables = dict[str, Counted]
+"""Tensors with a row for each entry of a table, by name."""
 
 M = TypeVar("M", bound=nn.Module)
 Inputs = Mapping[str, Tensor]
@@ -26,6 +40,10 @@ class Embedder(nn.Module, ABC):
     @abstractmethod
     def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
         """Vectors [B, T, output_dim]."""
+
+    def tables(self) -> Tables:
+        """Its tensors that have a row for each word or part of a word."""
+        return {}
 
     def positions(self, lengths_B: Tensor) -> Tensor:
         """How many vectors come of so many tokens or frames."""
@@ -75,7 +93,15 @@ class Pooling(nn.Module, ABC):
         """Vectors [B, output_dim]."""
 
 
-class PositionHead(nn.Module, ABC):
+class Head(nn.Module, ABC):
+    """The last layer."""
+
+    def tables(self, labels: str) -> Tables:
+        """Its tensors that have a row for each label; ``labels`` is what the labels are: a table's name."""
+        return {}
+
+
+class PositionHead(Head):
     """A vector for each position -> a label for each position."""
 
     @abstractmethod
@@ -87,7 +113,7 @@ class PositionHead(nn.Module, ABC):
         """``logits_BTK``, and what decoding needs besides."""
 
 
-class SequenceHead(nn.Module, ABC):
+class SequenceHead(Head):
     """A vector for the sequence -> its label, or its labels."""
 
     output: nn.Linear
@@ -101,7 +127,7 @@ class SequenceHead(nn.Module, ABC):
         """ln p of each label [B, K]."""
 
 
-class TokenHead(nn.Module, ABC):
+class TokenHead(Head):
     """A vector for each position -> the token after it."""
 
     @abstractmethod

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from seqcli.data.batch import Batch, Side
+from seqcli.models.layers import Embedder, Head, Tables
 
 Tensors = dict[str, Tensor]
 
@@ -42,7 +43,12 @@ class Loss(NamedTuple):
 
 
 class Network(nn.Module, ABC):
-    """Layers of a recipe, from the source of a batch to outputs by name (their letters are their shapes)."""
+    """Layers of a recipe, from the source of a batch to outputs by name (their letters are their shapes).
+
+    ``predicts``: the table that its head chooses from.
+    """
+
+    predicts: ClassVar[str] = "labels"
 
     @abstractmethod
     def forward(self, source: Side) -> Tensors:
@@ -51,6 +57,15 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def loss(self, batch: Batch, memory: Memory) -> Loss:
         """The loss over the targets of a batch; ``memory`` is what the batch before left."""
+
+    def tables(self) -> Tables:
+        """Its tensors with a row for each entry of a table, under the names of its state."""
+        found: Tables = {}
+        for path, layer in self.named_modules():
+            if isinstance(layer, Embedder | Head):
+                own = layer.tables() if isinstance(layer, Embedder) else layer.tables(self.predicts)
+                found |= {f"{path}.{name}": counted for name, counted in own.items()}
+        return found
 
     def tensors(self, side: Side) -> tuple[Tensors, Tensor]:
         """``(arrays, lengths_B)`` on the network's device; from pinned memory and without waiting where that is a GPU."""

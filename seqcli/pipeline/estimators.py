@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,10 +17,14 @@ from seqcli.fields.base import Progress
 from seqcli.files import atomic_write_text, cannot_write
 from seqcli.metrics.metric import METRICS
 from seqcli.metrics.score import for_json
+from seqcli.pipeline.adapt import ADAPTED, adapt
 from seqcli.pipeline.environment import environment
-from seqcli.pipeline.events import Evaluated, Event, Notice, Prepared
+from seqcli.pipeline.events import Evaluated, Event, Notice, Prepared, Started
+from seqcli.pipeline.origin import Origin
 from seqcli.pipeline.prepare import kept_recipe
-from seqcli.recipe.dump import dump_recipe
+from seqcli.recipe.dump import dump_recipe, recipe_difference
+from seqcli.recipe.load import load_recipe
+from seqcli.recipe.paths import move_paths
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run
 from seqcli.store.weights import save_arrays
@@ -58,6 +63,7 @@ class Job:
 
     Attributes:
         source: what the user typed for the recipe, for the resume command.
+        origin: the model that training starts from, lent to the task already.
         should_stop: asked now and then; an exit code means save and stop.
         world: the processes that train together; the first alone writes.
     """
@@ -68,6 +74,7 @@ class Job:
     run: Run
     device: str
     source: str
+    origin: Origin | None
     should_stop: StopRequest
     progress: Progress | None
     world: World
@@ -108,12 +115,33 @@ def _prepared(job: Job, data: Mapping[str, Data], **more: Any) -> Prepared:
 
 def _write_settings(job: Job, **compute: Any) -> list[str]:
     """Write recipe, vocabularies and environment, so that a folder that cannot be written is found at once."""
-    run = job.run
-    atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(job.recipe)))
-    files = job.task.save(run.path)
+    run, remarks = job.run, {}
+    if run.recipe_path.exists():  # of the training that is resumed
+        _check_recipe(run, job.recipe)
+    if job.origin is not None:
+        compute["from"] = job.origin.record
+        remarks["name"] = "started from {model}, weights {sha256}".format(**job.origin.record)
     made_with = environment(job.recipe.training.seed, **compute)
     atomic_write_text(run.environment_path, json.dumps(made_with, indent=2) + "\n")
-    return files
+    atomic_write_text(run.recipe_path, dump_recipe(kept_recipe(job.recipe, run.path), remarks))
+    return job.task.save(run.path)
+
+
+def _check_recipe(run: Run, recipe: Recipe) -> None:
+    """Refuse to go on with another recipe than the training began with."""
+    old, new = (
+        move_paths(kept_recipe(one, run.path), lambda path: os.path.abspath(run.path / path))
+        for one in (load_recipe(run.recipe_path).recipe, recipe)
+    )
+    if differences := recipe_difference(old, new):
+        adapted = all(
+            difference.startswith(tuple(f"training.{name}:" for name in ADAPTED)) for difference in differences
+        )
+        raise usage_error(
+            f"cannot resume {run}: the recipe changed{', or the size of the data' if adapted else ''}: "
+            f"{'; '.join(differences)}",
+            hint="Undo the change, or start a new training without --resume.",
+        )
 
 
 class CountsEstimator:
@@ -166,6 +194,8 @@ class Progressing:
     best_score: float | None = None
     best_step: int = 0
     best_scores: dict[str, float] = field(default_factory=dict)
+    first_score: float | None = None
+    moved: bool = False
     waited: int = 0
     evaluations: int = 0
     minutes: float = 0.0
@@ -178,6 +208,7 @@ class GradientEstimator:
     def __init__(self, job: Job) -> None:
         from seqcli.models.device import choose_device, compute_environment, seeded
         from seqcli.training.loop import Trainer
+        from seqcli.training.memory import check_size
 
         self.job, self.run, self.world = job, job.run, job.world
         self.recipe, self.task = job.recipe, job.task
@@ -185,10 +216,16 @@ class GradientEstimator:
         self._check_alike()
         self.task.fit(job.columns["train"])
         self.device = choose_device(job.device)
+        check_size(self.task.network, self.recipe.training, self.device)
+        weights = job.origin.weights() if job.origin is not None and self.world.rank == 0 else None
         self._network = seeded(self.recipe.training.seed, self.task.network)
+        self.started: Started | None = None
+        if job.origin is not None and weights is not None:
+            self.started = job.origin.give(weights, self._network, self.task)
         self.data = {name: self.task.data(columns) for name, columns in job.columns.items()}
-        training = self.recipe.training
-        self.trainer = Trainer(self._network, self.data["train"], training, self.device, self.world)
+        self.recipe, self.changes = adapt(job.recipe, self.data["train"])
+        self.job = replace(job, recipe=self.recipe)
+        self.trainer = Trainer(self._network, self.data["train"], self.recipe.training, self.device, self.world)
         self.progress = Progressing()
         self.resumed = 0
         self.warned = False
@@ -197,13 +234,14 @@ class GradientEstimator:
         self.files: list[str] = []
         if self.world.rank == 0:
             self._begin_run()
-            self.files = _write_settings(job, **compute_environment(self.device, self.trainer.precision))
+            self.files = _write_settings(self.job, **compute_environment(self.device, self.trainer.precision))
 
     # -- before the first step
 
     def _check_alike(self) -> None:
         """Refuse a machine that has other files than the first one."""
-        mine = {"recipe": dump_recipe(self.recipe), **self.fingerprint}
+        start = self.job.origin.sha256 if self.job.origin is not None else ""
+        mine = {"recipe": dump_recipe(self.recipe), "--from": start, **self.fingerprint}
         first = self.world.broadcast(mine)
         if other := [name for name in first if mine.get(name) != first[name]]:
             raise usage_error(
@@ -231,6 +269,12 @@ class GradientEstimator:
     def fit(self, *, resume: bool) -> Iterator[Event]:
         if "dev" not in self.data:
             yield Notice("no dev split: the last step is kept, not the best one (set data.dev or data.dev_share)")
+        if self.changes:
+            yield Notice(
+                f"adapted to little data: {', '.join(map(str, self.changes))} "
+                "(off: training.batch.per_epoch=0, training.min_steps=0)",
+                is_warning=False,
+            )
         if resume:
             yield from self._restore()
         yield _prepared(
@@ -242,6 +286,8 @@ class GradientEstimator:
             total_steps=self.trainer.total_steps,
             resumed=self.resumed,
         )
+        if self.started is not None and not self.resumed:
+            yield self.started
         try:
             yield from self._steps()
         except PeerLost as error:
@@ -308,6 +354,7 @@ class GradientEstimator:
             if due:
                 yield self._evaluate(event, window)
                 yield from self._grown()
+                yield from self._ended()
                 window = _Window()
             waited = time.monotonic() - self.saved_at
             code, waited = self.world.largest(self.job.should_stop() or 0, waited)
@@ -377,20 +424,52 @@ class GradientEstimator:
         return evaluated
 
     def _count(self, event: StepEvent, scores: dict[str, float], improved: bool) -> None:
-        training, progress = self.recipe.training, self.progress
+        progress = self.progress
         progress.evaluations += 1
         progress.waited = 0 if improved else progress.waited + 1
         if improved:
             progress.best_step, progress.best_scores = event.step, scores
-        progress.stopped = (
-            self.trainer.finished
-            or (training.patience is not None and progress.waited >= training.patience)
-            or (training.max_minutes is not None and self._minutes() >= training.max_minutes)
+        progress.stopped = self.trainer.finished or self._out_of_patience or self._out_of_time
+
+    @property
+    def _out_of_patience(self) -> bool:
+        training, progress = self.recipe.training, self.progress
+        return (
+            training.patience is not None
+            and progress.moved
+            and progress.waited >= training.patience
+            and self._steps_waited >= training.patience_steps
+            and self.trainer.step >= training.min_steps
         )
+
+    @property
+    def _steps_waited(self) -> int:
+        return self.trainer.step - self.progress.best_step
+
+    @property
+    def _out_of_time(self) -> bool:
+        limit = self.recipe.training.max_minutes
+        return limit is not None and self._minutes() >= limit
+
+    def _ended(self) -> Iterator[Notice]:
+        """Say why a training ends before the recipe's epochs and steps are through."""
+        if not self.progress.stopped or self.trainer.finished:
+            return
+        step, best = self.trainer.step, self.progress.best_step
+        if self._out_of_patience:
+            title = METRICS[self.task.select_by].title
+            reason = f"no better {title} in {self.progress.waited} evaluations ({self._steps_waited:,} steps)"
+        else:
+            reason = f"training.max_minutes = {self.recipe.training.max_minutes:g} are over"
+        yield Notice(f"stopped at step {step:,}: {reason}; the best was step {best:,}", is_warning=False)
 
     def _improved(self, scores: dict[str, float]) -> bool:
         name = self.task.select_by
         value = -scores[name] if METRICS[name].better == "lower" else scores[name]
+        progress = self.progress
+        if math.isfinite(value):
+            progress.first_score = value if progress.first_score is None else progress.first_score
+            progress.moved = progress.moved or value != progress.first_score
         if not math.isfinite(value) or (self.progress.best_score is not None and value <= self.progress.best_score):
             return False
         self.progress.best_score = value

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from seqcli.data.kept import keep_stream
 from seqcli.decode.sampling import check_numbers
 from seqcli.errors import usage_error
 from seqcli.fields.base import Progress
+from seqcli.lines import source_name
 from seqcli.metrics.paired import compare_right
 from seqcli.metrics.score import Score
 from seqcli.pipeline.model import Model
@@ -104,6 +106,8 @@ def evaluate_model(
         raise usage_error(
             f"language models and classifiers can be compared so; {model.name} is a model for {task.kind}"
         )
+    names = [source_name(path) for path in data or ()]
+    data = data and [str(keep_stream(path) or path) for path in data]  # a pipe is read once, for both models
     columns = model.columns(data, split, data_format=data_format, progress=progress)
     batches = task.data(columns)
     measured = task.measure(model.engine, batches, mistakes=with_errors)
@@ -123,7 +127,7 @@ def evaluate_model(
     scorer = measured.scorer
     return Evaluation(
         model.name,
-        ", ".join(data) if data else split,
+        ", ".join(names) or split,
         score,
         scorer.scores(),
         scorer.accuracy.score() if isinstance(scorer, TaggingScorer) and scorer.spans is not None else None,
@@ -158,5 +162,5 @@ def _notices(task: Task[Any], data: Data) -> list[str]:
     if unseen := task.unseen(data):
         notices.append(unseen_labels("labels that the model does not know", unseen, task))
     if data.columns.cut:
-        notices.append(cut_sequences(f"{data.columns.cut} sequences", task, task.too_long[1]))
+        notices.append(cut_sequences(data.columns.cut, task, task.too_long[1]))
     return notices

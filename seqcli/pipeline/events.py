@@ -11,9 +11,34 @@ from seqcli.training.events import StepEvent
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the user should know although the work goes on."""
+    """Something the user should know although the work goes on; ``is_warning`` where something may be wrong."""
 
     text: str
+    is_warning: bool = True
+
+
+@dataclass(frozen=True)
+class TableTaken:
+    """Words, characters or labels: how many the model that training starts from has too, and how many it alone has."""
+
+    known: int
+    new: int
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """Training begins with what fits of the weights of a trained model.
+
+    ``tensors``: those of the network, of which ``taken`` begin as the model's, whole or in the rows of known entries;
+    ``unlike``: the names of those that the model lacks or has in another size.
+    """
+
+    model: str
+    tensors: int
+    taken: int
+    tables: dict[str, TableTaken]
+    unlike: list[str]
 
 
 @dataclass(frozen=True)
@@ -61,4 +86,4 @@ class Finished:
     report: dict[str, Any]
 
 
-Event = Notice | Prepared | StepEvent | Evaluated | Finished
+Event = Notice | Prepared | Started | StepEvent | Evaluated | Finished

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from seqcli.fields.text import TextField
 from seqcli.pipeline.model import Model
-from seqcli.tasks.classification import ClassificationTask, Classified, CountsEngine
+from seqcli.tasks.classification import ClassificationTask, Classified, LabelCounts
 
 
 class Explained(NamedTuple):
@@ -29,7 +29,7 @@ def explain(model: Model[Classified], item: Any) -> Explained:
     side = task.source.side([seen])
     (classified,) = task.classified(model.engine.outputs(side), [len(raw)])
     label = int(classified.probs_K.argmax())
-    if isinstance(model.engine, CountsEngine):
+    if isinstance(model.engine, LabelCounts):
         shares = model.engine.model.contributions(side.arrays["values"])[:, label].tolist()
     else:
         from seqcli.inspect.attribution import attribution

@@ -13,7 +13,7 @@ from seqcli.data.example import Example
 from seqcli.data.formats import FRAME_FORMATS, Reading, guess_format, read_examples
 from seqcli.data.frame_files import FOLDER_SUFFIXES, SUFFIXES, read_frames
 from seqcli.errors import io_error, usage_error
-from seqcli.lines import OnInvalid, is_stdin
+from seqcli.lines import OnInvalid, batches, is_stdin
 from seqcli.pipeline.model import Model
 
 _AT_ONCE = 64
@@ -31,14 +31,8 @@ def frame_batches(
     Raises:
         UserError: no frames (2); frames that the model was not made for, bad data (65); an unreadable file (74).
     """
-    batch: list[NDArray[Any]] = []
-    for example in _examples(model, file, on_invalid, max_line):
-        batch.append(model.task.source.read(example.source, example.at))
-        if len(batch) == _AT_ONCE or is_stdin(file):
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    sequences = (model.task.source.read(one.source, one.at) for one in _examples(model, file, on_invalid, max_line))
+    return batches(sequences, 1 if is_stdin(file) else _AT_ONCE)
 
 
 def _examples(model: Model[Any], file: str | None, on_invalid: OnInvalid, max_line: int) -> Iterator[Example]:

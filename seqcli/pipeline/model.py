@@ -9,17 +9,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from seqcli.data.arrays import Columns
 from seqcli.data.batch import Side
+from seqcli.data.formats import format_class, guess_format
+from seqcli.data.formats.base import Columns as FormatColumns
+from seqcli.data.kept import keep_stream
 from seqcli.data.order import sorted_batches
 from seqcli.errors import UserError, data_error, usage_error
-from seqcli.fields.base import Progress
+from seqcli.fields.base import Progress, SourceField
 from seqcli.fields.text import TextField
+from seqcli.lines import batches
 from seqcli.machine import cores
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
@@ -91,17 +94,23 @@ class Model(Generic[P]):
         task.load(run.path)
         return cls(str(run), task, _engine(task, run, device, engine), run)
 
-    def predict(self, items: Iterable[Any], *, scores: bool = False) -> Iterator[P]:
+    def predict(self, items: Iterable[Any], *, scores: bool = False, offsets: bool = False) -> Iterator[P]:
         """A prediction for each item, in order: lines of text, lists of tokens, or arrays of frames [T, channels].
 
-        Raises:
-            UserError: an item that the model does not read (65); a model that predicts nothing (2).
-        """
-        waiting = iter(items)
-        while block := list(islice(waiting, _ITEMS)):
-            yield from self.predict_block(block, scores=scores)
+        Args:
+            scores: with the probabilities of tags.
+            offsets: with the places of the tokens of lines.
 
-    def predict_block(self, items: Sequence[Any], *, scores: bool = False) -> Sequence[P]:
+        Raises:
+            UserError: an item that the model does not read (65), once all before it are answered; a model that predicts
+                nothing (2).
+        """
+        field = self.task.source
+        readable = (item if _is_line(item, field) else field.read(item, "") for item in items)
+        for block in batches(readable, _ITEMS):
+            yield from self.predict_block(block, scores=scores, offsets=offsets)
+
+    def predict_block(self, items: Sequence[Any], *, scores: bool = False, offsets: bool = False) -> Sequence[P]:
         """Predictions of some items at once; batches of like length run side by side."""
         task, field = self.task, self.task.source
         if not task.output_formats:
@@ -111,30 +120,30 @@ class Model(Generic[P]):
                 side = field.lines(items)
             else:
                 side = field.side([field.read(item, "") for item in items])
-            outputs = self.engine.outputs(_first(side, task.max_length))
-            return task.predict(outputs, [*map(range, side.lengths_B.tolist())], scores=scores)
+            return task.predict(self.engine.outputs(side), [*map(range, side.lengths_B.tolist())], scores=scores)
         raws = [field.read(item, "") for item in items]
         pieces = [(owner, piece) for owner, raw in enumerate(raws) for piece in task.pieces(raw)]
         parts = self._run([piece for _, piece in pieces], scores)
         parts_of: list[list[P]] = [[] for _ in raws]
         for (owner, _), part in zip(pieces, parts, strict=True):
             parts_of[owner].append(part)
-        return [task.join(raw, own) for raw, own in zip(raws, parts_of, strict=True)]
+        predictions = [task.join(raw, own) for raw, own in zip(raws, parts_of, strict=True)]
+        return task.located(items, predictions) if offsets else predictions
 
     def _run(self, pieces: Sequence[Any], scores: bool) -> list[P]:
         """Predictions of pieces that each fit into the model, in their order."""
         task = self.task
         lengths = np.array([len(piece) for piece in pieces], np.int64)
-        batches = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
+        rows_of = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
 
         def work(job: tuple[Side, list[Any]]) -> Sequence[P]:
             side, chosen = job
             return task.predict(self.engine.outputs(side), chosen, scores=scores)
 
-        chosen = [[pieces[row] for row in rows] for rows in batches]
+        chosen = [[pieces[row] for row in rows] for rows in rows_of]
         jobs = [(task.source.side(some), some) for some in chosen]
         results: list[P | None] = [None] * len(pieces)
-        for rows, found in zip(batches, self._map(work, jobs), strict=True):
+        for rows, found in zip(rows_of, self._map(work, jobs), strict=True):
             for row, one in zip(rows, found, strict=True):
                 results[row] = one
         return [one for one in results if one is not None]
@@ -168,7 +177,14 @@ class Model(Generic[P]):
 
         recipe = self.task.recipe
         if data is not None:
-            changes = {split: data, "dev_share": None, **({"format": data_format} if data_format else {})}
+            data = [str(keep_stream(path) or path) for path in data]
+            changes: dict[str, Any] = {
+                split: data,
+                "dev_share": None,
+                **({"format": data_format} if data_format else {}),
+            }
+            if not _takes_columns(data_format or recipe.data.format or guess_format(data[0]), recipe.data.columns):
+                changes["columns"] = None  # those of the training data, which was of another format
             recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
         columns = open_columns(recipe, reader or self.task, (split,), progress)
         if split not in columns:
@@ -185,8 +201,24 @@ class Model(Generic[P]):
         return evaluate_model(self, data, split=split)
 
 
+def _takes_columns(form: str, columns: FormatColumns | None) -> bool:
+    """Whether files of this format can have these columns; JSON has keys, not numbers."""
+    if columns is None or (form == "jsonl" and int in {*map(type, columns.values())}):
+        return columns is None
+    try:
+        return bool(format_class(form).check_columns(columns))
+    except UserError:
+        return False
+
+
 def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
     if not task.is_network:
+        if engine != "auto" or device not in ("auto", "cpu"):
+            option = f"--engine {engine}" if engine != "auto" else f"--device {device}"
+            raise usage_error(
+                f"{run} is a model of kind {task.recipe.model.kind}, not a network: {option} has no effect on it",
+                hint="Leave it out.",
+            )
         return task.counts_engine(load_arrays(run), run.weights_path)
     files = read_manifest(run.path).files
     if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in files:
@@ -221,15 +253,15 @@ def stored_recipe(run: Run) -> Recipe:
 
 def _records(recipe: Recipe) -> list[str]:
     """Overrides that take out of a recipe what only tells where the training read: a model opens none of it."""
+    return ["data={corpus: none}", *without_vectors(recipe)]
+
+
+def without_vectors(recipe: Recipe) -> list[str]:
+    """The override that takes a file of pretrained vectors out of a recipe, where it names one."""
     embedder = dict(dict(recipe.model).get("embedder") or ())
-    return ["data={corpus: none}", *(["model.embedder.vectors=null"] if embedder.get("vectors") is not None else [])]
+    return ["model.embedder.vectors=null"] if embedder.get("vectors") is not None else []
 
 
-def _first(side: Side, most: int) -> Side:
-    """The first ``most`` positions of each example of a flat side."""
-    lengths = side.lengths_B
-    if not len(lengths) or lengths.max() <= most:
-        return side
-    begins = np.cumsum(lengths) - lengths
-    keep = np.arange(int(lengths.sum())) - np.repeat(begins, lengths) < most
-    return Side({name: values[keep] for name, values in side.arrays.items()}, np.minimum(lengths, most))
+def _is_line(item: Any, field: SourceField) -> bool:
+    """Whether it is text for a field of text, which takes every line and cuts many of them faster than one."""
+    return isinstance(item, str) and isinstance(field, TextField)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from seqcli.data.arrays import Columns
 from seqcli.data.chunks import chunks
-from seqcli.data.corpus import Corpus, open_corpus
+from seqcli.data.corpus import Corpus, SplitFiles, open_corpus
 from seqcli.data.encode import EncodeJob, encode_split
+from seqcli.data.statistics import scheme_of
 from seqcli.errors import UserError, io_error
 from seqcli.fields.base import Progress
+from seqcli.fields.tags import SchemeFault
 from seqcli.files import cache_folder
 from seqcli.recipe.fields import TextFieldConfig
+from seqcli.recipe.paths import move_paths, seen_from
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tokenizers import SentencePieceConfig
 from seqcli.tasks.base import Task
@@ -38,8 +42,9 @@ def _sources(corpus: Corpus) -> Iterator[tuple[Any, str]]:
     return ((example.source, example.at) for example in corpus.examples("train"))
 
 
-def kept_recipe(recipe: Recipe) -> Recipe:
-    """The recipe as a run keeps it: its tokenizer's model is the copy in the run's folder."""
+def kept_recipe(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe as a run in ``folder`` keeps it: its paths start there, its tokenizer's model is the copy there."""
+    recipe = move_paths(recipe, lambda path: seen_from(path, folder))
     source = recipe.source
     if not isinstance(source, TextFieldConfig) or not isinstance(source.tokenizer, SentencePieceConfig):
         return recipe
@@ -53,23 +58,36 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
     """One split as arrays on disk."""
     files = corpus.files(split)
     reading = corpus.reading(split)
-    key = repr([corpus.fingerprint(split), [str(file) for file in files], *task.key()])
+    key = repr([corpus.fingerprint(split), *task.key()])
     job = EncodeJob(
         files=[str(file) for file in files],
-        parts=[chunks(file, reading.format, columns=reading.columns, max_line=reading.max_line) for file in files],
+        parts=[
+            chunks(
+                file, reading.format, columns=reading.columns, separator=reading.separator, max_line=reading.max_line
+            )
+            for file in files
+        ],
         read=partial(corpus.part_examples, split),
         pieces=task.read,
         key=hashlib.sha256(key.encode()).hexdigest(),
         size=corpus.size(split),
+        nothing=lambda: corpus.no_example(split),
     )
 
     def report(done: int, total: int) -> None:
         if progress is not None:
             progress(f"encoding {split}", done, total)
 
+    def damaged(error: UserError) -> None:
+        if progress is not None:
+            progress(f"{error}; encoding it anew", 0, None)
+
     cache = cache_folder() / "encoded"
     try:
-        return encode_split(job, cache, progress=report)
+        return encode_split(job, cache, progress=report, damaged=damaged)
+    except SchemeFault as error:
+        error.hint = _mend(error, corpus.split(split), dict(task.recipe.target or ())["scheme"])
+        raise
     except UserError as error:  # the readers speak of the options of the streaming verbs
         error.hint = error.hint and error.hint.replace(", or go on with --invalid replace", "").replace(
             "--max-line", "data.max_line"
@@ -81,3 +99,19 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
             file=cache,
             hint="Make room, or set SEQCLI_CACHE to another folder.",
         ) from error
+
+
+def _mend(error: SchemeFault, split: SplitFiles, scheme: str) -> str:
+    """What to do about tags that break their scheme: the one they come nearest to, and the command that mends them."""
+    everything = f"'seqcli data lint {error.file}' lists all faults."
+    nearest = scheme_of(split)
+    if nearest is None:
+        return (
+            "The tags follow no scheme that is known: is it the right column? Set data.columns, or target.scheme=null."
+        )
+    if split.reading.format != "conll" or not error.is_step:
+        return f"The tags come nearest to {nearest}. {everything}"
+    command = (
+        f"seqcli data convert {error.file} --from {nearest} --to {scheme if scheme != nearest else 'bio'} --repair"
+    )
+    return f"The tags come nearest to {nearest}. '{command}' mends them, {everything}"

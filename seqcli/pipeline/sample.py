@@ -105,14 +105,14 @@ def grow(
     seed: int = 0,
     tokens: bool = False,
 ) -> Iterator[Sample]:
-    """Sample some texts together; yields each time the sample that has just grown by a token.
+    """Sample texts, some together; yields each time the sample that has just grown by a token.
 
     <UNK> is never drawn: it is no text. In a stream <EOS> is a line break and ends nothing.
 
     Raises:
         UserError: the model gives no number (1).
     """
-    samples = [Sample(model, number, prompt, stop, tokens=tokens) for number in range(count)]
+    growing: dict[int, Sample] = {}
     for drawn in sample(
         model.engine,
         model.encode(prompt),
@@ -122,11 +122,16 @@ def grow(
         seed=seed,
         forbidden={model.unk},
         stop=None if model.unit == "stream" else model.eos,
-        stopped=lambda number: samples[number].finished,
+        stopped=lambda number: number not in growing,
     ):
-        one = samples[drawn.sequence]
+        number = drawn.sequence
+        if number not in growing:
+            growing[number] = Sample(model, number, prompt, stop, tokens=tokens)
+        one = growing[number]
         one.add(drawn)
         one.done = one.finished or len(one.ids) == max_tokens
+        if one.done:
+            del growing[number]
         yield one
 
 

@@ -8,17 +8,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
 
-from seqcli.errors import ExitCode, usage_error
+from seqcli.data.oddities import oddities
+from seqcli.errors import ExitCode, UserError, plural, usage_error
 from seqcli.fields.base import Progress
+from seqcli.fields.text import RunningTextField
 from seqcli.files import atomic_write, atomic_write_text
 from seqcli.machine import peak_memory_mb
 from seqcli.metrics.paired import compare_right
 from seqcli.pipeline.estimators import CountsEstimator, Estimator, GradientEstimator, Job
 from seqcli.pipeline.events import Event, Finished, Notice
 from seqcli.pipeline.export import export
-from seqcli.pipeline.prepare import kept_recipe, open_columns
-from seqcli.recipe.dump import recipe_difference
-from seqcli.recipe.load import load_recipe
+from seqcli.pipeline.origin import Origin
+from seqcli.pipeline.prepare import open_columns
+from seqcli.pipeline.settle import settle
+from seqcli.pipeline.verdict import verdict
 from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import Run, Store, report_text
 from seqcli.tasks.base import Data, Measured, Task, new_task
@@ -34,6 +37,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     source: str | None = None,
+    origin: Run | None = None,
     should_stop: Callable[[], ExitCode | None] = lambda: None,
     progress: Progress | None = None,
     world: World = ALONE,
@@ -41,20 +45,31 @@ def train(
     """Train ``recipe`` into a new run of ``store`` (or go on with its newest unfinished one), yielding events.
 
     Args:
-        source: what the user typed for the recipe, for the resume command.
+        source: what the user typed for the recipe, for the resume command (default: the recipe that the run keeps).
+        origin: a finished run, whose vocabulary and weights this training starts from as far as they fit.
         should_stop: asked after each step; an exit code means save and stop.
         progress: told about downloads and encoding.
         world: the processes that train together, each by this function; the first of them alone yields events.
 
     Raises:
-        UserError: bad data (65); a run that is in use, or a resume that does not fit (2); a failed write (74);
+        UserError: bad data (65); a run that is in use, a resume or a start that does not fit (2); a failed write (74);
             a loss that is not a number (1).
         Interrupted: ``should_stop`` said so, and everything is saved.
     """
+    settled = world.in_turn(lambda: settle(recipe, progress))
+    recipe = settled.recipe
     task = new_task(recipe)
+    opened = None if origin is None else Origin.open(origin)
+    if opened is not None:
+        opened.lend_to(task)
     run: Run | None = None
     if resume and world.rank == 0:
-        run = _unfinished(store, recipe)
+        run = store.newest_unfinished(recipe.name)
+        if run is None:
+            raise usage_error(
+                f"no unfinished training of '{recipe.name}' in {store.root}", hint="Leave --resume out to start one."
+            )
+        _check_origin(run, opened)
     elif world.rank == 0:
         with store.staging(recipe.name):  # a folder that cannot be written is found before any work
             pass
@@ -63,7 +78,9 @@ def train(
         run = store.create(recipe.name)
     run = world.broadcast(run)
     assert run is not None
-    job = Job(recipe, task, columns, run, device, source or recipe.name, should_stop, progress, world)
+    job = Job(recipe, task, columns, run, device, source or run.arguments, opened, should_stop, progress, world)
+    if world.rank == 0:
+        yield from (Notice(note, is_warning=False) for note in settled.notes)
     with run.lock() if world.rank == 0 else nullcontext():
         events = _train(job, resume)
         if world.rank == 0:
@@ -82,33 +99,35 @@ def _train(job: Job, resume: bool) -> Iterator[Event]:
         yield from estimator.fit(resume=resume)
         if job.world.rank == 0:
             yield from _finish(job, estimator)
-    except BaseException:
+    except BaseException as error:
         if not begun and not resume and job.world.rank == 0:
             discard(job.run)
+        elif isinstance(error, UserError) and error.code == ExitCode.IO and error.hint is None:
+            error.hint = f"When it can be written, go on with: seqcli train {job.source} --resume"
         raise
 
 
-def _unfinished(store: Store, recipe: Recipe) -> Run:
-    run = store.newest_unfinished(recipe.name)
-    if run is None:
-        raise usage_error(
-            f"no unfinished training of '{recipe.name}' in {store.root}", hint="Leave --resume out to start one."
-        )
-    if run.recipe_path.exists():
-        old = load_recipe(run.recipe_path).recipe
-        if differences := recipe_difference(old, kept_recipe(recipe)):
-            raise usage_error(
-                f"cannot resume {run}: the recipe changed: {'; '.join(differences)}",
-                hint="Undo the change, or start a new training without --resume.",
-            )
-    return run
+def _check_origin(run: Run, origin: Origin | None) -> None:
+    """Refuse to go on with a training that started from something else: its vocabulary is not in the data alone."""
+    then = run.environment().get("from", {})
+    if then.get("sha256") == (origin and origin.sha256):
+        return
+    if not then:
+        raise usage_error(f"cannot resume {run}: it did not start from a model", hint="Leave --from out.")
+    began = f"it started from {then.get('model')}" + (f", not from these weights of {origin.run}" if origin else "")
+    raise usage_error(f"cannot resume {run}: {began}", hint=f"Say --from {then.get('model')}, the same as then.")
 
 
 def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
     """What is odd about the splits: sequences that are cut, labels never seen, files beside another corpus."""
     for name, split in data.items():
         if split.columns.cut:
-            yield Notice(cut_sequences(f"{split.columns.cut} {name} sequences", task, task.too_long[0]))
+            yield Notice(cut_sequences(split.columns.cut, task, task.too_long[0], f"{name} "))
+        for odd in oddities(labelled) if (labelled := task.labelled(split)) else ():
+            if name == "train" or odd.kind == "header":  # dev_share may have put the first line into dev
+                yield Notice(f"{odd.at}: {odd.message}")
+        if unknown := unknown_words(task, split):
+            yield Notice(f"{name} spells the unknown word out {unknown:,} times: it is read as <UNK>", is_warning=False)
         if unseen := task.unseen(split):
             yield Notice(unseen_labels(f"labels in {name} that the training data lacks", unseen, task))
     config = task.recipe.data
@@ -121,15 +140,28 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
         )
 
 
-def cut_sequences(which: str, task: Task[Any], what_became: str) -> str:
+def unknown_words(task: Task[Any], data: Data) -> int:
+    """How often the text of a language model has ``<unk>``, as prepared corpora write a rare word."""
+    if not isinstance(task.source, RunningTextField):
+        return 0
+    column = data.columns["source"]
+    return sum(
+        int(count) for token, count in zip(column.symbols, column.counts, strict=True) if token.casefold() == "<unk>"
+    )
+
+
+def cut_sequences(count: int, task: Task[Any], what_became: str, split: str = "") -> str:
     """Say what became of sequences over the limit."""
-    return f"{which} are longer than data.max_length = {task.max_length} {task.source.unit} and {what_became}"
+    are, were = ("is", "was") if count == 1 else ("are", "were")
+    return f"{plural(count, f'{split}sequence')} {are} longer than data.max_length = {task.max_length} {task.source.unit} and {were} {what_became}"
 
 
 def unseen_labels(what: str, unseen: list[str], task: Task[Any]) -> str:
     """Say that a model cannot predict some labels, in the scheme it learns in where that is not the data's."""
     learned = f" ({task.learned})" if task.learned else ""
-    return f"{what}, so that it cannot be right on them{learned}: {', '.join(sorted(unseen))}"
+    names = [label if len(label) <= 40 else f"{label[:40]}..." for label in sorted(unseen)[:20]]
+    more = f" and {len(unseen) - 20:,} more" if len(unseen) > 20 else ""
+    return f"{what}, so that it cannot be right on them{learned}: {', '.join(names)}{more}"
 
 
 def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
@@ -164,8 +196,10 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
         **({"baselines": baselines} if baselines else {}),
         "peak_memory_mb": peak_memory_mb(),
         "seed": job.recipe.training.seed,
+        **({"from": job.origin.record} if job.origin is not None else {}),
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+    yield from verdict(report)
     atomic_write_text(run.report_path, report_text(report))
     run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", *files])
     shutil.rmtree(run.checkpoints, ignore_errors=True)
@@ -177,11 +211,12 @@ def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Mea
     other.fit(job.columns["train"])
     arrays = other.fit_counts(other.data(job.columns["train"]), lambda done, total: None)
     engine = other.counts_engine(arrays)
-    entry: dict[str, Any] = {"model": title}
+    section = other.recipe.model.model_dump(mode="json", exclude_defaults=True)
+    entry: dict[str, Any] = {"model": title, "section": {"kind": other.recipe.model.kind, **section}}
     for name, mine in measured.items():
         theirs = other.measure(engine, other.data(job.columns[name]))
         entry[name] = theirs.scorer.score().as_json()
-        if len(mine.right):
+        if job.task.right_is_score:
             entry[name]["paired"] = compare_right(mine.right, theirs.right)
     return entry
 

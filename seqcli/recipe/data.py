@@ -22,8 +22,8 @@ class DataConfig(Config):
     corpus: str | None = Field(None, description="name of a data set in the catalogue ('seqcli data ls')")
     train: Paths = Field(
         None,
-        description="training file or files (.gz is read too), relative to where seqcli runs; or a folder in the "
-        "csv-folders format",
+        description="training file or files (.gz is read too), relative to the recipe's folder (given with --set or --data: "
+        "to where seqcli runs); or a folder in the csv-folders format",
     )
     dev: Paths = Field(None, description="development file or files, for early stopping and choosing the best step")
     test: Paths = Field(None, description="test file or files, measured once at the end")
@@ -31,10 +31,15 @@ class DataConfig(Config):
     columns: dict[str, int | str] | None = Field(
         None,
         description="column of each field: a number from 0 (negative from the end) or a name "
-        "(conllu: form, lemma, upos, xpos, ...; jsonl: key), such as {token: 0, tag: -1}; of ts only {target: -1}: the "
+        "(csv, tsv: of the header; conllu: form, lemma, upos, xpos, ...; jsonl: key), such as {token: 0, tag: -1} or "
+        "{text: review, label: stars} (default of csv, tsv, jsonl: what the file's first rows show); of ts only {target: -1}: the "
         "last part of a line is the label also where no header says so",
     )
-    separator: str | None = Field(None, description="between token and tag in the inline format (default: /)")
+    separator: str | None = Field(
+        None,
+        description="between token and tag in the inline format (default: /); between the columns of csv (default: comma, "
+        "semicolon, tab or bar, whichever the file has)",
+    )
     blank_lines: Literal["skip", "keep"] | None = Field(
         None,
         description="blank lines of the lines format: skip, or keep each as an empty example, as a running text "
@@ -48,11 +53,16 @@ class DataConfig(Config):
         "stands between blank lines)",
     )
     dev_share: float | None = Field(
-        None, gt=0, lt=1, description="share of the training examples kept for development where there is no dev file"
+        None,
+        gt=0,
+        lt=1,
+        description="share of the training examples kept for development where there is no dev file, chosen by their "
+        "text; with blank_lines: keep the end of the text",
     )
-    max_line: int = Field(64 * 2**20, ge=1, description="longest line accepted, in bytes")
+    max_line: int = Field(64 * 2**20, ge=1, le=2**40, description="longest line accepted, in bytes")
     max_length: int = Field(
         1000,
         ge=1,
-        description="longest sequence in one piece, in tokens; a longer one is cut into pieces, and that is said",
+        description="longest sequence in one piece, in tokens; a longer one is cut into pieces, and that is said (a "
+        "model that is counted, such as bag-of-words or ngram, reads it whole)",
     )

@@ -84,7 +84,7 @@ def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
         return json.dumps(field["const"])
     name = _NAMES.get(field.get("type", ""), "any value")
     if "prefixItems" in field:
-        return f"list of {len(field['prefixItems'])} {_type(field['prefixItems'][0], definitions)}s"
+        return f"list of {len(field['prefixItems'])}: {_type(field['prefixItems'][0], definitions)}"
     if "items" in field:
         return f"list of {_type(field['items'], definitions)}s"
     if isinstance(field.get("additionalProperties"), dict):

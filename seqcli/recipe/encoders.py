@@ -18,7 +18,7 @@ class EncoderConfig(Component):
 class _StackConfig(EncoderConfig):
     causal: ClassVar[bool] = True
     dim: int = Field(200, ge=1, description="state size in each direction (a bidirectional output is twice that)")
-    layers: int = Field(1, ge=1, description="number of layers, one over the other")
+    layers: int = Field(1, ge=1, le=1000, description="number of layers, one over the other")
     bidirectional: bool = Field(True, description="also read from the end to the start")
     residual: bool = Field(False, description="add a layer's input to its output where the sizes agree")
     layer_norm: bool = Field(False, description="normalise each layer's output (Ba et al. 2016)")
@@ -70,7 +70,7 @@ class TransformerConfig(EncoderConfig):
     kind: Literal["transformer"] = "transformer"
     dim: int = Field(128, ge=1, description="size of a position's vector")
     heads: int = Field(4, ge=1, description="attention heads; dim is a multiple of it")
-    layers: int = Field(2, ge=1, description="number of blocks")
+    layers: int = Field(2, ge=1, le=1000, description="number of blocks")
     feedforward: int = Field(512, ge=1, description="hidden size of each block's feed-forward network")
     dropout: Dropout = 0.1
     positions: Literal["sinusoidal", "rotary", "learned"] = Field(

@@ -52,10 +52,10 @@ class TagFieldConfig(Component):
     """A tag for each token of the source."""
 
     kind: Literal["tags"] = "tags"
-    scheme: Scheme | None = Field(
+    scheme: Scheme | Literal["auto"] | None = Field(
         None,
-        description="tag scheme of the data when tags mark spans (scores are then span F1); "
-        "null when each tag stands alone (scores are then accuracy)",
+        description="tag scheme of the data when tags mark spans (scores are then span F1), auto to recognise it in "
+        "the training data; null when each tag stands alone (scores are then accuracy)",
     )
     model_scheme: Scheme | None = Field(
         None,

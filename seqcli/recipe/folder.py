@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,18 @@ def find_recipe(name: str | Path) -> Path:
     Raises:
         UserError: no such recipe, with the nearest name (exit code 2).
     """
-    path = Path(name)
+    path = Path(name)  # os.path takes names that are too long, which Path.exists does not
     if not (isinstance(name, str) and "/" not in name and "\\" not in name and not path.suffix):
-        if not path.exists() and path.stem in recipe_names():
+        if not os.path.exists(path) and path.stem in recipe_names():
             raise usage_error(
                 "no such file", file=name, hint=f"The recipe that comes with seqcli is called '{path.stem}'."
             )
         return path
-    ours = recipe_folder() / f"{name}.yaml"
-    if ours.is_file():
-        return ours
-    if path.is_file():
-        return path
     names = recipe_names()
+    if name in names:
+        return recipe_folder() / f"{name}.yaml"
+    if os.path.isfile(path):
+        return path
     hint = did_you_mean(name, names) or (f"Known: {', '.join(names)}." if names else None)
     raise usage_error(f"no recipe is called '{name}'", hint=hint)
 

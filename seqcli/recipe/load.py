@@ -14,9 +14,11 @@ from seqcli.recipe import registry
 from seqcli.recipe.base import walk
 from seqcli.recipe.folder import find_recipe, read_recipe_text
 from seqcli.recipe.messages import Override, broken_rule, explain, old_spelling
+from seqcli.recipe.paths import file_nodes, folder_of, seen_from_here
+from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.sections import default_kind
-from seqcli.recipe.tree import Document, Node, Origin, nearest, parse, walk_nodes
+from seqcli.recipe.tree import MAX_DEPTH, Document, Node, Origin, nearest, parse, walk_nodes
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,15 @@ class LoadedRecipe:
     path: Path | None
 
 
-def load_recipe(name: str | Path, overrides: Sequence[str] = (), *, confine_to: Path | None = None) -> LoadedRecipe:
+def load_recipe(
+    name: str | Path, overrides: Sequence[str] = (), *, rules: Sequence[Rule] = (), confine_to: Path | None = None
+) -> LoadedRecipe:
     """Read a recipe: one of ours by its name (``ner``), or a file by its path.
 
     Args:
-        name: of one of ours, without slash and suffix; or a path.
+        name: of one of ours, without slash and suffix; or a path, from whose folder the paths in the file start.
         overrides: ``a.b=value`` each, as given to ``--set``; the value is YAML (``{kind: sgd, lr: 0.1}``).
+        rules: what it has to keep to beside the rules of its task.
         confine_to: folder outside of which the recipe may name no file (a recipe inside a downloaded model).
 
     Raises:
@@ -47,7 +52,7 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = (), *, confine_to: 
     """
     path = find_recipe(name)
     return recipe_from_text(
-        read_recipe_text(path), name=str(path), overrides=overrides, confine_to=confine_to, path=path
+        read_recipe_text(path), name=str(path), overrides=overrides, rules=rules, confine_to=confine_to, path=path
     )
 
 
@@ -56,10 +61,11 @@ def recipe_from_text(
     *,
     name: str = "<recipe>",
     overrides: Sequence[str] = (),
+    rules: Sequence[Rule] = (),
     confine_to: Path | None = None,
     path: Path | None = None,
 ) -> LoadedRecipe:
-    """`load_recipe` of a text in memory; ``name`` is what messages call it."""
+    """`load_recipe` of a text in memory; ``name`` is what messages call it, ``path`` the file it comes from, if any."""
     document = Document(name, text)
     root, errors = parse(document)
     if root is None or (root.value is None and not root.quoted):
@@ -77,11 +83,15 @@ def recipe_from_text(
             errors += error.errors if isinstance(error, UserErrors) else [error]
     if old := old_spelling(root):
         raise UserErrors([*errors, old])
-    recipe, wrong = _validate(root, applied)
+    outside = [] if confine_to is None else _outside(root, confine_to)
+    if path is not None:
+        for node in file_nodes(root):
+            node.value = seen_from_here(node.value, folder_of(path))
+    recipe, wrong = _validate(root, applied, rules)
     errors += wrong
     if errors or recipe is None:
         raise UserErrors(sorted(errors, key=_place))
-    if confine_to is not None and (outside := _outside(root, confine_to)):
+    if outside:
         raise UserErrors(outside)
     return LoadedRecipe(recipe, _origins(recipe, root), path)
 
@@ -91,13 +101,13 @@ def _place(error: UserError) -> tuple[float, int]:
     return (math.inf if error.line is None else error.line, error.column or 0)
 
 
-def _validate(root: Node, applied: list[Override]) -> tuple[Recipe | None, list[UserError]]:
+def _validate(root: Node, applied: list[Override], rules: Sequence[Rule]) -> tuple[Recipe | None, list[UserError]]:
     try:
         recipe = Recipe.model_validate(root.plain())
     except ValidationError as error:
         return None, explain(error, root, applied)
     task = registry.implementation("task", recipe.task.kind)
-    return recipe, [broken_rule(root, rule, recipe) for rule in task.rules if rule.broken(recipe)]
+    return recipe, [broken_rule(root, rule, recipe) for rule in (*task.rules, *rules) if rule.broken(recipe)]
 
 
 def _apply(root: Node, override: str) -> Override:
@@ -107,6 +117,8 @@ def _apply(root: Node, override: str) -> Override:
     document = Document(f"--set {override}", text, origin="--set")
     if not equals or not all(names):
         raise document.error("expected a.b=value, such as training.optimizer.lr=1e-3")
+    if len(names) > MAX_DEPTH:
+        raise document.error(f"a path of {len(names):,} names", hint=f"A recipe has at most {MAX_DEPTH} levels.")
     if not text.strip():
         raise document.error("nothing stands after the '='", hint=f"For no value at all, write {dotted}=null.")
     try:

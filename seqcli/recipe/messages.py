@@ -164,7 +164,7 @@ def _error(group: list[_Problem], values: Any, overrides: list[Override]) -> Use
     if first.kind in ("kind_missing", "kind_unknown", "value_error"):
         message = first.message.removeprefix("Value error, ")
         return node.error(f"{dotted}: {message}")
-    message, hint = _wrong_value(group)
+    message, hint = _wrong_value(group, dotted)
     return node.error(f"{dotted}: {message}", hint)
 
 
@@ -198,7 +198,7 @@ def _missing(problem: _Problem, dotted: str, values: Any) -> UserError:
     return node.error(f"{dotted}: missing{what}")
 
 
-def _wrong_value(group: list[_Problem]) -> tuple[str, str | None]:
+def _wrong_value(group: list[_Problem], dotted: str) -> tuple[str, str | None]:
     first = group[0]
     node = first.node
     if first.kind == "string_pattern_mismatch":
@@ -207,7 +207,7 @@ def _wrong_value(group: list[_Problem]) -> tuple[str, str | None]:
         return f"{first.message[:1].lower()}{first.message[1:]}, found {_in_words(node)}", None
     wanted = [_EXPECTED[problem.kind].format(**_numbers(problem.context)) for problem in group]
     expected = " or ".join(dict.fromkeys(wanted))
-    hint = _value_hint({problem.kind for problem in group}, node)
+    hint = _value_hint({problem.kind for problem in group}, node, dotted)
     if first.kind == "literal_error":
         choices = re.findall(r"'([^']*)'", first.context["expected"])
         expected = f"one of {', '.join(choices)}" if len(choices) > 1 else expected
@@ -219,15 +219,16 @@ def _numbers(context: dict[str, Any]) -> dict[str, Any]:
     return {key: f"{value:g}" if isinstance(value, float) else value for key, value in context.items()}
 
 
-def _value_hint(kinds: set[str], node: Node) -> str | None:
+def _value_hint(kinds: set[str], node: Node, dotted: str) -> str | None:
     value = node.value
     wants_text = bool(kinds & {"string_type", "literal_error"})
+    quoted = f'"{node.written}"' if node.origin == "file" else f"""--set '{dotted}="{node.written}"'"""
     if isinstance(value, bool):
-        return f'For the text, write "{node.written}".' if wants_text and node.written else None
+        return f"For the text, write {quoted}." if wants_text and node.written else None
     if isinstance(value, float) and kinds & {"int_type", "int_from_float"} and value.is_integer():
         return f"Write {int(value)}."
     if isinstance(value, int | float) and wants_text:
-        return f'For the text, write "{node.written}".'
+        return f"For the text, write {quoted}."
     if isinstance(value, str) and node.quoted and kinds & {"int_type", "float_type", "bool_type"}:
         return "Take the quotes off."
     return None

@@ -39,7 +39,11 @@ class NetworkConfig(Component):
         return tuple(part.kind for part in (self.embedder, self.encoder, self.pooling, self.head) if part is not None)
 
 
-class BagOfWordsConfig(Component):
+class CountsConfig(Component):
+    """A model that is counted or fitted in one go; it reads a sequence of any length whole."""
+
+
+class BagOfWordsConfig(CountsConfig):
     """Which n-grams occur, and a linear classifier over them: no order beyond the n-gram (Wang and Manning 2012)."""
 
     kind: Literal["bag-of-words"] = "bag-of-words"
@@ -62,20 +66,26 @@ class BagOfWordsConfig(Component):
     regularization: _Penalty = 1.0
 
 
-class MeanPoolConfig(Component):
+class MeanPoolConfig(CountsConfig):
     """The mean of a sequence's scaled frames and a linear classifier over it: no order at all."""
 
     kind: Literal["mean-pool"] = "mean-pool"
     regularization: _Penalty = 1.0
 
 
-class MajorityConfig(Component):
+class MajorityConfig(CountsConfig):
     """The label that is most frequent in training, whatever comes."""
 
     kind: Literal["majority"] = "majority"
 
 
-class NGramConfig(Component):
+class MostFrequentTagConfig(CountsConfig):
+    """The tag that a word has most often in training, whatever stands beside it (tagging)."""
+
+    kind: Literal["most-frequent-tag"] = "most-frequent-tag"
+
+
+class NGramConfig(CountsConfig):
     """Counts instead of a network: interpolated modified Kneser-Ney (Chen and Goodman 1998)."""
 
     kind: Literal["ngram"] = "ngram"

@@ -8,10 +8,12 @@ from pydantic import Field, Strict
 
 from seqcli.recipe.base import Component
 
+_Decay = Annotated[float, Field(ge=0, lt=1)]
+
 
 class _AdamBase(Component):
     lr: float = Field(1e-3, gt=0, description="learning rate at its height")
-    betas: Annotated[tuple[float, float], Strict(False)] = Field(
+    betas: Annotated[tuple[_Decay, _Decay], Strict(False)] = Field(
         (0.9, 0.999), description="decay of the two running means"
     )
     eps: float = Field(1e-8, gt=0, description="added to the denominator")

@@ -38,6 +38,9 @@ _KINDS: dict[str, Kind] = {
     "model.bag-of-words": Kind("recipe.models:BagOfWordsConfig", "models.counts.bag_of_words:BagOfWords"),
     "model.mean-pool": Kind("recipe.models:MeanPoolConfig", "models.counts.mean_pool:MeanPool"),
     "model.majority": Kind("recipe.models:MajorityConfig", "models.counts.majority:Majority"),
+    "model.most-frequent-tag": Kind(
+        "recipe.models:MostFrequentTagConfig", "models.counts.most_frequent_tag:MostFrequentTag"
+    ),
     "model.skip-gram": Kind("recipe.models:SkipGramConfig", "tasks.word_vectors:WordVectorsTask"),
     "model.cbow": Kind("recipe.models:CBOWConfig", "tasks.word_vectors:WordVectorsTask"),
     "embedder.tokens": Kind("recipe.embedders:TokensConfig", "models.embedders:TokenEmbedder"),
@@ -80,6 +83,7 @@ FORMATS: dict[str, str] = {
     "conllu": "seqcli.data.formats.conllu:ConllU",
     "inline": "seqcli.data.formats.inline:Inline",
     "tsv": "seqcli.data.formats.tsv:Tsv",
+    "csv": "seqcli.data.formats.csv:Csv",
     "jsonl": "seqcli.data.formats.jsonl:JsonLines",
     "lines": "seqcli.data.formats.text:Lines",
     "records": "seqcli.data.formats.text:Records",

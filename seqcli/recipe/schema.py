@@ -19,14 +19,23 @@ class BatchConfig(Config):
 
     tokens: int = Field(2048, ge=1, description="positions a batch, padding included")
     sequences: int | None = Field(None, ge=1, description="at most this many sequences a batch")
+    per_epoch: int = Field(
+        20, ge=0, description="least batches an epoch: on small data the batch is halved until there are so many"
+    )
 
 
 class TrainingConfig(Config):
     """How the model is trained."""
 
-    seed: int = Field(1, ge=0, description="seed of initialisation, dropout and order")
+    seed: int = Field(1, ge=0, le=2**63 - 1, description="seed of initialisation, dropout and order")
     epochs: int = Field(30, ge=1, description="most passes over the training data")
     max_steps: int | None = Field(None, ge=1, description="most optimizer steps")
+    min_steps: int = Field(
+        500,
+        ge=0,
+        description="least optimizer steps: on small data epochs are added until there are so many, and patience "
+        "waits for them; max_steps is stronger",
+    )
     max_minutes: float | None = Field(None, gt=0, description="stop after the evaluation that passes this many minutes")
     batch: BatchConfig = Field(BatchConfig.model_construct(), description="size of a batch")
     accumulate: int = Field(1, ge=1, description="batches summed into one optimizer step")
@@ -48,7 +57,13 @@ class TrainingConfig(Config):
     evaluate_every: int | None = Field(
         None, ge=1, description="optimizer steps between evaluations (default: an epoch)"
     )
-    patience: int | None = Field(None, ge=1, description="stop after this many evaluations without a better score")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="stop after this many evaluations, and patience_steps steps, without a better score; counted "
+        "from when the score first moves",
+    )
+    patience_steps: int = Field(200, ge=0, description="steps without a better score before patience ends a training")
     select_by: str | None = Field(None, description="dev score the best step is chosen by (default: the task's own)")
     keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept while training, beside the best")
 
@@ -56,7 +71,7 @@ class TrainingConfig(Config):
 class Recipe(Config):
     """Everything that decides a training: task, data, the two sides of an example, model, training."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the runs it makes")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100, description="name of the runs it makes")
     description: str = Field("", description="what the recipe is for, in one line")
     task: Annotated[TaskConfig, Slot("task")] = Field(description="what is learned")
     data: DataConfig = Field(description="the examples")

@@ -75,7 +75,7 @@ def unpack(archive: Path, store: Store, name: str | None = None, *, max_bytes: i
     with reading(archive), archive.open("rb") as raw, gzip.GzipFile(fileobj=raw, mode="rb") as stream:
         with in_file(archive):
             folder, promised = _read_contents(stream, archive, max_bytes)
-        name = name or folder
+        name = folder if name is None else name
         check_name(name)
         with store.staging(name) as stage:
             with in_file(archive):

@@ -10,9 +10,10 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +72,25 @@ class Run:
     checkpoints = _Inside("checkpoints")
 
     @property
+    def arguments(self) -> str:
+        """What follows ``seqcli train`` for this training, quoted for a shell: its own recipe, and the store."""
+        root = str(self.path.parent.parent)
+        return shlex.join([str(self.recipe_path), *([] if root == "runs" else ["--runs", root])])
+
+    @property
     def finished(self) -> bool:
         """True when the training came to its end: the report is there and the files are sealed."""
         return self.report_path.is_file() and (self.path / MANIFEST).is_file()
+
+    @property
+    def missing(self) -> Path | None:
+        """The file whose loss alone makes a finished run look unfinished: a training writes both last of all."""
+        if self.finished or self.checkpoints.is_dir() or self.in_use:  # with checkpoints a training can go on
+            return None
+        manifest = self.path / MANIFEST
+        if self.report_path.is_file():
+            return manifest
+        return self.report_path if manifest.is_file() else None
 
     def report(self) -> dict[str, Any]:
         """The report, or an empty one before the training is finished.
@@ -81,18 +98,11 @@ class Run:
         Raises:
             UserError: it is damaged (65) or cannot be read (74).
         """
-        try:
-            with self.report_path.open("rb") as handle:
-                report = json.loads(handle.read(_MAX_REPORT))
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise cannot_read(self.report_path, error) from error
-        except (ValueError, RecursionError) as error:
-            raise data_error(f"damaged report: {error}", file=self.report_path) from error
-        if not isinstance(report, dict):
-            raise data_error("damaged report: not a mapping", file=self.report_path)
-        return report
+        return _read_json(self.report_path, "report")
+
+    def environment(self) -> dict[str, Any]:
+        """What the training runs with, or an empty one before it began; errors as those of `report`."""
+        return _read_json(self.environment_path, "environment")
 
     def inside(self, name: str) -> Path:
         """The path of a file that the run's own recipe names.
@@ -140,6 +150,31 @@ class Run:
             UserError: a file is missing or damaged, and which (65), a model of another version of seqcli (65), or a
                 file that cannot be read (74).
         """
+        manifest = self._own_manifest()
+        for name, record in manifest.files.items():
+            record.check(self.path / name)
+        return manifest
+
+    def faults(self, *, size_only: bool = False) -> list[UserError]:
+        """All that is damaged or missing of a run that came to its end; with ``size_only`` no file is read."""
+        if self.missing is not None:
+            return [_gone(self, self.missing)]
+        if not self.finished:
+            return []
+        try:
+            self.report()
+            manifest = read_manifest(self.path) if size_only else self._own_manifest()
+        except UserError as error:
+            return [error]
+        found = []
+        for name, record in manifest.files.items():
+            try:
+                record.check(self.path / name, size_only=size_only)
+            except UserError as error:
+                found.append(error)
+        return found
+
+    def _own_manifest(self) -> Manifest:
         manifest = read_manifest(self.path)
         if manifest.about.get("format") in _OLD_FORMATS:
             raise data_error(
@@ -149,8 +184,6 @@ class Run:
             )
         if manifest.about.get("format") != FORMAT:
             raise data_error("not a model of this version of seqcli", file=self.path / MANIFEST)
-        for name, record in manifest.files.items():
-            record.check(self.path / name)
         return manifest
 
     @contextmanager
@@ -225,12 +258,11 @@ class Store:
         check_name(name)
         folder = self.root / name
         with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
             version = max(self._versions(name), default=0)
             while True:
                 version += 1
                 with suppress(FileExistsError):  # another process was faster
-                    (folder / str(version)).mkdir()
+                    _make_inside(folder, str(version))
                     return Run(folder / str(version), name, version)
 
     @contextmanager
@@ -243,10 +275,11 @@ class Store:
         folder = self.root / name
         stage = folder / f"{_STAGE}{os.getpid()}-{secrets.token_hex(4)}"
         with writing(folder):
-            stage.mkdir(parents=True)
-            for left in folder.glob(f"{_STAGE}*"):  # of a process that was killed long ago
-                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
+            _make_inside(folder, stage.name)
+            for left in folder.glob(f"{_STAGE}*"):
+                with suppress(FileNotFoundError):  # another process is done with it
+                    if time.time() - left.stat().st_mtime > _STALE_SECONDS:  # its process was killed long ago
+                        shutil.rmtree(left, ignore_errors=True)
         try:
             yield stage
         finally:
@@ -267,10 +300,15 @@ class Store:
             fsync_folder(run.path.parent)
         return run
 
-    def runs(self) -> list[Run]:
-        """Every run of the store, by name and version."""
-        names = sorted(path.name for path in _children(self.root) if _NAME.fullmatch(path.name))
-        return [run for name in names for run in self.versions(name)]
+    def runs(self, unreadable: Callable[[UserError], object] = lambda error: None) -> list[Run]:
+        """Every run of the store, by name and version; ``unreadable`` is told of a name whose folder cannot be read."""
+        runs: list[Run] = []
+        for name in sorted(path.name for path in _children(self.root) if _NAME.fullmatch(path.name)):
+            try:
+                runs += self.versions(name)
+            except UserError as error:
+                unreadable(error)
+        return runs
 
     def versions(self, name: str) -> list[Run]:
         """The runs of one name, oldest first."""
@@ -279,7 +317,7 @@ class Store:
     def newest_unfinished(self, name: str) -> Run | None:
         """The newest version of ``name`` whose training began and did not come to its end, or None."""
         begun = (run for run in reversed(self.versions(name)) if run.recipe_path.is_file())
-        return next((run for run in begun if not run.finished), None)
+        return next((run for run in begun if not run.finished and run.missing is None), None)
 
     def resolve(self, ref: str | None, *, task_kinds: Collection[str] | None = None, finished: bool = True) -> Run:
         """The run that ``ref`` means.
@@ -291,16 +329,19 @@ class Store:
             finished: refuse a run whose training has not come to its end.
 
         Raises:
-            UserError: there is none, or its task cannot do the verb (2); a folder that is no run (65) or missing (74).
+            UserError: there is none, or its task cannot do the verb (2); a folder that is no run, or a finished run
+                whose report or manifest is gone (65); a folder that is missing (74).
         """
         if ref is None:
             return self._newest(task_kinds)
         run = self._named(ref) if not _looks_like_path(ref) else self._at(Path(ref))
         if finished and not run.finished and run.in_use:
             raise usage_error(f"{run} is still being trained", hint="Wait until it is finished.")
+        if finished and run.missing is not None:
+            raise _gone(run, run.missing)
         if finished and not run.finished:
             raise usage_error(
-                f"the training of {run} is not finished", hint=f"Go on with it: seqcli train {run.name} --resume"
+                f"the training of {run} is not finished", hint=f"Go on with it: seqcli train {run.arguments} --resume"
             )
         if task_kinds is not None and (task := run.report().get("task")) not in task_kinds:
             able = ", ".join(str(run) for run in self._able(task_kinds))
@@ -382,6 +423,33 @@ def _children(folder: Path, nothing: tuple[type[OSError], ...] = (FileNotFoundEr
             return []
 
 
+def _make_inside(folder: Path, name: str) -> None:
+    """Make a folder in another, which another process may remove as empty at any time."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            (folder / name).mkdir()
+            return
+
+
+def _read_json(path: Path, what: str) -> dict[str, Any]:
+    """The mapping in a file of a run; an empty one where there is no file."""
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise data_error(f"damaged {what}: not a file", file=path)
+    try:
+        with path.open("rb") as handle:
+            value = json.loads(handle.read(_MAX_REPORT))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    except (ValueError, RecursionError) as error:
+        raise data_error(f"damaged {what}: {error}", file=path) from error
+    if not isinstance(value, dict):
+        raise data_error(f"damaged {what}: not a mapping", file=path)
+    return value
+
+
 def report_text(report: Mapping[str, Any]) -> str:
     """A report as it lies in a run."""
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
@@ -410,10 +478,19 @@ def remove(run: Run) -> None:
         try:
             os.rename(run.path, gone)
             shutil.rmtree(gone)
-            if run.version and not any(run.path.parent.iterdir()):
-                run.path.parent.rmdir()
         except OSError as error:
             raise io_error(f"cannot remove: {error.strerror or error}", file=run.path) from error
+        if run.version:
+            with suppress(OSError):  # goes only when it is empty
+                run.path.parent.rmdir()
+
+
+def _gone(run: Run, file: Path) -> UserError:
+    return data_error(
+        f"missing, although the training of {run} came to its end",
+        file=file,
+        hint=f"Copy it back from where you have it, or train again: seqcli train {run.name}",
+    )
 
 
 def _holder(descriptor: int) -> str:

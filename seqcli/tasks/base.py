@@ -5,6 +5,7 @@ Imports no torch: prediction runs without it, and so do the workers that encode.
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Columns
-from seqcli.data.batch import Batch, Outputs, Side
+from seqcli.data.batch import Batch, Ints, Outputs, Side
 from seqcli.data.encode import Cut
 from seqcli.data.example import Example
+from seqcli.data.oddities import Labelled
 from seqcli.data.order import ByLength, Lengths
 from seqcli.decode.stepper import Stepper
 from seqcli.errors import usage_error
 from seqcli.fields.base import Field, SourceField
 from seqcli.metrics.score import Score
 from seqcli.recipe import registry
-from seqcli.recipe.models import NetworkConfig
+from seqcli.recipe.models import CountsConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 
@@ -77,6 +79,20 @@ class Engine(Protocol):
         """A language model, one token after the other."""
 
 
+class CountsEngine:
+    """What the engines of counts share; each answers in one of the two ways, and refuses the other."""
+
+    flat = True
+    parallel = False
+    positions = 2**16
+
+    def outputs(self, source: Side) -> Outputs:
+        raise usage_error("a language model is asked token by token")
+
+    def stepper(self) -> Stepper:
+        raise usage_error("only a language model has a next token")
+
+
 class Scorer(Protocol[C_contra]):
     """Counts predictions, and scores them at any time."""
 
@@ -124,13 +140,26 @@ class PairData(ByLength):
         return Batch(self.source.side(rows), self.target.side(rows), rows)
 
 
+@dataclass(frozen=True)
+class Addition(Generic[P]):
+    """What predictions add to the rows of a table.
+
+    Attributes:
+        names: what follows the name of the added column in those of each value.
+        values: of a prediction, one for each name: cells of text, or in JSON any value; in CoNLL one for each token.
+    """
+
+    names: Sequence[str]
+    values: Callable[[P], Sequence[Any]]
+
+
 class Task(ABC, Generic[P]):
     """One kind of task, fitted to data: from examples to batches, from a model's outputs to predictions and scores.
 
     Attributes:
         rules: what cannot stand together in a recipe of this task.
         select_by: the dev score that the best step is chosen by.
-        max_length: longest source in one piece.
+        max_length: longest source in one piece; of no limit where the model needs none.
         error_columns: what the rows of `error_rows` hold; empty where errors cannot be listed.
     """
 
@@ -139,6 +168,8 @@ class Task(ABC, Generic[P]):
     output_formats: ClassVar[tuple[str, ...]] = ()
     comparable: ClassVar[str | None] = None
     """What two models of this task are called that can be measured against each other; None where they cannot yet."""
+    right_is_score: ClassVar[bool] = False
+    """Its score is the share of examples that are right, so two models compare example by example."""
     generates: ClassVar[bool] = False
     """Its model is asked token by token; it has no outputs of a whole batch."""
     output: ClassVar[str] = ""
@@ -151,7 +182,7 @@ class Task(ABC, Generic[P]):
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.max_length = recipe.data.max_length
+        self.max_length = sys.maxsize if isinstance(recipe.model, CountsConfig) else recipe.data.max_length
         self.select_by = recipe.training.select_by or next(iter(self.score_names), "")
 
     @property
@@ -187,6 +218,22 @@ class Task(ABC, Generic[P]):
         for name, field in self.fields.items():
             field.fit(train[name], train.files)
 
+    def start_from(self, trained: Task[Any]) -> None:
+        """Let `fit` start from what the fields of a trained model know.
+
+        Raises:
+            UserError: a field reads other values, or reads them in another way (2).
+        """
+        for name, field in self.fields.items():
+            other = trained.fields[name]
+            if type(other) is not type(field):
+                raise usage_error(f"the {name} is {field.unit} in the recipe and {other.unit} in the model")
+            field.start_from(other)
+
+    def known_rows(self) -> dict[str, Ints]:
+        """For each of `tables` that the model started from has too: the row of each entry there, -1 for a new one."""
+        return {name: rows for field in self.fields.values() for name, rows in field.known_rows().items()}
+
     def save(self, folder: Path) -> list[str]:
         """Write what `fit` learned; returns the names of the files."""
         return [name for field in self.fields.values() for name in field.save(folder)]
@@ -202,6 +249,32 @@ class Task(ABC, Generic[P]):
     def unseen(self, data: Data) -> list[str]:
         """Labels of a split that the model does not know."""
         return []
+
+    def labelled(self, data: Data) -> Labelled | None:
+        """What is known of the labels of a split; None where it has not one an example, or one a token."""
+        columns = data.columns
+        if not isinstance(data, PairData) or not len(columns["target"].symbols):
+            return None
+        source, target = columns["source"], columns["target"]
+        counts = dict(zip(target.symbols, target.counts.tolist(), strict=True))
+        total, tokens = sum(counts.values()), int(data.lengths.sum())
+        whole = total == len(columns)
+        if not whole and total != tokens:
+            return None
+        texts = None
+        if whole:
+            few = len(counts) <= total / 2  # else who asks wants to know whether the texts are few
+            texts = total if few else len({source.sequence(row).tobytes() for row in range(total)})
+        first = self.source.readable(source, 0)
+        return Labelled(
+            counts,
+            columns.place(0),
+            first if whole else first.split(" ")[0],
+            target.symbols[int(target.sequence(0)[0])],
+            texts,
+            sum(count * len(label.split()) for label, count in counts.items()) / total,
+            tokens / total,
+        )
 
     # -- the model
 
@@ -251,7 +324,7 @@ class Task(ABC, Generic[P]):
     @property
     def too_long(self) -> tuple[str, str]:
         """What became of sources longer than `max_length` in training and in measuring, for messages."""
-        return "were cut", "were measured in pieces"
+        return "cut", "measured in pieces"
 
     @property
     def long_input(self) -> str:
@@ -262,11 +335,19 @@ class Task(ABC, Generic[P]):
         """The prediction of a source out of those of its pieces."""
         return parts[0]
 
+    def located(self, items: Sequence[Any], predictions: Sequence[P]) -> Sequence[P]:
+        """Predictions for lines with the places of their tokens, where predictions have any."""
+        return predictions
+
     def scorer(self) -> Scorer[P]:
         raise usage_error(f"a model for {self.kind} has no score on a split")
 
     def writer(self, form: str, *, scores: bool = False, top: int | None = None) -> Callable[[Sequence[P]], str]:
         """What turns predictions into the lines to print, in one of `output_formats`."""
+        raise usage_error(f"a model for {self.kind} predicts nothing")
+
+    def addition(self, form: str, *, scores: bool = False, top: int | None = None) -> Addition[P]:
+        """What predictions add to the rows of a table of one of the formats of `seqcli.data.tables`."""
         raise usage_error(f"a model for {self.kind} predicts nothing")
 
     def measure(self, engine: Engine, data: Data, *, mistakes: bool = False) -> Measured[P]:

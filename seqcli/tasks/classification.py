@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from seqcli.data.arrays import Columns
 from seqcli.data.batch import Batch, Outputs, Side
 from seqcli.data.example import Example
-from seqcli.decode.stepper import Stepper
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.fields.base import SourceField
 from seqcli.fields.frames import FrameField
@@ -29,7 +28,7 @@ from seqcli.recipe.models import BagOfWordsConfig, MajorityConfig, MeanPoolConfi
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import ClassificationConfig
-from seqcli.tasks.base import Arrays, Count, Data, Engine, Mistake, PairData, Task, shortened
+from seqcli.tasks.base import Addition, Arrays, Count, CountsEngine, Data, Engine, Mistake, PairData, Task, shortened
 from seqcli.tasks.rules import (
     SPELLING,
     head_kind,
@@ -191,6 +190,7 @@ class ClassificationTask(Task[Classified]):
     output = "log_probs_BK"
     output_formats = ("tsv", "jsonl")
     comparable = "a classifier"
+    right_is_score = True
     error_columns = ("place", "gold", "predicted", "confidence", "source")
 
     def __init__(self, recipe: Recipe) -> None:
@@ -214,7 +214,7 @@ class ClassificationTask(Task[Classified]):
 
     @property
     def too_long(self) -> tuple[str, str]:
-        return (f"only the first {self.max_length} count",) * 2
+        return (f"cut to the first {self.max_length}",) * 2
 
     def read(self, example: Example) -> Iterator[Mapping[str, Any]]:
         """The first positions of the source, and the labels."""
@@ -265,7 +265,7 @@ class ClassificationTask(Task[Classified]):
         return self._counts.fit(self.recipe.model, examples, self._sizes(), progress).arrays()
 
     def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
-        return CountsEngine(self._counts.from_arrays(self.recipe.model, arrays, self._sizes(), file))
+        return LabelCounts(self._counts.from_arrays(self.recipe.model, arrays, self._sizes(), file))
 
     # -- predictions and scores
 
@@ -339,6 +339,31 @@ class ClassificationTask(Task[Classified]):
             value["scores"] = {label: round(chance, 6) for label, chance in one.ranked(top)}
         return value
 
+    def addition(self, form: str, *, scores: bool = False, top: int | None = None) -> Addition[Classified]:
+        """To JSON the label, or a list where there may be several, and an object of scores; to other tables cells.
+
+        The cells are the label and its probability, and those of the next ``top`` - 1; of several labels all in one.
+        """
+        with_scores = scores or top is not None
+        if form == "jsonl":
+            return Addition(
+                ["", "_scores"][: 1 + with_scores],
+                lambda one: [*self.document(one, scores=with_scores, top=top).values()],
+            )
+        if top is not None:
+            places = range(2, min(top, len(self.target.labels)) + 1)
+            names = ["", "_probability", *(f"_{place}{part}" for place in places for part in ("", "_probability"))]
+            return Addition(names, lambda one: ranked(one, top).split("\t"))
+        join = self.target.join
+        if not scores:
+            return Addition([""], lambda one: [join(one.labels)])
+
+        def with_probability(one: Classified) -> list[str]:
+            chance_of = dict(one.ranked())
+            return [join(one.labels), " ".join(f"{chance_of[label]:.4f}" for label in one.labels)]
+
+        return Addition(["", "_probability"], with_probability)
+
     def describe(self, data: Data, rows: Sequence[int]) -> list[str]:
         """The labels of an example, and its tokens as the model sees them."""
         gold = [self.target.join(_labels(data).gold(row)) or "(no label)" for row in rows]
@@ -406,21 +431,14 @@ class ClassificationScorer:
         return (self.multilabel or self.single).score()
 
 
-class CountsEngine:
+class LabelCounts(CountsEngine):
     """A classifier that was fitted in one go."""
-
-    flat = True
-    parallel = False
-    positions = 2**16
 
     def __init__(self, model: CountsClassifier) -> None:
         self.model = model
 
     def outputs(self, source: Side) -> Outputs:
         return {"log_probs_BK": self.model.log_probs(*_joined(source))}
-
-    def stepper(self) -> Stepper:
-        raise usage_error("a classifier has no next token")
 
 
 def _joined(source: Side) -> tuple[NDArray[Any], NDArray[np.int64]]:

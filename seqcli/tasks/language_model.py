@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Columns
-from seqcli.data.batch import Outputs, Side
 from seqcli.data.example import Example
 from seqcli.data.streams import SentenceData, StreamData, TokenIds
 from seqcli.decode.stepper import Stepper
@@ -23,11 +22,11 @@ from seqcli.recipe import registry
 from seqcli.recipe.encoders import EncoderConfig, TransformerConfig, WindowConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.heads import AdaptiveConfig, SoftmaxConfig
-from seqcli.recipe.models import NetworkConfig, NGramConfig
+from seqcli.recipe.models import NGramConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import LanguageModelConfig
-from seqcli.tasks.base import Arrays, Count, Data, Engine, Measured, Task
+from seqcli.tasks.base import Arrays, Count, CountsEngine, Data, Engine, Measured, Task
 from seqcli.tasks.rules import (
     encoder_kind,
     head_kind,
@@ -228,7 +227,7 @@ class LanguageModelTask(Task[float]):
 
     def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
         assert isinstance(self.recipe.model, NGramConfig)
-        return CountsEngine(NGramModel.from_arrays(self.recipe.model, arrays, self._sizes(), file))
+        return TokenCounts(NGramModel.from_arrays(self.recipe.model, arrays, self._sizes(), file))
 
     # -- scores
 
@@ -272,14 +271,16 @@ class LanguageModelTask(Task[float]):
     def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[float]]]:
         """An n-gram model of the same tokens.
 
-        None where the recipe asks for none, trains one itself, or the training text is too long to be counted.
+        None where the recipe asks for none, trains one that counts as much, or the text is too long to be counted.
         """
         if self.config.floor is None or len(data["train"].columns["source"].values) > MOST_COUNTED:
             return []
-        if not isinstance(self.recipe.model, NetworkConfig):
+        if isinstance(self.recipe.model, NGramConfig) and self.recipe.model.order <= self.config.floor:
             return []
         counts = NGramConfig(order=self.config.floor, prune=[])
-        return [(NGramModel.title(counts), LanguageModelTask(self.recipe.model_copy(update={"model": counts})))]
+        floor = LanguageModelTask(self.recipe.model_copy(update={"model": counts}))
+        floor.source.start = self.source.start  # both must know the same tokens
+        return [(NGramModel.title(counts), floor)]
 
     def describe(self, data: Data, rows: Any) -> list[str]:
         """The tokens of a few examples of a batch, unknown ones as <UNK>."""
@@ -308,18 +309,11 @@ class LanguageScorer:
         return self.counted.score()
 
 
-class CountsEngine:
+class TokenCounts(CountsEngine):
     """A language model of counts."""
-
-    flat = True
-    parallel = False
-    positions = 2**16
 
     def __init__(self, model: Stepper) -> None:
         self.model = model
-
-    def outputs(self, source: Side) -> Outputs:
-        raise usage_error("a language model is asked token by token")
 
     def stepper(self) -> Stepper:
         return self.model

@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.data.batch import Batch, Outputs
+from seqcli.data.batch import Batch, Outputs, Side
 from seqcli.data.example import Example
 from seqcli.decode import chain
-from seqcli.errors import data_error
+from seqcli.errors import data_error, usage_error
 from seqcli.fields.tags import TagField, TagView
 from seqcli.fields.text import TextField
 from seqcli.metrics.accuracy import AccuracyScorer
-from seqcli.metrics.schemes import spans
+from seqcli.metrics.schemes import Span, spans
 from seqcli.metrics.score import Score
 from seqcli.metrics.spans import SpanScorer, span_errors
+from seqcli.models.counts.base import Labelled, Sizes
+from seqcli.models.counts.most_frequent_tag import MostFrequentTag
 from seqcli.recipe.fields import TagFieldConfig, TextFieldConfig
 from seqcli.recipe.heads import SoftmaxConfig
-from seqcli.recipe.models import NetworkConfig
+from seqcli.recipe.models import MostFrequentTagConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
-from seqcli.tasks.base import Data, Mistake, PairData, Task
+from seqcli.tasks.base import Addition, Arrays, Count, CountsEngine, Data, Engine, Mistake, PairData, Task
 from seqcli.tasks.rules import (
     SPELLING,
     head_kind,
@@ -37,18 +39,28 @@ from seqcli.tasks.rules import (
     token_embedder,
     unless_network,
 )
+from seqcli.text.tokenizers import Offsets
 
 if TYPE_CHECKING:
     from seqcli.models.labeller import Labeller
 
 
+MOST_COUNTED = 2**26
+"""Pairs of a word and a tag up to which a report has a baseline, which holds a number for each."""
+
+
 class Tagged(NamedTuple):
-    """One sentence, tagged; ``chances_T`` are the probabilities of the tags, ``nats`` the loss where it was asked for."""
+    """One sentence, tagged.
+
+    Where they were asked for: ``chances_T``, the probabilities of the tags; ``nats``, the loss; ``offsets``, where in
+    the line each token stands, which tokens that came without a line do not know.
+    """
 
     tokens: list[str]
     tags: list[str]
     chances_T: NDArray[np.floating[Any]]
     nats: float = 0.0
+    offsets: Sequence[Offsets] | None = None
 
 
 def _target(recipe: Recipe) -> TagFieldConfig:
@@ -65,7 +77,7 @@ class TaggingTask(Task[Tagged]):
 
     rules = (
         *sides(("text",), ("tags",)),
-        unless_network("tagging"),
+        unless_network("tagging", "most-frequent-tag"),
         *needs("embedder", "encoder", "head"),
         selects_by(_scores),
         *single("tagging"),
@@ -112,7 +124,8 @@ class TaggingTask(Task[Tagged]):
 
     def __init__(self, recipe: Recipe) -> None:
         assert isinstance(recipe.source, TextFieldConfig)
-        self.source = TextField(recipe.source, token_embedder(recipe))
+        flat = not isinstance(recipe.model, NetworkConfig)
+        self.source = TextField(recipe.source, token_embedder(recipe), flat=flat)
         self.target = TagField(_target(recipe))
         super().__init__(recipe)
 
@@ -154,6 +167,30 @@ class TaggingTask(Task[Tagged]):
         assert isinstance(self.recipe.model, NetworkConfig)
         return Labeller(self.recipe.model, self.source.sizes(), self.target.space())
 
+    def _sizes(self) -> Sizes:
+        return Sizes(words=len(self.source.words), classes=len(self.target.labels))
+
+    def fit_counts(self, train: Data, progress: Count) -> Arrays:
+        assert isinstance(train, PairData)
+        assert isinstance(train.target, TagView)
+        assert isinstance(self.recipe.model, MostFrequentTagConfig)
+        rows = np.arange(len(train.columns))
+        source = train.source.side(rows)
+        examples = Labelled(source.arrays["values"], np.cumsum([0, *source.lengths_B]), train.target.ids(rows))
+        return MostFrequentTag.fit(self.recipe.model, examples, self._sizes(), progress).arrays()
+
+    def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
+        assert isinstance(self.recipe.model, MostFrequentTagConfig)
+        return TagCounts(MostFrequentTag.from_arrays(self.recipe.model, arrays, self._sizes(), file))
+
+    def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[Tagged]]]:
+        if not self.is_network or len(self.source.words) * len(self.target.labels) > MOST_COUNTED:
+            return []
+        model = MostFrequentTagConfig()
+        training = self.recipe.training.model_copy(update={"select_by": None})
+        recipe = self.recipe.model_copy(update={"model": model, "training": training})
+        return [(MostFrequentTag.title(model), TaggingTask(recipe))]
+
     def pieces(self, raw: list[str]) -> list[list[str]]:
         return [raw[start : start + self.max_length] for start in range(0, len(raw), self.max_length)]
 
@@ -169,6 +206,12 @@ class TaggingTask(Task[Tagged]):
             return parts[0]
         chances = np.concatenate([np.zeros(0), *(part.chances_T for part in parts)])
         return Tagged(raw, [tag for part in parts for tag in part.tags], chances)
+
+    def located(self, items: Sequence[Any], predictions: Sequence[Tagged]) -> list[Tagged]:
+        return [
+            one._replace(offsets=self.source.tokenizer.offsets(item)) if isinstance(item, str) else one
+            for item, one in zip(items, predictions, strict=True)
+        ]
 
     def predict(self, outputs: Outputs, raws: Sequence[list[str]], *, scores: bool = False) -> list[Tagged]:
         lengths_B = np.array([len(tokens) for tokens in raws], np.int64)
@@ -204,13 +247,34 @@ class TaggingTask(Task[Tagged]):
 
     def writer(self, form: str, *, scores: bool = False, top: int | None = None) -> Callable[[Sequence[Tagged]], str]:
         scheme = self.target.scheme
+        if form == "inline":
+            self._fits_inline()
         write: Callable[[Tagged], str] = {
             "inline": lambda one: inline(one, scores),
             "conll": lambda one: conll(one, scores),
             "tsv": lambda one: tsv(one, scores),
-            "jsonl": lambda one: jsonl(one, scores, scheme),
+            "jsonl": lambda one: json.dumps(document(one, scores, scheme), ensure_ascii=False) + "\n",
         }[form]
         return lambda predictions: "".join(map(write, predictions))
+
+    def _fits_inline(self) -> None:
+        """Refuse (2) inline where a tag holds its separator: the tag is what follows the last one."""
+        if odd := [label for label in self.target.labels if SEPARATOR in label]:
+            raise usage_error(
+                f"--format inline: this model has the tag '{odd[0]}', and '{SEPARATOR}' stands before a tag there",
+                hint="Take --format conll, tsv or jsonl.",
+            )
+
+    def addition(self, form: str, *, scores: bool = False, top: int | None = None) -> Addition[Tagged]:
+        """To CoNLL columns of tags (and scores), to JSON an object, to other tables a cell of ``token/tag``."""
+        scheme = self.target.scheme
+        if form in ("conll", "conllu"):
+            names = ["", "_score"] if scores else [""]
+            return Addition(names, lambda one: [one.tags, [f"{chance:.4f}" for chance in one.chances_T]][: len(names)])
+        if form == "jsonl":
+            return Addition([""], lambda one: [document(one, scores, scheme)])
+        self._fits_inline()
+        return Addition([""], lambda one: [inline(one, scores).rstrip("\n")])
 
     def error_rows(self, mistakes: Sequence[Mistake[Tagged]]) -> Iterator[tuple[str, ...]]:
         """Each wrong span by kind, or each wrong tag, in the order of the data."""
@@ -238,6 +302,20 @@ class TaggingTask(Task[Tagged]):
             " ".join(map("/".join, zip(tokens, data.target.gold(row), strict=True)))
             for tokens, row in zip(words, rows, strict=True)
         ]
+
+
+class TagCounts(CountsEngine):
+    """A tagger that was counted."""
+
+    def __init__(self, model: MostFrequentTag) -> None:
+        self.model = model
+
+    def outputs(self, source: Side) -> Outputs:
+        lengths_B = source.lengths_B
+        log_p_NK = self.model.log_probs(source.arrays["values"])
+        logits_BTK = np.zeros((len(lengths_B), max(1, int(lengths_B.max(initial=0))), log_p_NK.shape[1]), np.float32)
+        logits_BTK[np.arange(logits_BTK.shape[1]) < lengths_B[:, None]] = log_p_NK
+        return {"logits_BTK": logits_BTK}
 
 
 _NONE = np.zeros(0)
@@ -293,6 +371,13 @@ class TaggingScorer:
         return (self.spans or self.accuracy).score()
 
 
+def marks(one: Tagged, scheme: str | None) -> list[Span]:
+    """The spans that the tags write; without a scheme each token with its tag."""
+    if scheme is not None:
+        return spans(one.tags, scheme)
+    return [Span(place, place + 1, tag) for place, tag in enumerate(one.tags)]
+
+
 def conll(one: Tagged, scores: bool) -> str:
     """A token, its tag (and its score) a line, tabs between; a blank line ends the sentence."""
     columns: list[Sequence[str]] = [one.tokens, one.tags]
@@ -301,30 +386,63 @@ def conll(one: Tagged, scores: bool) -> str:
     return "".join("\t".join(row) + "\n" for row in zip(*columns, strict=True)) + "\n"
 
 
+SEPARATOR = "/"
+"""What stands between a token and its tag in the format ``inline``; the last of an item does, so a token may hold it."""
+
+
 def inline(one: Tagged, scores: bool) -> str:
     """``token/tag`` (or ``token/tag/score``) with spaces between, one line a line."""
-    if not scores:
-        return " ".join(map("/".join, zip(one.tokens, one.tags, strict=True))) + "\n"
-    rows = zip(one.tokens, one.tags, one.chances_T, strict=True)
-    return " ".join(f"{token}/{tag}/{chance:.4f}" for token, tag, chance in rows) + "\n"
+    return " ".join(inline_items(one, scores)) + "\n"
+
+
+def inline_items(one: Tagged, scores: bool) -> list[str]:
+    """What stands between the spaces of an inline line.
+
+    Raises:
+        UserError: a token with a space, which would be two (65).
+    """
+    columns: list[Sequence[str]] = [_without_space(one.tokens), one.tags]
+    if scores:
+        columns.append([f"{chance:.4f}" for chance in one.chances_T])
+    return [SEPARATOR.join(row) for row in zip(*columns, strict=True)]
 
 
 def tsv(one: Tagged, scores: bool) -> str:
     """Tokens, a tab, tags (a tab, scores): one line a line."""
-    columns = [" ".join(one.tokens), " ".join(one.tags)]
+    columns = [" ".join(_without_space(one.tokens)), " ".join(one.tags)]
     if scores:
         columns.append(" ".join(f"{chance:.4f}" for chance in one.chances_T))
     return ("\t".join(columns) if one.tokens else "") + "\n"
 
 
-def jsonl(one: Tagged, scores: bool, scheme: str | None) -> str:
-    """A JSON object a line: tokens, tags, the spans they make, scores."""
+def _without_space(tokens: Sequence[str]) -> Sequence[str]:
+    for token in tokens:
+        if " " in token:
+            raise data_error(f"the token '{token[:40]}' holds a space", hint="Take --format conll or jsonl.")
+    return tokens
+
+
+def document(one: Tagged, scores: bool, scheme: str | None) -> dict[str, Any]:
+    """As JSON: tokens, tags, the spans they make, scores.
+
+    ``start`` and ``end`` of a span count tokens, ``start_char`` and ``end_char`` characters of the line.
+    """
     value: dict[str, Any] = {"tokens": one.tokens, "tags": one.tags}
     if scheme is not None:
         value["spans"] = [
-            {"start": start, "end": end, "label": label, "text": " ".join(one.tokens[start:end])}
+            {
+                "start": start,
+                "end": end,
+                **_characters(one.offsets, start, end),
+                "label": label,
+                "text": " ".join(one.tokens[start:end]),
+            }
             for start, end, label in spans(one.tags, scheme)
         ]
     if scores:
         value["scores"] = [round(float(chance), 4) for chance in one.chances_T]
-    return json.dumps(value, ensure_ascii=False) + "\n"
+    return value
+
+
+def _characters(offsets: Sequence[Offsets] | None, start: int, end: int) -> dict[str, int]:
+    return {} if offsets is None else {"start_char": offsets[start][0], "end_char": offsets[end - 1][1]}

@@ -102,16 +102,17 @@ class TokenFeatures:
         affix_kinds: Sequence[AffixKind] = (),
         affix_min_count: int = 1,
         extra_words: Iterable[str] = (),
+        start: TokenFeatures | None = None,
     ) -> TokenFeatures:
         """Fit on how often each token occurs in the training data.
 
         ``affix_min_count`` counts distinct words that show an affix; ``extra_words`` get a row although the training
-        data lacks them (words of a pretrained vector file).
+        data lacks them (words of a pretrained vector file); the rows of ``start`` stay as they are, new ones follow.
         """
         folded: Counter[str] = Counter()
         for token, count in counts.items():
             folded[lower(token) if lowercase else token] += count
-        words = Vocabulary.build(folded, max_size=max_size, min_count=min_count, specials=(PAD, UNK))
+        words = _fitted(start.words if start else None, folded, min_count, max_size)
         if extra := [word for word in dict.fromkeys(extra_words) if word not in words]:
             words = Vocabulary([*words.tokens, *extra], [*words.counts, *[0] * len(extra)], words.specials)
         character_vocabulary = None
@@ -120,11 +121,11 @@ class TokenFeatures:
             for token, count in counts.items():
                 for character in token:
                     occurrences[character] += count
-            character_vocabulary = Vocabulary.build(occurrences, min_count=2, specials=(PAD, UNK))
+            character_vocabulary = _fitted(start.characters if start else None, occurrences, 2)
         affixes = {}
         for kind in affix_kinds:
             shown = Counter(kind.of(token) for token in counts)
-            affixes[kind] = Vocabulary.build(shown, min_count=affix_min_count, specials=(PAD, UNK))
+            affixes[kind] = _fitted(start.affixes.get(kind) if start else None, shown, affix_min_count)
         return cls(words, lowercase=lowercase, characters=character_vocabulary, affixes=affixes)
 
     def rows(self, tokens: Sequence[str]) -> list[int]:
@@ -162,6 +163,14 @@ class TokenFeatures:
             characters=Vocabulary.load(folder / "characters.txt") if characters else None,
             affixes={kind: Vocabulary.load(folder / f"{kind.name}.txt") for kind in affix_kinds},
         )
+
+
+def _fitted(
+    start: Vocabulary | None, counts: Mapping[str, int], min_count: int, max_size: int | None = None
+) -> Vocabulary:
+    if start is not None:
+        return start.extended(counts, max_size, min_count)
+    return Vocabulary.build(counts, max_size, min_count, specials=(PAD, UNK))
 
 
 def _character_rows(tokens: Sequence[str], vocabulary: Vocabulary) -> NDArray[np.integer[Any]]:

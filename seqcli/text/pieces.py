@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from seqcli.errors import UserError, data_error, reading, usage_error
+from seqcli.errors import UserError, data_error, plural, reading, usage_error
 from seqcli.files import atomic_write
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_lines
 from seqcli.text.case import lower
@@ -23,6 +23,10 @@ LONGEST_SENTENCE = 2**20
 MOST_SENTENCES = 5_000_000
 """Lines that training holds in memory; of a larger corpus a seeded sample is taken."""
 
+_GOES_ON = re.compile("<0x[89AB][0-9A-F]>")
+"""The piece of a byte that is not the first of its character."""
+
+_CONTROL = 3
 _SEED = 1
 _THREADS = 4  # fixed, because the sums of unigram training depend on how many threads share them
 
@@ -57,6 +61,22 @@ class SentencePieces:
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         return self._processor.DecodePieces(list(tokens))
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """What of the text each piece was made of, without the space that its ``▁`` stands for."""
+        normal, origins = self._processor.Normalize(text, with_offsets=True)
+        places, at = [], 0
+        for piece in self.tokenize(text):
+            begin = at
+            if normal.startswith(piece, at):
+                at += len(piece)
+            elif _GOES_ON.fullmatch(piece):
+                begin -= 1
+            else:
+                at += 1  # the first byte of a character that a model with byte_fallback does not know
+            start, end = origins[begin], origins[at]
+            places.append((start + len(text[start:end]) - len(text[start:end].lstrip()), end))
+        return places
 
     def pieces(self) -> list[str]:
         """Every piece of the model by id, its control pieces (``<unk> <s> </s>``) included."""
@@ -101,8 +121,10 @@ def train_sentencepiece(
 
     if model_type not in MODEL_TYPES:
         raise usage_error(f"unknown model type '{model_type}'", hint=f"Choose one of {', '.join(MODEL_TYPES)}.")
-    if vocab_size < 1:
-        raise usage_error(f"a vocabulary of {vocab_size} pieces is too small")
+    if vocab_size <= _CONTROL:
+        raise usage_error(
+            f"a vocabulary of {plural(vocab_size, 'piece')} is too small", hint="It holds <unk>, <s> and </s> too."
+        )
     feed = _Feed(files, lowercase, on_invalid, max_line)
     model = BytesIO()
     if hasattr(sentencepiece, "set_random_generator_seed"):
@@ -159,12 +181,12 @@ def _plain_error(message: str, vocab_size: int) -> UserError:
     """Say in plain words what sentencepiece says in terms of its source files."""
     if match := _TOO_HIGH.search(message):
         return usage_error(
-            f"the corpus is too small for {vocab_size:,} pieces: it gives {int(match[1]):,} at most",
+            f"the corpus is too small for {plural(vocab_size, 'piece')}: it gives {int(match[1]):,} at most",
             hint=f"Use --size {match[1]} or less, or more text.",
         )
     if match := _TOO_LOW.search(message):
         return usage_error(
-            f"{vocab_size:,} pieces are too few: the characters of the corpus alone need {int(match[1]):,}",
+            f"a vocabulary of {plural(vocab_size, 'piece')} is too small: the characters of the corpus alone need {int(match[1]):,}",
             hint=f"Use --size {match[1]} or more, or a lower --coverage.",
         )
     if "sentences_.empty()" in message:

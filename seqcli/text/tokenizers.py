@@ -6,7 +6,8 @@ A token never holds white space, whatever the kind, so a line of tokens is the t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,14 +32,35 @@ class Tokenizer(Protocol):
 
     def tokenize(self, text: str) -> list[str]: ...
     def detokenize(self, tokens: Sequence[str]) -> str: ...
+    def offsets(self, text: str) -> list[Offsets]:
+        """Where in the text each token of `tokenize` stands."""
 
 
-_BETWEEN_TOKENS = re.compile("[ \t]+")
+Offsets = tuple[int, int]
+"""``(start, end)`` in characters (code points) of a text, ``end`` not included."""
+
+_TOKEN = re.compile("[^ \t]+")
 
 
 def split_tokens(line: str) -> list[str]:
     """The tokens of a line that comes in tokens: what stands between spaces and tabs, and nowhere else."""
-    return [token for token in _BETWEEN_TOKENS.split(line) if token]
+    return _TOKEN.findall(line)
+
+
+class Tokenized:
+    """For lines that come in tokens, see `split_tokens`."""
+
+    kind = "tokens"
+    reversible = False
+
+    def tokenize(self, text: str) -> list[str]:
+        return split_tokens(text)
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        return " ".join(tokens)
+
+    def offsets(self, text: str) -> list[Offsets]:
+        return [match.span() for match in _TOKEN.finditer(text)]
 
 
 class Whitespace:
@@ -53,8 +75,7 @@ class Whitespace:
     def detokenize(self, tokens: Sequence[str]) -> str:
         return " ".join(tokens)
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """The ``(start, end)`` of each token in the text."""
+    def offsets(self, text: str) -> list[Offsets]:
         spans, end = [], 0
         for token in text.split():
             start = text.index(token, end)
@@ -80,6 +101,9 @@ class Characters:
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         return unmark("".join(tokens))
+
+    def offsets(self, text: str) -> list[Offsets]:
+        return _side_by_side(map(len, _clusters(text)))
 
 
 BYTE_TOKENS = tuple(f"<0x{value:02X}>" for value in range(256))
@@ -108,6 +132,11 @@ class Bytes:
         except KeyError as error:
             raise data_error(f"'{error.args[0]}' is not a byte token (<0x00> to <0xFF>)") from None
 
+    def offsets(self, text: str) -> list[Offsets]:
+        """Each byte stands where its character does."""
+        sizes = [len(character.encode("utf-8")) for character in text]
+        return [(place, place + 1) for place, size in enumerate(sizes) for _ in range(size)]
+
 
 class Joined:
     """Another tokenizer whose tokens say where the text has no space, so that the text comes back exactly.
@@ -123,8 +152,15 @@ class Joined:
         self.kind = base.kind
 
     def tokenize(self, text: str) -> list[str]:
+        return self._marked(text)[0]
+
+    def offsets(self, text: str) -> list[Offsets]:
+        return self._marked(text)[1]
+
+    def _marked(self, text: str) -> tuple[list[str], list[Offsets]]:
         spell: Callable[[str], str] = mark if needs_marks(text.replace(" ", "")) else str
         marked: list[str] = []
+        places: list[Offsets] = []
         end = 0
         left_is_word = True  # a joiner goes to the side that is no word: Hello ￭, and (￭ hello
         for start, stop in self.base.offsets(text):
@@ -136,12 +172,15 @@ class Joined:
                     token = JOINER + token
             elif start > end and not (start == end + 1 and text[end] == " " and marked):
                 marked.append(f"{JOINER if marked else ''}{mark(text[end:start])}{JOINER}")
+                places.append((end, start))
             marked.append(token)
+            places.append((start, stop))
             left_is_word = text[stop - 1].isalnum()
             end = stop
         if end < len(text):
             marked.append(f"{JOINER if marked else ''}{mark(text[end:])}")
-        return marked
+            places.append((end, len(text)))
+        return marked, places
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         line = " ".join(tokens).replace(f" {JOINER}", "").replace(f"{JOINER} ", "")
@@ -166,6 +205,9 @@ class Lowercased:
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         return self.base.detokenize(tokens)
+
+    def offsets(self, text: str) -> list[Offsets]:
+        return self.base.offsets(text if self._cut_first else lower(text))  # of the same length
 
 
 _PLAIN: dict[str, Callable[[], Tokenizer]] = {
@@ -209,6 +251,11 @@ def build_tokenizer(
 def tokenizer_of(config: Component, model: Path | None = None) -> Tokenizer:
     """The tokenizer of a recipe's section; ``model`` is where its model file is, for ``sentencepiece``."""
     return build_tokenizer(config.kind, model if config.kind == "sentencepiece" else None)
+
+
+def _side_by_side(sizes: Iterable[int]) -> list[Offsets]:
+    ends = [0, *accumulate(sizes)]
+    return [*pairwise(ends)]
 
 
 _ASCII_CLUSTERS = re.compile(r"\r\n|.", re.DOTALL)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.errors import data_error
+from seqcli.errors import data_error, plural
 from seqcli.lines import read_lines
 
 FORMATS = ("word2vec", "glove", "tsv")
@@ -84,14 +84,14 @@ def _lines(path: Path, dim: int | None) -> Iterator[_Line]:
         if number == 1 and len(parts) == 2 and all(part.isdigit() for part in parts):
             promised, size = map(int, parts)
             if dim is not None and size != dim:
-                raise data_error(f"vectors have {size} values, embedder.dim is {dim}", file=path, line=1)
+                raise data_error(f"vectors have {plural(size, 'value')}, embedder.dim is {dim}", file=path, line=1)
             dim = size
             continue
         dim, asked = dim or len(parts) - 1, dim
         if len(parts) <= dim or not dim:
-            expected = f"a word and {asked} values" if asked else "a word and its values"
+            expected = f"a word and {plural(asked, 'value')}" if asked else "a word and its values"
             raise data_error(
-                f"expected {expected}, found {len(parts) - 1} values",
+                f"expected {expected}, found {plural(len(parts) - 1, 'value')}",
                 file=path,
                 line=number,
                 hint="Every line has as many values, and embedder.dim of a recipe is that number.",
@@ -99,7 +99,7 @@ def _lines(path: Path, dim: int | None) -> Iterator[_Line]:
         yield _Line(number, separator.join(parts[:-dim]), parts[-dim:])
     if promised is not None and promised != number - 1:
         raise data_error(
-            f"the first line says {promised:,} vectors, {number - 1:,} follow: cut off?",
+            f"the first line says {plural(promised, 'vector')}, and there are {number - 1:,}: cut off?",
             file=path,
             line=1,
             hint=f"If they are all that is wanted, write '{number - 1} {dim}' there.",

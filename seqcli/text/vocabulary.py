@@ -34,7 +34,7 @@ class Vocabulary:
 
     Special tokens are the program's, never the text's: a token of the text that spells one (``<EOS>``) is unknown,
     it gets no row of its own and `encode` gives it the id of ``<UNK>``, so that no text can forge the end of a
-    sentence. `id_of` is the way to the id of a special token.
+    sentence. ``<unk>``, as prepared corpora write a rare word, is unknown too, in any case. `id_of` is the way to the id of a special token.
 
     Attributes:
         tokens: the token of each row.
@@ -80,12 +80,26 @@ class Vocabulary:
             raise usage_error("the sizes of a vocabulary cannot be negative")
         counted = counts if isinstance(counts, Mapping) else Counter(counts)
         special = set(specials)
+        if any(map(_is_unk, specials)):
+            special.update(filter(_is_unk, counted))
         rows = [item for item in counted.items() if item[1] >= min_count and item[0] not in special]
         rows.sort(key=lambda item: (-item[1], item[0]))
         del rows[len(rows) if max_size is None else max_size :]
         unknown = sum(counted.values()) - sum(count for _, count in rows)
         rows[:0] = [(token, unknown if _is_unk(token) else 0) for token in specials]
         return cls([token for token, _ in rows], [count for _, count in rows], specials)
+
+    def extended(self, counts: Mapping[str, int], max_size: int | None = None, min_count: int = 1) -> Vocabulary:
+        """These rows, then rows for the new tokens of a text by the rules of `build`; the counts of both add up.
+
+        ``max_size`` holds for both together; no row that is there is taken away.
+        """
+        first = len(self.specials)
+        room = None if max_size is None else max(0, max_size - (len(self) - first))
+        new = Vocabulary.build(self.unknown(counts), room, min_count, self.specials)
+        seen = [*new.counts[:first], *(counts.get(token, 0) for token in self.tokens[first:])]
+        summed = [before + now for before, now in zip(self.counts, seen, strict=True)]
+        return Vocabulary([*self.tokens, *new.tokens[first:]], [*summed, *new.counts[first:]], self.specials)
 
     def __len__(self) -> int:
         return len(self.tokens)

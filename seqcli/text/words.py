@@ -54,6 +54,7 @@ _ENDS_URL = "/&=#%~+$-"
 
 _PATTERN = r"""
   [{L}]++(?![^{S},;)!?{q}])                                      # a plain word, by far the most frequent
+| <(?:unk|UNK)>                                                  # a rare word, as prepared corpora write it
 | (?:[Hh]ttps?|[Ff]tp)://[^{S}<>{q}]*[{W}{ends_url}]             # URL, without the punctuation that follows it
 | [Ww]ww\.(?=[{W}])[^{S}<>{q}]*[{W}{ends_url}]
 | [{W}][{W}.+-]{{0,63}}+@[{W}][{W}-]{{0,62}}(?:\.[{W}-]{{1,63}})+  # e-mail address
@@ -99,7 +100,6 @@ class Words:
         return tokens
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """The ``(start, end)`` of each token in the text."""
         return [match.span() for match in _pattern(text.isascii()).finditer(text)]
 
     def detokenize(self, tokens: Sequence[str]) -> str:

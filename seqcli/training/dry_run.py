@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,24 +14,28 @@ from seqcli.models.device import autocast, choose_device, resolve_precision
 from seqcli.models.network import Memory, Network
 from seqcli.recipe.schema import Recipe, TrainingConfig
 from seqcli.tasks.base import Data, Task
+from seqcli.training.memory import check_size, copies
 
-_ADAM_STATES = {"adamw": 2, "adam": 2, "sgd": 0}
 
-
-def look(task: Task[Any], data: Data, recipe: Recipe, device: str) -> dict[str, Any]:
+def look(
+    task: Task[Any], data: Data, recipe: Recipe, device: str, begin: Callable[[Network], object] = lambda network: None
+) -> dict[str, Any]:
     """Run the first batch forward, and the largest forward and back once; ready for JSON.
 
-    ``memory_mb`` is what that pass took at its peak, plus what the optimizer and a checkpoint will add.
+    ``begin`` gives the new network the weights it is to have. ``memory_mb`` is what that pass took at its peak, plus what the optimizer and a checkpoint will add.
     """
     where, training = choose_device(device), recipe.training
+    check_size(task.network, training, where)
     torch.manual_seed(training.seed)
-    network = task.network().to(where)
+    network = task.network()
+    begin(network)
+    network.to(where)
     batches = data.training_order(training.batch, seed=training.seed, epoch=0)
     batch = data.batch(batches[0])
-    with torch.no_grad(), autocast(resolve_precision(training.precision, where), where):
+    with torch.no_grad(), autocast(resolve_precision(training.precision, where, network), where):
         loss, targets, _ = network.loss(batch, Memory())
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    states = 2 + _ADAM_STATES.get(training.optimizer.kind, 2) + (training.ema is not None)
+    states = copies(training)
     largest = max(batches, key=lambda rows: (len(rows) * data.widths(rows).max(), data.widths(rows).max()))
     summary = task.summary()
     choices = summary.get("labels") or summary.get("tokens in the vocabulary") or 1
@@ -54,7 +59,7 @@ def look(task: Task[Any], data: Data, recipe: Recipe, device: str) -> dict[str, 
 
 def _memory_mb(network: Network, batch: Batch, training: TrainingConfig, where: torch.device) -> float:
     """Peak after one forward and backward pass, in MB: of the GPU, or of this process where it trains on the CPU."""
-    with autocast(resolve_precision(training.precision, where), where):
+    with autocast(resolve_precision(training.precision, where, network), where):
         loss = network.train().loss(batch, Memory()).sum
     loss.backward()
     return torch.cuda.max_memory_allocated(where) / 1e6 if where.type == "cuda" else peak_memory_mb() or 0.0

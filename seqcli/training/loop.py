@@ -50,7 +50,7 @@ class Trainer:
         steps_an_epoch = -(-len(self._order) // config.accumulate)
         self.total_steps = min(config.epochs * steps_an_epoch, config.max_steps or config.epochs * steps_an_epoch)
         self.schedule = build_schedule(config.schedule, self.total_steps)
-        self.precision = resolve_precision(config.precision, device)
+        self.precision = resolve_precision(config.precision, device, self.network)
         self.gradients = Gradients(self.network, data, device, precision=self.precision, seed=config.seed, world=world)
         self.memory = Memory()
         self.average: AveragedModel | None = None

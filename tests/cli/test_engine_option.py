@@ -206,16 +206,14 @@ def test_a_network_without_a_graph(
     seqcli: Program, place: Path, request: pytest.FixtureRequest, why: str, reason: str
 ) -> None:
     request.getfixturevalue(why)
-    code, _, err = seqcli("train", "tiny.yaml", "-q")
-    assert (
-        code,
-        bool(re.fullmatch(rf"warning: {reason}, so the network itself will be run, which is slower\n", err)),
-    ) == (0, True), err
+    code, _, err = seqcli("train", "tiny.yaml")
+    assert code == 0
+    assert re.search(rf"^warning: {reason}, so the network itself will be run, which is slower$", err, re.MULTILINE)
+    assert "Engine: torch fp32" in err
     assert not (place / "runs/tiny/1/engine.onnx").exists()
-    assert "Engine: torch fp32" in seqcli("train", "tiny.yaml").err
     assert seqcli("predict", "tiny", stdin=b"Ravi\n").code == 0
     code, _, err = seqcli("models", "export", "tiny")
-    assert (code, bool(re.fullmatch(rf"error: tiny@2 gets no graph: {reason}\. '--engine torch' runs .*\n", err))) == (
+    assert (code, bool(re.fullmatch(rf"error: tiny@1 gets no graph: {reason}\. '--engine torch' runs .*\n", err))) == (
         1,
         True,
     ), err

@@ -85,15 +85,15 @@ def test_train_says_the_figures_and_the_floor(seqcli: Program, text: Path) -> No
         r"12 tokens in the vocabulary",
         told[1],
     )
-    assert told[2].split() == ["epoch", "step", "loss", "dev", "loss", "perplexity", "bits/char", "tokens/s", "minutes"]
+    assert told[2].split() == ["epoch", "step", "loss", "dev", "loss", "perplex.", "bits/char", "tokens/s", "minutes"]
     assert told[-1] == "Use it:  seqcli sample tiny-lm@1 --temperature 0.8"
 
 
 def test_counts_are_fitted_in_one_go(seqcli: Program, text: Path) -> None:
     code, out, err = seqcli("train", "lm.yaml", *COUNTS)
     assert code == 0
-    assert re.fullmatch(r"test perplexity = \d+\.\d\d " + SIGNATURE, out.splitlines()[0])
-    assert re.fullmatch(r"counts@1 in runs/counts/1: (\d+\.\d min|\d+ s), [\d,]+ parameters", out.splitlines()[2])
+    assert re.fullmatch(r"test perplexity = \d+\.\d\d " + SIGNATURE, out.splitlines()[1])
+    assert re.fullmatch(r"counts@1 in runs/counts/1: (\d+\.\d min|\d+ s), [\d,]+ parameters", out.splitlines()[3])
     assert err.splitlines()[0] == "counts@1: language-model, ngram, cpu fp32"
     assert not list((text / "runs/counts/1").glob("checkpoints*"))
 
@@ -132,7 +132,7 @@ def test_a_recipe_that_is_none_is_refused_before_anything_is_read(seqcli: Progra
     ("content", "message"),
     [
         (b"", "train.txt: the train file is empty"),
-        (b"\n \n\n", "train.txt: no examples: the file is empty"),
+        (b"\n \n\n", "train.txt: no example: the file is empty"),
         (b"the cat\n\xff\n", "train.txt:2: invalid UTF-8 at byte 1"),
     ],
 )
@@ -160,7 +160,7 @@ SETS = (
     "training.epochs=4",
     "task.unit=stream",
     "task.floor=null",
-    "training.batch={sequences: 4}",
+    "training.batch={sequences: 4, per_epoch: 0}",
     "model.encoder.dropout=0.3",
 )
 
@@ -304,7 +304,7 @@ def test_evaluate_of_a_text_of_unknown_words(seqcli: Program, models: Path) -> N
             "errors can be listed for taggers and classifiers; tiny-lm@1 is a model for language-model",
         ),
         ("tiny-lm dev.txt --against nothing", 2, "no model 'nothing' in runs. Known: counts, tiny, tiny-lm."),
-        ("tiny-lm blank.txt", 65, "blank.txt: no examples: the file is empty or holds only blank lines"),
+        ("tiny-lm blank.txt", 65, "blank.txt: no example: the file is empty or has only blank lines"),
         ("tiny-lm nowhere.txt", 74, "nowhere.txt: there is no such test file"),
     ],
 )

@@ -8,17 +8,22 @@ import os
 import re
 import subprocess
 import sys
+import tracemalloc
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bigram import CAT, model_of
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny import Program, environment, run_inside
 
 from seqcli import __version__
 from seqcli.cli import complete as complete_verb
 from seqcli.cli import sample as sample_verb
 from seqcli.cli import score as score_verb
+from seqcli.cli.language import model_and_file
 from seqcli.decode.sampling import SamplingOptions
 from seqcli.errors import UserError
 from seqcli.pipeline.language import LanguageModel
@@ -50,9 +55,10 @@ def scored(
     base: str = "10",
     per_token: bool = False,
     as_json: bool = False,
+    probability: bool = False,
     **more: bool,
 ) -> tuple[str, str]:
-    writer = score_verb._writer(base, per_token, as_json)
+    writer = score_verb._writer(base, per_token, as_json, probability=probability)
     score_verb.print_scores(model, batches, writer, **more)
     return capsys.readouterr()
 
@@ -186,6 +192,37 @@ def test_score_per_token_and_json(capsys: Capture) -> None:
     assert scored(capsys, CAT, ["the"])[0] == "-inf\n"
 
 
+def test_score_as_probabilities(capsys: Capture) -> None:
+    assert scored(capsys, CAT, LINES, probability=True, summary=False)[0] == "1.0000e-01\n1.0000e-01\n2.0000e-02\n"
+    assert scored(capsys, CAT, LINES[2:], per_token=True, probability=True, summary=False)[0] == (
+        "dog\t1.0000e-01\t1\n<EOS>\t2.0000e-01\t0\n\n"
+    )
+    assert scored(capsys, CAT, ["the"], probability=True, summary=False)[0] == "0.0000e+00\n"  # it never ends there
+    (row,) = json_lines(scored(capsys, CAT, LINES[2:], as_json=True, probability=True, summary=False)[0])
+    assert row["log_prob"] == pytest.approx(math.log10(0.02))
+    assert (row["probability"], row["probabilities"]) == (pytest.approx(0.02), pytest.approx([0.1, 0.2]))
+
+
+def test_a_probability_too_small_for_a_float_is_not_zero(capsys: Capture) -> None:
+    """A line of 500 tokens of 0.1 each, and its end of 0.2."""
+    dogs = " ".join(["dog"] * 500)
+    (row,) = json_lines(scored(capsys, CAT, [dogs], as_json=True, probability=True, summary=False)[0])
+    text = scored(capsys, CAT, [dogs], probability=True, summary=False)[0].strip()
+    assert float(text) == 0.0
+    assert math.log10(float(text.partition("e")[0])) + int(text.partition("e")[2]) == pytest.approx(
+        row["log_prob"], abs=1e-4
+    )
+    assert (row["probability"], row["probabilities"][-1]) == (None, pytest.approx(0.2))
+
+
+@given(st.floats(-1e6, 0))
+def test_a_probability_is_written_as_its_decimal(nats: float) -> None:
+    written, exact = Decimal(score_verb.probability_text(nats)), Decimal(nats).exp()
+    assert abs(written / exact - 1) < Decimal("0.00006")
+    if nats > -700:
+        assert float(written) == pytest.approx(math.exp(nats), rel=6e-5)
+
+
 def test_score_tokens_and_streams(capsys: Capture) -> None:
     """In a stream the second line is read after the first: p(cat | <EOS>) is that of the start."""
     assert scored(capsys, CAT, ["the\tcat  sat "], tokens=True, summary=False)[0] == "-1.0000\n"
@@ -248,14 +285,14 @@ def test_complete_finds_the_best_of_many() -> None:
     assert found[1] == found[70] != found[71]
 
 
-def test_one_argument_of_score_is_a_model_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_argument_is_a_model_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = Store().create("poems")
     run.recipe_path.write_text("name: poems\n")
     for name in ("poems", "text"):
         (tmp_path / name).write_text("a\n")
     assert [
-        score_verb.model_and_file(one, None, None)
+        model_and_file(one, None, None)
         for one in ("poems", "poems@1", "poems@7", "runs/poems/1", "./poems", "text", "-", "nothing", None)
     ] == [
         ("poems", None),
@@ -268,7 +305,7 @@ def test_one_argument_of_score_is_a_model_or_a_file(tmp_path: Path, monkeypatch:
         ("nothing", None),
         (None, None),
     ]
-    assert score_verb.model_and_file("text", "poems", None) == ("text", "poems")
+    assert model_and_file("text", "poems", None) == ("text", "poems")
 
 
 @pytest.mark.parametrize(
@@ -287,6 +324,11 @@ def test_one_argument_of_score_is_a_model_or_a_file(tmp_path: Path, monkeypatch:
         ("sample --temperature -1", "temperature must be 0 (greedy) or more, not -1"),
         ("sample --top-p 0", "top-p must be above 0 and at most 1, not 0"),
         ("sample --stop=", "--stop: an empty text would end every sample before it begins"),
+        (
+            "score --base 2 --probability",
+            "--base is of logarithms, and --probability prints none. Leave one of them out.",
+        ),
+        ("complete x y --prompt z", "--prompt and the file y: which of the two?"),
         ("score --base 3", "--base: unknown value '3'. Known: 10, 2, e."),
         ("score --invalid x", "--invalid: unknown value 'x'. Known: strict, replace."),
     ],
@@ -321,8 +363,9 @@ model:
   head: {kind: softmax}
 training:
   optimizer: {kind: adamw, lr: 1e-2}
-  batch: {tokens: 64}
+  batch: {tokens: 64, per_epoch: 0}
   epochs: 30
+  min_steps: 0
 """
 POEM = "the cat sat on the mat\nthe dog sat on the log\na cat and a dog sat\n\n" * 5
 
@@ -366,6 +409,73 @@ def test_shell_sample_repeats_with_its_seed(seqcli: Program, poem: Path, model: 
 
 
 @Models
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_shell_samples_without_end_are_printed_as_they_are_made(poem: Path, model: str, options: list[str]) -> None:
+    flags = ["--max-tokens", "4", "--seed", "1", *options]
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqcli", "sample", model, "-n", "100000000", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = [process.stdout.readline() for _ in range(1000)]
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+    few = run_inside("sample", model, "-n", "400", *flags).out
+    assert few.encode().startswith(b"".join(lines[:400]))
+
+
+def test_samples_take_no_memory_once_they_are_done() -> None:
+    def most(count: int) -> int:
+        tracemalloc.start()
+        done = sum(one.done for one in grow(CAT, count=count, options=SamplingOptions(), max_tokens=12, seed=1))
+        assert done == count
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert most(3000) < 1.2 * most(600)
+
+
+@pytest.mark.parametrize("temperature", ["1e300", "1.7e308"])
+def test_shell_samples_at_a_temperature_without_end(shell: Program, poem: Path, temperature: str) -> None:
+    code, out, err = shell("sample", "words", "--temperature", temperature, "--seed", "1", "--max-tokens", "400")
+    assert (code, err) == (0, "")
+    hot = shell("sample", "words", "--temperature", "1e30", "--seed", "1", "--max-tokens", "400")
+    assert hot.out == out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--temperature=inf", "temperature must be 0 (greedy) or more, not inf"),
+        ("--temperature=nan", "temperature must be 0 (greedy) or more, not nan"),
+        ("--temperature=-1", "temperature must be 0 (greedy) or more, not -1"),
+        ("--temperature=1e400", "temperature must be 0 (greedy) or more, not inf"),
+        ("--top-k=0", "top-k must be 1 or more, not 0"),
+        ("--top-p=nan", "top-p must be above 0 and at most 1, not nan"),
+        ("--min-p=nan", "min-p must be from 0 to 1, not nan"),
+    ],
+)
+def test_shell_sampling_options_that_are_none(seqcli: Program, poem: Path, options: str, message: str) -> None:
+    assert seqcli("sample", "words", options) == (2, "", f"error: {message}\n")
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--temperature=1e-300", "--top-k=99999999999999999999", "--top-p=1e-300", "--typical=5e-324", "--top-k=1"],
+)
+def test_shell_sampling_options_at_their_edge(seqcli: Program, poem: Path, options: str) -> None:
+    code, out, err = seqcli("sample", "words", options, "--seed", "1")
+    assert (code, err) == (0, "")
+    if options not in ("--top-k=99999999999999999999", "--typical=5e-324"):
+        assert out == seqcli("sample", "words", "--greedy").out
+
+
+@Models
 def test_shell_score_of_a_sample_is_what_the_sample_said(seqcli: Program, poem: Path, model: str) -> None:
     flags = ("--seed", "7", "-n", "4", "--temperature", "1.5", "--top-k", "6")
     rows = json_lines(seqcli("sample", model, *flags, "--json").out)
@@ -396,9 +506,6 @@ def test_shell_score_keeps_every_line(shell: Program, seqcli: Program, poem: Pat
     (poem / "text.txt").write_bytes(text)
     assert shell("score", "words", "text.txt", "--no-summary") == (0, out, "")
     assert seqcli("score", "text.txt", "--no-summary").err == "using letters@1\n"
-    code, out, err = seqcli("score", "words", "--no-summary", stdin=b"the\n\xff\n")
-    assert (code, out) == (65, "")
-    assert err.startswith("error: <stdin>:2: invalid UTF-8 at byte 1")
 
 
 def test_shell_complete(seqcli: Program, poem: Path) -> None:
@@ -409,6 +516,34 @@ def test_shell_complete(seqcli: Program, poem: Path) -> None:
     one_line = seqcli("complete", "words", "-k", "2", stdin=b"the cat sat on\n\n")
     assert (one_line.code, one_line.out.split("\n")[0].split("\t")) == (0, [cell for row in rows for cell in row])
     assert one_line.out.count("\n") == 2
+
+
+def test_shell_complete_a_file(seqcli: Program, poem: Path) -> None:
+    """The same lines from a file, from a pipe and of the newest model: one out for each in, a blank one too."""
+    lines = b"the cat sat on\n\nthe dog\n\n"
+    (poem / "prompts.txt").write_bytes(lines)
+    from_file = seqcli("complete", "letters", "prompts.txt", "-k", "3")
+    assert (from_file.code, from_file.out.count("\n"), from_file.err) == (0, 4, "")
+    assert from_file == seqcli("complete", "letters", "-k", "3", stdin=lines)
+    assert from_file == seqcli("complete", "letters", "-", "-k", "3", stdin=lines)
+    assert seqcli("complete", "prompts.txt", "-k", "3") == (0, from_file.out, "using letters@1\n")
+    second, fourth = from_file.out.splitlines()[1::2]
+    assert second == fourth != ""
+    rows = json_lines(seqcli("complete", "words", "prompts.txt", "--json").out)
+    assert [row["prompt"] for row in rows] == ["the cat sat on", "", "the dog", ""]
+    assert seqcli("complete", "words", "none.txt") == (
+        74,
+        "",
+        "error: none.txt: cannot read: No such file or directory\n",
+    )
+
+
+def test_shell_score_as_probabilities(seqcli: Program, poem: Path) -> None:
+    text = b"the cat sat on the mat\n\nzzz\n"
+    logs = seqcli("score", "words", "-q", "--base", "e", stdin=text).out.split()
+    out = seqcli("score", "words", "--probability", "-q", stdin=text).out
+    assert [float(line) for line in out.split()] == pytest.approx([math.exp(float(one)) for one in logs], rel=1e-3)
+    assert all(re.fullmatch(r"\d\.\d{4}e[-+]\d\d+", line) for line in out.split())
 
 
 def test_shell_unknown_words_and_the_newest_model(seqcli: Program, poem: Path) -> None:

@@ -77,7 +77,7 @@ def test_the_fingerprint_knows_bytes_and_options(tmp_path):
     ("content", "message"),
     [
         ("", "the train file is empty"),
-        ("\n \n\t\n", "no example in this file: it is empty or has only blank lines"),
+        ("\n \n\t\n", "no example: the file is empty or has only blank lines"),
         ("a O\n\nb\n", "1 column where the file's first line has 2"),
     ],
 )
@@ -94,7 +94,7 @@ def test_missing_files_say_what_was_looked_for(tmp_path):
     error = failure(train=str(tmp_path / "trian.conll"))
     assert (error.code, error.message, error.hint) == (
         74,
-        "there is no such train file (looked in place)",
+        f"there is no such train file (looked in {tmp_path})",
         "Did you mean 'train.conll'?",
     )
     assert str(failure(train=str(tmp_path), format="conll")) == f"{tmp_path}: is a folder, not the train file"
@@ -154,3 +154,20 @@ def test_a_hash_sign_is_a_token_in_tweets(mirror):
     corpus = open_corpus(DataConfig(corpus="wnut17"))
     tokens = [token for split in corpus.splits for example in corpus.examples(split) for token in example.source]
     assert tokens.count("#") == 271
+
+
+def test_a_running_text_gives_its_end_for_development(tmp_path):
+    """Also in parts, and from each of its files; blank lines are lines of it."""
+    lines = [f"line {number % 7}" if number % 3 else "" for number in range(200)]
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("".join(line + "\n" for line in lines))
+    paths = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
+    corpus = open_corpus(DataConfig(train=paths, format="lines", blank_lines="keep", dev_share=0.1))
+    whole = {split: [(one.at, one.source) for one in corpus.examples(split)] for split in ("train", "dev")}
+    assert [source for _, source in whole["dev"]] == 2 * lines[180:]
+    assert [source for _, source in whole["train"]] == 2 * lines[:180]
+    for split, examples in whole.items():
+        parts = [part for path in paths for part in chunks(path, "lines", size=300)]
+        assert len(parts) > 4
+        again = [(one.at, one.source) for part in parts for one in corpus.part_examples(split, part)]
+        assert again == examples

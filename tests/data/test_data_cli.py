@@ -219,15 +219,15 @@ def test_stats_as_json(files):
 def test_lint_lists_faults_and_exits_65(files):
     out, err, code = run("lint", "train.conll", "test.conll", cwd=files)
     assert out == (
-        "test.conll:1: the same sentence stands in another split, at train.conll:5\n"
         "test.conll:3: I-PER does not continue a span of its label (bio)\n"
+        "test.conll:1: the same sentence stands in another split, at train.conll:5\n"
     )
-    assert err.endswith("2 faults: 1 sentences of another split, 1 tag steps\n")
+    assert err.endswith("2 faults: 1 sentences of another split, 1 tag steps\n1 of them stops a training\n")
     assert code == 65
     out, _, code = run("lint", "--json", "train.conll", "test.conll", cwd=files)
     loaded = json.loads(out)
     assert (loaded["faults"], loaded["by_kind"], code) == (2, {"duplicate": 1, "tags": 1}, 65)
-    assert loaded["listed"][1] == {
+    assert loaded["listed"][0] == {
         "file": "test.conll",
         "line": 3,
         "kind": "tags",
@@ -239,7 +239,27 @@ def test_lint_shows_some_and_counts_all(files):
     (files / "bad.conll").write_text("a O\nb\n\n" * 10)
     out, err, code = run("lint", "bad.conll", "--max", "3", cwd=files)
     assert (len(out.split("\n")), code) == (4, 65)
-    assert err == "bad.conll: read as conll\n... and 7 more (--max 10 shows all)\n10 faults: 10 format\n"
+    assert err == "bad.conll: read as conll\n... and 7 more: 7 format (--max 10 shows all)\n10 faults: 10 format\n"
+
+
+def test_lint_lists_what_stops_a_training_first_and_sums_up_the_rest(files):
+    (files / "many.tsv").write_text("".join(f"a\x0bfilm {n}\tgood\nfilm {n}\tbad\n" for n in range(40)) + "no tab\n")
+    out, err, code = run("lint", "many.tsv", cwd=files)
+    assert out.splitlines() == [
+        "many.tsv:81: 1 tab-separated column where the file's first line has 2",
+        *(f"many.tsv:{line}: vertical tab at character 2 of the line" for line in (1, 3, 5)),
+    ]
+    assert err.splitlines() == [
+        "many.tsv: read as tsv",
+        "... and 37 more: 37 control characters (--max 41 shows all)",
+        "41 faults: 40 control characters, 1 format",
+        "1 of them stops a training",
+    ]
+    assert code == 65
+    out = run("lint", "many.tsv", "--max", "41", "-q", cwd=files)[0]
+    assert (len(out.splitlines()), out.splitlines()[40]) == (41, "many.tsv:79: vertical tab at character 2 of the line")
+    out = run("lint", "many.tsv", "--max", "2", "--json", cwd=files)[0]
+    assert [(one["kind"], one["line"]) for one in json.loads(out)["listed"]] == [("format", 81), ("control", 1)]
 
 
 def test_lint_of_a_clean_file_and_of_the_embedded_set(files):

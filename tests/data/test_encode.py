@@ -166,7 +166,7 @@ def test_long_sequences_are_cut_legally(tmp_path, max_length, model_scheme):
 def test_a_file_without_examples(tmp_path):
     file = tmp_path / "blank.conll"
     file.write_text("\n\n \n")
-    with pytest.raises(UserError, match="no examples") as caught:
+    with pytest.raises(UserError, match="no example") as caught:
         encode_split(job_of([file]), tmp_path / "cache")
     assert caught.value.code == ExitCode.DATA
     assert list((tmp_path / "cache").iterdir()) == []

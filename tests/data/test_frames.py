@@ -526,11 +526,11 @@ def test_lint_of_frames(tmp_path):
         == """\
 a.ts:8: missing values: 2 in 1 sequence, this one first (a recipe that takes them says so: missing: mask)
 a.ts: every sequence has the label 'run': there is nothing to tell apart
-b.ts:8: the same sequence stands in another split, at a.ts:7
 b.ts:9: dimension 2 has 1 value where dimension 1 has 2
-b.ts:7: label 'walk' does not occur in the training data (times here: 1; this sequence is the first)
 c.ts:2: 3 channels where the first sequence has 2 (a.ts:7)
 c.ts:4: a sequence without a single frame
+b.ts:8: the same sequence stands in another split, at a.ts:7
+b.ts:7: label 'walk' does not occur in the training data (times here: 1; this sequence is the first)
 """
     )
     assert err == ""

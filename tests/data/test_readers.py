@@ -223,7 +223,7 @@ def test_tsv_by_number_header_and_lists(tmp_path):
     ("text", "columns", "line", "message"),
     [
         ("a\tb\na\tb\tc\n", None, 2, "3 tab-separated columns where the file's first line has 2"),
-        ("a b\tX\n", {"token": 0, "tag": 1}, 1, "2 tokens but 1 tags"),
+        ("a b\tX\n", {"token": 0, "tag": 1}, 1, "2 tokens but 1 tag"),
         ("text\tlabel\n", {"source": "txt"}, 1, "the header has no column 'txt'"),
         ("a\tb\n", {"source": 5}, 1, "there is no column 5 for the source; the line has 2 (tabs between them)"),
     ],
@@ -250,7 +250,7 @@ def test_jsonl_keys_are_found_or_named(tmp_path):
         ("[1]\n", 1, "not a JSON object"),
         ('{"x": 1}\n', 1, "none of the keys tokens, text, source; found x"),
         ('{"text": "a", "label": "b"}\n{"text": "a"}\n', 2, "no key 'label'"),
-        ('{"tokens": ["a", "b"], "tags": ["X"]}\n', 1, "2 tokens but 1 tags"),
+        ('{"tokens": ["a", "b"], "tags": ["X"]}\n', 1, "2 tokens but 1 tag"),
         ('{"text": {}}\n', 1, "'text' is neither text, a whole number nor a list of them"),
         ('{"text": "\\ud800"}\n', 1, "half a surrogate pair"),
         ("[" * 100_000 + "\n", 1, "JSON"),

@@ -19,6 +19,10 @@ from seqcli.store.runs import Store
 RUN = "runs/tiny/1"
 GRAPH = f"{RUN}/engine.onnx"
 AGAIN = f"Make it again: seqcli models export {RUN}"
+GONE = (
+    RUN + "/{}: missing, although the training of tiny@1 came to its end. "
+    "Copy it back from where you have it, or train again: seqcli train tiny"
+)
 
 
 class Bomb:
@@ -64,10 +68,7 @@ def test_a_damaged_file_is_named(seqcli: Program, trained: Path, verb: str, file
     code, out, err = seqcli(verb, "tiny", stdin=b"Ravi\n")
     assert (out, err.count("\n")) == ("", 1)
     if damage == "gone" and file == "report.json":
-        assert (code, err) == (
-            2,
-            "error: the training of tiny@1 is not finished. Go on with it: seqcli train tiny --resume\n",
-        )
+        assert (code, err) == (65, f"error: {GONE.format('report.json')}\n")
     elif damage == "gone" and file == "recipe.yaml":
         assert code in (2, 65)
     else:
@@ -86,11 +87,26 @@ def test_a_model_of_another_task(seqcli: Program, trained: Path) -> None:
 
 
 def test_an_unfinished_model(seqcli: Program, trained: Path) -> None:
-    (trained / RUN / "manifest.json").unlink()
+    for file in ("manifest.json", "report.json"):
+        (trained / RUN / file).unlink()
     assert seqcli("predict", "tiny") == (
         2,
         "",
-        "error: the training of tiny@1 is not finished. Go on with it: seqcli train tiny --resume\n",
+        "error: the training of tiny@1 is not finished. Go on with it: seqcli train runs/tiny/1/recipe.yaml --resume\n",
+    )
+
+
+@pytest.mark.parametrize("verb", [["predict", "tiny"], ["evaluate", "tiny@1"], ["models", "export", RUN]])
+def test_a_finished_model_without_its_manifest(seqcli: Program, trained: Path, verb: list[str]) -> None:
+    (trained / RUN / "manifest.json").unlink()
+    assert seqcli(*verb) == (65, "", f"error: {GONE.format('manifest.json')}\n")
+    code, out, err = seqcli("train", "tiny.yaml", "--resume")
+    assert (code, out) == (2, "")
+    assert err == "error: no unfinished training of 'tiny' in runs. Leave --resume out to start one.\n"
+    assert seqcli("models", "ls", "--json").err == f"warning: {GONE.format('manifest.json')}\n"
+    (trained / RUN / "checkpoints").mkdir()  # it was stopped between its report and its manifest: a training can go on
+    assert (
+        "is not finished. Go on with it: seqcli train runs/tiny/1/recipe.yaml --resume" in seqcli("predict", "tiny").err
     )
 
 
@@ -139,7 +155,7 @@ def test_labels_and_long_sentences_of_other_data_are_warned_of(seqcli: Program, 
     assert err.splitlines() == [
         "warning: labels that the model does not know, so that it cannot be right on them (as bioes, which the model "
         "learns): S-XXX",
-        "warning: 1 sequences are longer than data.max_length = 1000 tokens and were measured in pieces",
+        "warning: 1 sequence is longer than data.max_length = 1000 tokens and was measured in pieces",
     ]
 
 

@@ -97,10 +97,11 @@ def test_the_best_checkpoint_damaged_the_last_weights_are_kept(seqcli: Program, 
     best = run.checkpoints / "step-00000006" / "model.safetensors"
     best.write_bytes(b"")
     words = [word for one in sets for word in ("--set", one)]
-    code, out, err = seqcli("train", "tiny.yaml", *words, "--resume", "--json", "-q")
-    assert (code, json.loads(out)["best_step"], err.count("\n")) == (0, 36, 1)
-    assert err.startswith(f"warning: {best}: damaged: ")
-    assert err.endswith("; the weights of the last step are kept, not those of step 6, the best one\n")
+    code, out, err = seqcli("train", "tiny.yaml", *words, "--resume", "--json")
+    assert (code, json.loads(out)["best_step"]) == (0, 36)
+    (warning,) = (line for line in err.splitlines() if line.startswith("warning: "))
+    assert warning.startswith(f"warning: {best}: damaged: ")
+    assert warning.endswith("; the weights of the last step are kept, not those of step 6, the best one")
 
 
 def test_resume_with_another_recipe_shows_the_difference(seqcli: Program, place: Path) -> None:
@@ -122,6 +123,46 @@ def test_resume_with_other_data_says_which(seqcli: Program, place: Path) -> None
         "",
         "error: cannot resume tiny@1: the data changed since (dev). "
         "Restore the files, or start a new training without --resume.\n",
+    )
+
+
+def test_a_training_goes_on_from_another_folder(seqcli: Program, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = start(9)
+    below = place / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    changes = [word for one in SETS for word in ("--set", one)]
+    code, _, err = seqcli("train", "../tiny.yaml", *changes, "--runs", "../runs", "--resume")
+    assert code == 0, err
+    assert "resumed at step 9 of 36\n" in err
+    assert "Use it:  echo 'some text' | seqcli predict tiny@1 --runs ../runs\n" in err
+    scores = seqcli("evaluate", "tiny", "--runs", "../runs")
+    assert scores.code == 0
+    monkeypatch.chdir(place)
+    assert seqcli("evaluate", "tiny") == scores
+    assert run.weights_path.read_bytes() == whole(seqcli)
+
+
+def test_an_unfinished_model_names_the_command_that_goes_on(seqcli: Program, place: Path) -> None:
+    (place / "my runs").mkdir()
+    start(2)
+    (place / "runs").rename(place / "my runs/a")
+    command_line = "seqcli train 'my runs/a/tiny/1/recipe.yaml' --runs 'my runs/a' --resume"
+    code, out, err = seqcli("predict", "tiny", "--runs", "my runs/a")
+    assert (code, out) == (2, "")
+    assert err == f"error: the training of tiny@1 is not finished. Go on with it: {command_line}\n"
+    for split in ("train", "dev", "test"):  # the run has moved a folder down, and its paths with it
+        (place / f"{split}.conll").rename(place / f"my runs/{split}.conll")
+    code, _, err = seqcli("train", "my runs/a/tiny/1/recipe.yaml", "--runs", "my runs/a", "--resume")
+    assert code == 0, err
+    assert "resumed at step 2 of 36\n" in err
+
+
+def test_a_dry_run_resumes_nothing(seqcli: Program, place: Path) -> None:
+    assert seqcli("train", "tiny.yaml", "--resume", "--dry-run") == (
+        2,
+        "",
+        "error: --dry-run trains nothing, so there is nothing to --resume. Leave one of the two out.\n",
     )
 
 
@@ -199,10 +240,11 @@ def test_a_full_disk_leaves_what_was_saved(seqcli: Program, place: Path, what: s
     with full_disk(room), pytest.raises(UserError) as failed:
         list(events)
     place_of_it = run.checkpoints if what == "checkpoint" else run.metrics_path
-    assert str(failed.value) == f"{place_of_it}: cannot write: File too large"
+    again = f"When it can be written, go on with: seqcli train {run.recipe_path} --resume"
+    assert str(failed.value) == f"{place_of_it}: cannot write: File too large. {again}"
     assert failed.value.code == ExitCode.IO
     assert checkpoints(run) == ["step-00000006"]
-    code, _, err = seqcli(*command("--resume"))
+    code, _, err = seqcli("train", str(run.recipe_path), "--resume")
     assert code == 0
     assert "resumed at step 6 of 36" in err
     assert run.weights_path.read_bytes() == whole(seqcli)
@@ -224,7 +266,10 @@ def test_a_full_disk_while_the_graph_is_written(seqcli: Program, place: Path) ->
     run = Store().versions("tiny")[0]
     with full_disk(sum(sizes) // 2), pytest.raises(UserError) as failed:
         list(events)
-    assert str(failed.value) == f"{run.path}/engine.onnx: cannot write: File too large"
+    assert failed.value.message == "cannot write: File too large"
+    assert failed.value.file == f"{run.path}/engine.onnx"
+    assert failed.value.hint is not None
+    assert failed.value.hint.endswith(f"go on with: seqcli train {run.recipe_path} --resume")
     assert failed.value.code == ExitCode.IO
     assert not {"engine.onnx", "report.json", "manifest.json"} & {path.name for path in run.path.iterdir()}
     assert not list(run.path.glob(".*.part"))

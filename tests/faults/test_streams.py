@@ -57,12 +57,6 @@ def test_nothing_and_blank_lines(seqcli: Program, trained: Path, stdin: bytes) -
     assert seqcli("predict", "tiny", stdin=stdin) == (0, "\n" * stdin.count(b"\n"), "")
 
 
-def test_one_bad_line_after_good_ones(seqcli: Program, trained: Path) -> None:
-    code, out, err = seqcli("predict", "tiny", "--max-line", "50", stdin=b"a\nb\n" + b"x" * 60 + b"\n")
-    assert (code, out) == (65, "")
-    assert err == "error: <stdin>:3: line is longer than 50 bytes. Raise --max-line to accept it.\n"
-
-
 def test_a_line_of_10_mb_in_bounded_memory(shell: Program, trained: Path) -> None:
     """A process of its own measures the program: what other tests ran before it counts for nothing."""
     code, out, err = shell("predict", "tiny", "--format", "tsv", stdin=b"x" * 10_000_000 + b"\nRavi\n")

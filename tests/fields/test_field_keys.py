@@ -29,7 +29,11 @@ FRAMES = [np.arange(6, dtype=np.float32).reshape(3, 2), np.array([[1, np.nan]], 
 TASKS = {
     "tagging": ("{kind: tagging}", "{kind: tags}", NETWORK.replace(", pooling: {kind: max}", "")),
     "classification": ("{kind: classification}", "{kind: labels}", "model: {kind: majority}"),
-    "language-model": ("{kind: language-model}", "null", "model: {kind: ngram}"),
+    "language-model": (
+        "{kind: language-model}",
+        "null",
+        "model: {embedder: {kind: tokens}, encoder: {kind: lstm, bidirectional: false}, head: {kind: softmax}}",
+    ),
     "word-vectors": ("{kind: word-vectors}", "null", "model: {kind: cbow}"),
 }
 EXAMPLES = {

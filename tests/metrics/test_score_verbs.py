@@ -373,7 +373,7 @@ def test_pipes_and_full_devices(lecture):
         assert process.stdout.readline() == b"68.0\n"
         process.stdout.close()
         assert process.stderr.read() == b""
-    assert process.returncode == -13  # SIGPIPE, which a shell shows as 141
+    assert process.returncode == 141
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [*command[:3], "wer", "ref2", "ref2"],
@@ -564,7 +564,7 @@ def test_spans_of_invalid_tags(shell):
     ("gold", "predicted", "message"),
     [
         ("a B-X\nb O\n", "a B-X\nc O\n", "predicted:2: the token is 'c', but 'b' in gold:2"),
-        ("a B-X\nb O\n", "a B-X\n", "predicted:1: the sentence has 1 tokens, but 2 in gold:1"),
+        ("a B-X\nb O\n", "a B-X\n", "predicted:1: the sentence has 1 token, but 2 in gold:1"),
         ("a B-X\n\nb O\n", "a B-X\n", "gold:3: predicted has no sentence left to match the one that begins here"),
         ("a B-X\n", "a B-X\n\nb O\n", "predicted:3: gold has no sentence left to match the one that begins here"),
         (

@@ -130,6 +130,7 @@ _HOLDS = {
     "minItems": lambda value, bound, _: len(value) >= bound,
     "maxItems": lambda value, bound, _: len(value) <= bound,
     "minLength": lambda value, bound, _: len(value) >= bound,
+    "maxLength": lambda value, bound, _: len(value) <= bound,
     "const": lambda value, wanted, _: _same(value, wanted),
     "enum": lambda value, choices, _: any(_same(value, one) for one in choices),
     "pattern": lambda value, pattern, _: re.search(pattern.replace("$", r"\Z"), value) is not None,

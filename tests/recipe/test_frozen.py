@@ -1,6 +1,8 @@
 """What users and other packages name: a change here is a change for them, and is made on purpose."""
 
+from seqcli.cli.predict_input import INPUTS
 from seqcli.cli.verbs import VERBS
+from seqcli.data.tables import TABLES
 from seqcli.recipe.registry import FORMATS, REGISTRY, config_class
 
 KINDS = {
@@ -8,7 +10,7 @@ KINDS = {
     "source": ["text", "frames"],
     "target": ["tags", "labels"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
-    "model": ["network", "ngram", "bag-of-words", "mean-pool", "majority", "skip-gram", "cbow"],
+    "model": ["network", "ngram", "bag-of-words", "mean-pool", "majority", "most-frequent-tag", "skip-gram", "cbow"],
     "embedder": ["tokens", "frames"],
     "characters": ["cnn", "lstm"],
     "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "cnn"],
@@ -23,6 +25,7 @@ FORMAT_NAMES = [
     "conllu",
     "inline",
     "tsv",
+    "csv",
     "jsonl",
     "lines",
     "records",
@@ -32,7 +35,10 @@ FORMAT_NAMES = [
     "csv-folders",
 ]
 
+INPUT_NAMES = ["lines", "csv", "tsv", "jsonl", "conll", "conllu"]
+
 VERB_NAMES = [
+    "start",
     "train",
     "evaluate",
     "predict",
@@ -64,6 +70,10 @@ def test_kinds_are_frozen():
 
 def test_data_formats_are_frozen():
     assert list(FORMATS) == FORMAT_NAMES
+
+
+def test_inputs_of_predict_are_frozen():
+    assert list(INPUTS) == INPUT_NAMES == ["lines", *TABLES]
 
 
 def test_verbs_are_frozen():

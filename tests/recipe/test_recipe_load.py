@@ -46,8 +46,8 @@ def errors(text=GOOD, *overrides):
             "  epochs: 3",
             "  zzz: 3",
             "bad.yaml:12:3: training.zzz: unknown key. Known here: seed, epochs, max_steps, "
-            "max_minutes, batch, accumulate, optimizer, schedule, clip_norm, ema, precision, evaluate_every, patience, "
-            "select_by, keep_checkpoints.",
+            "min_steps, max_minutes, batch, accumulate, optimizer, schedule, clip_norm, ema, precision, evaluate_every, "
+            "patience, patience_steps, select_by, keep_checkpoints.",
         ),
         ("kind: lstm", "kind: lsmt", "bad.yaml:8:11: model.encoder: unknown encoder 'lsmt'. Did you mean 'lstm'?"),
         (

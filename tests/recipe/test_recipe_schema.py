@@ -100,7 +100,7 @@ def test_describe():
     types = {option["name"]: option["type"] for option in describe("embedder", "tokens")["options"]}
     assert types["characters"] == "section of kind cnn, lstm | null"
     assert types["vectors"] == "section of file, freeze, extend | null"
-    assert describe("optimizer", "adam")["options"][1]["type"] == "list of 2 numbers"
+    assert describe("optimizer", "adam")["options"][1]["type"] == "list of 2: number >= 0, < 1"
     assert [(one["slot"], one["kind"]) for one in describe_all()] == [
         (slot, kind) for slot in registry.REGISTRY for kind in registry.kinds(slot)
     ]

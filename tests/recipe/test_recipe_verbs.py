@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,9 +104,15 @@ def test_show(seqcli):
 
 
 def test_cp(seqcli, tmp_path):
-    ours = (recipe_folder() / "ner.yaml").read_bytes()
+    ours = (recipe_folder() / "ner.yaml").read_text()
+
+    def called(name):
+        return re.sub(
+            r"description: .*", "description: a copy of ner", ours.replace("name: ner", f"name: {name}"), count=1
+        )
+
     assert seqcli("recipes", "cp", "ner", "my.yaml") == ("my.yaml\n", "", 0)
-    assert (tmp_path / "my.yaml").read_bytes() == ours
+    assert (tmp_path / "my.yaml").read_text() == called("my")
     (tmp_path / "my.yaml").write_text("mine")
     assert seqcli("recipes", "cp", "ner", "my.yaml") == (
         "",
@@ -113,14 +120,52 @@ def test_cp(seqcli, tmp_path):
         2,
     )
     assert (tmp_path / "my.yaml").read_text() == "mine"
-    assert seqcli("recipes", "cp", "ner", "my.yaml", "--force") == ("my.yaml\n", "", 0)
-    assert (tmp_path / "my.yaml").read_bytes() == ours
+    assert seqcli("recipes", "cp", "ner", "my.yaml", "--force", "--name", "other") == ("my.yaml\n", "", 0)
+    assert (tmp_path / "my.yaml").read_text() == called("other")
     (tmp_path / "folder").mkdir()
-    assert seqcli("recipes", "cp", "ner", "folder") == (f"{os.path.join('folder', 'ner.yaml')}\n", "", 0)
+    said = "its models will be called ner-copy (--name gives another name)\n"
+    assert seqcli("recipes", "cp", "ner", "folder") == (f"{os.path.join('folder', 'ner.yaml')}\n", said, 0)
+    assert (tmp_path / "folder" / "ner.yaml").read_text() == called("ner-copy")
+    assert seqcli("recipes", "cp", "ner", "folder", "--name", "mine") == (
+        f"{os.path.join('folder', 'mine.yaml')}\n",
+        "",
+        0,
+    )
+    assert seqcli("recipes", "cp", "ner", "x.yaml", "--name", "My Model") == (
+        "",
+        "error: 'My Model' cannot be the name of a model. Small letters, digits, '.', '_' and '-', with a letter or "
+        "digit first.\n",
+        2,
+    )
+    assert seqcli("recipes", "cp", "ner", "Meine Datei.yaml") == (
+        "Meine Datei.yaml\n",
+        "its models will be called meine-datei (--name gives another name)\n",
+        0,
+    )
     assert seqcli("recipes", "cp", "ner", "none/my.yaml") == (
         "",
         "error: none/my.yaml: cannot write: No such file or directory\n",
         74,
+    )
+
+
+def test_a_copy_leads_to_the_same_files(seqcli, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "own.yaml").write_text(
+        "name: own\ndescription: 'it''s: mine'  # a remark\ntask: {kind: tagging}\n"
+        'data: {train: [a.conll, "b c.conll"], dev: sub/d.conll, test: /t.conll}\n'
+        "model: {kind: majority}\n"
+    )
+    assert seqcli("recipes", "cp", "own.yaml", "sub/new.yaml") == ("sub/new.yaml\n", "", 0)
+    assert (tmp_path / "sub" / "new.yaml").read_text() == (
+        "name: new\ndescription: a copy of own  # a remark\ntask: {kind: tagging}\n"
+        "data: {train: [../a.conll, ../b c.conll], dev: d.conll, test: /t.conll}\n"
+        "model: {kind: majority}\n"
+    )
+    (tmp_path / "own.yaml").write_text("name: own\ndescription: >\n  more\n  lines\ntask: {kind: tagging}\n")
+    assert seqcli("recipes", "cp", "own.yaml", "two.yaml") == ("two.yaml\n", "", 0)
+    assert (tmp_path / "two.yaml").read_text() == (
+        "name: two\ndescription: >\n  more\n  lines\ntask: {kind: tagging}\n"
     )
 
 

@@ -64,6 +64,58 @@ def test_a_damaged_report_does_not_hide_the_others(models, store, ner, finish):
     assert err.startswith("warning: runs/ner/1/report.json: damaged report")
 
 
+def test_ls_marks_what_is_damaged(models, store, ner, finish):
+    pos = finish(store.create("pos"))
+    lm = finish(store.create("lm"))
+    ner.weights_path.unlink()
+    (pos.path / "manifest.json").unlink()
+    out, err = models("ls")
+    assert [line.split()[:3:2] for line in out.splitlines()[1:]] == [
+        ["lm@1", "finished"],
+        ["ner@1", "damaged"],
+        ["pos@1", "damaged"],
+    ]
+    assert err.splitlines() == [
+        "warning: runs/ner/1/model.safetensors: missing, although the manifest lists it",
+        "warning: runs/pos/1/manifest.json: missing, although the training of pos@1 came to its end. "
+        "Copy it back from where you have it, or train again: seqcli train pos",
+    ]
+    assert lm.finished
+
+
+def test_verify(models, store, ner, finish):
+    assert models("verify") == ("MODEL  STATE       SIZE  FAULTS\nner@1  finished  2.9 kB       -\n", "")
+    pos = finish(store.create("pos"))
+    store.create("ner").recipe_path.write_text("name: ner\n")
+    for file, at in ((ner.weights_path, 900), (ner.path / "labels.txt", 0)):
+        damaged = bytearray(file.read_bytes())
+        damaged[at] ^= 1
+        file.write_bytes(bytes(damaged))
+    assert [row["state"] for row in json.loads(models("ls", "--json")[0])] == ["finished", "stopped", "finished"]
+    assert models("verify", code=65) == (
+        "MODEL  STATE       SIZE  FAULTS\n"
+        "ner@1  damaged   2.9 kB       2\n"
+        "ner@2  stopped     10 B       -\n"
+        "pos@1  finished  2.9 kB       -\n",
+        "error: runs/ner/1/labels.txt: damaged: its checksum is not the one in the manifest\n"
+        "error: runs/ner/1/model.safetensors: damaged: its checksum is not the one in the manifest\n",
+    )
+    assert models("verify", "pos", "ner@2")[0].splitlines()[1:] == [
+        "pos@1  finished  2.9 kB       -",
+        "ner@2  stopped     10 B       -",
+    ]
+    out, err = models("verify", "ner", "--json", code=65)
+    assert [(row["model"], row["state"], len(row["faults"])) for row in json.loads(out)] == [
+        ("ner@1", "damaged", 2),
+        ("ner@2", "stopped", 0),
+    ]
+    assert err.count("\n") == 2
+    pos.report_path.unlink()
+    assert models("verify", "runs/pos/1", code=65)[1].startswith("error: runs/pos/1/report.json: missing, although")
+    assert models("verify", "nor", code=2) == ("", "error: no model 'nor' in runs. Did you mean 'ner'?\n")
+    assert models("verify", "--runs", "empty") == ("", "no models in empty\n")
+
+
 def test_show(models, ner):
     out, err = models("show", "ner")
     assert err == ""

@@ -59,7 +59,8 @@ def test_resolve_newest_finished_version_path_and_none(store, ner, finish):
     assert store.newest_unfinished("ner") == third
     assert store.newest_unfinished("pos") is None
     message = fails(2, lambda: store.resolve("ner@3"))
-    assert message == "the training of ner@3 is not finished. Go on with it: seqcli train ner --resume"
+    again = f"seqcli train {third.recipe_path} --runs {store.root} --resume"
+    assert message == f"the training of ner@3 is not finished. Go on with it: {again}"
 
 
 def test_resolve_none_takes_the_newest_that_can_do_the_verb(store, ner, finish):

@@ -447,16 +447,26 @@ def test_a_text_over_the_limit_is_cut_and_that_is_said(tmp_path, cache):
     source = columns["train"]["source"]
     assert columns["train"].cut == sum(len(tokenizer.tokenize(text)) > 3 for text, _ in TEXTS) == 4
     assert [source.symbols[number] for number in source.sequence(0)] == ["Good", "movie", ","]
-    for own in ((), (baseline("bag-of-words"), FITTED)):
-        recipe = text_recipe(tmp_path, "data.max_length=3", *own)
-        events = list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
-        assert next(event.text for event in events if isinstance(event, Notice)) == (
-            "4 train sequences are longer than data.max_length = 3 tokens and only the first 3 count"
-        )
-        model = Model.load("tiny", runs=str(tmp_path / "runs"))
-        long, short = model.predict_block(["a charming film indeed and more", "a charming film"])
-        np.testing.assert_allclose(long.probs_K, short.probs_K, atol=1e-5)
-        assert (long.length, short.length) == (6, 3)
+    events = list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
+    assert "4 train sequences are longer than data.max_length = 3 tokens and were cut to the first 3" in [
+        event.text for event in events if isinstance(event, Notice)
+    ]
+    model = Model.load("tiny", runs=str(tmp_path / "runs"))
+    long, short = model.predict_block(["a charming film indeed and more", "a charming film"])
+    np.testing.assert_allclose(long.probs_K, short.probs_K, atol=1e-5)
+    assert (long.length, short.length) == (6, 3)
+
+
+def test_a_bag_of_words_reads_a_text_over_the_limit_whole(tmp_path, cache):
+    recipe = text_recipe(tmp_path, "data.max_length=3", baseline("bag-of-words"), FITTED)
+    _, columns = prepared(recipe)
+    assert columns["train"].cut == 0
+    events = list(train(recipe, Store(tmp_path / "runs"), device="cpu"))
+    assert not [event for event in events if isinstance(event, Notice) and "max_length" in event.text]
+    model = Model.load("tiny", runs=str(tmp_path / "runs"))
+    long, short = model.predict_block(["a charming film indeed and dull", "a charming film"])
+    assert (long.length, short.length) == (6, 3)
+    assert abs(long.probs_K - short.probs_K).max() > 0.01
 
 
 def test_pretrained_vectors_are_where_training_starts(tmp_path, cache):

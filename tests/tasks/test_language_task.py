@@ -430,7 +430,7 @@ def test_a_model_file_of_pieces_comes_along(tmp_path, cache):
     )
     model.unlink()
     assert (run.path / "tokenizer.model").exists()
-    assert load_recipe(run.recipe_path).recipe.source.tokenizer.model == "tokenizer.model"
+    assert load_recipe(run.recipe_path).recipe.source.tokenizer.model == str(run.path / "tokenizer.model")
     assert LineScorer(load_language_model(run, "cpu")).score(["the Katze"])[0].log_prob < 0
     assert evaluate(run, split="dev", device="cpu").score.value == pytest.approx(run.report()["dev"]["value"])
 
@@ -440,7 +440,12 @@ def test_a_model_file_of_pieces_comes_along(tmp_path, cache):
     [
         ("model: MODEL", None, "MODEL: cannot read: No such file or directory", ExitCode.IO),
         ("model: MODEL", b"no model", "MODEL: not a sentencepiece model", ExitCode.DATA),
-        ("size: 10", None, "10 pieces are too few: the characters of the corpus alone need ", ExitCode.USAGE),
+        (
+            "size: 10",
+            None,
+            "a vocabulary of 10 pieces is too small: the characters of the corpus alone need ",
+            ExitCode.USAGE,
+        ),
         ("size: 9000", None, "the corpus is too small for 9,000 pieces: it gives ", ExitCode.USAGE),
     ],
 )

@@ -224,7 +224,10 @@ def test_a_file_of_vectors_that_is_not_there_stops_the_training(tmp_path, cache)
         ("model.head={kind: adaptive}", "model.head: adaptive is for language models"),
         ("model.head={kind: sigmoid}", "model.head: sigmoid is for the task classification"),
         ("model.embedder={kind: frames}", "model.embedder: a tag belongs to a token"),
-        ("model={kind: bag-of-words}", "model.kind: bag-of-words cannot do the task tagging. It does network."),
+        (
+            "model={kind: bag-of-words}",
+            "model.kind: bag-of-words cannot do the task tagging. It does network or most-frequent-tag.",
+        ),
         ("model.members=2", "model.members: the task tagging trains one network"),
         ("model.pooling={kind: max}", "model.pooling: the task tagging has none"),
         ("model.encoder=null", "model.encoder: is missing; the task tagging needs it"),

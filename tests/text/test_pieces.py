@@ -1,7 +1,10 @@
 import pickle
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seqcli.errors import ExitCode, UserError
 from seqcli.text.pieces import SentencePieces, train_sentencepiece
@@ -45,6 +48,43 @@ def test_trained_twice_gives_the_same_bytes(corpus: Path, tmp_path: Path, model_
     assert lowered.tokenize("MY River") == tokenizer.tokenize("my river") != tokenizer.tokenize("MY River")
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["", "byte_fallback"])
+def pieces_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import sentencepiece
+
+    prefix = tmp_path_factory.mktemp("pieces") / "a"
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["My sister walks to the river", "the cat sat in the sun", "no fish in winter"] * 20),
+        model_prefix=str(prefix),
+        vocab_size=290 if request.param else 30,
+        byte_fallback=request.param,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    return prefix.with_suffix(".model")
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="My siste\t \u3000walkséⅫﬁ日\u0301👩"), st.booleans())
+def test_offsets_are_those_of_the_text_as_given(pieces_model: Path, text: str, lowercase: bool) -> None:
+    tokenizer = build_tokenizer("sentencepiece", pieces_model, lowercase=lowercase)
+    places = tokenizer.offsets(text)
+    assert len(places) == len(tokenizer.tokenize(text))
+    assert all(0 <= start <= end <= len(text) for start, end in places)
+    assert all(before[0] <= after[0] and before[1] <= after[1] for before, after in pairwise(places))
+    covered = {place for start, end in places for place in range(start, end)}
+    assert covered == {place for place, character in enumerate(text) if character not in "\t \u3000"}
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["My", "sister", "walks", "the", "cat"])), st.sampled_from([" ", "  ", "\t \t"]))
+def test_offsets_of_pieces_of_known_words(pieces_model: Path, words: list[str], space: str) -> None:
+    tokenizer, text = build_tokenizer("sentencepiece", pieces_model), space.join(words)
+    assert [text[start:end] for start, end in tokenizer.offsets(text)] == [
+        piece.removeprefix("▁") for piece in tokenizer.tokenize(text)
+    ]
+
+
 @pytest.mark.parametrize(
     ("size", "code", "message"),
     [
@@ -56,7 +96,7 @@ def test_trained_twice_gives_the_same_bytes(corpus: Path, tmp_path: Path, model_
         (
             4,
             ExitCode.USAGE,
-            r"4 pieces are too few: the characters of the corpus alone need \d+\. Use --size \d+ or more",
+            r"a vocabulary of 4 pieces is too small: the characters of the corpus alone need \d+\. Use --size \d+ or more",
         ),
         (0, ExitCode.USAGE, "too small"),
     ],

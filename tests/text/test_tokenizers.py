@@ -1,5 +1,6 @@
 import re
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -7,9 +8,10 @@ from hypothesis import strategies as st
 
 from seqcli.errors import ExitCode, UserError
 from seqcli.text import marks, words
-from seqcli.text.tokenizers import KINDS, Bytes, Characters, Joined, Whitespace, Words, build_tokenizer
+from seqcli.text.tokenizers import KINDS, Bytes, Characters, Joined, Tokenized, Whitespace, Words, build_tokenizer
 
 ODD = st.text(alphabet="aB9é .,'’-￭▁％0\t\x0b\x1c\x85\u2028\u3000\r\0\ufeff\u0301\u200d👩🇮ि\"nt@#/:_")
+SPACES = "".join(character for character in map(chr, range(sys.maxunicode + 1)) if character.isspace())
 ANY = st.one_of(st.text(), ODD).filter(lambda text: "\n" not in text)
 ASCII = st.text(alphabet=[chr(code) for code in range(128) if code != 10])
 
@@ -88,8 +90,24 @@ def test_exact_kinds_give_the_text_back(text: str) -> None:
 
 @given(ANY)
 def test_offsets_point_at_the_tokens(text: str) -> None:
-    for tokenizer in (Words(), Whitespace()):
+    for tokenizer in (Words(), Whitespace(), Tokenized()):
         assert [text[start:end] for start, end in tokenizer.offsets(text)] == tokenizer.tokenize(text)
+    assert [marks.mark(text[start:end]) for start, end in Characters().offsets(text)] == Characters().tokenize(text)
+
+
+@given(ANY, st.sampled_from([kind for kind in KINDS if kind != "sentencepiece"]), st.booleans(), st.booleans())
+def test_every_token_has_a_place_and_none_stands_before_the_last(
+    text: str, kind: str, lowercase: bool, joiner: bool
+) -> None:
+    joiner = joiner and kind in ("words", "whitespace")
+    tokenizer = build_tokenizer(kind, lowercase=lowercase, joiner=joiner)
+    offsets = tokenizer.offsets(text)
+    assert len(offsets) == len(tokenizer.tokenize(text))
+    assert all(0 <= start < end <= len(text) for start, end in offsets)
+    assert all(before[0] <= after[0] and before[1] <= after[1] for before, after in pairwise(offsets))
+    covered = {place for start, end in offsets for place in range(start, end)}
+    left_out = {text[place] for place in range(len(text)) if place not in covered}
+    assert left_out <= set(" " if joiner else "" if kind in ("characters", "bytes") else SPACES)
 
 
 @given(ANY)

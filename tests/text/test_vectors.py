@@ -51,14 +51,14 @@ def test_a_word_may_hold_spaces_and_odd_line_ends(tmp_path):
         ("", ": no vectors: the file is empty"),
         ("0 3\n", ": no vectors: the file is empty"),
         ("king\n", ":1: expected a word and its values, found 0 values"),
-        ("king 1 2\nqueen 1\n", ":2: expected a word and 2 values, found 1 values"),
+        ("king 1 2\nqueen 1\n", ":2: expected a word and 2 values, found 1 value"),
         ("king 1 2\n\n", ":2: expected a word and 2 values, found 0 values"),
         ("king 1 2\nqueen 1 x\n", ":2: a value is not a number"),
         ("king 1 2\nqueen 1 nan\n", ":2: a value is infinite or not a number"),
         ("king 1 2\nqueen 1 1e99\n", ":2: a value is infinite or not a number"),
         (
             "3 2\nking 1 2\nqueen 1 2\n",
-            ":1: the first line says 3 vectors, 2 follow: cut off? If they are all that is wanted, write '2 2' there.",
+            ":1: the first line says 3 vectors, and there are 2: cut off? If they are all that is wanted, write '2 2' there.",
         ),
     ],
 )

@@ -34,6 +34,16 @@ def test_min_count_and_unknown_count() -> None:
     assert "a" in vocabulary
 
 
+def test_rows_for_another_text_follow_those_there_are() -> None:
+    first = Vocabulary.build({"a": 5, "b": 3, "rare": 1}, min_count=2, specials=("<PAD>", "<UNK>"))
+    text = {"c": 4, "b": 2, "d": 4, "e": 2, "once": 1, "<PAD>": 3, "rare": 2}
+    assert first.extended(text, min_count=2).tokens == ("<PAD>", "<UNK>", "a", "b", "c", "d", "e", "rare")
+    assert first.extended(text, min_count=2).counts == (0, 1 + 1 + 3, 5, 3 + 2, 4, 4, 2, 2)
+    assert first.extended(text, max_size=3).tokens == ("<PAD>", "<UNK>", "a", "b", "c")
+    assert first.extended(text, max_size=1).tokens == first.tokens
+    assert first.extended({}) == first
+
+
 def test_text_cannot_forge_a_special_token() -> None:
     vocabulary = Vocabulary.build(["a", "<EOS>", "<EOS>", "<EOS>"])
     assert len(vocabulary) == 5

@@ -88,6 +88,7 @@ def test_the_gradient_is_that_of_the_loss_itself(tmp_path, cache):
     close(found, [one.grad for one in trainer.network.parameters()], 1e-6)
 
 
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no bf16")
 def test_under_bf16_threads_add_up_to_one_within_its_digits(tmp_path, cache):
     trainer = trainer_of(tmp_path, STREAM)
     single, expected, _ = gradients_of(trainer, 1, 2, precision="bf16")

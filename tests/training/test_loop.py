@@ -8,7 +8,7 @@ import torch
 from tiny_corpus import SENTENCES, tiny_recipe
 
 from seqcli.errors import ExitCode, UserError
-from seqcli.models.device import autocast, choose_device, resolve_precision
+from seqcli.models.device import autocast, choose_device, cpu_has_bf16, resolve_precision
 from seqcli.models.network import Loss
 from seqcli.pipeline.prepare import open_columns
 from seqcli.tasks.base import new_task
@@ -198,6 +198,15 @@ def test_max_steps(tmp_path, cache):
     assert list(trainer.steps()) == []
 
 
+def test_a_processor_without_bf16(monkeypatch):
+    monkeypatch.setattr("seqcli.models.device.cpu_has_bf16", lambda: False)
+    assert resolve_precision("bf16", CPU, torch.nn.Linear(1, 1)) == "bf16"
+    with pytest.raises(UserError, match="this processor has no bf16 for recurrent networks") as refused:
+        resolve_precision("bf16", CPU, torch.nn.LSTM(1, 1))
+    assert refused.value.code == ExitCode.USAGE
+
+
+@pytest.mark.skipif(not cpu_has_bf16(), reason="this processor has no bf16")
 def test_bf16_trains(tmp_path, cache):
     trainer = trainer_of(tmp_path, "training.precision=bf16")
     losses = [event.loss for event in trainer.steps()]
@@ -211,7 +220,7 @@ def test_bf16_trains(tmp_path, cache):
 
 
 def test_devices():
-    assert resolve_precision("auto", CPU) == "fp32"
+    assert resolve_precision("auto", CPU, torch.nn.LSTM(1, 1)) == "fp32"
     assert choose_device("cpu") == CPU
     with pytest.raises(UserError, match="unknown device 'gpu'") as caught:
         choose_device("gpu")

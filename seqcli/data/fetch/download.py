@@ -213,14 +213,18 @@ def reason_of(error: BaseException) -> str:
 
 def without_credentials(url: str) -> str:
     """The URL without user name and password, as a message may show it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it is none
+        return url.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def sha256_or_none(path: Path) -> str | None:
+    """The SHA-256 of a file; None for what is none."""
     try:
         return sha256_file(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
 
 

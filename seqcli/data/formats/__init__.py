@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from seqcli.data.example import Example
 from seqcli.data.formats.base import Format, OnError, Reading
+from seqcli.data.formats.looking import TableLook
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.lines import Chunk, Input, is_stdin, read_blocks, source_name
 from seqcli.recipe import registry
 
-__all__ = ["FORMATS", "FRAME_FORMATS", "Reading", "format_class", "guess_format", "read_examples"]
+__all__ = ["FORMATS", "FRAME_FORMATS", "FileLook", "Reading", "format_class", "guess_format", "look_at_lines"]
+__all__ += ["read_examples"]
 
 FORMATS = tuple(registry.FORMATS)
 
@@ -80,18 +82,55 @@ def guess_format(source: Input) -> str:
         return "csv-folders"
     if known := format_by_name(name):
         return known
+    return look_at_lines(first_lines(str(source.path if isinstance(source, Chunk) else source)), name).format
+
+
+def first_lines(name: str) -> list[str]:
+    """The lines at a file's beginning that a guess is made of; invalid UTF-8 does not matter here.
+
+    Raises:
+        UserError: an unreadable file (74).
+    """
     lines: list[str] = []
     for _, block in read_blocks(name, on_invalid="replace"):
         lines += block
         if len(lines) >= _GUESS_LINES:
             break
-    return guess_from_lines(lines[:_GUESS_LINES])
+    return lines[:_GUESS_LINES]
+
+
+@dataclass(frozen=True)
+class FileLook:
+    """What the first lines of a file show: its format, and where it has columns which they are and what they hold."""
+
+    format: str
+    table: TableLook | None
+
+    def describe(self) -> str:
+        """``csv with a header, text: 'review', label: 'stars'``, to be said of a file."""
+        columns = self.table.describe() if self.table is not None else ""
+        joint = " " if columns.startswith("with") else ", "
+        return f"{self.format}{joint}{columns}" if columns else self.format
+
+
+def look_at_lines(lines: list[str], name: str = "", reading: Reading | None = None) -> FileLook:
+    """What the first lines of a file called ``name`` show; what ``reading`` says is not guessed."""
+    reading = reading or Reading()
+    form = reading.format or format_by_name(name) or guess_from_lines(lines)
+    if reading.format is None and _suffix(name) == ".tsv" and form not in ("conll", "conllu", "frames"):
+        form = "tsv"
+    table = None if reading.columns else format_class(form)(replace(reading, format=form)).look(lines)
+    return FileLook(form, table)
 
 
 def format_by_name(name: str) -> str | None:
     """The format that a file's name says, if it does."""
-    suffix = Path(name.removesuffix(".gz").lower()).suffix
+    suffix = _suffix(name)
     return next((one for one in FORMATS if suffix and suffix in format_class(one).suffixes), None)
+
+
+def _suffix(name: str) -> str:
+    return Path(name.removesuffix(".gz").lower()).suffix
 
 
 def guess_from_lines(lines: list[str]) -> str:

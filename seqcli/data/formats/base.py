@@ -10,13 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
 
 from seqcli.data.example import Example
+from seqcli.data.formats.looking import TableLook
 from seqcli.data.lint_text import Finding
-from seqcli.errors import UserError, data_error, did_you_mean, usage_error
+from seqcli.errors import UserError, data_error, did_you_mean, plural, usage_error
 from seqcli.files import sha256_file
-from seqcli.lines import DEFAULT_MAX_LINE, Chunk, Input, OnInvalid, read_blocks, source_name
+from seqcli.lines import DEFAULT_MAX_LINE, Chunk, Input, OnInvalid, read_lines, source_name
 
 if TYPE_CHECKING:
     from seqcli.recipe.data import DataConfig
@@ -82,6 +83,8 @@ class Format(ABC):
     ends: ClassVar[Literal["line", "blank line", "file"]] = "line"
     has_frames: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
+    usual: ClassVar[Columns] = {}
+    """The columns of a file that nobody says and that does not show others."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -124,7 +127,7 @@ class Format(ABC):
         """Yield the examples of a file, a chunk of one or standard input; ``at`` is the line where each begins.
 
         Raises:
-            UserError: bad data (65, with file:line), unless ``on_error`` takes it; what `read_blocks` raises.
+            UserError: bad data (65, with file:line), unless ``on_error`` takes it; what `read_lines` raises.
         """
         self.file, self.on_error = source_name(source), on_error
         return self.examples(source)
@@ -134,10 +137,8 @@ class Format(ABC):
         """What `read` yields; what is wrong goes through `report`."""
 
     def lines(self, source: Input, on_invalid: OnInvalid | None = None) -> Iterator[tuple[int, str]]:
-        """Yield ``(number, line)`` with the options of the reading; no line of a block that holds a bad one."""
-        on_invalid = on_invalid or self.reading.on_invalid
-        for first, lines in read_blocks(source, on_invalid=on_invalid, max_line=self.reading.max_line):
-            yield from enumerate(lines, first)
+        """Yield ``(number, line)`` with the options of the reading."""
+        return read_lines(source, on_invalid=on_invalid or self.reading.on_invalid, max_line=self.reading.max_line)
 
     def report(self, error: UserError, line: int | None = None) -> None:
         """Hand an error over, or raise it; it gets the file and the line that it does not have yet."""
@@ -158,6 +159,14 @@ class Format(ABC):
     def files_named(self, path: Path) -> Iterator[tuple[int, Path]]:
         """Yield ``(line, file)`` of the files that belong to a file because it names them; none is looked at."""
         return iter(())
+
+    def look(self, lines: list[str]) -> TableLook | None:
+        """What a file's first lines show of its columns, where nobody says them; None where a format has none to find."""
+        return None
+
+    def units(self, path: Path, handle: BinaryIO) -> Iterator[tuple[int, int, int]] | None:
+        """``(lines, bytes, cost to read)`` of what may not be cut through; None where `ends` says all there is to know."""
+        return None
 
     def fingerprint(self, path: Path) -> str:
         """A hash of all bytes that decide the examples."""
@@ -209,7 +218,7 @@ class BlockFormat(Format):
         """Yield ``(number of the first line, lines)`` of each run of lines between blank ones.
 
         Raises:
-            UserError: as `read_blocks`, and a run of over a million lines (65), which bounds the memory.
+            UserError: as `read_lines`, and a run of over a million lines (65), which bounds the memory.
         """
         rows: list[str] = []
         begin = 0
@@ -235,4 +244,4 @@ class BlockFormat(Format):
 def same_length(source: object, target: object) -> None:
     """Refuse (65) a list of tokens and a list of tags of different lengths."""
     if isinstance(source, list) and isinstance(target, list) and len(source) != len(target):
-        raise data_error(f"{len(source)} tokens but {len(target)} tags")
+        raise data_error(f"{plural(len(source), 'token')} but {plural(len(target), 'tag')}")

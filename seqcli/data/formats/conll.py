@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 from seqcli.data.example import Example
 from seqcli.data.formats.base import BlockFormat, Reading
 from seqcli.data.lint_text import Finding
-from seqcli.errors import ExitCode, UserError, data_error, usage_error
+from seqcli.errors import ExitCode, UserError, data_error, plural, usage_error
 from seqcli.lines import Chunk, Input, OnInvalid, is_stdin, source_name
 
 
@@ -72,7 +72,7 @@ class Conll(BlockFormat):
                 tags = None if self.tag is None else self._column(cells, self.tag, "tag", line)
                 if self.tag is not None and (self.tag - self.token) % self.layout.width == 0:
                     raise data_error(
-                        f"token and tag are the same column; the line has {_columns(self.layout.width)}",
+                        f"token and tag are the same column; the line has {plural(self.layout.width, 'column')}",
                         line=line,
                         hint="Set data.columns, such as {token: 0, tag: -1}.",
                     )
@@ -85,10 +85,10 @@ class Conll(BlockFormat):
         """Yield ``(number of the first line, lines, how many of them are comments)`` of each block of lines."""
         self.file = source_name(source)
         if isinstance(source, Chunk) and source.start:
-            self.layout = self._layout_of_file(source.path)
+            self.layout = self._layout_of_file(source)
         for begin, rows in self.paragraphs(source, on_invalid=on_invalid):
             if self.layout is None:
-                self.layout = _layout_of(rows) or (None if is_stdin(source) else self._layout_of_file(Path(self.file)))
+                self.layout = _layout_of(rows) or self._layout_of_file(source)
             yield begin, rows, self._count_comments(rows)
 
     def replace_tags(self, source: Input, replace: Callable[[list[str], int], list[str]]) -> Iterator[str]:
@@ -104,6 +104,19 @@ class Conll(BlockFormat):
             else:
                 sentence = list(group)
                 yield from self._with_tags([line for _, line in sentence], sentence[0][0], replace)
+
+    def tokens(self, rows: list[str], begin: int) -> list[tuple[int, str]]:
+        """The tokens among the lines of a sentence, each with the place of its line.
+
+        Raises:
+            UserError: ragged lines, or no such column (65).
+        """
+        self.layout = self.layout or _layout_of(rows)
+        skipped = self._count_comments(rows)
+        if skipped == len(rows) or self.layout is None:
+            return []
+        cells = self._split_rows(rows[skipped:], begin + skipped) or []
+        return [*enumerate(self._column(cells, self.token, "token", begin + skipped), skipped)]
 
     def _with_tags(self, rows: list[str], begin: int, replace: Callable[[list[str], int], list[str]]) -> list[str]:
         self.layout = self.layout or _layout_of(rows)
@@ -128,15 +141,18 @@ class Conll(BlockFormat):
                     has_tabs = "\t" in row
                     if self.layout and has_tabs != self.layout.has_tabs and len(split_row(row)) > 1:
                         here, there = ("tabs", "spaces") if has_tabs else ("spaces", "tabs")
-                        yield Finding(str(path), line, "separators", f"{here} between columns, {there} before")
+                        yield Finding(self.file, line, "separators", f"{here} between columns, {there} before")
                     elif " \t" in row or "\t " in row:
-                        yield Finding(str(path), line, "separators", "a space beside a tab belongs to the token or tag")
+                        yield Finding(self.file, line, "separators", "a space beside a tab belongs to the token or tag")
         except UserError as error:
             if error.code != ExitCode.DATA:  # what is wrong with the bytes is said by who reads the file
                 raise
 
-    def _layout_of_file(self, path: Path) -> Layout | None:
+    def _layout_of_file(self, source: Input) -> Layout | None:
         """The layout from the file's head, which a chunk or a first sentence of comments only does not show."""
+        path = source.path if isinstance(source, Chunk) else source
+        if is_stdin(path):
+            return None
         layouts = (_layout_of(rows) for _, rows in self.paragraphs(path, on_invalid="replace"))
         return next((layout for layout in layouts if layout), None)
 
@@ -167,7 +183,7 @@ class Conll(BlockFormat):
                 is_ragged = True
                 self.report(
                     data_error(
-                        f"{_columns(len(cells[index]))} where the file's first line has {width} "
+                        f"{plural(len(cells[index]), 'column')} where the file's first line has {width} "
                         f"({'tabs' if has_tabs else 'spaces'} between them): {rows[index][:40]!r}",
                         line=begin + index,
                         hint="Each token needs all columns; a blank line ends a sentence.",
@@ -180,7 +196,7 @@ class Conll(BlockFormat):
             values = [row[index] for row in cells]
         except IndexError:
             raise data_error(
-                f"there is no column {index} for the {what}; the line has {_columns(len(cells[0]))}",
+                f"there is no column {index} for the {what}; the line has {plural(len(cells[0]), 'column')}",
                 line=begin,
                 hint="Columns count from 0; set data.columns, such as {token: 0, tag: -1}.",
             ) from None
@@ -213,7 +229,3 @@ def _with_cell(row: str, column: int, cell: str) -> str:
     cells = [index for index in range(0, len(pieces), 2) if pieces[index] or "\t" in row]
     pieces[cells[column]] = cell
     return "".join(pieces)
-
-
-def _columns(count: int) -> str:
-    return "1 column" if count == 1 else f"{count} columns"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from seqcli.data.example import Example
-from seqcli.data.formats.base import BlockFormat
+from seqcli.data.formats.base import BlockFormat, Reading
 from seqcli.errors import UserError, data_error, did_you_mean, usage_error
 from seqcli.lines import Input
 
@@ -34,8 +34,19 @@ class ConllU(BlockFormat):
     def check_column(cls, key: str, role: str, column: int | str) -> str:
         return {"source": "token", "target": "tag"}.get(role, role)
 
+    def __init__(self, reading: Reading) -> None:
+        super().__init__(reading)
+        self.token = _column_number(self.columns.get("token", "form"))
+
+    def tokens(self, rows: list[str], begin: int) -> list[tuple[int, str]]:
+        """The words among the lines of a sentence, each with the place of its line.
+
+        Raises:
+            UserError: a line that is none of CoNLL-U (65).
+        """
+        return [(place, cells[self.token]) for place, cells in _words(rows, begin)]
+
     def examples(self, source: Input) -> Iterator[Example]:
-        token = _column_number(self.columns.get("token", "form"))
         named_tag = self.columns.get("tag") if self.columns else "upos"
         tag = None if named_tag is None else _column_number(named_tag)
         for begin, rows in self.paragraphs(source):
@@ -45,8 +56,8 @@ class ConllU(BlockFormat):
                 self.report(error)
                 continue
             if words:
-                tags = None if tag is None else [cells[tag] for cells in words]
-                yield Example([cells[token] for cells in words], tags, f"{self.file}:{begin}")
+                tags = None if tag is None else [cells[tag] for _, cells in words]
+                yield Example([cells[self.token] for _, cells in words], tags, f"{self.file}:{begin}")
 
 
 def _column_number(column: int | str) -> int:
@@ -60,9 +71,11 @@ def _column_number(column: int | str) -> int:
     raise usage_error(f"CoNLL-U has no column '{column}'", hint=hint)
 
 
-def _words(rows: list[str], begin: int) -> list[list[str]]:
+def _words(rows: list[str], begin: int) -> list[tuple[int, list[str]]]:
+    """The lines that are words, by place, in cells."""
     words = []
-    for line, row in enumerate(rows, begin):
+    for place, row in enumerate(rows):
+        line = begin + place
         if row[0] == "#":
             continue
         cells = row.split("\t")
@@ -71,7 +84,7 @@ def _words(rows: list[str], begin: int) -> list[list[str]]:
         if "" in cells:
             raise data_error("empty cell", line=line, hint="CoNLL-U writes '_' for nothing.")
         if cells[0].isdecimal():
-            words.append(cells)
+            words.append((place, cells))
         elif not _RANGE_OR_EMPTY_NODE.fullmatch(cells[0]):
             raise data_error(f"'{cells[0][:40]}' is no word number", line=line)
     return words

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from seqcli.data.example import Example
 from seqcli.data.formats.base import Format
@@ -67,6 +68,13 @@ class FrameIndex(Format):
                 yield row.line, _locate(row.source, folder)[0]
             except UserError:
                 continue
+
+    def units(self, path: Path, handle: BinaryIO) -> Iterator[tuple[int, int, int]]:
+        """One for each line, which costs its own bytes and those of the files it names."""
+        costs: dict[int, int] = {}
+        for line, file in self.files_named(path):
+            costs[line] = file.stat().st_size if file.is_file() else 0
+        return ((1, len(raw), len(raw) + costs.get(number, 0)) for number, raw in enumerate(handle, 1))
 
     def fingerprint(self, path: Path) -> str:
         digest = hashlib.sha256(sha256_file(path).encode())

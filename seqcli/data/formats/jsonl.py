@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from seqcli.data.formats.base import SOURCES, TARGETS, LineFormat, Reading, same_length
+from seqcli.data.formats.looking import TableLook, look_at_records
 from seqcli.errors import UserError, data_error, did_you_mean
 
 _PAIRS = (
@@ -42,16 +44,29 @@ class JsonLines(LineFormat):
     def check_column(cls, key: str, role: str, column: int | str) -> str:
         return role
 
+    def look(self, lines: list[str]) -> TableLook | None:
+        records = []
+        for line in lines:
+            with suppress(UserError):
+                records.append(parse_record(line))
+        look = look_at_records(records)
+        with suppress(UserError):
+            source, target = _guess_keys(records[0] if records else {})
+            items = next(column for column in look.columns if column.name == source).holds == "tokens"
+            names = ("tokens", "tags") if items else ("text", "label")
+            return replace(look, roles={names[0]: source, **({names[1]: target} if target else {})})
+        return look
+
     def head(self, line: str, number: int) -> bool:
         with suppress(UserError):
-            self.keys = self.keys or _guess_keys(_parse(line))
+            self.keys = self.keys or _guess_keys(parse_record(line))
         return False
 
     def parse(self, line: str) -> tuple[str | list[str], str | list[str] | None]:
-        record = _parse(line)
+        record = parse_record(line)
         self.keys = self.keys or _guess_keys(record)
-        source = _value(record, self.keys[0])
-        target = _value(record, self.keys[1]) if self.keys[1] else None
+        source = value_of(record, self.keys[0])
+        target = value_of(record, self.keys[1]) if self.keys[1] else None
         same_length(source, target)
         return source, target
 
@@ -69,13 +84,20 @@ def _guess_keys(record: dict[str, Any]) -> tuple[str, str | None]:
     )
 
 
-def _parse(line: str) -> dict[str, Any]:
+def parse_record(line: str) -> dict[str, Any]:
+    """The object of a line.
+
+    Raises:
+        UserError: it is none (65).
+    """
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise data_error(f"no JSON: {error.msg}", column=error.colno) from error
     except RecursionError as error:
         raise data_error("JSON nested too deeply") from error
+    except ValueError as error:  # Python's limit: longer ones take time that grows with their square
+        raise data_error("a whole number of too many digits", hint="Put it in quotes if it is a text.") from error
     if not isinstance(record, dict):
         raise data_error("not a JSON object")
     if "\\ud" in line.lower():
@@ -86,7 +108,12 @@ def _parse(line: str) -> dict[str, Any]:
     return record
 
 
-def _value(record: dict[str, Any], key: str) -> str | list[str]:
+def value_of(record: dict[str, Any], key: str) -> str | list[str]:
+    """Text, or a list of it, of an object.
+
+    Raises:
+        UserError: no such key, or another kind of value (65).
+    """
     if key not in record:
         raise data_error(f"no key '{key}'", hint=did_you_mean(key, list(record)))
     value = record[key]

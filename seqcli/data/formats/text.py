@@ -10,7 +10,7 @@ from seqcli.data.example import Example
 from seqcli.data.formats.base import BlockFormat, Format, Reading
 from seqcli.data.lint_text import Finding
 from seqcli.errors import ExitCode, UserError, data_error
-from seqcli.lines import Input
+from seqcli.lines import Input, source_name
 
 _ABC_START = "X:"
 
@@ -74,7 +74,9 @@ class Records(BlockFormat):
                 raise
         if count:
             message = f"lines that belong to no record are left out: {count:,}, this one first"
-            yield Finding(str(path), first, "outside", f"{message} (a record begins with '{start}')", is_note=True)
+            yield Finding(
+                source_name(path), first, "outside", f"{message} (a record begins with '{start}')", is_note=True
+            )
 
 
 def record_spans(lines: list[str], record_start: str | None) -> list[tuple[int, int]]:

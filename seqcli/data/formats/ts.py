@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from seqcli.data.example import Example
 from seqcli.data.formats.base import Format, Reading
-from seqcli.errors import UserError, data_error, did_you_mean, usage_error
+from seqcli.errors import UserError, data_error, did_you_mean, plural, usage_error
 from seqcli.lines import Chunk, Input
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Ts(Format):
     def _parse(self, line: str) -> tuple[Frames, str | None]:
         import numpy as np
 
-        from seqcli.data.frame_files import BadCell, counted, parse_numbers
+        from seqcli.data.frame_files import BadCell, parse_numbers
 
         header = self.header
         parts = line.split(":")
@@ -142,7 +142,7 @@ class Ts(Format):
         if label is not None and (not label or (header.labels and label not in header.labels)):
             raise _wrong_label(label, list(header.labels))
         if header.dimensions not in (None, len(parts)):
-            raise data_error(f"{counted(len(parts), 'dimension')} where the header says {header.dimensions}")
+            raise data_error(f"{plural(len(parts), 'dimension')} where the header says {header.dimensions}")
         if not parts:
             raise data_error("a label but no values")
         lengths = [part.count(",") + 1 if part.strip() else 0 for part in parts]
@@ -150,7 +150,7 @@ class Ts(Format):
         if other := next((dimension for dimension, own in enumerate(lengths) if own != length), None):
             may_be_label = not header.is_there and other == len(parts) - 1 and lengths[other] == 1
             raise data_error(
-                f"dimension {other + 1} has {counted(lengths[other], 'value')} where dimension 1 has {length:,}",
+                f"dimension {other + 1} has {plural(lengths[other], 'value')} where dimension 1 has {length:,}",
                 hint="Is it a label? The header says so: begin with the file's lines in '@'." if may_be_label else None,
             )
         cells = ",".join(parts).split(",") if length else []  # one split for all dimensions: faster than one for each

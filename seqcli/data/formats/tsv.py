@@ -2,73 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import ClassVar
 
-from seqcli.data.formats.base import SOURCES, TARGETS, LineFormat, Reading, same_length
-from seqcli.errors import data_error, did_you_mean
+from seqcli.data.formats.base import Columns
+from seqcli.data.formats.looking import TableLook, look_at_rows
+from seqcli.data.formats.table import Row, Table
+from seqcli.lines import Input, OnInvalid
 
 
-class Tsv(LineFormat):
-    """The key of a column says what it holds: ``source`` and ``target`` are text as it stands; ``token`` and ``tag``
-    are lists, separated by spaces. By default source 0, target 1.
-
-    A column is a number (from 0, negative from the end) or a name; one name makes the first line of the file a header.
-    """
+class Tsv(Table):
+    """Source 0 and target 1, unless the recipe, a header or what the cells hold says otherwise."""
 
     name = "tsv"
-    needs_source = True
+    separated, between = "tab-separated ", "tabs"
+    usual: ClassVar[Columns] = {"text": 0, "label": 1}
     target_may_lack = False
     """Whether a file of one column, of which nobody said the columns, has no target."""
 
-    def __init__(self, reading: Reading) -> None:
-        super().__init__(reading)
-        self.width = 0
-        self.places: dict[str, int] = {}
-
     @classmethod
     def likelihood(cls, lines: list[str], *, has_blank: bool) -> float:
-        return 0.5 if all("\t" in line for line in lines) else 0.0
+        """One line without a tab, or with one too many, does not make prose of a table."""
+        widths = [line.count("\t") for line in lines]
+        usual = max(set(widths), key=widths.count)
+        if usual and all(widths):
+            return 0.5
+        return 0.45 if usual and not has_blank and widths.count(usual) >= 0.9 * len(widths) else 0.0
 
-    @classmethod
-    def check_column(cls, key: str, role: str, column: int | str) -> str:
-        return role
+    def rows(self, source: Input, on_invalid: OnInvalid | None = None) -> Iterator[Row]:
+        return ((number, line.split("\t")) for number, line in self.lines(source, on_invalid) if line.strip(" \t"))
 
-    def head(self, line: str, number: int) -> bool:
-        cells = line.split("\t")
-        self.width = len(cells)
-        columns = self.columns or {"source": 0, "target": 1}
-        if self.target_may_lack and not self.columns and self.width == 1:
-            columns = {"source": 0}
-        self.places = {key: self._place(key, column, cells, number) for key, column in columns.items()}
-        return any(isinstance(column, str) for column in columns.values())
+    def look(self, lines: list[str]) -> TableLook | None:
+        look = look_at_rows([line.split("\t") for line in lines if line.strip(" \t")])
+        return look if _tells(look) else replace(look, has_header=False, roles=self.usual)
 
-    def parse(self, line: str) -> tuple[Any, Any]:
-        cells = line.split("\t")
-        if len(cells) != self.width:
-            raise data_error(f"{len(cells)} tab-separated columns where the file's first line has {self.width}")
-        source, target = self._value(cells, SOURCES), self._value(cells, TARGETS)
-        same_length(source, target)
-        return source, target
+    def unsaid(self, look: TableLook, width: int) -> Columns:
+        if _tells(look):
+            return look.roles
+        return {"text": 0} if self.target_may_lack and width == 1 else self.usual
 
-    def _value(self, cells: list[str], keys: tuple[str, str]) -> str | list[str] | None:
-        text, items = keys
-        if text in self.places:
-            return cells[self.places[text]]
-        if items in self.places:
-            return [item for item in cells[self.places[items]].split(" ") if item]
-        return None
 
-    def _place(self, key: str, column: int | str, cells: list[str], line: int) -> int:
-        if isinstance(column, int):
-            if -len(cells) <= column < len(cells):
-                return column
-            raise data_error(
-                f"there is no column {column} for the {key}; the line has {len(cells)} (tabs between them)",
-                file=self.file,
-                line=line,
-                hint="Columns count from 0; set data.columns.",
-            )
-        if column in cells:
-            return cells.index(column)
-        hint = did_you_mean(column, cells) or f"The header has: {', '.join(cells)[:200]}."
-        raise data_error(f"the header has no column '{column}'", file=self.file, line=line, hint=hint)
+def _tells(look: TableLook) -> bool:
+    """Whether a table says more than that its first column is the source, as it is where nobody says otherwise."""
+    return bool(look.roles) and (look.has_header or (look.is_sure and len(look.columns) > 1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.errors import data_error
+from seqcli.errors import data_error, plural
 from seqcli.models.counts.base import Floats, Labelled, Progress, Sizes
 from seqcli.models.counts.checked_arrays import CheckedArrays
 from seqcli.models.counts.linear import both_classes, fit_linear, log_probs
@@ -86,7 +86,9 @@ class MeanPool:
         trained = len(self._arrays["mean"])
         if frames_ND.ndim != 2 or frames_ND.shape[1] != trained:
             channels = frames_ND.shape[1] if frames_ND.ndim == 2 else 1
-            raise data_error(f"frames of {channels} channels, but the model was trained on frames of {trained}")
+            raise data_error(
+                f"frames of {plural(channels, 'channel')}, but the model was trained on frames of {trained}"
+            )
         pooled_ED = _pooled(frames_ND, offsets, self._arrays["mean"], self._arrays["deviation"])
         return log_probs(pooled_ED @ self._arrays["weights"] + self._arrays["bias"], self._sizes)
 

@@ -6,7 +6,7 @@ from safetensors.numpy import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from seqcli.errors import UserError
+from seqcli.errors import UserError, plural
 from seqcli.models.counts.base import Labelled, Sizes
 from seqcli.models.counts.majority import Majority
 from seqcli.models.counts.mean_pool import MeanPool
@@ -140,7 +140,7 @@ def test_a_channel_that_never_changes_and_one_that_is_never_there():
 def test_other_channels_are_refused_and_both_named(frames, channels):
     model = fit(*sequences(8))
     with pytest.raises(
-        UserError, match=f"frames of {channels} channels, but the model was trained on frames of 4"
+        UserError, match=f"frames of {plural(channels, 'channel')}, but the model was trained on frames of 4"
     ) as caught:
         model.log_probs(frames, np.array([0, 2]))
     assert caught.value.code == 65
