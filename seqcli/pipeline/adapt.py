@@ -14,8 +14,8 @@ SMALLEST_BATCH = 32
 ADAPTED = ("batch.tokens", "batch.sequences", "epochs", "evaluate_every")
 """Options of ``training`` that may change."""
 
-EVALUATIONS = 8
-"""Evaluations of a training that would otherwise end before its second one."""
+EVALUATIONS = 40
+"""Evaluations of a training with added epochs, at most one an epoch."""
 
 
 class Change(NamedTuple):
@@ -41,10 +41,9 @@ def adapt(recipe: Recipe, train: Data) -> tuple[Recipe, list[Change]]:
     least = min(before.min_steps, before.max_steps or before.min_steps)
     epochs = max(before.epochs, math.ceil(least / steps))
     every = before.evaluate_every
-    if before.min_steps and every is not None and epochs * steps < 2 * every:
-        every = max(1, epochs * steps // EVALUATIONS)
-    elif every is None and epochs > before.epochs and steps < batch.per_epoch:
-        every = batch.per_epoch  # so few examples that an epoch is over at once
+    if epochs > before.epochs or (before.min_steps and every is not None and epochs * steps < 2 * every):
+        pace = max(steps, epochs * steps // EVALUATIONS)  # little is soon learned by heart, and must be seen before
+        every = pace if every is None else min(every, pace)
     training = before.model_copy(update={"batch": batch, "epochs": epochs, "evaluate_every": every})
     were = before.model_copy(update={"evaluate_every": before.evaluate_every or steps})
     changes = [

@@ -44,7 +44,7 @@ def test_sixty_sentences_make_a_tagger(sixty, seqcli):
     done = train(seqcli, "ner", *SMALL)
     assert done.code == 0, done.err
     assert ADAPTED.search(done.err)[1] == (
-        "training.batch.tokens 1,024 -> 32, training.epochs 30 -> 63, training.evaluate_every 8 -> 20"
+        "training.batch.tokens 1,024 -> 32, training.epochs 30 -> 63, training.evaluate_every 8 -> 12"
     )
     made = report(sixty / "runs" / "ner" / "1")
     assert made["test"]["value"] > 95
