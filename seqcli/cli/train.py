@@ -85,26 +85,11 @@ def command(
     again += [*(["--name", name] if name else []), *(word for change in set_ or [] for word in ("--set", change))]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
     with world.joined(device):
-        from seqcli.pipeline.origin import recipe_to_train
-
         store, origin = Store(runs), None
         if from_ is not None:
             origin = store.resolve(from_)
             again += ["--from", from_ if "/" in from_ else str(origin)]
-        changes = set_ or []
-        if name is not None:
-            from seqcli.store.runs import check_name
-
-            check_name(name)
-            changes = [f'name="{name}"', *changes]
-        if data:
-            from seqcli.pipeline.own_data import own_data
-
-            own = own_data(lambda overrides: recipe_to_train(recipe, overrides, origin), data, changes)
-            changes = [own.override, *changes]
-            for remark in own.remarks:
-                console.note(remark)
-        loaded = recipe_to_train(recipe, changes, origin)
+        loaded = _recipe(recipe, data, name, set_ or [], origin)
         if dry_run:
             if world.rank == 0:
                 _dry_run(loaded, device, origin, as_json)
@@ -136,6 +121,25 @@ def command(
         console.emit_json(finished.report)
     else:
         _show_result(finished, runs)
+
+
+def _recipe(
+    recipe: str | None, data: list[str] | None, name: str | None, changes: list[str], origin: Run | None
+) -> Recipe:
+    """The recipe with what the options change of it; what was decided about the data is said."""
+    from seqcli.pipeline.origin import recipe_to_train
+    from seqcli.pipeline.own_data import own_data
+    from seqcli.store.runs import check_name
+
+    if name is not None:
+        check_name(name)
+        changes = [f'name="{name}"', *changes]
+    if data:
+        own = own_data(lambda overrides: recipe_to_train(recipe, overrides, origin), data, changes)
+        changes = [own.override, *changes]
+        for remark in own.remarks:
+            console.note(remark)
+    return recipe_to_train(recipe, changes, origin)
 
 
 USES = {
@@ -200,11 +204,11 @@ def _number(value: float | None, digits: int) -> str:
     return "inf" if value is None else f"{value:.{digits}f}"
 
 
-def _dry_run(recipe: Recipe, device: str, start: Run | None, as_json: bool) -> None:
+def _dry_run(recipe: Recipe, device: str, origin: Run | None, as_json: bool) -> None:
     from seqcli.cli.training_display import Display
     from seqcli.pipeline.dry_run import dry_run
 
-    found = dry_run(recipe, device, start, Display().show)
+    found = dry_run(recipe, device, origin, Display().show)
     if as_json:
         console.emit_json(found)
         return

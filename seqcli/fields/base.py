@@ -80,8 +80,7 @@ class Field(ABC):
         """Write what `fit` learned; returns the names of the files."""
 
     @abstractmethod
-    def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
+    def load(self, folder: Path) -> None: ...
 
     @abstractmethod
     def tables(self) -> dict[str, int]:

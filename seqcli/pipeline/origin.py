@@ -107,10 +107,6 @@ def recipe_to_train(name: str | None, overrides: Sequence[str], origin: Run | No
     if name is not None or origin is None:
         return load_recipe(name or "", overrides, rules=[KNOWN_CORPUS]).recipe
     stored = stored_recipe(origin)
-    forgotten = [
-        data_override(settings_for_other_files(stored.data)),
-        *without_vectors(stored),
-    ]  # the weights have them
-    return load_recipe(
-        origin.recipe_path, [*forgotten, *overrides], rules=[KNOWN_CORPUS], confine_to=origin.path
-    ).recipe
+    # its data is not for this training, and the weights have its pretrained vectors
+    changes = [data_override(settings_for_other_files(stored.data)), *without_vectors(stored), *overrides]
+    return load_recipe(origin.recipe_path, changes, rules=[KNOWN_CORPUS], confine_to=origin.path).recipe

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from seqcli.data.corpus import open_corpus
+from seqcli.data.corpus import SPLITS, open_corpus
 from seqcli.errors import UserError, usage_error
 from seqcli.recipe.data import DataConfig
 from seqcli.recipe.dump import format_value
 from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import new_task
 
-SPLITS = ("train", "dev", "test")
+ONLY_DEV = "no test file: the score at the end is that of dev, which also chose the best step, so it is a little kind"
+
 _NAMED = {
     "dev": re.compile(r"(?<![a-z])(dev|devel|val|valid|validation|testa)(?![a-z])"),
     "test": re.compile(r"(?<![a-z])(test|testb|eval)(?![a-z])"),
@@ -58,9 +59,6 @@ def own_data(load: Callable[[Sequence[str]], Recipe], files: Sequence[str], over
     if "test" not in splits:
         remarks.append(ONLY_DEV)
     return OwnData(data_override(section), remarks)
-
-
-ONLY_DEV = "no test file: the score at the end is that of dev, which also chose the best step, so it is a little kind"
 
 
 def settings_for_other_files(data: DataConfig) -> dict[str, object]:

@@ -239,7 +239,6 @@ class Task(ABC, Generic[P]):
         return [name for field in self.fields.values() for name in field.save(folder)]
 
     def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
         for field in self.fields.values():
             field.load(folder)
 

@@ -156,7 +156,7 @@ class TokenFeatures:
     def load(
         cls, folder: Path, *, lowercase: bool, characters: bool, affix_kinds: Sequence[AffixKind]
     ) -> TokenFeatures:
-        """Read what `save` wrote. Raises UserError (65) for a damaged file."""
+        """Raises UserError (65) for a damaged file."""
         return cls(
             Vocabulary.load(folder / "vocabulary.txt"),
             lowercase=lowercase,
