@@ -9,7 +9,7 @@ from typing import Any
 
 from seqcli.cli import console
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared, Started
-from seqcli.recipe.models import NetworkConfig
+from seqcli.recipe.models import GradientsConfig
 from seqcli.training.events import StepEvent
 
 HEADINGS = {
@@ -95,7 +95,7 @@ class Display:
 
     def _prepared(self, event: Prepared) -> None:
         model = event.recipe.model
-        parts = " > ".join(model.parts()) if isinstance(model, NetworkConfig) else model.kind
+        parts = " > ".join(model.parts()) if isinstance(model, GradientsConfig) else model.kind
         size = f"{event.parameters:,} parameters, " if event.parameters else ""  # of counts nobody knows before
         self.say(f"{event.run}: {event.recipe.task.kind}, {parts}, {size}{event.device} {event.precision}")
         self._unit = event.unit

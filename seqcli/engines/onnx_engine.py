@@ -12,9 +12,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from seqcli.data.batch import Outputs, Side
+from seqcli.decode.generate import GenerateOptions, Hypothesis
 from seqcli.decode.stepper import LogProbs
 from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper
-from seqcli.errors import data_error
+from seqcli.errors import data_error, usage_error
 from seqcli.machine import cores
 from seqcli.tasks.base import Task
 from seqcli.tasks.language_model import LanguageModelTask
@@ -57,8 +58,11 @@ class OnnxEngine:
         feeds["lengths_B"] = source.lengths_B
         return dict(zip(self.names, self.run(self.names, feeds), strict=True)) | self.constants
 
-    def stepper(self) -> OnnxStepper:
+    def stepper(self, source: Side | None = None) -> OnnxStepper:
         return OnnxStepper(self)
+
+    def generate(self, source: Side, options: GenerateOptions, **how: Any) -> list[list[Hypothesis]]:
+        raise usage_error("only an encoder-decoder writes something for a source")
 
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Some of the outputs.

@@ -125,5 +125,6 @@ def _attend(layer: Block, graph: Graph, x_BTD: str, q_BHTE: str, k_BHSE: str, v_
     mixed_BTD = linear(graph, layer.attention_output, graph.node("Reshape", mixed_BTHE, [0, 0, dim]))
     x_BTD = graph.node("Add", x_BTD, mixed_BTD)
     first, second = only(nn.Linear, layer.feedforward)
-    hidden = graph.node("Gelu", linear(graph, first, norm(graph, layer.feedforward_norm, x_BTD)))
+    activation = "Relu" if isinstance(layer.feedforward[1], nn.ReLU) else "Gelu"
+    hidden = graph.node(activation, linear(graph, first, norm(graph, layer.feedforward_norm, x_BTD)))
     return graph.node("Add", x_BTD, linear(graph, second, hidden))

@@ -33,6 +33,67 @@ class ReadState(NamedTuple, Generic[S]):
     seen_BT: Ids | None
 
 
+class SourceState(NamedTuple, Generic[S]):
+    """What is remembered of targets begun.
+
+    ``owners_B``: the source of each; ``kept``: what the decoder keeps of those sources, ``states``: of the tokens read;
+    ``seen_BS``: where the last token looked.
+    """
+
+    owners_B: Ids
+    kept: list[S]
+    states: list[S]
+    seen_BS: NDArray[np.float32] | None
+
+
+class SourceStepper(ABC, Generic[S]):
+    """Implements `seqcli.decode.stepper.Stepper` for encoder-decoders that have read some sources."""
+
+    def __init__(self, eos: int, kept: list[S], states: list[S], sources: int) -> None:
+        """``kept``, ``states``: what the encoder made of the sources, as in `SourceState`."""
+        self.eos = eos
+        self._begin: SourceState[S] = SourceState(np.arange(sources), kept, states, None)
+
+    @abstractmethod
+    def next(self, ids_BT: Ids, kept: list[S], states: list[S]) -> tuple[LogProbs, list[S], NDArray[np.float32] | None]:
+        """``(ln p of the token after these [B, V], states to read on from, where the last one looked [B, S])``."""
+
+    @abstractmethod
+    def chosen(self, ids_BT: Ids, targets_BT: Ids, kept: list[S], states: list[S]) -> NDArray[np.float32]:
+        """ln p of the target after each token [B, T]."""
+
+    @abstractmethod
+    def rows(self, state: S, rows: Ids) -> S:
+        """One state of some of the sequences."""
+
+    def start(self, count: int) -> tuple[LogProbs, SourceState[S]]:
+        """The first token of a target for each source; ``count`` is the number of sources."""
+        return self.read(np.full((count, 1), self.eos, np.int64), self._begin)
+
+    def read(self, ids_BT: Ids, state: SourceState[S]) -> tuple[LogProbs, SourceState[S]]:
+        log_probs, states, seen_BS = self.next(ids_BT, state.kept, state.states)
+        return log_probs, SourceState(state.owners_B, state.kept, states, seen_BS)
+
+    def select(self, state: SourceState[S], rows: Ids) -> SourceState[S]:
+        """The state of some of the targets; what is kept of the sources moves only where a row gets another source."""
+        owners_B = state.owners_B[rows]
+        alike = len(owners_B) == len(state.owners_B) and bool((owners_B == state.owners_B).all())
+        kept = state.kept if alike else [self.rows(one, rows) for one in state.kept]
+        seen_BS = None if state.seen_BS is None else state.seen_BS[rows]
+        return SourceState(owners_B, kept, [self.rows(one, rows) for one in state.states], seen_BS)
+
+    def attention(self, state: SourceState[S]) -> NDArray[np.float32] | None:
+        return state.seen_BS
+
+    def score(self, sequences: Sequence[Ids], *, headed: bool = False) -> list[NDArray[np.float64]]:
+        """ln p of the tokens of a target for each source, in their order."""
+        if not headed:
+            sequences = [np.concatenate([[self.eos], sequence]) for sequence in sequences]
+        ids_BT, targets_BT = _padded([one[:-1] for one in sequences]), _padded([one[1:] for one in sequences])
+        found_BT = self.chosen(ids_BT, targets_BT, self._begin.kept, self._begin.states).astype(np.float64)
+        return [row[: len(sequence) - 1] for row, sequence in zip(found_BT, sequences, strict=True)]
+
+
 class NetworkStepper(ABC, Generic[S]):
     """Implements `seqcli.decode.stepper.Stepper` for networks whose states are arrays or tensors (S).
 
@@ -82,6 +143,9 @@ class NetworkStepper(ABC, Generic[S]):
         """The state of some of the sequences."""
         seen_BT = None if state.seen_BT is None else state.seen_BT[rows]
         return ReadState([self.rows(one, rows) for one in state.states], seen_BT)
+
+    def attention(self, state: ReadState[S]) -> None:
+        return None
 
     def score(self, sequences: Sequence[Ids], *, headed: bool = False) -> list[NDArray[np.float64]]:
         if not headed:

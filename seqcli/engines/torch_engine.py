@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqcli.data.batch import Outputs, Side
-from seqcli.decode.stepper import LogProbs
-from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper
+from seqcli.decode.generate import GenerateOptions, Hypothesis, generate
+from seqcli.decode.stepper import LogProbs, Stepper
+from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper, SourceStepper
 from seqcli.errors import usage_error
 from seqcli.models.device import choose_device
+from seqcli.models.encoder_decoder import EncoderDecoder
 from seqcli.models.language import LanguageModel
+from seqcli.models.layers import TokenHead
 from seqcli.models.network import Network
 from seqcli.models.weights import check_shapes, load_weights
 from seqcli.tasks.base import Task
 from seqcli.tasks.language_model import LanguageModelTask
+from seqcli.tasks.translation import TranslationTask
 
 
 class TorchEngine:
@@ -38,10 +43,36 @@ class TorchEngine:
             outputs = self.network.eval()(source)
         return {name: value.float().cpu().numpy() for name, value in outputs.items()}
 
-    def stepper(self) -> TorchStepper:
+    def stepper(self, source: Side | None = None) -> Stepper:
+        if isinstance(self.network, EncoderDecoder) and source is not None:
+            return TorchSourceStepper(self.network, self.eos, source)
         if not isinstance(self.network, LanguageModel):
             raise usage_error("this model has no next token")
         return TorchStepper(self.network, self.eos, self.context)
+
+    def generate(
+        self,
+        source: Side,
+        options: GenerateOptions,
+        *,
+        eos: int,
+        forbidden: Sequence[int] = (),
+        prefixes: Sequence[Sequence[int]] | None = None,
+        limits: Sequence[int] | None = None,
+        attention: bool = False,
+        first: int = 0,
+    ) -> list[list[Hypothesis]]:
+        return generate(
+            self.stepper(source),
+            len(source.lengths_B),
+            options,
+            eos=eos,
+            forbidden=forbidden,
+            prefixes=prefixes,
+            limits=limits,
+            attention=attention,
+            first=first,
+        )
 
 
 class TorchStepper(NetworkStepper[Tensor]):
@@ -51,7 +82,6 @@ class TorchStepper(NetworkStepper[Tensor]):
         super().__init__(eos, context)
         self.network = network.eval()
         self.device = next(network.parameters()).device
-        self.vocabulary_size = network.words.num_embeddings
 
     def initial(self, count: int) -> list[Tensor]:
         return []
@@ -64,23 +94,57 @@ class TorchStepper(NetworkStepper[Tensor]):
     @torch.inference_mode()
     def chosen(self, ids_BT: Ids, targets_BT: Ids, states: list[Tensor]) -> tuple[NDArray[np.float32], list[Tensor]]:
         hidden_BTD, states = self.network.read(torch.from_numpy(ids_BT).to(self.device), states)
-        hidden_ND = hidden_BTD.flatten(0, 1)
-        targets_N1 = torch.from_numpy(targets_BT).to(self.device).flatten().unsqueeze(1)
-        rows = max(16, LOGITS // self.vocabulary_size)
-        parts = [
-            self.network.head.log_probs(hidden_ND[at : at + rows]).gather(1, targets_N1[at : at + rows])
-            for at in range(0, len(hidden_ND), rows)
-        ]
-        return torch.cat(parts).view(targets_BT.shape).cpu().numpy(), states
+        found_N = _chosen(self.network.head, hidden_BTD.flatten(0, 1), torch.from_numpy(targets_BT).to(self.device))
+        return found_N.view(targets_BT.shape).cpu().numpy(), states
 
     def rows(self, state: Tensor, rows: Ids) -> Tensor:
         return state.index_select(0, torch.from_numpy(rows).to(state.device))
+
+
+class TorchSourceStepper(SourceStepper[Tensor]):
+    """An encoder-decoder that has read some sources, token by token."""
+
+    @torch.inference_mode()
+    def __init__(self, network: EncoderDecoder, eos: int, source: Side) -> None:
+        self.network = network.eval()
+        self.device = next(network.parameters()).device
+        super().__init__(eos, *self.network.encode(source), len(source.lengths_B))
+
+    @torch.inference_mode()
+    def next(
+        self, ids_BT: Ids, kept: list[Tensor], states: list[Tensor]
+    ) -> tuple[LogProbs, list[Tensor], NDArray[np.float32] | None]:
+        hidden_BTD, states, seen_BTS = self.network.read(torch.from_numpy(ids_BT).to(self.device), kept, states)
+        log_probs = self.network.head.log_probs(hidden_BTD[:, -1]).cpu().numpy()
+        return log_probs, states, None if seen_BTS is None else seen_BTS[:, -1].float().cpu().numpy()
+
+    @torch.inference_mode()
+    def chosen(self, ids_BT: Ids, targets_BT: Ids, kept: list[Tensor], states: list[Tensor]) -> NDArray[np.float32]:
+        hidden_BTD, _, _ = self.network.read(torch.from_numpy(ids_BT).to(self.device), kept, states)
+        found_N = _chosen(self.network.head, hidden_BTD.flatten(0, 1), torch.from_numpy(targets_BT).to(self.device))
+        return found_N.view(targets_BT.shape).cpu().numpy()
+
+    def rows(self, state: Tensor, rows: Ids) -> Tensor:
+        return state.index_select(0, torch.from_numpy(rows).to(state.device))
+
+
+def _chosen(head: TokenHead, hidden_ND: Tensor, targets_BT: Tensor) -> Tensor:
+    """ln p of one row of the vocabulary for each position [N]; not all logits are there at once."""
+    targets_N1 = targets_BT.flatten().unsqueeze(1)
+    rows = max(16, LOGITS // head.log_probs(hidden_ND[:1]).size(1))
+    parts = [
+        head.log_probs(hidden_ND[at : at + rows]).gather(1, targets_N1[at : at + rows])
+        for at in range(0, len(hidden_ND), rows)
+    ]
+    return torch.cat(parts)
 
 
 def torch_engine(task: Task[Any], network: Network) -> TorchEngine:
     """The engine of a task's network."""
     if isinstance(task, LanguageModelTask):
         return TorchEngine(network, task.source.eos, task.context)
+    if isinstance(task, TranslationTask):
+        return TorchEngine(network, task.target.eos)
     return TorchEngine(network)
 
 

@@ -43,7 +43,8 @@ END = "\n"
 _CUT_BEFORE_LOWERING = ("whitespace", "words")
 """Tokenizers that cut text as it is: a word keeps its case, which its characters and affixes tell, to the end."""
 
-_TOKENIZER_MODEL = "tokenizer.model"
+TOKENIZER_MODEL = "tokenizer.model"
+"""What the file of a subword model is called in a run."""
 
 
 class TextField(SourceField):
@@ -59,6 +60,10 @@ class TextField(SourceField):
     """
 
     unit = "tokens"
+    side_name = "source"
+    """Its section in a recipe, for messages."""
+    prefix = ""
+    """What the names of its files begin with."""
 
     def __init__(self, config: TextFieldConfig, spelling: TokensConfig | None = None, *, flat: bool = False) -> None:
         self.config, self.flat = config, flat
@@ -137,7 +142,7 @@ class TextField(SourceField):
                 hint="Make room, or set SEQCLI_CACHE to another folder.",
             ) from error
         except UserError as error:
-            error.hint = error.hint and error.hint.replace("--size ", "source.tokenizer.size=").replace(
+            error.hint = error.hint and error.hint.replace("--size ", f"{self.side_name}.tokenizer.size=").replace(
                 ", or a lower --coverage", ""
             )
             raise
@@ -150,7 +155,7 @@ class TextField(SourceField):
         ):
             if mine != theirs:
                 raise usage_error(
-                    f"source.{key} is {format_value(mine)} in the recipe and {format_value(theirs)} in the model"
+                    f"{self.side_name}.{key} is {format_value(mine)} in the recipe and {format_value(theirs)} in the model"
                 )
         self.start, self.tokenizer_model = trained, trained.tokenizer_model
 
@@ -257,12 +262,13 @@ class TextField(SourceField):
 
     def save(self, folder: Path) -> list[str]:
         """The vocabularies, and the tokenizer's model where there is one."""
-        names = self.features.save(folder)
+        names = self.features.save(folder, self.prefix)
         if self.tokenizer_model is None:
             return names
+        model = f"{self.prefix}{TOKENIZER_MODEL}"
         with suppress(shutil.SameFileError):  # a training that goes on, by the recipe that its run keeps
-            shutil.copyfile(self.tokenizer_model, folder / _TOKENIZER_MODEL)
-        return [*names, _TOKENIZER_MODEL]
+            shutil.copyfile(self.tokenizer_model, folder / model)
+        return [*names, model]
 
     def load(self, folder: Path) -> None:
         self.features = TokenFeatures.load(
@@ -270,8 +276,9 @@ class TextField(SourceField):
             lowercase=self.lowers_words,
             characters=self.spelling.characters is not None,
             affix_kinds=affix_kinds(self.spelling),
+            prefix=self.prefix,
         )
-        model = folder / _TOKENIZER_MODEL
+        model = folder / f"{self.prefix}{TOKENIZER_MODEL}"
         self.tokenizer_model = model if model.exists() else None
 
     def readable(self, column: Column, row: int, *, as_seen: bool = False) -> str:
@@ -321,8 +328,11 @@ class RunningTextField(TextField):
 
     def fit(self, column: Column, files: Sequence[str]) -> None:
         """<UNK>, <EOS>, and the most frequent tokens."""
+        self.fit_counts(dict(zip(column.symbols, column.counts.tolist(), strict=True)))
+
+    def fit_counts(self, counts: dict[str, int]) -> None:
+        """`fit`, of how often each token occurs."""
         config = self.config.vocabulary
-        counts = dict(zip(column.symbols, column.counts.tolist(), strict=True))
         ends = counts.pop(END, 0)
         if self.start is not None:
             built = self.start.words.extended(counts, config.max_size, config.min_count)

@@ -45,4 +45,13 @@ LANGUAGE_METRICS = (
 )
 """Of a language model, in the order of its table."""
 
-METRICS = {metric.name: metric for metric in (*LANGUAGE_METRICS, *CLASS_METRICS, F1, PRECISION, RECALL)}
+TRANSLATION_METRICS = (
+    Metric("bleu", "BLEU", "", "higher"),
+    Metric("chrf", "chrF", "", "higher"),
+    Metric("exact", "exact match", "%", "higher"),
+    Metric("token_error_rate", "token error rate", "%", "lower"),
+)
+"""Of what writes text, in the order of its table."""
+
+_ALL = (*LANGUAGE_METRICS, *CLASS_METRICS, *TRANSLATION_METRICS, F1, PRECISION, RECALL)
+METRICS = {metric.name: metric for metric in _ALL}

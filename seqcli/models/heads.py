@@ -52,7 +52,7 @@ class SoftmaxHead(PositionHead, SequenceHead, TokenHead):
         return (loss_B * weights_B).sum(), float(weights_B.sum())
 
     def next_loss(self, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
-        return linear_cross_entropy(hidden_ND, self.output.weight, self.output.bias, targets_N)
+        return linear_cross_entropy(hidden_ND, self.output.weight, self.output.bias, targets_N, self.label_smoothing)
 
     def log_probs(self, hidden_ND: Tensor) -> Tensor:
         return self.output(hidden_ND).float().log_softmax(-1)

@@ -83,6 +83,30 @@ class Encoder(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} sees later positions")
 
 
+class Decoder(nn.Module, ABC):
+    """The tokens of a target so far, and what the encoder made of the source -> vectors for the tokens that follow.
+
+    Attributes:
+        input_dim: size of the vectors of target tokens that it reads.
+    """
+
+    input_dim: int
+    output_dim: int
+
+    @abstractmethod
+    def start(self, encoded_BSD: Tensor, lengths_B: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """``(what it keeps of the source, states to begin with)``, each with the sequences in front."""
+
+    @abstractmethod
+    def stream(
+        self, x_BTD: Tensor, source: list[Tensor], states: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor], Tensor | None]:
+        """``(vectors [B, T, output_dim], states to read on from, where each looked [B, T, S] or None)``.
+
+        No position sees a later one. Where it looked is told of a single position alone (T = 1), or not at all.
+        """
+
+
 class Pooling(nn.Module, ABC):
     """A vector for each position -> one for the sequence, which has a position at least."""
 

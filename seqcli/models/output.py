@@ -25,7 +25,9 @@ _MANY = 1000
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, targets_N: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, targets_N: Tensor, smoothing: float
+    ) -> Tensor:
         rows = max(16, _VALUES // len(weight_VD))
         grad_hidden = torch.empty_like(hidden_ND)
         grad_weight = torch.zeros_like(weight_VD)
@@ -39,11 +41,16 @@ class _LinearCrossEntropy(torch.autograd.Function):
             top = logits_NV.amax(1, keepdim=True)
             logits_NV.sub_(top)
             chosen = logits_NV.gather(1, index).squeeze(1)
+            if smoothing:
+                chosen = (1 - smoothing) * chosen + smoothing * logits_NV.mean(1)
             total = logits_NV.exp_().sum(1, keepdim=True)
             loss += ((total.squeeze(1).log() - chosen) * counted).sum()
-            # from here on the buffer holds the gradient: probabilities less one at the target
-            logits_NV.mul_(counted.unsqueeze(1) / total)
-            logits_NV.scatter_add_(1, index, -counted.unsqueeze(1).to(logits_NV.dtype))
+            # from here on the buffer holds the gradient: probabilities less what the target gives each row
+            counted_N1 = counted.unsqueeze(1).to(logits_NV.dtype)
+            logits_NV.mul_(counted_N1 / total)
+            logits_NV.scatter_add_(1, index, (smoothing - 1) * counted_N1)
+            if smoothing:
+                logits_NV.sub_(counted_N1 * (smoothing / len(weight_VD)))
             torch.mm(logits_NV, weight_VD, out=grad_hidden[start : start + rows])
             grad_weight.addmm_(logits_NV.t(), part_ND)
             if grad_bias is not None:
@@ -55,13 +62,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *outputs: Any) -> Any:
         scale = outputs[0]
         hidden, weight, bias = ctx.saved_tensors
-        return hidden * scale, weight * scale, None if bias is None else bias * scale, None
+        return hidden * scale, weight * scale, None if bias is None else bias * scale, None, None
 
 
-def linear_cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, targets_N: Tensor) -> Tensor:
-    """Cross-entropy of ``softmax(hidden W' + b)``, in nats, summed over the positions whose target is not `IGNORE`."""
+def linear_cross_entropy(
+    hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, targets_N: Tensor, smoothing: float = 0.0
+) -> Tensor:
+    """Cross-entropy of ``softmax(hidden W' + b)``, in nats, summed over the positions whose target is not `IGNORE`.
+
+    ``smoothing``: share of each target that is spread evenly over all rows (Szegedy et al. 2016, section 7).
+    """
     many = len(weight_VD) >= _MANY
     if many and torch.is_grad_enabled() and hidden_ND.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
-        return _LinearCrossEntropy.apply(hidden_ND, weight_VD, bias_V, targets_N)
+        return _LinearCrossEntropy.apply(hidden_ND, weight_VD, bias_V, targets_N, smoothing)
     logits_NV = nn.functional.linear(hidden_ND, weight_VD, bias_V).float()
-    return nn.functional.cross_entropy(logits_NV, targets_N, reduction="sum", ignore_index=IGNORE)
+    return nn.functional.cross_entropy(
+        logits_NV, targets_N, reduction="sum", ignore_index=IGNORE, label_smoothing=smoothing
+    )

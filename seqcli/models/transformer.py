@@ -33,6 +33,13 @@ def rotate(x_BHTE: Tensor, start: int) -> Tensor:
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
 
 
+def feedforward(dim: int, hidden: int, activation: str) -> nn.Sequential:
+    """The two layers of a block that see each position by itself."""
+    return nn.Sequential(
+        nn.Linear(dim, hidden), nn.ReLU() if activation == "relu" else nn.GELU(), nn.Linear(hidden, dim)
+    )
+
+
 class Block(nn.Module):
     """Self-attention and a feed-forward network, each x + f(norm(x))."""
 
@@ -44,9 +51,7 @@ class Block(nn.Module):
         self.queries_keys_values = nn.Linear(config.dim, 3 * config.dim)
         self.attention_output = nn.Linear(config.dim, config.dim)
         self.feedforward_norm = nn.LayerNorm(config.dim)
-        self.feedforward = nn.Sequential(
-            nn.Linear(config.dim, config.feedforward), nn.GELU(), nn.Linear(config.feedforward, config.dim)
-        )
+        self.feedforward = feedforward(config.dim, config.feedforward, config.activation)
         self.dropout = SequenceDropout(config.dropout, locked=False)
 
     def forward(self, x_BTD: Tensor, visible_B11S: Tensor) -> Tensor:

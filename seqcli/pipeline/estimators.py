@@ -400,7 +400,7 @@ class GradientEstimator:
         if self.world.rank == 0:
             if "dev" in self.data:
                 engine = self._engine(self.trainer.averaged)
-                scores = self.task.measure(engine, self.data["dev"]).scorer.scores()
+                scores = self.task.measure(engine, self.data["dev"], quick=True).scorer.scores()
                 improved = self._improved(scores)
             self._count(event, scores, improved)
         self.progress, improved = self.world.broadcast((self.progress, improved))

@@ -138,7 +138,7 @@ class Model(Generic[P]):
 
         def work(job: tuple[Side, list[Any]]) -> Sequence[P]:
             side, chosen = job
-            return task.predict(self.engine.outputs(side), chosen, scores=scores)
+            return task.ask(self.engine, side, chosen, scores=scores)
 
         chosen = [[pieces[row] for row in rows] for rows in rows_of]
         jobs = [(task.source.side(some), some) for some in chosen]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from seqcli.data.statistics import scheme_of
 from seqcli.errors import UserError, io_error
 from seqcli.fields.base import Progress
 from seqcli.fields.tags import SchemeFault
+from seqcli.fields.text import TOKENIZER_MODEL
 from seqcli.files import cache_folder
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.paths import move_paths, seen_from
@@ -34,31 +34,31 @@ def open_columns(
     corpus = open_corpus(recipe.data, splits=splits, plain=task.plain_text, progress=progress)
     if "train" in corpus.splits:
         key = corpus.fingerprint("train")
-        task.source.prepare(lambda: _sources(corpus), key, progress)
+        task.prepare(lambda: corpus.examples("train"), key, progress)
     return {name: encode(corpus, name, task, progress) for name in corpus.splits if name in splits}
-
-
-def _sources(corpus: Corpus) -> Iterator[tuple[Any, str]]:
-    return ((example.source, example.at) for example in corpus.examples("train"))
 
 
 def kept_recipe(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe as a run in ``folder`` keeps it: its paths start there, its tokenizer's model is the copy there."""
     recipe = move_paths(recipe, lambda path: seen_from(path, folder))
-    source = recipe.source
-    if not isinstance(source, TextFieldConfig) or not isinstance(source.tokenizer, SentencePieceConfig):
-        return recipe
-    if source.tokenizer.model is None:
-        return recipe
-    tokenizer = source.tokenizer.model_copy(update={"model": "tokenizer.model"})
-    return recipe.model_copy(update={"source": source.model_copy(update={"tokenizer": tokenizer})})
+    for name in ("source", "target"):
+        section = dict(recipe)[name]
+        if not isinstance(section, TextFieldConfig) or not isinstance(section.tokenizer, SentencePieceConfig):
+            continue
+        if section.tokenizer.model is None:
+            continue
+        file = TOKENIZER_MODEL if name == "source" else f"target-{TOKENIZER_MODEL}"
+        tokenizer = section.tokenizer.model_copy(update={"model": file})
+        recipe = recipe.model_copy(update={name: section.model_copy(update={"tokenizer": tokenizer})})
+    return recipe
 
 
 def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | None = None) -> Columns:
     """One split as arrays on disk."""
     files = corpus.files(split)
     reading = corpus.reading(split)
-    key = repr([corpus.fingerprint(split), *task.key()])
+    reader = task.reader(split)
+    key = repr([corpus.fingerprint(split), *task.key(), *([split] if reader != task.read else [])])
     job = EncodeJob(
         files=[str(file) for file in files],
         parts=[
@@ -68,7 +68,7 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
             for file in files
         ],
         read=partial(corpus.part_examples, split),
-        pieces=task.read,
+        pieces=reader,
         key=hashlib.sha256(key.encode()).hexdigest(),
         size=corpus.size(split),
         nothing=lambda: corpus.no_example(split),

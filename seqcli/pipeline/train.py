@@ -128,6 +128,7 @@ def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
                 yield Notice(f"{odd.at}: {odd.message}")
         if unknown := unknown_words(task, split):
             yield Notice(f"{name} spells the unknown word out {unknown:,} times: it is read as <UNK>", is_warning=False)
+        yield from (Notice(text, is_warning=False) for text in task.notices(name, split))
         if unseen := task.unseen(split):
             yield Notice(unseen_labels(f"labels in {name} that the training data lacks", unseen, task))
     config = task.recipe.data

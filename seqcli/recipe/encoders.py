@@ -72,6 +72,7 @@ class TransformerConfig(EncoderConfig):
     heads: int = Field(4, ge=1, description="attention heads; dim is a multiple of it")
     layers: int = Field(2, ge=1, le=1000, description="number of blocks")
     feedforward: int = Field(512, ge=1, description="hidden size of each block's feed-forward network")
+    activation: Literal["gelu", "relu"] = Field("gelu", description="of the feed-forward networks")
     dropout: Dropout = 0.1
     positions: Literal["sinusoidal", "rotary", "learned"] = Field(
         "sinusoidal",

@@ -32,6 +32,16 @@ class TextFieldConfig(Component):
     vocabulary: VocabularyConfig = Field(VocabularyConfig.model_construct(), description="the words the model knows")
 
 
+class TextTargetConfig(TextFieldConfig):
+    """Text that is written token by token."""
+
+    share: Literal["source"] | None = Field(
+        None,
+        description="source: one tokenizer and one vocabulary for both sides, those of the source, learned of both; "
+        "null: its own",
+    )
+
+
 class FrameFieldConfig(Component):
     """Frames of real numbers: sensors, audio, video; as many values in each."""
 

@@ -13,20 +13,30 @@ _Penalty = Annotated[
 ]
 
 
-class NetworkConfig(Component):
-    """A network: embedder, encoder, pooling (classification) and head, trained by gradients."""
+class GradientsConfig(Component):
+    """A model of layers, trained by gradients."""
 
-    kind: Literal["network"] = "network"
     embedder: Annotated[Component, Slot("embedder")] | None = Field(
         None, description="source -> a vector for each position"
     )
     encoder: Annotated[Component, Slot("encoder")] | None = Field(
         None, description="vectors -> vectors that know their neighbours"
     )
+    head: Annotated[Component, Slot("head")] | None = Field(None, description="vectors -> labels, or the next token")
+
+    def parts(self) -> tuple[str, ...]:
+        """The kinds there are, in the order of the data's way."""
+        slots = (dict(self).get(name) for name in ("embedder", "encoder", "pooling", "decoder", "head"))
+        return tuple(part.kind for part in slots if part is not None)
+
+
+class NetworkConfig(GradientsConfig):
+    """A network: embedder, encoder, pooling (classification) and head, trained by gradients."""
+
+    kind: Literal["network"] = "network"
     pooling: Annotated[Component, Slot("pooling")] | None = Field(
         None, description="a vector for each position -> one for the sequence (classification)"
     )
-    head: Annotated[Component, Slot("head")] | None = Field(None, description="vectors -> labels, or the next token")
     members: int = Field(
         1,
         ge=1,
@@ -34,9 +44,19 @@ class NetworkConfig(Component):
         "(Lakshminarayanan et al. 2017); classification",
     )
 
-    def parts(self) -> tuple[str, ...]:
-        """The kinds there are, in the order of the data's way."""
-        return tuple(part.kind for part in (self.embedder, self.encoder, self.pooling, self.head) if part is not None)
+
+class EncoderDecoderConfig(GradientsConfig):
+    """An encoder that reads the source, a decoder that writes the target token by token (Sutskever et al. 2014)."""
+
+    kind: Literal["encoder-decoder"] = "encoder-decoder"
+    decoder: Annotated[Component, Slot("decoder")] | None = Field(
+        None, description="what was made of the source, and the target tokens so far -> a vector for the next one"
+    )
+    tied: Literal["none", "target-output", "source-target", "all"] = Field(
+        "target-output",
+        description="tables that are one and the same: the vectors of target tokens and the output weights (Press and "
+        "Wolf 2017), those of source and target tokens (which then share a vocabulary), or all three",
+    )
 
 
 class CountsConfig(Component):

@@ -18,6 +18,7 @@ _PLACES = (
     ("data", "dev"),
     ("data", "test"),
     ("source", "tokenizer", "model"),
+    ("target", "tokenizer", "model"),
     ("model", "embedder", "vectors", "file"),
 )
 

@@ -76,3 +76,26 @@ class WordVectorsConfig(TaskConfig):
     """Word vectors from the company words keep: neighbours and analogies."""
 
     kind: Literal["word-vectors"] = "word-vectors"
+
+
+class TranslationConfig(TaskConfig):
+    """A text for a text, of another length: translation, spelling to sound."""
+
+    target_kind: ClassVar[str | None] = "text"
+    kind: Literal["translation"] = "translation"
+    min_tokens: int = Field(
+        1, ge=0, description="fewest tokens of a side of a training pair; a shorter one is left out"
+    )
+    max_ratio: float | None = Field(
+        None,
+        gt=1,
+        description="longest side of a training pair, in tokens, divided by the other; a pair beyond it is left out",
+    )
+    beam: int = Field(5, ge=1, description="hypotheses that the search follows; 1 takes the likeliest token each time")
+    dev_beam: int = Field(1, ge=1, description="the same while training measures the dev split")
+    length_penalty: float = Field(
+        1.0, ge=0, description="ln p of a hypothesis is divided by its length to this power; 0 favours the short"
+    )
+    max_length: float = Field(
+        2.0, gt=0, description="longest target, in tokens a token of the source (and 10 tokens more)"
+    )

@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 
 from seqcli.data.arrays import Columns
 from seqcli.data.batch import Batch, Ints, Outputs, Side
-from seqcli.data.encode import Cut
+from seqcli.data.encode import Cut, Pieces
 from seqcli.data.example import Example
 from seqcli.data.oddities import Labelled
 from seqcli.data.order import ByLength, Lengths
+from seqcli.decode.generate import GenerateOptions, Hypothesis
 from seqcli.decode.stepper import Stepper
 from seqcli.errors import usage_error
-from seqcli.fields.base import Field, SourceField
+from seqcli.fields.base import Field, Progress, SourceField
 from seqcli.metrics.score import Score
 from seqcli.recipe import registry
-from seqcli.recipe.models import CountsConfig, NetworkConfig
+from seqcli.recipe.models import CountsConfig, GradientsConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 
@@ -75,8 +76,22 @@ class Engine(Protocol):
     def outputs(self, source: Side) -> Outputs:
         """What the model says of some examples."""
 
-    def stepper(self) -> Stepper:
-        """A language model, one token after the other."""
+    def stepper(self, source: Side | None = None) -> Stepper:
+        """A language model, or an encoder-decoder that has read these sources, one token after the other."""
+
+    def generate(
+        self,
+        source: Side,
+        options: GenerateOptions,
+        *,
+        eos: int,
+        forbidden: Sequence[int] = (),
+        prefixes: Sequence[Sequence[int]] | None = None,
+        limits: Sequence[int] | None = None,
+        attention: bool = False,
+        first: int = 0,
+    ) -> list[list[Hypothesis]]:
+        """What an encoder-decoder writes for some sources; see `seqcli.decode.generate.generate`."""
 
 
 class CountsEngine:
@@ -89,8 +104,11 @@ class CountsEngine:
     def outputs(self, source: Side) -> Outputs:
         raise usage_error("a language model is asked token by token")
 
-    def stepper(self) -> Stepper:
+    def stepper(self, source: Side | None = None) -> Stepper:
         raise usage_error("only a language model has a next token")
+
+    def generate(self, source: Side, options: GenerateOptions, **how: Any) -> list[list[Hypothesis]]:
+        raise usage_error("only an encoder-decoder writes something for a source")
 
 
 class Scorer(Protocol[C_contra]):
@@ -192,7 +210,7 @@ class Task(ABC, Generic[P]):
     @property
     def is_network(self) -> bool:
         """Whether the model is a network, trained by gradients; else it is counted or fitted in one go."""
-        return isinstance(self.recipe.model, NetworkConfig)
+        return isinstance(self.recipe.model, GradientsConfig)
 
     @property
     @abstractmethod
@@ -208,6 +226,14 @@ class Task(ABC, Generic[P]):
     @abstractmethod
     def read(self, example: Example) -> Iterator[Mapping[str, Any]]:
         """The columns of one example: one mapping, several where a long sequence is cut, `Cut` where it is shortened."""
+
+    def prepare(self, examples: Callable[[], Iterator[Example]], key: str, progress: Progress | None) -> None:
+        """Learn of the training examples what must be known before anything is read; ``key`` tells which they are."""
+        self.source.prepare(lambda: ((example.source, example.at) for example in examples()), key, progress)
+
+    def reader(self, split: str) -> Pieces:
+        """What reads the examples of a split."""
+        return self.read
 
     def key(self) -> list[Any]:
         """Everything that decides what `read` makes of an example."""
@@ -247,6 +273,10 @@ class Task(ABC, Generic[P]):
 
     def unseen(self, data: Data) -> list[str]:
         """Labels of a split that the model does not know."""
+        return []
+
+    def notices(self, name: str, data: Data) -> list[str]:
+        """What else there is to say of a split before training."""
         return []
 
     def labelled(self, data: Data) -> Labelled | None:
@@ -311,6 +341,10 @@ class Task(ABC, Generic[P]):
         """What the outputs of a model for some sources mean; with ``scores`` how sure it is, where that is extra work."""
         raise usage_error(f"a model for {self.kind} predicts nothing")
 
+    def ask(self, engine: Engine, side: Side, raws: Sequence[Any], *, scores: bool = False) -> Sequence[P]:
+        """What a model says of some sources, given as ``side`` too."""
+        return self.predict(engine.outputs(side), raws, scores=scores)
+
     def lengths(self, predictions: Sequence[P]) -> Sequence[int]:
         """Positions of the source that each prediction is for."""
         return [1] * len(predictions)
@@ -349,8 +383,8 @@ class Task(ABC, Generic[P]):
         """What predictions add to the rows of a table of one of the formats of `seqcli.data.tables`."""
         raise usage_error(f"a model for {self.kind} predicts nothing")
 
-    def measure(self, engine: Engine, data: Data, *, mistakes: bool = False) -> Measured[P]:
-        """Run a model over a split and count."""
+    def measure(self, engine: Engine, data: Data, *, mistakes: bool = False, quick: bool = False) -> Measured[P]:
+        """Run a model over a split and count; ``quick``: as training does on its way, where less may do."""
         assert isinstance(data, PairData)
         scorer = self.scorer()
         right = np.zeros(len(data.columns), bool)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Columns
+from seqcli.data.batch import Side
 from seqcli.data.example import Example
 from seqcli.data.streams import SentenceData, StreamData, TokenIds
 from seqcli.decode.stepper import Stepper
@@ -231,7 +232,7 @@ class LanguageModelTask(Task[float]):
 
     # -- scores
 
-    def measure(self, engine: Engine, data: Data, *, mistakes: bool = False) -> Measured[float]:
+    def measure(self, engine: Engine, data: Data, *, mistakes: bool = False, quick: bool = False) -> Measured[float]:
         """ln p of every token, each once; a stream is one sequence."""
         assert isinstance(data, SentenceData | StreamData)
         counted = PerplexityScorer(self.source.config.tokenizer.kind, self.config.unit, len(self.source.words))
@@ -315,5 +316,5 @@ class TokenCounts(CountsEngine):
     def __init__(self, model: Stepper) -> None:
         self.model = model
 
-    def stepper(self) -> Stepper:
+    def stepper(self, source: Side | None = None) -> Stepper:
         return self.model

@@ -17,14 +17,13 @@ from seqcli.data.arrays import Columns
 from seqcli.data.batch import Batch, Outputs, Side
 from seqcli.data.example import Example
 from seqcli.data.order import Lengths
-from seqcli.decode.stepper import Stepper
 from seqcli.errors import data_error, usage_error
 from seqcli.fields.text import TextField
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.models import CBOWConfig, SkipGramConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe, TrainingConfig
-from seqcli.tasks.base import Arrays, Count, Data, Engine, Task
+from seqcli.tasks.base import Arrays, Count, CountsEngine, Data, Engine, Task
 from seqcli.tasks.rules import sides
 from seqcli.text.word_vectors import WORD_TABLE
 
@@ -171,18 +170,11 @@ class WordVectorsTask(Task[None]):
         return VectorEngine()
 
 
-class VectorEngine:
+class VectorEngine(CountsEngine):
     """Word vectors predict nothing; they are looked up."""
-
-    flat = True
-    parallel = False
-    positions = 2**16
 
     def outputs(self, source: Side) -> Outputs:
         raise usage_error("word vectors predict nothing")
-
-    def stepper(self) -> Stepper:
-        raise usage_error("word vectors have no next token")
 
 
 class SentencesOfWords:

@@ -142,26 +142,34 @@ class TokenFeatures:
                 affixes[:, column] = vocabulary.encode(map(kind.of, tokens))
         return TypeArrays(words, characters, affixes)
 
-    def save(self, folder: Path) -> list[str]:
-        """Write the vocabularies as text files and return their names."""
+    def save(self, folder: Path, prefix: str = "") -> list[str]:
+        """Write the vocabularies as text files and return their names, each with ``prefix`` in front."""
         files = {"vocabulary.txt": self.words}
         if self.characters is not None:
             files["characters.txt"] = self.characters
         files |= {f"{kind.name}.txt": vocabulary for kind, vocabulary in self.affixes.items()}
         for name, vocabulary in files.items():
-            vocabulary.save(folder / name)
-        return list(files)
+            vocabulary.save(folder / f"{prefix}{name}")
+        return [f"{prefix}{name}" for name in files]
 
     @classmethod
     def load(
-        cls, folder: Path, *, lowercase: bool, characters: bool, affix_kinds: Sequence[AffixKind]
+        cls, folder: Path, *, lowercase: bool, characters: bool, affix_kinds: Sequence[AffixKind], prefix: str = ""
     ) -> TokenFeatures:
-        """Raises UserError (65) for a damaged file."""
+        """What `save` wrote.
+
+        Raises:
+            UserError: a damaged file (65).
+        """
+
+        def read(name: str) -> Vocabulary:
+            return Vocabulary.load(folder / f"{prefix}{name}.txt")
+
         return cls(
-            Vocabulary.load(folder / "vocabulary.txt"),
+            read("vocabulary"),
             lowercase=lowercase,
-            characters=Vocabulary.load(folder / "characters.txt") if characters else None,
-            affixes={kind: Vocabulary.load(folder / f"{kind.name}.txt") for kind in affix_kinds},
+            characters=read("characters") if characters else None,
+            affixes={kind: read(kind.name) for kind in affix_kinds},
         )
 
 

@@ -1,0 +1,88 @@
+"""Encoder-decoders: a source of any kind -> a target, token by token.
+
+Shapes: B sequences, S source positions, T target positions, D values, V rows of the target's vocabulary, N = real
+target positions.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seqcli.data.batch import IGNORE, Batch, InputSizes, LabelSpace, Side
+from seqcli.models.embedders import TokenEmbedder
+from seqcli.models.heads import SoftmaxHead
+from seqcli.models.layers import Counted, Decoder, Embedder, Encoder, Tables, build
+from seqcli.models.network import Loss, Memory, Network, Tensors
+from seqcli.recipe.embedders import TokensConfig
+from seqcli.recipe.models import EncoderDecoderConfig
+
+SOURCE, TARGET = "words", "target words"
+"""What the tables of the two sides are called where each has its own."""
+
+
+class EncoderDecoder(Network):
+    """Embedder and encoder of the source, decoder and head of the target (Sutskever et al. 2014).
+
+    Args:
+        target: sizes of the target's vocabulary.
+        shared: it is also the source's.
+    """
+
+    def __init__(self, config: EncoderDecoderConfig, source: InputSizes, target: InputSizes, *, shared: bool) -> None:
+        super().__init__()
+        self.target_table = SOURCE if shared else TARGET
+        tokens = isinstance(config.embedder, TokensConfig)
+        self.embedder: Embedder = build("embedder", config.embedder, source, **({"tied": True} if tokens else {}))
+        self.encoder: Encoder = build("encoder", config.encoder, self.embedder.output_dim)
+        encoded, both_ways = self.encoder.output_dim, self.encoder.bidirectional
+        self.decoder: Decoder = build("decoder", config.decoder, encoded, bidirectional=both_ways)
+        vectors = TokensConfig.model_validate({"dim": self.decoder.input_dim})
+        self.target_embedder = TokenEmbedder(vectors, target, tied=True)
+        self.head: SoftmaxHead = build("head", config.head, self.decoder.output_dim, LabelSpace(target.words))
+        if config.tied in ("source-target", "all"):
+            assert isinstance(self.embedder, TokenEmbedder)
+            self.target_embedder.words = self.embedder.words
+        if config.tied in ("target-output", "all"):
+            self.head.output.weight = self.words.weight
+            nn.init.zeros_(self.head.output.bias)
+
+    @property
+    def words(self) -> nn.Embedding:
+        """The vectors of target tokens."""
+        assert self.target_embedder.words is not None
+        return self.target_embedder.words
+
+    def encode(self, source: Side) -> tuple[list[Tensor], list[Tensor]]:
+        """``(what the decoder keeps of the source, its first states)``."""
+        inputs, lengths_B = self.tensors(source)
+        encoded_BSD = self.encoder(self.embedder(inputs, lengths_B), self.embedder.positions(lengths_B))
+        return self.decoder.start(encoded_BSD, self.embedder.positions(lengths_B))
+
+    def read(
+        self, words_BT: Tensor, source: list[Tensor], states: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor], Tensor | None]:
+        """Read target tokens; see `Decoder.stream`."""
+        lengths_B = words_BT.new_full((words_BT.size(0),), words_BT.size(1))
+        return self.decoder.stream(self.target_embedder({"words_BT": words_BT}, lengths_B), source, states)
+
+    def forward(self, source: Side) -> Tensors:
+        """What the decoder keeps of the source, which has no other outputs before a target is begun."""
+        kept, states = self.encode(source)
+        return {f"kept_{number}": one for number, one in enumerate([*kept, *states])}
+
+    def loss(self, batch: Batch, memory: Memory) -> Loss:
+        """Cross-entropy in nats summed over the target's tokens, <EOS> among them."""
+        kept, states = self.encode(batch.source)
+        arrays, _ = self.tensors(batch.target)
+        hidden_BTD, _, _ = self.read(arrays["words_BT"], kept, states)
+        targets_N = arrays["ids_BT"].flatten()
+        rows = (targets_N != IGNORE).nonzero().squeeze(1)
+        hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, rows)
+        return Loss(self.head.next_loss(hidden_ND, targets_N.index_select(0, rows)), len(rows), Memory())
+
+    def tables(self) -> Tables:
+        """Its tensors with a row for each token, those of the target under its own name."""
+        found = super().tables()
+        for path in ("target_embedder.words.weight", "head.output.weight", "head.output.bias"):
+            found[path] = Counted((self.target_table,))
+        return found
