@@ -92,7 +92,7 @@ def filtered(row: LogProbs, options: SamplingOptions) -> tuple[NDArray[np.int64]
             row /= np.float32(min(max(options.temperature, 1e-30), 1e30))  # beyond, a float32 has 0 or infinity
     ids: NDArray[np.int64] | None = None
     filters: tuple[tuple[bool, Callable[[LogProbs], NDArray[np.int64]]], ...] = (
-        (options.top_k is not None, lambda row: _largest(row, options.top_k or 0)),
+        (options.top_k is not None, lambda row: largest(row[None], options.top_k or 0)[0]),
         (options.typical < 1, lambda row: _typical(row, options.typical)),
         (options.top_p < 1, lambda row: _first(-row, np.exp(row), options.top_p)),
         (options.min_p > 0, lambda row: np.flatnonzero(row - row.max() >= math.log(options.min_p) - _SLACK)),
@@ -154,12 +154,13 @@ def sample(
         chances = {number: np.random.default_rng([seed, number]) for number in alive.tolist()}
         for left in range(max_tokens - 1, -1, -1):
             check_numbers(log_probs)
+            allowed = log_probs
+            if len(barred):
+                allowed = log_probs.copy()
+                allowed[:, barred] = -math.inf
             numbers = alive.tolist()
             tokens = np.array(
-                [
-                    _choose(row, barred, options, chances[number])
-                    for row, number in zip(log_probs, numbers, strict=True)
-                ],
+                [choose(row, options, chances[number]) for row, number in zip(allowed, numbers, strict=True)],
                 dtype=np.int64,
             )
             going = np.zeros(len(alive), dtype=bool)
@@ -183,12 +184,14 @@ def check_numbers(log_probs: NDArray[np.floating]) -> None:
         )
 
 
-def _choose(row: LogProbs, barred: NDArray[np.int64], options: SamplingOptions, chance: np.random.Generator) -> int:
-    if len(barred):
-        row = row.copy()
-        row[barred] = -math.inf
-        if row.max() == -math.inf:
-            raise UserError("the model gives no probability to any token that can be drawn")
+def choose(row: LogProbs, options: SamplingOptions, chance: np.random.Generator) -> int:
+    """The next token of one sequence; what is barred has ln p = -inf.
+
+    Raises:
+        UserError: no token has a probability (1).
+    """
+    if row.max() == -math.inf:
+        raise nothing_left()
     if options.is_greedy:
         return int(row.argmax())
     ids, left = filtered(row, options)
@@ -196,14 +199,28 @@ def _choose(row: LogProbs, barred: NDArray[np.int64], options: SamplingOptions, 
     return drawn if ids is None else int(ids[drawn])
 
 
-def _largest(row: LogProbs, count: int) -> NDArray[np.int64]:
-    if count >= len(row):
-        return np.arange(len(row))
-    smallest = np.partition(row, -count)[-count]
-    largest = row > smallest
-    ties = np.flatnonzero(row == smallest)
-    largest[ties[: count - int(np.count_nonzero(largest))]] = True
-    return np.flatnonzero(largest)
+def nothing_left() -> UserError:
+    """The error of a model that gives no probability to what is allowed."""
+    return UserError("the model gives no probability to any token that can be drawn")
+
+
+def largest(values_BN: NDArray[np.floating], count: int) -> NDArray[np.int64]:
+    """Index [B, count] of the largest values of each row, rising; of equal values those with the lower index.
+
+    With fewer than ``count`` values, all of them.
+    """
+    rows, size = values_BN.shape
+    if count >= size:
+        return np.broadcast_to(np.arange(size), (rows, size))
+    if count == 1:
+        return values_BN.argmax(axis=1)[:, None]
+    border_B1 = np.partition(values_BN, size - count)[:, size - count, None]
+    taken_BN = values_BN >= border_B1
+    if np.count_nonzero(taken_BN) > rows * count:
+        above_BN, ties_BN = values_BN > border_B1, values_BN == border_B1
+        missing_B1 = count - above_BN.sum(axis=1, keepdims=True)
+        taken_BN = above_BN | ties_BN & (ties_BN.cumsum(axis=1) <= missing_B1)
+    return taken_BN.nonzero()[1].reshape(rows, count)
 
 
 def _typical(row: LogProbs, share: float) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
-"""What a language model offers to whoever samples from it or scores with it, whatever it is made of.
+"""What a model of the next token offers to whoever generates with it or scores with it, whatever it is made of.
 
-Shapes: B sequences, T tokens, V rows of the vocabulary. Arrays are numpy's, so that a model of counts needs no torch.
+Shapes: B sequences, T tokens, S source positions, V rows of the vocabulary. Arrays are numpy's, so that a model of counts needs no torch.
 Probabilities are natural logarithms.
 """
 
@@ -19,10 +19,13 @@ LogProbs = NDArray[np.float32]
 
 
 class Stepper(Protocol):
-    """A model of the next token, given those before it."""
+    """A model of the next token, given those before it; that of an encoder-decoder is bound to its sources."""
 
     def start(self, count: int) -> tuple[LogProbs, State]:
-        """``(ln p of the first token [B, V], state)`` of ``count`` sequences that have read nothing yet."""
+        """``(ln p of the first token [B, V], state)`` of ``count`` sequences that have read nothing yet.
+
+        A model bound to sources is asked for as many as it has and gives one for each, in their order.
+        """
 
     def read(self, ids_BT: NDArray[np.int64], state: State) -> tuple[LogProbs, State]:
         """Read T >= 1 more tokens of each sequence: ``(ln p of the token after them [B, V], new state)``.
@@ -37,4 +40,10 @@ class Stepper(Protocol):
         """ln p of each token of each sequence, read from the start; <EOS> is a token like any other.
 
         ``headed``: of each but the first, which is only read, as the token that the second one follows.
+        """
+
+    def attention(self, state: State) -> NDArray[np.float32] | None:
+        """Where the model looked in the source when it made the log-probabilities that came with this state.
+
+        Weights [B, S], 0 at padding; None from a model without a source or without attention.
         """

@@ -83,6 +83,9 @@ class NetworkStepper(ABC, Generic[S]):
         seen_BT = None if state.seen_BT is None else state.seen_BT[rows]
         return ReadState([self.rows(one, rows) for one in state.states], seen_BT)
 
+    def attention(self, state: ReadState[S]) -> None:
+        return None
+
     def score(self, sequences: Sequence[Ids], *, headed: bool = False) -> list[NDArray[np.float64]]:
         if not headed:
             sequences = [np.concatenate([[self.eos], sequence]) for sequence in sequences]

@@ -128,6 +128,9 @@ class NGramModel:
     def select(self, state: Ints, rows: Ints) -> Ints:
         return state[rows]
 
+    def attention(self, state: Ints) -> None:
+        return None
+
     def score(self, sequences: Sequence[Ints], *, headed: bool = False) -> list[Floats]:
         if headed:  # what is read before a sequence already stands for <EOS>
             bare = [sequence[1:] if sequence[0] == self.bos else sequence for sequence in sequences]
