@@ -34,6 +34,9 @@ class Bigrams:
     def select(self, state: Any, rows: Any) -> Any:
         return state[rows]
 
+    def attention(self, state: Any) -> None:
+        return None
+
     def score(self, sequences: Sequence[Any]) -> list[Any]:
         return [
             self.log_probs_VV[np.concatenate([[self.eos], ids[:-1]]).astype(int), ids].astype(np.float64)
