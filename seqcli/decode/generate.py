@@ -122,7 +122,7 @@ def generate(
     prefixes: Sequence[Sequence[int]] | None = None,
     limits: Sequence[int] | None = None,
     attention: bool = False,
-    first: int = 0,
+    numbers: Sequence[int] | None = None,
 ) -> list[list[Hypothesis]]:
     """The hypotheses of each of ``count`` sources, the best first; samples in the order of their numbers.
 
@@ -134,7 +134,7 @@ def generate(
         prefixes: tokens that each source's sequences begin with; may be empty.
         limits: a greatest length for each source, at least 1, where it is below ``max_length``. A prefix is never cut.
         attention: also give ``attention_TS``, where the model has it.
-        first: number of the first source, for the seeds of samples, where sources come in several batches.
+        numbers: those of the sources, for the seeds of samples, where sources come in several batches.
 
     Raises:
         UserError: the model gives no number, or all probability to what may not come (1); a coverage penalty, but no
@@ -165,8 +165,8 @@ def generate(
         options, eos, forbidden, attention, prefix_BT[source_A], prefix_lengths_B[source_A], limits_B[source_A], read
     )
     if options.sampling:
-        numbers = [[options.seed, first + source, copy] for source in range(count) for copy in range(copies)]
-        search.chances = [np.random.default_rng(number) for number in numbers]
+        seeds = [[options.seed, source, copy] for source in numbers or range(count) for copy in range(copies)]
+        search.chances = [np.random.default_rng(seed) for seed in seeds]
     while True:
         rows_R, tokens_R = search.step(log_probs, model.attention(state) if looks else None)
         if not len(rows_R):

@@ -60,7 +60,7 @@ class TorchEngine:
         prefixes: Sequence[Sequence[int]] | None = None,
         limits: Sequence[int] | None = None,
         attention: bool = False,
-        first: int = 0,
+        numbers: Sequence[int] | None = None,
     ) -> list[list[Hypothesis]]:
         return generate(
             self.stepper(source),
@@ -71,7 +71,7 @@ class TorchEngine:
             prefixes=prefixes,
             limits=limits,
             attention=attention,
-            first=first,
+            numbers=numbers,
         )
 
 

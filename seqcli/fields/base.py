@@ -43,6 +43,10 @@ class Field(ABC):
     ) -> None:
         """Learn what must be known before anything is read: a subword model. ``key`` tells the training data."""
 
+    def notes(self) -> list[str]:
+        """What it could not do as the recipe says, and did otherwise."""
+        return []
+
     @abstractmethod
     def read(self, value: Any, at: str) -> Raw:
         """A raw value as tokens, labels or numbers.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
-from seqcli.data.batch import IGNORE, Ints, Side, pad_ids
+from seqcli.data.batch import IGNORE, Ints, Side
 from seqcli.errors import usage_error
 from seqcli.fields.base import Field
 from seqcli.fields.text import RunningTextField
@@ -69,6 +69,9 @@ class TargetText(RunningTextField):
         """Take over what a shared source knows."""
         if self.shared is not None:
             self.tokenizer_model, self.features = self.shared.tokenizer_model, self.shared.features
+
+    def notes(self) -> list[str]:
+        return [] if self.shared is not None else super().notes()
 
     def side(self, raws: Sequence[list[str]]) -> Side:
         lengths = np.array([len(tokens) for tokens in raws], np.int64)

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -29,7 +30,7 @@ from seqcli.recipe.tokenizers import SentencePieceConfig
 from seqcli.text.case import lower
 from seqcli.text.fast_ids import FastIds
 from seqcli.text.features import AffixKind, TokenFeatures, TypeArrays
-from seqcli.text.pieces import SentencePieces, train_sentencepiece
+from seqcli.text.pieces import SentencePieces, TooManyPieces, train_sentencepiece
 from seqcli.text.tokenizers import Lowercased, Tokenized, Tokenizer, tokenizer_of
 from seqcli.text.vectors import read_vectors
 from seqcli.text.vocabulary import EOS, UNK, Vocabulary
@@ -131,10 +132,18 @@ class TextField(SourceField):
                         if not isinstance(value, str | list):
                             raise data_error("a tokenizer is trained on text", file=at, hint="Check data.format.")
                         handle.write((value if isinstance(value, str) else " ".join(value)) + "\n")
-                max_line = text.stat().st_size + 1
-                train_sentencepiece(
-                    [text], config.size, path, config.algorithm, lowercase=self.lowers_text, max_line=max_line
+                train = partial(
+                    train_sentencepiece,
+                    [text],
+                    out=path,
+                    model_type=config.algorithm,
+                    lowercase=self.lowers_text,
+                    max_line=text.stat().st_size + 1,
                 )
+                try:
+                    train(vocab_size=config.size)
+                except TooManyPieces as error:
+                    train(vocab_size=error.most)
         except OSError as error:
             raise io_error(
                 f"cannot keep the tokenizer: {error.strerror or error}",
@@ -146,6 +155,15 @@ class TextField(SourceField):
                 ", or a lower --coverage", ""
             )
             raise
+
+    def notes(self) -> list[str]:
+        config = self.config.tokenizer
+        if not isinstance(config, SentencePieceConfig) or config.model is not None or self.tokenizer_model is None:
+            return []
+        pieces = len(SentencePieces(self.tokenizer_model).pieces())
+        if pieces >= config.size or self.start is not None:
+            return []
+        return [f"{self.side_name}.tokenizer.size {config.size:,} -> {pieces:,}: the text gives no more pieces"]
 
     def start_from(self, trained: Self) -> None:
         """Take over the subword model; the tokenizer must be the same, and so must what becomes of capitals."""

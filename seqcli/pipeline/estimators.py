@@ -189,7 +189,10 @@ class CountsEstimator:
 
 @dataclass
 class Progressing:
-    """What a training knows beyond the trainer: kept in every checkpoint."""
+    """What a training knows beyond the trainer: kept in every checkpoint.
+
+    ``averaged``: score (higher is better) and step of those whose weights will be averaged, as it stands now.
+    """
 
     best_score: float | None = None
     best_step: int = 0
@@ -198,6 +201,7 @@ class Progressing:
     moved: bool = False
     waited: int = 0
     evaluations: int = 0
+    averaged: list[tuple[float, int]] = field(default_factory=list)
     minutes: float = 0.0
     stopped: bool = False
 
@@ -227,6 +231,7 @@ class GradientEstimator:
         self.job = replace(job, recipe=self.recipe)
         self.trainer = Trainer(self._network, self.data["train"], self.recipe.training, self.device, self.world)
         self.progress = Progressing()
+        self.average: dict[str, Any] | None = None
         self.resumed = 0
         self.warned = False
         self._check_select_by()
@@ -419,13 +424,18 @@ class GradientEstimator:
         )
         if self.world.rank == 0:
             self._log(evaluated)
-        if improved or self.progress.stopped:
+        if improved or self.progress.stopped or event.step in self._averaged_steps:
             self._save()
         return evaluated
 
     def _count(self, event: StepEvent, scores: dict[str, float], improved: bool) -> None:
         progress = self.progress
         progress.evaluations += 1
+        if (count := self.recipe.training.average) is not None and scores:
+            ranked = [*map(tuple, progress.averaged), (self._goodness(scores), event.step)]
+            if self.recipe.training.average_of == "best":
+                ranked.sort(key=lambda one: -one[0])
+            progress.averaged = ranked[:count] if self.recipe.training.average_of == "best" else ranked[-count:]
         progress.waited = 0 if improved else progress.waited + 1
         if improved:
             progress.best_step, progress.best_scores = event.step, scores
@@ -464,9 +474,7 @@ class GradientEstimator:
         yield Notice(f"stopped at step {step:,}: {reason}; the best was step {best:,}", is_warning=False)
 
     def _improved(self, scores: dict[str, float]) -> bool:
-        name = self.task.select_by
-        value = -scores[name] if METRICS[name].better == "lower" else scores[name]
-        progress = self.progress
+        value, progress = self._goodness(scores), self.progress
         if math.isfinite(value):
             progress.first_score = value if progress.first_score is None else progress.first_score
             progress.moved = progress.moved or value != progress.first_score
@@ -474,6 +482,15 @@ class GradientEstimator:
             return False
         self.progress.best_score = value
         return True
+
+    def _goodness(self, scores: Mapping[str, float]) -> float:
+        """The score that decides, so that higher is better."""
+        name = self.task.select_by
+        return -scores[name] if METRICS[name].better == "lower" else scores[name]
+
+    @property
+    def _averaged_steps(self) -> list[int]:
+        return [step for _, step in self.progress.averaged]
 
     def _minutes(self) -> float:
         return self.progress.minutes + (time.monotonic() - self.began) / 60
@@ -491,7 +508,11 @@ class GradientEstimator:
                 {"trainer": state, "progress": progress, "data": self.fingerprint},
                 step=self.trainer.step,
                 keep=self.recipe.training.keep_checkpoints,
-                protect=[path.name for path in self._checkpoints_of(self.progress.best_step)],
+                protect=[
+                    path.name
+                    for step in {self.progress.best_step, *self._averaged_steps}
+                    for path in self._checkpoints_of(step)
+                ],
             )
         self.world.largest()
         self.saved_at = time.monotonic()
@@ -514,8 +535,33 @@ class GradientEstimator:
 
         self.minutes = self._minutes()
         weights = yield from self._best_weights()
-        save_weights(self.run.weights_path, weights)
         self._network.load_state_dict(weights)
+        if len(self.progress.averaged) > 1:
+            yield from self._average()
+        save_weights(self.run.weights_path, self._network.state_dict())
+
+    def _average(self) -> Iterator[Notice]:
+        """Put the mean of the weights of several steps into the network, where it is no worse on dev than the best."""
+        from seqcli.training.checkpoint import average_weights
+
+        steps = sorted(self._averaged_steps)
+        best = {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
+        try:
+            self._network.load_state_dict(average_weights([self._checkpoints_of(step)[-1] for step in steps]))
+        except (UserError, IndexError) as error:
+            yield Notice(f"{error}; the weights are those of one step, not averaged")
+            return
+        scores = self.task.measure(self.engine(), self.data["dev"], quick=True).scorer.scores()
+        title, name = METRICS[self.task.select_by].title, self.task.select_by
+        is_kept = self.progress.best_score is None or self._goodness(scores) >= self.progress.best_score
+        if not is_kept:
+            self._network.load_state_dict(best)
+        self.average = {"steps": steps, "score": scores[name], "kept": is_kept}
+        yield Notice(
+            f"weights of steps {', '.join(map(str, steps))} averaged: dev {title} {scores[name]:.2f}, the best step has "
+            f"{self.progress.best_scores[name]:.2f}: {'the mean is kept' if is_kept else 'the best step is kept'}",
+            is_warning=False,
+        )
 
     def _best_weights(self) -> Generator[Notice, None, dict[str, Any]]:
         from seqcli.training.checkpoint import load_checkpoint
@@ -549,6 +595,7 @@ class GradientEstimator:
             "steps": self.trainer.step,
             "evaluations": self.progress.evaluations,
             "parameters": self.parameters,
+            **({"average": self.average} if self.average is not None else {}),
             "device": self.device.type,
             "precision": self.trainer.precision,
         }

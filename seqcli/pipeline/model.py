@@ -5,7 +5,7 @@ Imports no torch: networks run on ONNX Runtime unless another engine is asked fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from seqcli.pipeline.evaluate import Evaluation
 
 P = TypeVar("P")
+
+Ask = Callable[[Side, Sequence[Any], Sequence[int]], Sequence[P]]
+"""What says something of a batch: of a side, the values that it was made of, and their numbers."""
 
 ENGINES = ("auto", "onnx", "torch")
 
@@ -74,13 +77,16 @@ class Model(Generic[P]):
         return {} if self.run is None else self.run.report()
 
     @classmethod
-    def load(cls, run: Run | str, *, runs: str | None = None, device: str = "auto", engine: str = "auto") -> Model[Any]:
+    def load(
+        cls, run: Run | str, *, runs: str | None = None, device: str = "auto", engine: str = "auto", steps: bool = False
+    ) -> Model[Any]:
         """The model of a finished run, every file checked against the run's manifest first.
 
         Args:
             run: a run, or what names one: ``ner``, ``ner@2``, a folder.
             device: cuda or mps needs the engine torch, which is taken then; auto is the CPU.
             engine: one of `ENGINES`; auto is onnx where there is a graph.
+            steps: it will be asked token by token, so auto takes an engine that can be.
 
         Raises:
             UserError: no such run, engine or device (2); a damaged or foreign file, weights of another shape, a recipe
@@ -110,8 +116,14 @@ class Model(Generic[P]):
         for block in batches(readable, _ITEMS):
             yield from self.predict_block(block, scores=scores, offsets=offsets)
 
-    def predict_block(self, items: Sequence[Any], *, scores: bool = False, offsets: bool = False) -> Sequence[P]:
-        """Predictions of some items at once; batches of like length run side by side."""
+    def predict_block(
+        self, items: Sequence[Any], *, scores: bool = False, offsets: bool = False, ask: Ask[P] | None = None
+    ) -> Sequence[P]:
+        """Predictions of some items at once; batches of like length run side by side.
+
+        Args:
+            ask: what asks the engine, in place of the task's own way.
+        """
         task, field = self.task, self.task.source
         if not task.output_formats:
             raise usage_error(f"{self.name} is a model for {task.kind}, which predicts nothing")
@@ -123,25 +135,26 @@ class Model(Generic[P]):
             return task.predict(self.engine.outputs(side), [*map(range, side.lengths_B.tolist())], scores=scores)
         raws = [field.read(item, "") for item in items]
         pieces = [(owner, piece) for owner, raw in enumerate(raws) for piece in task.pieces(raw)]
-        parts = self._run([piece for _, piece in pieces], scores)
+        if ask is None:
+            ask = lambda side, some, rows: task.ask(self.engine, side, some, scores=scores)  # noqa: E731
+        parts = self._run([piece for _, piece in pieces], ask)
         parts_of: list[list[P]] = [[] for _ in raws]
         for (owner, _), part in zip(pieces, parts, strict=True):
             parts_of[owner].append(part)
         predictions = [task.join(raw, own) for raw, own in zip(raws, parts_of, strict=True)]
         return task.located(items, predictions) if offsets else predictions
 
-    def _run(self, pieces: Sequence[Any], scores: bool) -> list[P]:
+    def _run(self, pieces: Sequence[Any], ask: Ask[P]) -> list[P]:
         """Predictions of pieces that each fit into the model, in their order."""
         task = self.task
         lengths = np.array([len(piece) for piece in pieces], np.int64)
         rows_of = [rows.tolist() for rows in sorted_batches(lengths, tokens=self.engine.positions)]
 
-        def work(job: tuple[Side, list[Any]]) -> Sequence[P]:
-            side, chosen = job
-            return task.ask(self.engine, side, chosen, scores=scores)
+        def work(job: tuple[Side, list[Any], list[int]]) -> Sequence[P]:
+            return ask(*job)
 
         chosen = [[pieces[row] for row in rows] for rows in rows_of]
-        jobs = [(task.source.side(some), some) for some in chosen]
+        jobs = [(task.source.side(some), some, rows) for some, rows in zip(chosen, rows_of, strict=True)]
         results: list[P | None] = [None] * len(pieces)
         for rows, found in zip(rows_of, self._map(work, jobs), strict=True):
             for row, one in zip(rows, found, strict=True):

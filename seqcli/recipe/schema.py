@@ -51,6 +51,15 @@ class TrainingConfig(Config):
     ema: float | None = Field(
         None, gt=0, lt=1, description="decay of a running mean of the weights, which is then what is measured and kept"
     )
+    average: int | None = Field(
+        None,
+        ge=2,
+        description="evaluated steps whose weights are averaged at the end; the mean is kept where it is no worse on "
+        "dev than the best step (Popel and Bojar 2018, section 4.6)",
+    )
+    average_of: Literal["best", "last"] = Field(
+        "best", description="which steps: those with the best scores, or the last"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="fp32, or bf16 autocast; auto takes bf16 on a GPU that has it and fp32 on a CPU"
     )

@@ -89,7 +89,7 @@ class Engine(Protocol):
         prefixes: Sequence[Sequence[int]] | None = None,
         limits: Sequence[int] | None = None,
         attention: bool = False,
-        first: int = 0,
+        numbers: Sequence[int] | None = None,
     ) -> list[list[Hypothesis]]:
         """What an encoder-decoder writes for some sources; see `seqcli.decode.generate.generate`."""
 

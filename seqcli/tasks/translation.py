@@ -104,6 +104,12 @@ def _shares(recipe: Recipe) -> bool:
     return isinstance(recipe.target, TextTargetConfig) and recipe.target.share is not None
 
 
+def _says(recipe: Recipe, name: str) -> bool:
+    """Whether the target has a section of its own that is not what it would be anyhow."""
+    target = section(recipe.target, TextTargetConfig)
+    return dict(target)[name] != TextTargetConfig.model_fields[name].default
+
+
 class TranslationTask(Task[Translated]):
     """A text for a text: translation, spelling to sound."""
 
@@ -160,13 +166,13 @@ class TranslationTask(Task[Translated]):
         ),
         Rule(
             "target.tokenizer",
-            lambda r: _shares(r) and "tokenizer" in (r.target.model_fields_set if r.target else ()),
+            lambda r: _shares(r) and _says(r, "tokenizer"),
             "share: source has the tokenizer of the source",
             "Leave it out, or leave out share.",
         ),
         Rule(
             "target.vocabulary",
-            lambda r: _shares(r) and "vocabulary" in (r.target.model_fields_set if r.target else ()),
+            lambda r: _shares(r) and _says(r, "vocabulary"),
             "share: source has the vocabulary of the source",
             "Leave it out, or leave out share.",
         ),
@@ -282,7 +288,7 @@ class TranslationTask(Task[Translated]):
             end = ends[-1] if ends else words[-1] if words else self.max_length
             parts.append(raw[:end])
             raw = raw[end:]
-        return [*parts, raw]
+        return [*parts, raw] if raw else parts
 
     def ask(self, engine: Engine, side: Side, raws: Sequence[Any], *, scores: bool = False) -> Sequence[Translated]:
         return self.translate(engine, side, raws, self.options)
@@ -296,9 +302,9 @@ class TranslationTask(Task[Translated]):
         *,
         prefixes: Sequence[Sequence[int]] | None = None,
         attention: bool = False,
-        first: int = 0,
+        numbers: Sequence[int] | None = None,
     ) -> list[Translated]:
-        """Translations of some sources; ``first`` is the number of the first one, for sampling."""
+        """Translations of some sources; ``numbers`` of the sources are for the seeds of samples."""
         limits = [self.limit(len(raw), options) for raw in raws]
         found = engine.generate(
             side,
@@ -308,7 +314,7 @@ class TranslationTask(Task[Translated]):
             prefixes=prefixes,
             limits=limits,
             attention=attention,
-            first=first,
+            numbers=numbers,
         )
         return [Translated(raw, [*map(self.written, own)]) for raw, own in zip(raws, found, strict=True)]
 
@@ -331,6 +337,8 @@ class TranslationTask(Task[Translated]):
     def join(self, raw: Sequence[str], parts: Sequence[Translated]) -> Translated:
         if len(parts) == 1:
             return parts[0]
+        if not parts:
+            return Translated(raw, [Written([], "", 0.0, 0.0, True)])
         best = [part.hypotheses[0] for part in parts]
         return Translated(
             raw,
@@ -360,7 +368,10 @@ class TranslationTask(Task[Translated]):
             side = data.source.side(rows)
             raws = [data.tokens(row) for row in rows.tolist()]
             found += zip(
-                rows.tolist(), map(data.references, rows.tolist()), self.translate(engine, side, raws, options)
+                rows.tolist(),
+                map(data.references, rows.tolist()),
+                self.translate(engine, side, raws, options),
+                strict=True,
             )
         found.sort(key=lambda one: one[0])
         right[:] = scorer.add([gold for _, gold, _ in found], [one for _, _, one in found])

@@ -10,10 +10,17 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from seqcli.errors import UserError, data_error, plural, reading, usage_error
+from seqcli.errors import ExitCode, UserError, data_error, plural, reading, usage_error
 from seqcli.files import atomic_write
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, read_lines
 from seqcli.text.case import lower
+
+
+class TooManyPieces(UserError):
+    """More pieces were asked for than the text gives; ``most`` are what it does."""
+
+    most: int
+
 
 MODEL_TYPES = ("unigram", "bpe")
 
@@ -180,10 +187,13 @@ _TOO_LOW = re.compile(r"required_chars\. \d+ vs (\d+)")
 def _plain_error(message: str, vocab_size: int) -> UserError:
     """Say in plain words what sentencepiece says in terms of its source files."""
     if match := _TOO_HIGH.search(message):
-        return usage_error(
+        error = TooManyPieces(
             f"the corpus is too small for {plural(vocab_size, 'piece')}: it gives {int(match[1]):,} at most",
+            code=ExitCode.USAGE,
             hint=f"Use --size {match[1]} or less, or more text.",
         )
+        error.most = int(match[1])
+        return error
     if match := _TOO_LOW.search(message):
         return usage_error(
             f"a vocabulary of {plural(vocab_size, 'piece')} is too small: the characters of the corpus alone need {int(match[1]):,}",

@@ -12,7 +12,7 @@ import os
 import random
 import re
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
     }
     state = json.loads(manifest.files[_STATE].read(path / _STATE))
     return Checkpoint(path, step, tensors, state)
+
+
+def average_weights(checkpoints: Sequence[Path]) -> Tensors:
+    """The mean of the weights of some checkpoints; what is no floating-point number is that of the last.
+
+    Raises:
+        UserError: one of them is damaged (65).
+    """
+    mean: Tensors = {}
+    for number, path in enumerate(checkpoints, 1):
+        for name, tensor in load_checkpoint(path).tensors["model"].items():
+            if name in mean and tensor.is_floating_point():
+                mean[name] += (tensor - mean[name]) / number
+            else:
+                mean[name] = tensor
+    return mean
 
 
 def sweep(folder: Path) -> None:
