@@ -22,6 +22,7 @@ EPILOG = """Examples:
   seqcli evaluate ner
   seqcli evaluate ner@2 my/test.conll --errors errors.tsv
   seqcli evaluate sentiment --against sentiment-bag --errors mistakes.tsv
+  seqcli evaluate translate-en-de my/test.tsv --errors worst.tsv
   seqcli evaluate embedding questions-words.txt"""
 
 
@@ -108,6 +109,9 @@ def _lines(found: Evaluation) -> list[str]:
     lines = [found.score.format()]
     if "nats" in counts:
         return lines + _language(found)
+    if "also" in counts:
+        others = [f"{one['name']} = {one['value']:.2f} ({one['signature']})" for one in counts["also"]]
+        return [*lines, *others, f"{counts['lines']:,} lines, {counts['right']:,} of them equal to a reference"]
     if "labels" in counts:
         from seqcli.cli.classes_table import class_lines
 

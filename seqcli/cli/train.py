@@ -145,6 +145,7 @@ def _recipe(
 USES = {
     "tagging": "echo 'some text' | seqcli predict {run}",
     "classification": "echo 'some text' | seqcli predict {run} --scores",
+    "translation": "echo 'some text' | seqcli translate {run}",
     "language-model": "seqcli sample {run} --temperature 0.8",
     "word-vectors": "seqcli neighbors {run} WORD",
 }
@@ -159,6 +160,8 @@ def _show_result(finished: Finished, runs: str | None) -> None:
     if split in report:
         score = report[split]
         _show_score(split, score)
+        for other in score["counts"].get("also", ()):
+            _show_score(split, other)
         if "bits_per_character" in (counts := score["counts"]):
             loss, bits = (_number(counts[name], 4) for name in ("loss", "bits_per_character"))
             console.emit(f"{loss} nats a token, {bits} bits a character")

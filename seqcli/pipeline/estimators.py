@@ -432,7 +432,7 @@ class GradientEstimator:
         progress = self.progress
         progress.evaluations += 1
         if (count := self.recipe.training.average) is not None and scores:
-            ranked = [*map(tuple, progress.averaged), (self._goodness(scores), event.step)]
+            ranked = [*progress.averaged, (self._goodness(scores), event.step)]
             if self.recipe.training.average_of == "best":
                 ranked.sort(key=lambda one: -one[0])
             progress.averaged = ranked[:count] if self.recipe.training.average_of == "best" else ranked[-count:]

@@ -21,7 +21,7 @@ from seqcli.errors import data_error, plural
 from seqcli.fields.base import Progress
 from seqcli.fields.pairs import SourceText, TargetText
 from seqcli.metrics.score import Score, percent, signature
-from seqcli.metrics.translation import TranslationMetric
+from seqcli.metrics.translation import MetricName, TranslationMetric
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig, TextTargetConfig
 from seqcli.recipe.heads import SoftmaxConfig
@@ -178,6 +178,7 @@ class TranslationTask(Task[Translated]):
         ),
     )
     output_formats = ("lines", "jsonl")
+    error_columns = ("place", "chrf", "source", "reference", "translation")
     generates = True
     source: SourceText
     target: TargetText
@@ -376,11 +377,18 @@ class TranslationTask(Task[Translated]):
         found.sort(key=lambda one: one[0])
         right[:] = scorer.add([gold for _, gold, _ in found], [one for _, _, one in found])
         wrong = [
-            Mistake(data.columns.place(row), row, self.source.readable(data.columns["source"], row), gold, one)
+            Mistake(data.columns.place(row), row, self.source.tokenizer.detokenize(one.source), gold, one)
             for row, gold, one in found
             if mistakes and not right[row]
         ]
         return Measured(scorer, right, wrong)
+
+    def error_rows(self, mistakes: Sequence[Mistake[Translated]]) -> Iterator[tuple[str, ...]]:
+        """What is not as a reference has it, the worst by chrF first."""
+        pairs = ((one.prediction.text, one.gold) for one in mistakes)
+        scored = zip(TranslationMetric("chrf").sentence_scores(pairs), mistakes, strict=True)
+        for score, one in sorted(scored, key=lambda pair: pair[0].value):
+            yield one.at, f"{score.value:.2f}", one.source, one.gold[0], one.prediction.text
 
     def writer(
         self, form: str, *, scores: bool = False, top: int | None = None
@@ -500,25 +508,36 @@ class TranslationScorer:
         }
 
     def score(self) -> Score:
-        """The score that the recipe selects by; the others are in its counts."""
-        values = self.scores()
-        more = {
-            "chrf": values["chrf"],
-            "exact": values["exact"],
-            "token_error_rate": values["token_error_rate"],
-            "right": self.right,
-            "edits": self.edits,
-            "reference_tokens": self.tokens,
-        }
-        if self.name in ("bleu", "chrf"):
-            score = self._sacrebleu("bleu" if self.name == "bleu" else "chrf")
-            return replace(score, counts={**score.counts, **more, "bleu": values["bleu"]})
-        choices = {"tokens": self.target.config.tokenizer.kind, "references": "nearest"}
-        title = "exact match" if self.name == "exact" else "token error rate"
-        counts = {**more, "bleu": values["bleu"], "lines": len(self.texts)}
-        return Score(title, values[self.name], signature(self.name, **choices), counts)
+        """The score that the recipe selects by; ``also`` among its counts are others, each with its signature.
 
-    def _sacrebleu(self, name: Any) -> Score:
+        Beside BLEU stands that of lower case, which papers of small corpora report.
+        """
+        choices = {"tokens": self.target.config.tokenizer.kind, "references": "nearest"}
+        edits = {"edits": self.edits, "reference_tokens": self.tokens}
+        scores = {
+            "bleu": self._sacrebleu("bleu"),
+            "bleu_lc": self._sacrebleu("bleu", lowercase=True),
+            "chrf": self._sacrebleu("chrf"),
+            "exact": Score(
+                "exact match",
+                percent(self.right, len(self.texts)),
+                signature("exact", **choices),
+                {"right": self.right},
+            ),
+            "token_error_rate": Score(
+                "token error rate", percent(self.edits, self.tokens), signature("token-error-rate", **choices), edits
+            ),
+        }
+        chosen = scores.pop(self.name)
+        wanted = ("bleu_lc", "chrf", "bleu") if self.name in ("bleu", "chrf") else ("exact", "token_error_rate")
+        also = [scores[name] for name in wanted if name in scores]
+        counts = {**chosen.counts, **edits, "right": self.right, "lines": len(self.texts)}
+        return replace(
+            chosen,
+            counts={**counts, "also": [{"name": s.name, "value": s.value, "signature": s.signature} for s in also]},
+        )
+
+    def _sacrebleu(self, name: MetricName, **options: Any) -> Score:
         most = max(map(len, self.golds), default=1)
         streams = [[own[at] if at < len(own) else None for own in self.golds] for at in range(most)]
-        return TranslationMetric(name).score(self.texts, streams)
+        return TranslationMetric(name, **options).score(self.texts, streams)
