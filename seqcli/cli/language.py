@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from seqcli.lines import is_stdin
 
 if TYPE_CHECKING:
     from seqcli.pipeline.language import LanguageModel
+    from seqcli.store.runs import Run
 
 READ_AT_ONCE = 2**16
 """Bytes of lines that are answered together: enough for full batches, few enough to wait for."""
@@ -39,17 +41,27 @@ def model_and_file(model: str | None, file: str | None, runs: str | None) -> tup
     return model, None
 
 
+def open_run(model: str | None, running: Running, kinds: Sequence[str] = ("language-model",)) -> Run:
+    """The run of that name; without one the newest of these tasks, said on stderr.
+
+    Raises:
+        UserError: there is none, or it is a model for another task (2).
+    """
+    from seqcli.store.runs import Store
+
+    run = Store(running.runs).resolve(model, task_kinds=kinds)
+    if model is None:
+        console.note(f"using {run}")
+    return run
+
+
 def open_model(model: str | None, running: Running) -> LanguageModel:
     """The language model of that name; without one the newest, said on stderr.
 
     Raises:
         UserError: there is none, it is a model for another task, or the engine cannot run it (2); it is damaged (65).
     """
-    from seqcli.store.runs import Store
-
-    run = Store(running.runs).resolve(model, task_kinds=("language-model",))
-    if model is None:
-        console.note(f"using {run}")
+    run = open_run(model, running)
     from seqcli.pipeline.language import load_language_model
 
     return load_language_model(run, running.device, running.engine)

@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.language import READ_AT_ONCE, ModelOrFile, model_and_file, open_model
+from seqcli.cli.language import READ_AT_ONCE, ModelOrFile, model_and_file, open_run
 from seqcli.cli.options import File, JsonLines, Reading, Running, Tokens, choice, grouped
 from seqcli.errors import usage_error
-from seqcli.lines import batches, read_batches
+from seqcli.lines import batches, read_batches, source_name
 
 if TYPE_CHECKING:
     from seqcli.metrics.perplexity import PerplexityScorer
     from seqcli.pipeline.language import LanguageModel
     from seqcli.pipeline.score import ScoredLine
+    from seqcli.store.runs import Run
 
 EPILOG = """Examples:
 
 \b
   echo "the cat sat on the mat" | seqcli score lm-word
   echo "the cat sat on the mat" | seqcli score lm-word --probability
+  paste in.en out.de | seqcli score translate-en-de
   seqcli score lm-word news.txt -q | paste - news.txt | sort -n | head -n 3"""
 
 _BASES = {"10": math.log(10), "2": math.log(2), "e": 1.0}
@@ -64,19 +66,50 @@ def command(
     reading: Reading,
     running: Running,
 ) -> None:
-    """Log-probability of each line by a language model.
+    """Log-probability of each line by a language model, or of a translation by a translator.
 
-    One number out for each line in: log p(line), the final <EOS> included, each line from a fresh start. With
-    --json, --probability adds 'probability' and 'probabilities', null where a number of 64 bits would be 0.
+    One number out for each line in: log p(line), the final <EOS> included, each line from a fresh start. A translator
+    reads source TAB target and tells log p(target | source). With --json, --probability adds 'probability' and 'probabilities', null where a number of 64 bits would be 0.
     """
     if probability and base is not None:
         raise usage_error("--base is of logarithms, and --probability prints none", hint="Leave one of them out.")
     base = choice("--base", base or "10", list(_BASES))
     write = _writer(base, per_token, as_json, probability=probability)
     model, file = model_and_file(model, file, running.runs)
-    trained = open_model(model, running)
+    run = open_run(model, running, ("language-model", "translation"))
     blocks = read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE)
+    if run.report()["task"] == "translation":
+        if stream:
+            raise usage_error(f"--stream is for language models; {run} is a translator")
+        print_pairs(run, running, blocks, source_name(file), write, tokens=tokens, summary=summary)
+        return
+    from seqcli.pipeline.language import load_language_model
+
+    trained = load_language_model(run, running.device, running.engine)
     print_scores(trained, blocks, write, tokens=tokens, stream=stream, summary=summary)
+
+
+def print_pairs(
+    run: Run,
+    running: Running,
+    blocks: Iterable[list[str]],
+    name: str,
+    write: Callable[[ScoredLine], str],
+    *,
+    tokens: bool,
+    summary: bool,
+) -> None:
+    """Print how probable each target is, given its source, and the summary on stderr."""
+    from seqcli.pipeline.model import Model
+    from seqcli.pipeline.score import PairScorer
+
+    scorer = PairScorer(Model.load(run, device=running.device, engine=running.engine), name, tokens=tokens)
+    for lines in blocks:
+        for pairs in batches(map(scorer.pair, lines), len(lines)):  # those before a bad line too
+            console.write("".join(map(write, scorer.score(pairs))), flush=True)
+    if summary and scorer.totals.tokens:
+        for line in summary_lines(scorer.totals):
+            console.note(line)
 
 
 def print_scores(

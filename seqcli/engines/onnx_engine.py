@@ -64,6 +64,9 @@ class OnnxEngine:
     def generate(self, source: Side, options: GenerateOptions, **how: Any) -> list[list[Hypothesis]]:
         raise usage_error("only an encoder-decoder writes something for a source")
 
+    def score(self, source: Side, targets: Sequence[Ids]) -> list[NDArray[np.float64]]:
+        raise usage_error("only an encoder-decoder writes something for a source")
+
     def run(self, names: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Some of the outputs.
 

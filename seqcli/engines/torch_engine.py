@@ -74,6 +74,9 @@ class TorchEngine:
             numbers=numbers,
         )
 
+    def score(self, source: Side, targets: Sequence[Ids]) -> list[NDArray[np.float64]]:
+        return self.stepper(source).score(targets)
+
 
 class TorchStepper(NetworkStepper[Tensor]):
     """A language model, token by token."""

@@ -93,6 +93,9 @@ class Engine(Protocol):
     ) -> list[list[Hypothesis]]:
         """What an encoder-decoder writes for some sources; see `seqcli.decode.generate.generate`."""
 
+    def score(self, source: Side, targets: Sequence[Ints]) -> list[NDArray[np.float64]]:
+        """ln p of each token of a target for each source, by an encoder-decoder; <EOS> is a token like any other."""
+
 
 class CountsEngine:
     """What the engines of counts share; each answers in one of the two ways, and refuses the other."""
@@ -108,6 +111,9 @@ class CountsEngine:
         raise usage_error("only a language model has a next token")
 
     def generate(self, source: Side, options: GenerateOptions, **how: Any) -> list[list[Hypothesis]]:
+        raise usage_error("only an encoder-decoder writes something for a source")
+
+    def score(self, source: Side, targets: Sequence[Ints]) -> list[NDArray[np.float64]]:
         raise usage_error("only an encoder-decoder writes something for a source")
 
 
