@@ -102,12 +102,7 @@ class PairScorer:
         return [self._count(*one) for one in zip(pairs, targets, ids, log_probs, strict=True)]
 
     def _count(
-        self,
-        line: str,
-        pair: tuple[str, str],
-        tokens: list[str],
-        ids: NDArray[np.int64],
-        log_probs: NDArray[np.float64],
+        self, pair: Pair, tokens: list[str], ids: NDArray[np.int64], log_probs: NDArray[np.float64]
     ) -> ScoredLine:
         check_numbers(log_probs)
         unknown = (ids == self.task.target.unk).tolist()
@@ -166,9 +161,7 @@ class LineScorer:
             tokens, ids = model.tokenizer.tokenize(line), model.encode(line)
         return [*tokens, model.vocabulary.tokens[model.eos]], [*ids, model.eos]
 
-    def _count(
-        self, pair: Pair, tokens: list[str], ids: NDArray[np.int64], log_probs: NDArray[np.float64]
-    ) -> ScoredLine:
+    def _count(self, line: str, tokens: list[str], ids: list[int], log_probs: NDArray[np.float64]) -> ScoredLine:
         check_numbers(log_probs)
         unknown = [number == self.model.unk for number in ids]
         text = self.model.tokenizer.detokenize(tokens[:-1]) if self.tokens else line
