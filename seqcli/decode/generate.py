@@ -295,7 +295,8 @@ class _Search:
         barred = (np.arange(rows)[:, None] * size + everywhere).ravel()
         if self.options.no_repeat:
             at, tokens = _repeats(self.ids_RT, self.options.no_repeat)
-            barred = np.concatenate([barred, at * size + tokens])
+            no_end = tokens != self.eos  # a prefix may hold <EOS>
+            barred = np.concatenate([barred, (at * size + tokens)[no_end]])
         if not len(barred):
             return log_probs_RV, self.scores_AK
         barred = np.unique(barred)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -226,7 +227,11 @@ def plain_search(
             }
             size = options.no_repeat
             grams = [path[at : at + size] for at in range(len(path) - size + 1)] if size else []
-            row = {token: value for token, value in row.items() if [*path, token][-size:] not in grams or not size}
+            row = {
+                token: value
+                for token, value in row.items()
+                if not size or token == EOS or [*path, token][-size:] not in grams
+            }
             left = math.log(sum(math.exp(value) for value in row.values()))
             continued += [(total + value - left, [*path, token]) for token, value in row.items()]
         continued = sorted(continued, key=lambda one: -one[0])[: 2 * options.beam if options.beam > 1 else 1]
@@ -500,3 +505,22 @@ def test_a_coverage_penalty_needs_attention() -> None:
     assert caught.value.code == ExitCode.USAGE
     (one,) = generate(model, 1, GenerateOptions(max_length=3), eos=EOS, attention=True)[0]  # type: ignore[arg-type]
     assert one.attention_TS is None
+
+
+def test_a_step_costs_little() -> None:
+    """32 sources, 5 beams, 8,000 tokens: measured 2 ms a step; the bound leaves room for a busy machine."""
+
+    class Same(Bigrams):
+        def read(self, ids_BT: Any, state: Any) -> tuple[Any, Any]:
+            return rows_RV[: len(ids_BT)], state
+
+    random = np.random.default_rng(1)
+    rows_RV = np.log(random.dirichlet(np.full(8_000, 0.5), 160).astype(np.float32) + np.float32(1e-9))
+    rows_RV[:, EOS] = -40
+    model = Same(np.ones((1, 8_000)) / 8_000, eos=EOS)
+    best = INF
+    for _ in range(3):
+        begin = time.process_time()
+        generate(model, 32, GenerateOptions(beam=5, max_length=20), eos=EOS)  # type: ignore[arg-type]
+        best = min(best, time.process_time() - begin)
+    assert best / 20 < 15e-3
