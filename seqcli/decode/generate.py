@@ -127,7 +127,7 @@ def generate(
     """The hypotheses of each of ``count`` sources, the best first; samples in the order of their numbers.
 
     Sources that are done leave the batch, so each comes out the same alone and among others. There are fewer hypotheses
-    than asked for only where the model gives all others no probability.
+    than asked for where the model gives all others no probability, or a prefix nearly fills the greatest length.
 
     Args:
         forbidden: ids that are never chosen (a prefix may hold them).
@@ -295,7 +295,8 @@ class _Search:
         barred = (np.arange(rows)[:, None] * size + everywhere).ravel()
         if self.options.no_repeat:
             at, tokens = _repeats(self.ids_RT, self.options.no_repeat)
-            barred = np.concatenate([barred, at * size + tokens])
+            no_end = tokens != self.eos  # a prefix may hold <EOS>
+            barred = np.concatenate([barred, (at * size + tokens)[no_end]])
         if not len(barred):
             return log_probs_RV, self.scores_AK
         barred = np.unique(barred)
