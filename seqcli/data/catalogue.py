@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from seqcli.data.braces import named_files
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.files import cache_folder
 
@@ -104,8 +105,9 @@ class DataSet:
         return self.files.get(name) or DataFile(name)
 
     def file_names(self) -> list[str]:
-        """Every file of the splits, each once, in their order."""
-        return list(dict.fromkeys(name for names in self.splits.values() for name in names))
+        """Every file of the splits, each once, in their order; names with braces are several files."""
+        names = (name for names in self.splits.values() for name in names)
+        return list(dict.fromkeys(file for name in names for file in named_files(name)))
 
     def fetched_names(self) -> list[str]:
         """Every file that comes from the sources: those of the splits, or those that the splits are made of."""

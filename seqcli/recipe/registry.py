@@ -82,6 +82,7 @@ FORMATS: dict[str, str] = {
     "conll": "seqcli.data.formats.conll:Conll",
     "conllu": "seqcli.data.formats.conllu:ConllU",
     "inline": "seqcli.data.formats.inline:Inline",
+    "parallel": "seqcli.data.formats.parallel:Parallel",
     "tsv": "seqcli.data.formats.tsv:Tsv",
     "csv": "seqcli.data.formats.csv:Csv",
     "jsonl": "seqcli.data.formats.jsonl:JsonLines",

@@ -51,7 +51,11 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_has_a_small_example():
+    assert {*FORMATS} == {*SMALL, "parallel"}  # which has a test file of its own
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_every_format_reads_its_example_whole_and_in_chunks(tmp_path, name):
     text, count = SMALL[name]
     (tmp_path / "walk.csv").write_text("1,2\n3,4\n")

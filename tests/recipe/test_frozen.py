@@ -24,6 +24,7 @@ FORMAT_NAMES = [
     "conll",
     "conllu",
     "inline",
+    "parallel",
     "tsv",
     "csv",
     "jsonl",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from seqcli.data.braces import joint_path, named_files
 from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, cached_path
 from seqcli.data.fetch import archives, npm, pypi
 from seqcli.data.fetch.download import (
@@ -27,7 +28,7 @@ from seqcli.data.fetch.download import (
 from seqcli.errors import io_error
 from seqcli.files import atomic_write, remove_whatever, user_path, writing
 
-__all__ = ["Progress", "obtain"]
+__all__ = ["Progress", "obtain", "obtain_split"]
 
 _MEND = "Mend the mirror, or unset SEQCLI_MIRROR."
 
@@ -53,6 +54,12 @@ def obtain(data_set: DataSet, name: str, progress: Progress | None = None) -> Pa
         _make(data_set, data_set.made, progress)
         return path
     return _Fetch(data_set, file, path, progress).run()
+
+
+def obtain_split(data_set: DataSet, name: str, progress: Progress | None = None) -> Path:
+    """`obtain` of a name of a split; one with braces stands for several files."""
+    files = [obtain(data_set, file, progress) for file in named_files(name)]
+    return files[0] if len(files) == 1 else joint_path(files, files[0].parents[name.count("/")] / name)
 
 
 def _make(data_set: DataSet, division: Division, progress: Progress | None) -> None:
