@@ -25,6 +25,7 @@ FORMAT_NAMES = [
     "conllu",
     "inline",
     "parallel",
+    "po",
     "tsv",
     "csv",
     "jsonl",
