@@ -297,7 +297,8 @@ def _where(entry: DataSet) -> str:
     if all(cached_path(entry, name).is_file() for name in entry.file_names()):
         return "cache"
     mirror = os.environ.get("SEQCLI_MIRROR")
-    if mirror and all((Path(mirror) / (entry.mirror or entry.name) / name).is_file() for name in entry.fetched_names()):
+    places = [Path(mirror or "") / entry.mirror_place(name) for name in entry.fetched_names()]
+    if mirror and all(place.is_file() or place.with_name(f"{place.name}.gz").is_file() for place in places):
         return "mirror"
     return "-"
 

@@ -62,6 +62,14 @@ def test_several_targets_are_references_and_gz_is_read():
     assert [one[:2] for one in read("{en,de}/x.gz")] == [("a", "b")]
 
 
+def test_a_reference_may_be_missing_but_not_all():
+    write(t_hi="क\nख\nग\n\n", t_a="a\n\n\n\n", t_b="b\nc\n\n\n")
+    errors = []
+    examples = read_examples("t.{hi,a,b}", Reading("parallel"), on_error=errors.append)
+    assert [(one.source, one.target) for one in examples] == [("क", ["a", "b"]), ("ख", ["c"])]
+    assert [str(error) for error in errors] == ["t.a:3: blank, where t.hi has text"]
+
+
 @given(st.lists(st.tuples(st.text("ab \u2028é", min_size=1), st.text("xy\x85", min_size=1)), min_size=1))
 def test_what_is_written_is_read(tmp_path_factory, pairs):
     folder = tmp_path_factory.mktemp("pairs")
@@ -101,6 +109,7 @@ LONG = "word " * 20
         ({"a_en": "a\n"}, "a.other-side: there is no such train file (looked in {here})", 74),
         ({"t_en": "a\n", "t_de": ""}, "t.de: the train file is empty", 65),
         ({"t_en": "a\nb\n", "t_de": "c\n \n"}, "t.de:2: blank, where t.en has text", 65),
+        ({"t_en": "a\nb\n", "t_de": "\n\n"}, "t.de:1: blank, where t.en has text", 65),
         ({"t_en": "a\n\n", "t_de": "c\nd\n"}, "t.en:2: blank, where t.de has text", 65),
         (
             {"t_en": "a\nb\nc\n", "t_de": "a\nb\n"},

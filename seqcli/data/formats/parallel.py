@@ -27,7 +27,8 @@ _SPARE = 20
 class Parallel(Format):
     """One example a line of all files together; a line that is blank in all of them is skipped.
 
-    The target is the line of the other file, or a list of lines where there are several.
+    The target is the line of the other file; where there are several, a list of their lines without blank ones: a
+    reference may be missing.
     """
 
     name = "parallel"
@@ -43,19 +44,21 @@ class Parallel(Format):
         is_counted = False
         for number, rows in enumerate(zip_longest(*map(self.lines, names)), 1):
             texts = [row[1] for row in rows if row is not None]
-            blank = [name for name, text in zip(names, texts, strict=False) if not text.strip()]
-            if len(blank) == len(names):
+            filled = [place for place, text in enumerate(texts) if text.strip()]
+            if not filled and len(texts) == len(names):
                 continue
-            if not is_counted and (blank or len(texts) < len(names)):
+            is_pair = len(filled) > 1 and filled[0] == 0
+            if not is_counted and not (is_pair and len(texts) == len(names)):
                 is_counted = True
                 self._count(names)
             if len(texts) < len(names):
                 return
-            if blank:
-                other = next(name for name in names if name not in blank)
-                self.report(data_error(f"blank, where {other} has text", file=blank[0], line=number))
-                continue
-            yield Example(texts[0], texts[1] if len(texts) == 2 else texts[1:], f"{self.file}:{number}")
+            if is_pair:
+                targets = [texts[place] for place in filled[1:]]
+                yield Example(texts[0], targets if len(names) > 2 else targets[0], f"{self.file}:{number}")
+            else:
+                blank = 0 if filled[0] else 1
+                self.report(data_error(f"blank, where {names[filled[0]]} has text", file=names[blank], line=number))
 
     def _count(self, names: Sequence[str]) -> None:
         """Report files of different numbers of lines, with the first line that looks as if one had lost step there."""
