@@ -258,7 +258,7 @@ def catalogue_split(data_set: DataSet, name: str, own: Reading, progress: Progre
     """A split of the catalogue, read as the catalogue says; ``own`` may choose other columns (XPOS instead of UPOS)."""
     names = data_set.splits[name]
     if len(named_files(names[0])) > 1:
-        reading = replace(own, format="parallel")
+        reading = replace(own, format="parallel", columns=None)
     else:
         columns = {**(data_set.columns or {}), **format_class(data_set.format).check_columns(own.columns)}
         reading = replace(own, format=data_set.format, columns=columns or None, separator=data_set.separator)
@@ -269,21 +269,18 @@ def catalogue_split(data_set: DataSet, name: str, own: Reading, progress: Progre
 def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False) -> SplitFiles:
     """A split made of files, each checked to be there; a format that nobody said is guessed from the first.
 
-    ``plain``: what the name of a file does not say is plain lines, whatever they look like.
+    Paths with braces are parallel text, whatever the format of the other splits. ``plain``: what the name of a file does not say is plain lines, whatever they look like.
 
     Raises:
         UserError: a missing file (74), an empty one (65), unknown columns (2).
     """
     folder = own.format == "csv-folders" or not (own.format or plain)
-    files = [
-        _check_parallel(path, name)
-        if own.format == "parallel" or (own.format is None and is_parallel(path))
-        else check_file(path, name, folder=folder)
-        for path in paths
-    ]
-    reading, guessed = own, own.format is None
+    together = own.format == "parallel" or any(map(is_parallel, paths))
+    files = [_check_parallel(path, name) if together else check_file(path, name, folder=folder) for path in paths]
+    reading, guessed = own, own.format is None or (together and own.format != "parallel")
     if guessed:
-        form = (format_by_name(str(files[0])) or "lines") if plain else guess_format(files[0])
+        by_name = "parallel" if together else format_by_name(str(files[0]))
+        form = by_name or ("lines" if plain else guess_format(files[0]))
         reading = format_class(form).when_guessed(replace(own, format=form))
     split = SplitFiles(name, files, reading, guessed)
     if split.has_frames and any(map(is_kept, files)):
@@ -306,7 +303,7 @@ def _read_like(data_set: DataSet, split: SplitFiles, own: Reading, plain: bool) 
         columns, separator = own.columns or data_set.columns, own.separator or data_set.separator
         reading = replace(reading, columns=columns, separator=separator, record_start=own.record_start)
         reading = _with_options(data_set, reading)
-    return replace(split, reading=reading)
+    return replace(split, reading=reading, translates=data_set.task == "translation")
 
 
 def _with_options(data_set: DataSet, reading: Reading) -> Reading:

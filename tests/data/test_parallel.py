@@ -204,6 +204,18 @@ def test_a_share_for_development_and_several_names():
     assert 20 < sizes[1] < 60
 
 
+def test_other_splits_may_be_tables():
+    write(t_tsv="1\ta\tb\n", t_en="x\n", t_de="y\n")
+    for options in ({}, {"format": "tsv"}):
+        corpus = open_corpus(DataConfig(train="t.tsv", test="t.{en,de}", columns={"source": 1, "target": 2}, **options))
+        assert [(one.source, one.target) for split in corpus.splits for one in corpus.examples(split)] == [
+            ("a", "b"),
+            ("x", "y"),
+        ]
+    with pytest.raises(UserError, match=r"t.en: parallel text has two files or more and this names one"):
+        open_corpus(DataConfig(train=["t.{en,de}", "t.en"]))
+
+
 def test_a_file_whose_name_has_braces_is_that_file():
     write(**{"t_{en,de}": "plain text here\n"})
     assert guess_format("t.{en,de}") == "lines"

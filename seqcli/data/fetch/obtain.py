@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ from seqcli.data.fetch.download import (
     without_credentials,
 )
 from seqcli.data.fetch.pairs import Pairs
-from seqcli.errors import io_error, reading
+from seqcli.errors import cannot_read, io_error
 from seqcli.files import atomic_write, remove_whatever, user_path, writing
 
 __all__ = ["Progress", "obtain", "obtain_split"]
@@ -136,11 +137,7 @@ class _Fetch:
         path = user_path(mirror) / place
         sha256 = sha256_or_none(path)
         if sha256 is None and (packed := path.with_name(f"{path.name}.gz")).is_file():
-            with reading(packed), gzip.open(packed) as handle:
-                data = handle.read()
-            with writing(self.path):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            _write(self.path, data, self.file, packed, "gunzipped it has", "The mirror has another file")
+            self._unpack(packed)
             return self.path
         if sha256 is None:
             self.tried.append(f"{path} (not there)")
@@ -149,6 +146,15 @@ class _Fetch:
             message = f"wrong checksum in the mirror: sha256 {sha256}, expected {self.file.sha256}"
             raise io_error(message, file=path, hint=_MEND)
         return path
+
+    def _unpack(self, packed: Path) -> None:
+        try:
+            data = gzip.decompress(packed.read_bytes())
+        except (OSError, EOFError, zlib.error) as error:
+            raise cannot_read(packed, error) from error
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        _write(self.path, data, self.file, packed, "gunzipped it has", "The mirror has another file")
 
     def _from_source(self, source: Mapping[str, Any]) -> None:
         if source["kind"] == "deb":

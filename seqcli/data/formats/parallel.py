@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from statistics import median
 
 from seqcli.data.braces import is_parallel, parallel_files
 from seqcli.data.example import Example
-from seqcli.data.formats.base import Format
+from seqcli.data.formats.base import Format, Reading
 from seqcli.errors import data_error, plural
 from seqcli.files import sha256_file
 from seqcli.lines import Chunk, Input
@@ -38,6 +39,10 @@ class Parallel(Format):
     @classmethod
     def is_named(cls, name: str) -> bool:
         return is_parallel(name)
+
+    @classmethod
+    def when_guessed(cls, reading: Reading) -> Reading:
+        return replace(reading, columns=None)  # which are those of another split's table
 
     def examples(self, source: Input) -> Iterator[Example]:
         names = parallel_files(str(source.path if isinstance(source, Chunk) else source))
