@@ -118,6 +118,7 @@ def get(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of data sets.")], as_json: Json = False
 ) -> None:
     """Fetch data sets into the cache and print where their files lie."""
+    from seqcli.data.braces import named_files
     from seqcli.data.catalogue import data_set
     from seqcli.data.fetch.obtain import obtain
 
@@ -126,7 +127,8 @@ def get(
             {"data_set": known.name, "split": split, "path": str(obtain(known, file, progress))}
             for known in [data_set(name) for name in names]
             for split, split_files in known.splits.items()
-            for file in split_files
+            for name in split_files
+            for file in named_files(name)
         ]
     if as_json:
         console.emit_json(files)
@@ -295,7 +297,8 @@ def _where(entry: DataSet) -> str:
     if all(cached_path(entry, name).is_file() for name in entry.file_names()):
         return "cache"
     mirror = os.environ.get("SEQCLI_MIRROR")
-    if mirror and all((Path(mirror) / (entry.mirror or entry.name) / name).is_file() for name in entry.fetched_names()):
+    places = [Path(mirror or "") / entry.mirror_place(name) for name in entry.fetched_names()]
+    if mirror and all(place.is_file() or place.with_name(f"{place.name}.gz").is_file() for place in places):
         return "mirror"
     return "-"
 
@@ -343,6 +346,11 @@ def _text_lines(splits: Sequence[SplitStatistics], scheme: str | None) -> Iterat
         _row("tokens", (split.tokens for split in splits)),
         _row("types", (split.types for split in splits)),
     ]
+    if any(split.target_tokens is not None for split in splits):
+        rows.append(_row("target tokens", (split.target_tokens or 0 for split in splits)))
+        rows.append(_row("target types", (split.target_types or 0 for split in splits)))
+    if any(split.references > 1 for split in splits):
+        rows.append(_row("references", (split.references for split in splits)))
     if any(split.characters for split in splits):
         rows.append(_row("characters", (split.characters or 0 for split in splits)))
     rows.append((f"tokens a {unit}", *(f"{split.mean_length:.1f}" for split in splits)))

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from seqcli.data.braces import named_files
 from seqcli.errors import did_you_mean, usage_error
 from seqcli.files import cache_folder
 
@@ -17,11 +18,15 @@ EMBEDDED = Path(__file__).parent / "embedded"
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One file of a data set; a size and a checksum where it comes from outside the package."""
+    """One file of a data set; a size and a checksum where it comes from outside the package.
+
+    ``mirror`` is its folder in a mirror where that is not the data set's.
+    """
 
     name: str
     sha256: str | None = None
     bytes: int | None = None
+    mirror: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,13 @@ class Grade:
 class Division:
     """How files of splits are made of fetched files (`seqcli.data.divide`).
 
-    The files ``of`` are cut into units: ``lines`` or ``records``, without the lines that ``drop`` matches. Groups of
+    The files ``of`` are cut into units: ``lines`` or ``records``, without the lines that ``drop`` matches, without
+    units in which a pattern of ``exclude`` finds the letters of a line of its files, and without those in which the
+    pattern ``distinct`` finds the letters of an earlier unit again. Groups of
     units (those in which a pattern of ``together`` finds the same text) are numbered from 0; the remainder of the
     number by ``every`` decides which file of ``take`` a group goes to (None: all remainders that no other file names).
-    Units become ``into`` sentences, a line each; ``label: file`` puts the file's name behind each line,
+    Units become ``into`` sentences, a line each, or pronunciations, which are one line a word in the files
+    ``references``; ``label: file`` puts the file's name behind each line,
     where ``together`` sees it; ``grade`` at last makes a labelled text of each rated line. With the unit
     ``characters`` the text is cut by ``share`` instead: a file gets the characters int(begin n) to int(end n) of n.
     """
@@ -58,6 +66,9 @@ class Division:
     take: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
     together: tuple[str, ...] = ()
     drop: str | None = None
+    exclude: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    distinct: str | None = None
+    references: tuple[str, ...] = ()
     record_start: str | None = None
     into: str | None = None
     label: str | None = None
@@ -65,6 +76,10 @@ class Division:
 
     def makes(self) -> list[str]:
         return [*self.share, *self.take]
+
+    def needs(self) -> list[str]:
+        """The files that all of them are made of."""
+        return [*dict.fromkeys([*self.of, *(name for names in self.exclude.values() for name in names)])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +119,19 @@ class DataSet:
         return self.files.get(name) or DataFile(name)
 
     def file_names(self) -> list[str]:
-        """Every file of the splits, each once, in their order."""
-        return list(dict.fromkeys(name for names in self.splits.values() for name in names))
+        """Every file of the splits, each once, in their order; names with braces are several files."""
+        names = (name for names in self.splits.values() for name in names)
+        return list(dict.fromkeys(file for name in names for file in named_files(name)))
 
     def fetched_names(self) -> list[str]:
         """Every file that comes from the sources: those of the splits, or those that the splits are made of."""
-        return list(self.made.of) if self.made else self.file_names()
+        made = self.made.makes() if self.made else []
+        needed = self.made.needs() if self.made else []
+        return list(dict.fromkeys([*needed, *(name for name in self.file_names() if name not in made)]))
+
+    def mirror_place(self, name: str) -> str:
+        """Where a file lies in a mirror."""
+        return f"{self.file(name).mirror or self.mirror or self.name}/{name}"
 
 
 def cached_path(data_set: DataSet, name: str) -> Path:

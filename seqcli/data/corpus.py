@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seqcli.data import catalogue
+from seqcli.data.braces import is_parallel, joint_path, named_files, parallel_files
 from seqcli.data.catalogue import DataSet
 from seqcli.data.example import Example, place, source_bytes
-from seqcli.data.fetch.obtain import Progress, obtain
+from seqcli.data.fetch.obtain import Progress, obtain_split
 from seqcli.data.formats import (
     FRAME_FORMATS,
     FileLook,
@@ -40,6 +41,7 @@ class SplitFiles:
 
     Attributes:
         guessed: nobody said the format.
+        translates: the catalogue says that targets are texts, not labels.
         table: what the first file shows of its columns, where nobody said them and they are read as it shows.
     """
 
@@ -48,10 +50,15 @@ class SplitFiles:
     reading: Reading
     guessed: bool = False
     table: TableLook | None = None
+    translates: bool = False
 
     @property
     def has_frames(self) -> bool:
         return self.reading.format in FRAME_FORMATS
+
+    @property
+    def has_target_texts(self) -> bool:
+        return self.translates or self.format.has_target_texts
 
     def describe(self) -> str:
         """What was guessed: ``csv with a header, text: 'review', label: 'stars'``."""
@@ -223,8 +230,9 @@ def choose_splits(
         splits = [catalogue_split(data_set, name, reading, progress) for name in SPLITS if name in data_set.splits]
         return splits, data_set.scheme
     for name in names:
-        if not is_stdin(name) and not user_path(name).exists():
-            raise _neither(name, alone=len(names) == 1)
+        for file in parallel_files(name) if is_parallel(name) else [name]:
+            if not is_stdin(file) and not user_path(file).exists():
+                raise _neither(file, alone=len(names) == 1)
     splits = [file_split(source_name(name), [name], reading) for name in names]
     for split in splits[1:]:
         if split.has_frames != splits[0].has_frames:
@@ -248,24 +256,31 @@ def _neither(name: str, *, alone: bool) -> Exception:
 
 def catalogue_split(data_set: DataSet, name: str, own: Reading, progress: Progress | None = None) -> SplitFiles:
     """A split of the catalogue, read as the catalogue says; ``own`` may choose other columns (XPOS instead of UPOS)."""
-    columns = {**(data_set.columns or {}), **format_class(data_set.format).check_columns(own.columns)}
-    reading = replace(own, format=data_set.format, columns=columns or None, separator=data_set.separator)
-    files = [obtain(data_set, file, progress) for file in data_set.splits[name]]
-    return SplitFiles(name, files, _with_options(data_set, reading))
+    names = data_set.splits[name]
+    if len(named_files(names[0])) > 1:
+        reading = replace(own, format="parallel", columns=None)
+    else:
+        columns = {**(data_set.columns or {}), **format_class(data_set.format).check_columns(own.columns)}
+        reading = replace(own, format=data_set.format, columns=columns or None, separator=data_set.separator)
+    files = [obtain_split(data_set, file, progress) for file in names]
+    return SplitFiles(name, files, _with_options(data_set, reading), translates=data_set.task == "translation")
 
 
 def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False) -> SplitFiles:
     """A split made of files, each checked to be there; a format that nobody said is guessed from the first.
 
-    ``plain``: what the name of a file does not say is plain lines, whatever they look like.
+    Paths with braces are parallel text, whatever the format of the other splits. ``plain``: what the name of a file does not say is plain lines, whatever they look like.
 
     Raises:
         UserError: a missing file (74), an empty one (65), unknown columns (2).
     """
-    files = [check_file(path, name, folder=own.format == "csv-folders" or not (own.format or plain)) for path in paths]
-    reading, guessed = own, own.format is None
+    folder = own.format == "csv-folders" or not (own.format or plain)
+    together = own.format == "parallel" or any(map(is_parallel, paths))
+    files = [_check_parallel(path, name) if together else check_file(path, name, folder=folder) for path in paths]
+    reading, guessed = own, own.format is None or (together and own.format != "parallel")
     if guessed:
-        form = (format_by_name(str(files[0])) or "lines") if plain else guess_format(files[0])
+        by_name = "parallel" if together else format_by_name(str(files[0]))
+        form = by_name or ("lines" if plain else guess_format(files[0]))
         reading = format_class(form).when_guessed(replace(own, format=form))
     split = SplitFiles(name, files, reading, guessed)
     if split.has_frames and any(map(is_kept, files)):
@@ -288,7 +303,7 @@ def _read_like(data_set: DataSet, split: SplitFiles, own: Reading, plain: bool) 
         columns, separator = own.columns or data_set.columns, own.separator or data_set.separator
         reading = replace(reading, columns=columns, separator=separator, record_start=own.record_start)
         reading = _with_options(data_set, reading)
-    return replace(split, reading=reading)
+    return replace(split, reading=reading, translates=data_set.task == "translation")
 
 
 def _with_options(data_set: DataSet, reading: Reading) -> Reading:
@@ -300,6 +315,14 @@ def _with_options(data_set: DataSet, reading: Reading) -> Reading:
         record_start=reading.record_start or data_set.record_start,
         labels=data_set.labels,
     )
+
+
+def _check_parallel(path: str, split: str) -> Path:
+    """A path that names several files, each of which is there and not empty."""
+    files = [check_file(file, split) for file in parallel_files(path)]
+    if any(map(is_kept, files)):
+        raise usage_error("parallel text cannot come through a pipe", file=path, hint="Name the files themselves.")
+    return joint_path(files, user_path(path))
 
 
 def check_file(path: str, split: str, *, folder: bool = False) -> Path:

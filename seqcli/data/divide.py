@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby
@@ -30,6 +32,11 @@ def divide(division: Division, texts: Mapping[str, str]) -> dict[str, str]:
             name: text[int(begin * len(text)) : int(end * len(text))] for name, (begin, end) in division.share.items()
         }
     units = list(chain.from_iterable(_units(division, name, texts[name]) for name in division.of))
+    for pattern, names in division.exclude.items():
+        known = {letters(line) for name in names for line in texts[name].split("\n")}
+        units = [unit for unit in units if not (match := re.search(pattern, unit)) or letters(match[1]) not in known]
+    if division.distinct is not None:
+        units = distinct(units, division.distinct)
     places = [number % division.every for number in groups(units, division.together)]
     named = {place for numbers in division.take.values() for place in numbers or ()}
     made = {}
@@ -40,8 +47,25 @@ def divide(division: Division, texts: Mapping[str, str]) -> dict[str, str]:
             chosen = [line for unit in chosen if (line := graded(division.grade, unit)) is not None]
         if division.into == "sentences":
             chosen = list(chain.from_iterable(map(cut_sentences, chosen)))
+        if division.into == "pronunciations":
+            chosen = pronunciations(chosen, together=name in division.references)
         made[name] = ("\n\n" if division.unit == "records" else "\n").join(chosen) + "\n"
     return made
+
+
+def distinct(units: Iterable[str], pattern: str) -> list[str]:
+    """The units without those in which ``pattern`` finds letters that it found before, all else and case aside."""
+    finder = re.compile(pattern)
+    first: dict[str, str] = {}
+    for unit in units:
+        match = finder.search(unit)
+        first.setdefault((match and letters(match[1])) or unit, unit)
+    return list(first.values())
+
+
+def letters(text: str) -> str:
+    """The letters of a text (with the signs that some scripts add to them), case aside."""
+    return "".join(one for one in text.casefold() if unicodedata.category(one)[0] in "LM")
 
 
 def groups(units: Sequence[str], together: Iterable[str]) -> list[int]:
@@ -78,6 +102,19 @@ def graded(grade: Grade, line: str) -> str | None:
     if rating in grade.without:
         return None
     return f"{cells[grade.text]}\t{grade.labels[bisect_right(grade.cuts, rating)]}"
+
+
+def pronunciations(lines: Iterable[str], *, together: bool) -> list[str]:
+    """Lines of the CMU dictionary, ``abated(2) AH0 B EY1 T AH0 D # past``, as JSON lines of a word and its phones.
+
+    Phones lose their stress. A line for each pronunciation, or ``together`` one for each word with a list of them.
+    """
+    words: dict[str, dict[str, None]] = {}
+    for line in lines:
+        word, *phones = line.partition("#")[0].split()
+        words.setdefault(word.partition("(")[0], {})[" ".join(phone.rstrip("012") for phone in phones)] = None
+    targets = [(word, said) for word, several in words.items() for said in ([[*several]] if together else several)]
+    return [json.dumps({"source": word, "target": said}, ensure_ascii=False) for word, said in targets]
 
 
 def _units(division: Division, name: str, text: str) -> list[str]:

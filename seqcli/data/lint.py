@@ -64,7 +64,8 @@ def lint(splits: Sequence[SplitFiles], scheme: str | None) -> Iterator[Finding]:
     for index, split in enumerate(splits):
         for path in split.files:
             if path.suffix.lower() != ".npy" or not has_frames:
-                yield from check_text(path, split.reading.max_line)
+                for file in split.format.text_files(path):
+                    yield from check_text(file, split.reading.max_line)
             yield from split.format.lint(path)
         yield from check(split, index, _examples_and_findings(split))
 
@@ -91,7 +92,7 @@ def _examples_and_findings(split: SplitFiles) -> Iterator[Example | Finding]:
 
 
 def _findings(path: Path, errors: list[UserError]) -> list[Finding]:
-    return [Finding(source_name(path), error.line, "format", error.message) for error in errors]
+    return [Finding(error.file or source_name(path), error.line, "format", error.message) for error in errors]
 
 
 def unseen_labels(counts: Counter[str], first_place: dict[str, str], labels: set[str], what: str) -> Iterator[Finding]:
@@ -124,11 +125,11 @@ class _TextLint:
                 continue
             first = first or item
             words += len(tokens_of(item))
-            for tag in tags_of(item):
+            for tag in () if split.has_target_texts else tags_of(item):
                 first_place.setdefault(tag, item.at)
                 counts[tag] += 1
-            if isinstance(item.target, str):
-                whole_labels += 1
+            if isinstance(item.target, str) or (item.target is not None and isinstance(item.source, str)):
+                whole_labels += not split.has_target_texts
                 if not tokens_of(item):
                     empty.append(item.at)
                     continue
@@ -150,7 +151,7 @@ class _TextLint:
                 (label,) = counts
                 message = f"every example has one and the same label, '{label}': there is nothing to tell apart"
                 yield Finding(place(first_place[label])[0], None, "classes", message)
-            if first is not None and tags_of(first):
+            if first is not None and counts:
                 texts = sum(split_index == 0 for split_index, _ in self.places.values()) if whole_labels else None
                 for odd in oddities(_labelled(first, counts, texts, words)):
                     yield Finding.at(odd.at, odd.kind, odd.message)

@@ -44,10 +44,18 @@ class Oddity(NamedTuple):
     message: str
 
 
+def are_texts(counts: Mapping[str, int], texts: int, label_words: float, text_words: float) -> bool:
+    """Whether what stands in the place of labels are texts of about the same length, most of them different."""
+    half = sum(counts.values()) / 2
+    return texts > half < len(counts) and label_words > 1.5 and 1 / 3 < label_words / max(text_words, 1.0) < 3
+
+
 def oddities(data: Labelled) -> Iterator[Oddity]:
     """Yield what is odd, with the remedy."""
     total, different = data.examples, len(data.counts)
-    if total < _FEWEST:
+    if total < _FEWEST or (
+        data.texts is not None and are_texts(data.counts, data.texts, data.label_words, data.text_words)
+    ):
         return
     if (
         data.texts is not None

@@ -11,6 +11,7 @@ from typing import Any
 
 from seqcli.data.corpus import SplitFiles
 from seqcli.data.example import Example
+from seqcli.data.oddities import are_texts
 from seqcli.lines import source_name
 from seqcli.metrics import schemes
 
@@ -27,6 +28,9 @@ class SplitStatistics:
     A sentence is an example, also where that is a line or a record; blank lines are no repeated ones. ``characters``
     counts those of sources that are text, line breaks included (one ends each example); None where tokens are given.
 
+    ``target_tokens`` and ``target_types`` are of targets that are texts, all ``references`` of a sentence together; None
+    where they are labels.
+
     A word, sentence or span is unknown (seen) when the first split lacks (has) it; a span is its words and its label.
     """
 
@@ -37,6 +41,9 @@ class SplitStatistics:
     tokens: int = 0
     types: int = 0
     characters: int | None = None
+    target_tokens: int | None = None
+    target_types: int | None = None
+    references: int = 0
     mean_length: float = 0.0
     lengths: dict[str, int] = field(default_factory=dict)
     repeated_sentences: int = 0
@@ -59,6 +66,8 @@ class _Counts:
     sentences: Counter[int] = field(default_factory=Counter)
     spans: Counter[int] = field(default_factory=Counter)
     span_labels: Counter[str] = field(default_factory=Counter)
+    target_words: Counter[str] = field(default_factory=Counter)
+    references: int = 0
     characters: int = 0
 
 
@@ -121,7 +130,11 @@ def _count(split: SplitFiles, scheme: str | None) -> _Counts:
         tokens, tags = tokens_of(example), tags_of(example)
         counts.lengths[len(tokens)] += 1
         counts.words.update(tokens)
-        counts.labels.update(tags)
+        if split.has_target_texts:
+            counts.references = max(counts.references, len(tags))
+            counts.target_words.update(word for text in tags for word in text.split())
+        else:
+            counts.labels.update(tags)
         if isinstance(example.source, str):
             counts.characters += len(example.source) + 1
         if tokens:
@@ -129,7 +142,18 @@ def _count(split: SplitFiles, scheme: str | None) -> _Counts:
             for span in schemes.spans(tags, scheme) if scheme is not None and tags else ():
                 counts.span_labels[span.label] += 1
                 counts.spans[hash((span.label, *tokens[span.start : span.end]))] += 1
+    if counts.labels and counts.characters and _translates(counts):
+        for text, count in counts.labels.items():
+            counts.target_words.update({word: count for word in text.split()})
+        counts.labels.clear()
     return counts
+
+
+def _translates(counts: _Counts) -> bool:
+    """Whether what nobody says to be labels or texts are texts."""
+    words = sum(len(label.split()) * count for label, count in counts.labels.items())
+    total = counts.lengths.total()
+    return are_texts(counts.labels, len(counts.sentences), words / counts.labels.total(), counts.words.total() / total)
 
 
 def _statistics(split: SplitFiles, counts: _Counts, first: _Counts | None) -> SplitStatistics:
@@ -142,6 +166,9 @@ def _statistics(split: SplitFiles, counts: _Counts, first: _Counts | None) -> Sp
         tokens=words.total(),
         types=len(words),
         characters=counts.characters or None,
+        target_tokens=counts.target_words.total() if counts.target_words else None,
+        target_types=len(counts.target_words) if counts.target_words else None,
+        references=counts.references,
         mean_length=round(words.total() / sentences, 2) if sentences else 0.0,
         lengths=percentiles(counts.lengths),
         repeated_sentences=counts.sentences.total() - len(counts.sentences),

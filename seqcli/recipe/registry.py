@@ -89,6 +89,8 @@ FORMATS: dict[str, str] = {
     "conll": "seqcli.data.formats.conll:Conll",
     "conllu": "seqcli.data.formats.conllu:ConllU",
     "inline": "seqcli.data.formats.inline:Inline",
+    "parallel": "seqcli.data.formats.parallel:Parallel",
+    "po": "seqcli.data.formats.po:Po",
     "tsv": "seqcli.data.formats.tsv:Tsv",
     "csv": "seqcli.data.formats.csv:Csv",
     "jsonl": "seqcli.data.formats.jsonl:JsonLines",

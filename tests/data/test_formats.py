@@ -39,6 +39,7 @@ SMALL = {
     "conll": ("Paris\tB-LOC\nis\tO\n\nRome\tO\n", 2),
     "conllu": ("1\ta\ta\tX\tX\t_\t0\troot\t_\t_\n", 1),
     "inline": ("The/DT dog/NN\n", 1),
+    "po": ('msgid "a"\nmsgstr "b"\n', 1),
     "tsv": ("good film\tpos\nbad film\tneg\n", 2),
     "csv": ('text,label\n"a ""good"" film,\nwith a break",pos\nbad,neg\n', 2),
     "jsonl": ('{"text": "a"}\n', 1),
@@ -51,14 +52,18 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_has_a_small_example():
+    assert {*FORMATS} == {*SMALL, "parallel"}  # which has a test file of its own
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_every_format_reads_its_example_whole_and_in_chunks(tmp_path, name):
     text, count = SMALL[name]
     (tmp_path / "walk.csv").write_text("1,2\n3,4\n")
     path = tmp_path / "walk.csv" if text is None else tmp_path / "example"
     if text is not None:
         path.write_text(text)
-    recognised = ("conll", "conllu", "inline", "tsv", "csv", "jsonl", "frames")
+    recognised = ("conll", "conllu", "inline", "po", "tsv", "csv", "jsonl", "frames")
     assert guess_format(path) == (name if name in recognised else "csv" if text is None else "lines")
     reading = Reading(name)
     assert format_class(name).name == name

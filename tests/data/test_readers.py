@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from seqcli.data.example import Example
-from seqcli.data.formats import Reading, read_examples
+from seqcli.data.formats import Reading, format_class, read_examples
 from seqcli.errors import UserError
 
 
@@ -243,6 +243,20 @@ def test_jsonl_keys_are_found_or_named(tmp_path):
     assert read_record({"w": ["a"], "p": ["X"]}, columns={"token": "w", "tag": "p"}) == [(["a"], ["X"])]
 
 
+def test_jsonl_of_translations(tmp_path):
+    def read_record(record, **options):
+        return pairs(read("jsonl", write(tmp_path, json.dumps(record) + "\n\n"), **options))
+
+    assert read_record({"source": "a b", "target": ["x y", "z"]}) == [("a b", ["x y", "z"])]
+    languages = {"id": 7, "translation": {"en": "a b", "de": "x y z"}}
+    assert read_record(languages) == [("a b", "x y z")]
+    columns = {"source": "translation.de", "target": "translation.en"}
+    assert read_record(languages, columns=columns) == [("x y z", "a b")]
+    assert read_record({"a.b": "dot", "a": {"b": "in"}}, columns={"source": "a.b"}) == [("dot", None)]
+    look = format_class("jsonl")(Reading("jsonl")).look([json.dumps(languages)])
+    assert look.roles == {"text": "translation.en", "label": "translation.de"}
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
@@ -251,6 +265,8 @@ def test_jsonl_keys_are_found_or_named(tmp_path):
         ('{"x": 1}\n', 1, "none of the keys tokens, text, source; found x"),
         ('{"text": "a", "label": "b"}\n{"text": "a"}\n', 2, "no key 'label'"),
         ('{"tokens": ["a", "b"], "tags": ["X"]}\n', 1, "2 tokens but 1 tag"),
+        ('{"translation": {"en": "a", "de": "b"}}\n{"translation": {"en": "a"}}\n', 2, "no key 'de'"),
+        ('{"translation": {"en": "a"}}\n', 1, "none of the keys tokens, text, source; found translation"),
         ('{"text": {}}\n', 1, "'text' is neither text, a whole number nor a list of them"),
         ('{"text": "\\ud800"}\n', 1, "half a surrogate pair"),
         ("[" * 100_000 + "\n", 1, "JSON"),

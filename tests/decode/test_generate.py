@@ -159,7 +159,7 @@ def test_a_source_comes_out_the_same_alone_and_among_others(
             key: value[source : source + 1] if key in ("prefixes", "limits") and value else value
             for key, value in more.items()
         }
-        (alone,) = generate(model.only(source), 1, options, eos=EOS, first=source, **own)
+        (alone,) = generate(model.only(source), 1, options, eos=EOS, numbers=[source], **own)
         assert len(alone) == len(together[source])
         for one, other in zip(alone, together[source], strict=True):
             assert replace(one, attention_TS=None) == replace(other, attention_TS=None)
@@ -437,7 +437,7 @@ def test_samples_have_numbers_of_their_own() -> None:
     five = ids_of(generate(model, 4, options, eos=EOS))
     assert ids_of(generate(model, 4, replace(options, best=2), eos=EOS)) == [ids[:2] for ids in five]
     assert ids_of(generate(model, 4, replace(options, seed=4), eos=EOS)) != five
-    assert ids_of(generate(model, 4, options, eos=EOS, first=1)) != five
+    assert ids_of(generate(model, 4, options, eos=EOS, numbers=range(1, 5))) != five
     assert len({tuple(ids) for ids in five[0]}) > 1
     coldest = replace(options, best=1, sampling=SamplingOptions(0))
     assert ids_of(generate(model, 4, coldest, eos=EOS)) == ids_of(

@@ -24,6 +24,8 @@ FORMAT_NAMES = [
     "conll",
     "conllu",
     "inline",
+    "parallel",
+    "po",
     "tsv",
     "csv",
     "jsonl",

@@ -12,6 +12,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, cast
@@ -45,15 +46,13 @@ def extract(archive: Path, wanted: Mapping[str, Sequence[str]], files: Mapping[s
     room = {name: files[name].bytes or 0 for name in wanted}
     inner = {pattern.partition("!")[0] for patterns in wanted.values() for pattern in patterns if "!" in pattern}
     with in_file(archive):
-        try:
-            for member in _all_members(archive, inner):
+        with reading_archive(archive):
+            for member in all_members(archive, inner):
                 for name, patterns in wanted.items():
                     if any(fnmatch.fnmatchcase(member.name, pattern) for pattern in patterns):
-                        data = _read(member, room[name], "is larger than the catalogue says")
+                        data = read_member(member, room[name], "is larger than the catalogue says")
                         room[name] -= len(data)
                         contents[name][member.name] = data
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-            raise io_error(f"cannot read the archive: {error}") from error
         for name in wanted:
             data = _joined(contents[name])
             sha256 = hashlib.sha256(data).hexdigest()
@@ -68,17 +67,27 @@ def extract(archive: Path, wanted: Mapping[str, Sequence[str]], files: Mapping[s
                 handle.write(data)
 
 
-def _all_members(archive: Path, inner: Collection[str]) -> Iterator[Member]:
+@contextmanager
+def reading_archive(archive: Path) -> Iterator[None]:
+    """Says of what goes wrong inside that the archive cannot be read (74)."""
+    try:
+        with in_file(archive):
+            yield
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise io_error(f"cannot read the archive: {error}", file=archive) from error
+
+
+def all_members(archive: Path, inner: Collection[str] = ()) -> Iterator[Member]:
     """The members, and behind an archive of the names ``inner`` also the members of that, called ``archive!member``."""
     for member in _members(archive):
         yield member
         if member.name in inner:
-            data = _read(member, _INNER_BYTES, f"is larger than {_INNER_BYTES:,} bytes")
+            data = read_member(member, _INNER_BYTES, f"is larger than {_INNER_BYTES:,} bytes")
             for one in _members(io.BytesIO(data)):
                 yield one._replace(name=f"{member.name}!{one.name}")
 
 
-def _read(member: Member, room: int, too_large: str) -> bytes:
+def read_member(member: Member, room: int, too_large: str = "is too large") -> bytes:
     if not member.is_plain:
         raise _refused(member, "is no plain file")
     if member.size > room:

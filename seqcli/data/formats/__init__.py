@@ -125,8 +125,7 @@ def look_at_lines(lines: list[str], name: str = "", reading: Reading | None = No
 
 def format_by_name(name: str) -> str | None:
     """The format that a file's name says, if it does."""
-    suffix = _suffix(name)
-    return next((one for one in FORMATS if suffix and suffix in format_class(one).suffixes), None)
+    return next((one for one in FORMATS if format_class(one).is_named(name)), None)
 
 
 def _suffix(name: str) -> str:

@@ -74,7 +74,7 @@ class Format(ABC):
     """One data format.
 
     ``suffixes`` are those of files that are surely of it; ``ends`` is what an example ends with, where a file may be
-    cut (`seqcli.data.chunks`); ``has_frames``: sources are frames, [T, D], not text; ``needs_source``: columns that
+    cut (`seqcli.data.chunks`); ``has_frames``: sources are frames, [T, D], not text; ``has_target_texts``: targets are texts, not labels; ``needs_source``: columns that
     name no source make no sense.
     """
 
@@ -82,6 +82,7 @@ class Format(ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     ends: ClassVar[Literal["line", "blank line", "file"]] = "line"
     has_frames: ClassVar[bool] = False
+    has_target_texts: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
     usual: ClassVar[Columns] = {}
     """The columns of a file that nobody says and that does not show others."""
@@ -91,6 +92,12 @@ class Format(ABC):
         self.columns = self.check_columns(reading.columns)
         self.file = ""
         self.on_error: OnError | None = None
+
+    @classmethod
+    def is_named(cls, name: str) -> bool:
+        """Whether a file's name says that it is of this format."""
+        suffix = Path(name.removesuffix(".gz").lower()).suffix
+        return bool(suffix) and suffix in cls.suffixes
 
     @classmethod
     def likelihood(cls, lines: list[str], *, has_blank: bool) -> float:
@@ -159,6 +166,10 @@ class Format(ABC):
     def files_named(self, path: Path) -> Iterator[tuple[int, Path]]:
         """Yield ``(line, file)`` of the files that belong to a file because it names them; none is looked at."""
         return iter(())
+
+    def text_files(self, path: Path) -> list[Path]:
+        """The files of text that `path` stands for, whose encoding and line ends can be looked at."""
+        return [path]
 
     def look(self, lines: list[str]) -> TableLook | None:
         """What a file's first lines show of its columns, where nobody says them; None where a format has none to find."""

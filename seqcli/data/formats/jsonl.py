@@ -1,4 +1,7 @@
-"""JSON lines: one object a line. Lists are tokens and tags, strings are text and labels, numbers their digits."""
+"""JSON lines: one object a line. Lists are tokens and tags, strings are text and labels, numbers their digits.
+
+A list beside a text is several: labels of a text, or references of a translation. ``a.b`` is key b of the object a.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ class JsonLines(LineFormat):
         look = look_at_records(records)
         with suppress(UserError):
             source, target = _guess_keys(records[0] if records else {})
-            items = next(column for column in look.columns if column.name == source).holds == "tokens"
+            items = any(column.name == source and column.holds == "tokens" for column in look.columns)
             names = ("tokens", "tags") if items else ("text", "label")
             return replace(look, roles={names[0]: source, **({names[1]: target} if target else {})})
         return look
@@ -78,6 +81,10 @@ def _guess_keys(record: dict[str, Any]) -> tuple[str, str | None]:
     for source, _ in _PAIRS:
         if source in record:
             return source, None
+    languages = record.get("translation")
+    if isinstance(languages, dict) and len(languages) == 2:
+        source, target = (f"translation.{language}" for language in languages)
+        return source, target
     raise data_error(
         f"none of the keys tokens, text, source; found {', '.join(record)[:200] or 'nothing'}",
         hint="Set data.columns, such as {token: words, tag: pos}.",
@@ -114,6 +121,9 @@ def value_of(record: dict[str, Any], key: str) -> str | list[str]:
     Raises:
         UserError: no such key, or another kind of value (65).
     """
+    outer, _, inner = key.partition(".")
+    if key not in record and isinstance(record.get(outer), dict):
+        return value_of(record[outer], inner)
     if key not in record:
         raise data_error(f"no key '{key}'", hint=did_you_mean(key, list(record)))
     value = record[key]
