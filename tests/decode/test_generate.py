@@ -23,7 +23,10 @@ EOS = 0
 
 
 class Sources:
-    """ln p(token | source, the two tokens before it) as a table; where it looks depends on source and last token."""
+    """ln p(token | source, the two tokens before it) as a table; where it looks depends on source and last token.
+
+    The first of the two is shifted by the position, so that no two sequences are equally probable.
+    """
 
     def __init__(self, table_BVVV: np.ndarray, attention_BVS: np.ndarray | None = None) -> None:
         with np.errstate(divide="ignore"):
@@ -31,17 +34,20 @@ class Sources:
         self.attention_BVS = attention_BVS
         self.reads: list[tuple[int, int]] = []
 
+    def row(self, source: Any, path: Any, position: int) -> Any:
+        size = self.log_probs_BVVV.shape[1]
+        return self.log_probs_BVVV[source, (path[-2] + position) % size, path[-1]]
+
     def start(self, count: int) -> tuple[Any, Any]:
         assert count == len(self.log_probs_BVVV)
-        state = np.stack([np.arange(count), np.full(count, EOS), np.full(count, EOS)], axis=1)
-        return self.log_probs_BVVV[tuple(state.T)], state
+        path_RT = np.full((count, 2), EOS)
+        return self.row(np.arange(count), path_RT.T, 0), np.column_stack([np.arange(count), path_RT])
 
     def read(self, ids_BT: np.ndarray, state: Any) -> tuple[Any, Any]:
         assert len(ids_BT) == len(state)
         self.reads.append(ids_BT.shape)
-        seen = np.column_stack([state[:, 1:], ids_BT])
-        state = np.column_stack([state[:, 0], seen[:, -2:]])
-        return self.log_probs_BVVV[tuple(state.T)], state
+        state = np.column_stack([state, ids_BT])
+        return self.row(state[:, 0], state.T, state.shape[1] - 3), state
 
     def select(self, state: Any, rows: np.ndarray) -> Any:
         return state[rows]
@@ -50,7 +56,7 @@ class Sources:
         raise NotImplementedError
 
     def attention(self, state: Any) -> np.ndarray | None:
-        return None if self.attention_BVS is None else self.attention_BVS[state[:, 0], state[:, 2]].astype(np.float32)
+        return None if self.attention_BVS is None else self.attention_BVS[state[:, 0], state[:, -1]].astype(np.float32)
 
     def only(self, source: int) -> Sources:
         one = Sources(np.ones(1), None if self.attention_BVS is None else self.attention_BVS[source : source + 1])
@@ -66,7 +72,7 @@ def random_sources(seed: int, count: int, size: int, *, sharp: float = 0.7, widt
 
 def log_probs_of(model: Sources, source: int, tokens: list[int]) -> list[float]:
     path = [EOS, EOS, *tokens]
-    return [float(model.log_probs_BVVV[source, a, b, c]) for a, b, c in zip(path, path[1:], path[2:], strict=False)]
+    return [float(model.row(source, path[: at + 2], at)[token]) for at, token in enumerate(tokens)]
 
 
 def everything(model: Sources, source: int, longest: int) -> dict[tuple[int, ...], float]:
@@ -108,16 +114,14 @@ def test_a_beam_wide_enough_finds_the_best_of_all(seed: int, penalty: float, bes
 def test_greedy_takes_the_most_probable_token(seed: int) -> None:
     model = random_sources(seed, 3, 6)
     (one,) = generate(model.only(1), 1, GenerateOptions(max_length=9), eos=EOS)[0]
-    state, expected = [EOS, EOS], []
-    while len(expected) < 9:
-        token = int(model.log_probs_BVVV[1, state[-2], state[-1]].argmax())
-        state.append(token)
-        if token == EOS:
+    path = [EOS, EOS]
+    for position in range(9):
+        path.append(int(model.row(1, path, position).argmax()))
+        if path[-1] == EOS:
             break
-        expected.append(token)
-    assert one.ids == expected
-    assert one.ended == (state[-1] == EOS)
-    assert one.log_probs == pytest.approx(log_probs_of(model, 1, state[2:]))
+    assert one.ids == (path[2:-1] if one.ended else path[2:])
+    assert one.ended == (path[-1] == EOS)
+    assert one.log_probs == pytest.approx(log_probs_of(model, 1, path[2:]))
 
 
 OPTIONS = st.builds(
@@ -482,7 +486,7 @@ WAYS = [GenerateOptions(), GenerateOptions(beam=3), GenerateOptions(sampling=Sam
 @pytest.mark.parametrize("bad", [math.nan, INF])
 def test_a_model_that_gives_no_number(options: GenerateOptions, bad: float) -> None:
     model = random_sources(2, 1, 70)
-    model.log_probs_BVVV[0, EOS, 1:, 65] = bad
+    model.log_probs_BVVV[0, 1, 1:, 65] = bad  # after the first token
     model.log_probs_BVVV[0, EOS, EOS, EOS] = -INF
     with pytest.raises(UserError, match="the model gives no number") as caught:
         generate(model, 1, options, eos=EOS)
