@@ -109,7 +109,7 @@ def _seen(found: Look) -> Iterator[str]:
     for split, seen in found.seen.items():
         file = found.splits[split].files[0]
         lengths = seen.percentiles
-        what = {"tagging": "sentence", "classification": "text"}.get(found.task, "line")
+        what = {"tagging": "sentence", "classification": "text", "translation": "pair"}.get(found.task, "line")
         words = " to ".join(dict.fromkeys((f"{lengths['min']:,}", f"{lengths['max']:,}")))
         size = f"{plural(seen.examples, what)} of {words} word{'' if words == '1' else 's'}, {seen.words:,} in all"
         if found.task == "language-model":
@@ -119,7 +119,7 @@ def _seen(found: Look) -> Iterator[str]:
     seen = found.train
     if found.task == "tagging" and found.scheme:
         yield f"tag scheme {found.scheme}, recognised; spans: {_most(seen.spans)}"
-    elif found.task != "language-model" and seen.labels:
+    elif found.task not in ("language-model", "translation") and seen.labels:
         yield f"{len(seen.labels)} {'tags' if found.task == 'tagging' else 'labels'}: {_most(seen.labels)}"
     yield f"task: {found.task}{_why(found)}"
 
@@ -154,7 +154,7 @@ def _warnings(found: Look) -> Iterator[str]:
                 f"--from {found.scheme} --to bio --repair > {shlex.quote(mended)}"
             )
         unseen = sorted(seen.labels.keys() - found.train.labels.keys()) if found.train.labels else []
-        if unseen:
+        if unseen and found.task != "translation":
             yield f"{file} has labels that are not in {found.file}: {', '.join(unseen[:_SHOWN])}"
     if found.task == "classification" and (once := [one for one, count in found.train.labels.items() if count == 1]):
         yield f"labels that occur once, which is too little to learn them: {', '.join(sorted(once)[:_SHOWN])}"
@@ -176,7 +176,7 @@ def _next(found: Look, name: str, target: Path, data_format: str | None, columns
     elif found.task == "language-model":
         yield _line("sample", name, *(["--prompt", "The"] if is_running(found) else ["-n", "5"]))
     else:
-        yield "echo 'some text' | " + _line("predict", name)
+        yield "echo 'some text' | " + _line("translate" if found.task == "translation" else "predict", name)
 
 
 def _line(*words: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from seqcli.pipeline.look import Look
@@ -43,9 +43,7 @@ def draft(found: Look, name: str, folder: Path) -> str:
         *_task(found),
         "data:",
         *_data(found, folder),
-        *{"tagging": _tagging, "classification": _classification, "language-model": _language}.get(
-            found.task, _vectors
-        )(found),
+        *_SECTIONS[found.task](found),
     ]
     return "\n".join(lines) + "\n"
 
@@ -54,6 +52,8 @@ def describe(found: Look) -> str:
     seen = found.train
     if found.task == "classification":
         return f"One of {len(seen.labels)} labels for a text"
+    if found.task == "translation":
+        return "A text for a text"
     if found.task == "tagging":
         return f"{len(seen.spans)} kinds of names" if seen.spans else f"{len(seen.labels)} tags"
     return "What comes next in a text" if found.task == "language-model" else "Word vectors"
@@ -212,6 +212,46 @@ def _vectors(found: Look) -> Iterator[str]:
         "model: {kind: cbow, dim: 100}",
         "training: {epochs: 30}",
     )
+
+
+def _translation(found: Look) -> Iterator[str]:
+    seen = found.train
+    target_words = sum(label.count(" ") + 1 for label in seen.labels) / max(1, len(seen.labels))
+    if is_spelling(found):
+        kind = "characters" if target_words < 2 else "whitespace"
+        yield "source: {kind: text, tokenizer: {kind: characters}}"
+        yield f"target: {{kind: text, tokenizer: {{kind: {kind}}}}}"
+    else:
+        size = max(300, min(8000, seen.words // 20 // 100 * 100))
+        yield f"source: {{kind: text, tokenizer: {{kind: sentencepiece, size: {size}}}}}  # subwords, of both sides"
+        yield "target: {kind: text, share: source}"
+    tokens = seen.characters if is_spelling(found) else seen.words * 3 // 2
+    sizes = "dim: 128, heads: 4, layers: 3, feedforward: 512"
+    dropout = 0.3 if tokens < 300_000 else 0.15
+    yield from (
+        "model:",
+        "  kind: encoder-decoder",
+        "  embedder: {kind: tokens, dim: 128}",
+        f"  encoder: {{kind: transformer, {sizes}, activation: relu, dropout: {dropout}}}",
+        f"  decoder: {{kind: transformer, {sizes}, dropout: {dropout}}}",
+        "  head: {kind: softmax, label_smoothing: 0.1}",
+        *([] if is_spelling(found) else ["  tied: all"]),
+        "training:  # batches and epochs are fitted to the size of the data, and that is said",
+        "  optimizer: {kind: adamw, lr: 2e-3}",
+        "  schedule: {kind: cosine, warmup: 200}",
+        f"  epochs: {max(5, min(60, 4_000_000 // max(tokens, 1)))}",
+        "  average: 3",
+        f"  select_by: {'exact' if is_spelling(found) else 'bleu'}",
+    )
+
+
+_SECTIONS: Mapping[str, Callable[[Look], Iterator[str]]] = {
+    "tagging": _tagging,
+    "classification": _classification,
+    "translation": _translation,
+    "language-model": _language,
+    "word-vectors": _vectors,
+}
 
 
 def is_counted(found: Look) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from seqcli.data.braces import is_parallel, parallel_files
 from seqcli.data.corpus import SplitFiles, check_file, file_split
 from seqcli.data.example import Example
 from seqcli.data.formats.base import Reading
@@ -23,7 +24,7 @@ MOST_EXAMPLES = 200_000
 FEWEST_EXAMPLES = 10
 """Below this there is nothing to learn from and to measure on."""
 
-TASKS = ("tagging", "classification", "language-model", "word-vectors")
+TASKS = ("tagging", "classification", "translation", "language-model", "word-vectors")
 
 UNLABELLED = ("language-model", "word-vectors")
 """Those that read text and nothing beside it."""
@@ -39,7 +40,7 @@ class Seen:
     Attributes:
         is_all: the whole file was looked at.
         several: an example may have several labels (fastText's ``__label__a __label__b``).
-        starts: the first word of each source that is text.
+        sources: hashes of the sources that are text; ``starts``: the first word of each.
         faults: tags that break the scheme, and where the first of them stands.
     """
 
@@ -51,6 +52,7 @@ class Seen:
     lengths: Counter[int] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     several: bool = False
+    sources: set[int] = field(default_factory=set)
     spans: Counter[str] = field(default_factory=Counter)
     starts: Counter[str] = field(default_factory=Counter)
     faults: int = 0
@@ -96,8 +98,9 @@ def look(files: Sequence[str], reading: Reading, task: str | None = None) -> Loo
             remedy), a task that the files are not for (2), an unreadable file (74).
     """
     names = splits_of(files)
-    for split, file in names.items():
-        _check_bytes(file, split)
+    for split, name in names.items():
+        for file in parallel_files(name) if is_parallel(name) else [name]:
+            _check_bytes(file, split)
     try:
         train = file_split("train", [names["train"]], reading)
         if train.has_frames:
@@ -106,7 +109,7 @@ def look(files: Sequence[str], reading: Reading, task: str | None = None) -> Loo
                 file=names["train"],
                 hint="Start from 'seqcli recipes cp activity my.yaml'.",
             )
-        if task not in UNLABELLED:
+        if task not in (*UNLABELLED, "translation"):
             _check_columns(train)
         scheme = scheme_of(train)
         seen = {"train": _count(train, scheme)}
@@ -187,6 +190,7 @@ def _count(split: SplitFiles, scheme: str | None) -> Seen:
         seen.labels.update(labels)
         if isinstance(example.source, str):
             seen.characters += len(example.source) + 1
+            seen.sources.add(hash(example.source))
             seen.starts[words[0] if words else ""] += 1
         elif scheme is not None and example.target is not None:
             _count_spans(seen, example, scheme)
@@ -223,13 +227,18 @@ def _is_labelled(split: SplitFiles, seen: Seen) -> bool:
 def _task(split: SplitFiles, seen: Seen, wanted: str | None) -> str:
     """The task that the examples are for, or the one that is wanted where they can be read so."""
     example = next(split.examples())
-    is_tagged, is_labelled = isinstance(example.target, list), isinstance(example.target, str)
+    is_text = isinstance(example.source, str)
+    is_tagged = isinstance(example.target, list) and not is_text
+    is_labelled = example.target is not None and is_text
+    if wanted is None and is_labelled:
+        return "translation" if split.has_target_texts or _are_pairs(seen) else "classification"
     if wanted is None:
-        return "tagging" if is_tagged else "classification" if is_labelled else "language-model"
+        return "tagging" if is_tagged else "language-model"
     if wanted not in TASKS:
         hint = did_you_mean(wanted, TASKS) or f"Known: {', '.join(TASKS)}."
         raise usage_error(f"--task: unknown task '{wanted}'", hint=hint)
-    fits = {"tagging": is_tagged, "classification": is_labelled}.get(wanted, not isinstance(example.source, list))
+    labelled = dict.fromkeys(("classification", "translation"), is_labelled)
+    fits = {"tagging": is_tagged, **labelled}.get(wanted, is_text)
     if not fits:
         has = "a tag for each token" if is_tagged else "a label for each text" if is_labelled else "text and no labels"
         raise usage_error(
@@ -238,6 +247,11 @@ def _task(split: SplitFiles, seen: Seen, wanted: str | None) -> str:
             hint="Say how to read it with --format and --columns, or leave --task out.",
         )
     return wanted
+
+
+def _are_pairs(seen: Seen) -> bool:
+    """Whether texts stand on both sides: hardly one of either comes twice."""
+    return seen.examples >= 2 * FEWEST_EXAMPLES and min(len(seen.labels), len(seen.sources)) > seen.examples / 2
 
 
 def _beside(file: str) -> str:
@@ -265,6 +279,8 @@ def _check_sizes(found: Look) -> None:
             file=file,
             hint=f"Label some more: {FEWEST_EXAMPLES} at the very least, a hundred to be of use.",
         )
+    if task == "translation":
+        return
     if len(seen.labels) == 1:
         raise data_error(
             f"every {'token' if task == 'tagging' else 'example'} has one and the same label, "
