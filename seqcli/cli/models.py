@@ -132,14 +132,14 @@ def export(
         bool | None,
         typer.Option(
             "--int8/--fp32",
-            help="Weights in 8 bits, or as they are (default: int8 for taggers and classifiers that lose next to "
-            "nothing on dev by it).",
+            help="Weights in 8 bits, or as they are (default: int8 where dev loses next to nothing by it; never for "
+            "language models).",
         ),
     ] = None,
     runs: Runs = None,
     as_json: Json = False,
 ) -> None:
-    """Make the graph that prediction runs on again, from the weights; prints its file."""
+    """Make the graph that prediction runs on again, from the weights; prints its file, or its files."""
     from seqcli.cli.training_display import open_display
     from seqcli.pipeline.export import export_run
 
@@ -148,13 +148,14 @@ def export(
         done = export_run(run, "auto" if int8 is None else "int8" if int8 else "fp32", display.progress)
     if done.unmeasured is not None:
         console.warn(f"not compared with the network on data: {done.unmeasured}")
-    path = run.engine_path
+    size = sum(path.stat().st_size for path in done.files)
     if as_json:
-        console.emit_json({"model": str(run), "file": str(path), "bytes": path.stat().st_size, "engine": done.report})
+        files = [str(path) for path in done.files]
+        console.emit_json({"model": str(run), "files": files, "bytes": size, "engine": done.report})
         return
-    console.emit(str(path))
+    console.emit_lines(str(path) for path in done.files)
     told = "; ".join(f"{name} {value}" for name, value in _engine_rows(done.report))
-    console.note(f"{run}: {told}; {show.size(path.stat().st_size)}")
+    console.note(f"{run}: {told}; {show.size(size)}")
 
 
 @command.command("rm", epilog=_examples("rm ner@1", "rm ner@1 --yes"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqcli.data.batch import Outputs, Side
-from seqcli.decode.generate import GenerateOptions, Hypothesis, generate
 from seqcli.decode.stepper import LogProbs, Stepper
-from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper, SourceStepper
+from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper, SourceStepper, SourceWriter
 from seqcli.errors import usage_error
 from seqcli.models.device import choose_device
 from seqcli.models.encoder_decoder import EncoderDecoder
@@ -27,7 +25,7 @@ from seqcli.tasks.language_model import LanguageModelTask
 from seqcli.tasks.translation import TranslationTask
 
 
-class TorchEngine:
+class TorchEngine(SourceWriter):
     """A network as it is, on the device that it is on."""
 
     flat = False
@@ -49,30 +47,6 @@ class TorchEngine:
         if not isinstance(self.network, LanguageModel):
             raise usage_error("this model has no next token")
         return TorchStepper(self.network, self.eos, self.context)
-
-    def generate(
-        self,
-        source: Side,
-        options: GenerateOptions,
-        *,
-        eos: int,
-        forbidden: Sequence[int] = (),
-        prefixes: Sequence[Sequence[int]] | None = None,
-        limits: Sequence[int] | None = None,
-        attention: bool = False,
-        numbers: Sequence[int] | None = None,
-    ) -> list[list[Hypothesis]]:
-        return generate(
-            self.stepper(source),
-            len(source.lengths_B),
-            options,
-            eos=eos,
-            forbidden=forbidden,
-            prefixes=prefixes,
-            limits=limits,
-            attention=attention,
-            numbers=numbers,
-        )
 
 
 class TorchStepper(NetworkStepper[Tensor]):

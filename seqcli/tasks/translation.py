@@ -180,6 +180,7 @@ class TranslationTask(Task[Translated]):
     output_formats = ("lines", "jsonl")
     error_columns = ("place", "chrf", "source", "reference", "translation")
     generates = True
+    output = "log_probs_NV"
     source: SourceText
     target: TargetText
 
