@@ -19,8 +19,6 @@ from seqcli.errors import data_error, usage_error
 from seqcli.fields.pairs import TargetText
 from seqcli.machine import cores
 from seqcli.tasks.base import Task
-from seqcli.tasks.language_model import LanguageModelTask
-from seqcli.tasks.translation import TranslationTask
 
 Array = NDArray[Any]
 G = TypeVar("G", bound="OnnxGraph")
@@ -219,15 +217,14 @@ def onnx_engine(
     """
     again = f"Make it again: seqcli models export {model.parent}" if isinstance(model, Path) else None
     engine: OnnxEngine | OnnxEncoderDecoder
-    if isinstance(task, TranslationTask):
+    if task.generates and task.target is not None:
         if decoder is None:
             file = model if isinstance(model, Path) else None
             raise data_error("there is no graph of the decoder beside this one", file=file, hint=again)
         graphs = [_opened(OnnxGraph, one, again) for one in (model, decoder)]
-        engine = OnnxEncoderDecoder(graphs[0], graphs[1], task.target.eos)
+        engine = OnnxEncoderDecoder(graphs[0], graphs[1], task.eos)
     else:
-        start = (task.source.eos, task.context) if isinstance(task, LanguageModelTask) else ()
-        engine = _opened(lambda one: OnnxEngine(one, *start), model, again)
+        engine = _opened(lambda one: OnnxEngine(one, task.eos, task.context), model, again)
         graphs = [engine]
     for graph, wrong in _misfits(task, graphs, weights):
         raise data_error(wrong, file=graph.file, hint=again)

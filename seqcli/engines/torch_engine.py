@@ -21,8 +21,6 @@ from seqcli.models.layers import TokenHead
 from seqcli.models.network import Network
 from seqcli.models.weights import check_shapes, load_weights
 from seqcli.tasks.base import Task
-from seqcli.tasks.language_model import LanguageModelTask
-from seqcli.tasks.translation import TranslationTask
 
 
 class TorchEngine(SourceWriter):
@@ -33,7 +31,7 @@ class TorchEngine(SourceWriter):
     positions = 4096
 
     def __init__(self, network: Network, eos: int = 0, context: int | None = None) -> None:
-        """``eos``, ``context``: of a language model, the token that starts a sequence and how far it looks back."""
+        """``eos``, ``context``: the token that starts what is read or written, and how far a language model looks back."""
         self.network, self.eos, self.context = network, eos, context
 
     def outputs(self, source: Side) -> Outputs:
@@ -115,11 +113,7 @@ def _chosen(head: TokenHead, hidden_ND: Tensor, targets_BT: Tensor) -> Tensor:
 
 def torch_engine(task: Task[Any], network: Network) -> TorchEngine:
     """The engine of a task's network."""
-    if isinstance(task, LanguageModelTask):
-        return TorchEngine(network, task.source.eos, task.context)
-    if isinstance(task, TranslationTask):
-        return TorchEngine(network, task.target.eos)
-    return TorchEngine(network)
+    return TorchEngine(network, task.eos, task.context)
 
 
 def load_network(task: Task[Any], weights: Path, device: str) -> Network:

@@ -78,8 +78,8 @@ def export(
         if not report["difference"] <= MOST_DIFFERENCE:
             refused = f"the graph differs from the network by {report['difference']:.2g}"
         elif isinstance(task, TranslationTask):
-            report["same_tokens"] = _tokens(task, torch, checked) == _tokens(task, exact, checked)
-            refused = None if report["same_tokens"] else "the graph writes other tokens than the network"
+            report["same_tokens"] = same = _same_tokens(task, torch, exact, checked)
+            refused = None if same == 100 else f"the graph writes the same as the network for {same:.1f}% of sentences"
         if refused is not None:
             return Exported(torch, {**report, "kind": "torch", "refused": refused}, {})
     engine, wanted = exact, precision == "int8"
@@ -106,11 +106,13 @@ def _engine(task: Task[Any], graphs: Sequence[ModelProto]) -> tuple[Engine, dict
 
 @dataclass(frozen=True)
 class Remade:
-    """What the report of a run now says of its engine, why nothing was measured where that is so, and its files."""
+    """What the report of a run now says of its engine, its file, the size of all its files, and why nothing was
+    measured where that is so."""
 
     report: dict[str, Any]
+    file: Path
+    bytes: int
     unmeasured: str | None
-    files: list[Path]
 
 
 def export_run(run: Run, precision: Precision = "auto", progress: Progress | None = None) -> Remade:
@@ -138,7 +140,8 @@ def export_run(run: Run, precision: Precision = "auto", progress: Progress | Non
             )
         report = {**run.report(), "engine": exported.report}
         run.replace({**exported.files, run.report_path.name: report_text(report).encode()})
-    return Remade(exported.report, unmeasured, [run.path / name for name in exported.files])
+    size = sum(map(len, exported.files.values()))
+    return Remade(exported.report, run.path / next(iter(exported.files)), size, unmeasured)
 
 
 def _data(task: Task[Any], progress: Progress | None) -> tuple[dict[str, Data], str | None]:
@@ -190,10 +193,12 @@ def _scores_apart(one: Stepper, other: Stepper, sequences: Sequence[NDArray[np.i
     return max((float(np.abs(a - b).max(initial=0)) for a, b in pairs), default=0.0)
 
 
-def _tokens(task: TranslationTask, engine: Engine, data: Data) -> list[list[str]]:
-    """What an engine writes, greedily, for the rows that it is checked on."""
+def _same_tokens(task: TranslationTask, one: Engine, other: Engine, data: Data) -> float:
+    """Percent of the rows that are checked for which two engines write the same, greedily."""
     assert isinstance(data, TranslationData)
     rows = _checked(data)
-    raws = [data.tokens(row) for row in rows.tolist()]
-    found = task.translate(engine, data.source.side(rows), raws, replace(task.options, beam=1, best=1))
-    return [one.hypotheses[0].tokens for one in found]
+    side, raws = data.source.side(rows), [data.tokens(row) for row in rows.tolist()]
+    options = replace(task.options, beam=1, best=1)
+    here, there = (task.translate(engine, side, raws, options) for engine in (one, other))
+    alike = [a.hypotheses[0].tokens == b.hypotheses[0].tokens for a, b in zip(here, there, strict=True)]
+    return 100 * sum(alike) / len(alike)

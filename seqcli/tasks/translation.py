@@ -272,6 +272,10 @@ class TranslationTask(Task[Translated]):
 
     # -- the model
 
+    @property
+    def eos(self) -> int:
+        return self.target.eos
+
     def network(self) -> EncoderDecoder:
         from seqcli.models.encoder_decoder import EncoderDecoder
 
