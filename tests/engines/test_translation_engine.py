@@ -47,6 +47,8 @@ def translators(tmp_path_factory):
     def translator(number):
         if number not in found:
             task, network, columns = made(pair_recipe(tmp_path_factory.mktemp("pairs"), *TRANSLATORS[number]))
+            for graph in graphs_of(network):
+                onnx.checker.check_model(graph, full_check=True)
             data = task.data(columns)
             batch = data.batch(ROWS)
             assert len(set(batch.source.lengths_B.tolist())) > 3
