@@ -132,8 +132,8 @@ def export(
         bool | None,
         typer.Option(
             "--int8/--fp32",
-            help="Weights in 8 bits, or as they are (default: int8 for taggers and classifiers that lose next to "
-            "nothing on dev by it).",
+            help="Weights in 8 bits, or as they are (default: int8 for taggers, classifiers and translators that lose "
+            "next to nothing on dev by it).",
         ),
     ] = None,
     runs: Runs = None,
@@ -148,13 +148,12 @@ def export(
         done = export_run(run, "auto" if int8 is None else "int8" if int8 else "fp32", display.progress)
     if done.unmeasured is not None:
         console.warn(f"not compared with the network on data: {done.unmeasured}")
-    path = run.engine_path
     if as_json:
-        console.emit_json({"model": str(run), "file": str(path), "bytes": path.stat().st_size, "engine": done.report})
+        console.emit_json({"model": str(run), "file": str(done.file), "bytes": done.bytes, "engine": done.report})
         return
-    console.emit(str(path))
+    console.emit(str(done.file))
     told = "; ".join(f"{name} {value}" for name, value in _engine_rows(done.report))
-    console.note(f"{run}: {told}; {show.size(path.stat().st_size)}")
+    console.note(f"{run}: {told}; {show.size(done.bytes)}")
 
 
 @command.command("rm", epilog=_examples("rm ner@1", "rm ner@1 --yes"))
@@ -325,6 +324,8 @@ def _engine_rows(engine: object) -> list[tuple[str, str]]:
     rows = [("kind", str(engine.get("kind"))), ("precision", str(engine.get("precision")))]
     if isinstance(difference := engine.get("difference"), float):
         rows.append(("difference", f"{difference:.2g}"))
+    if isinstance(same := engine.get("same_tokens"), float):
+        rows.append(("same tokens", f"{same:.1f}%"))
     dev = _part(engine, "dev")
     return [
         *rows,

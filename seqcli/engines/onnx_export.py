@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from seqcli.data.batch import affix_table
 from seqcli.engines import onnx_transformer  # noqa: F401 - registers its encoder
 from seqcli.engines.graph import FLOAT, INT64, Graph
+from seqcli.engines.onnx_decoders import Sized, begin, read
 from seqcli.engines.onnx_parts import (
     at_least_one,
     encode,
     linear,
     masked,
     mean,
+    pool,
     real_positions,
     start_states,
     stream,
@@ -34,6 +36,7 @@ from seqcli.engines.onnx_recurrent import encode_tokens, recurrence, stream_word
 from seqcli.models.characters import CharacterCNN, CharacterLSTM
 from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
 from seqcli.models.embedders import FrameEmbedder, TokenEmbedder
+from seqcli.models.encoder_decoder import SOURCE, EncoderDecoder
 from seqcli.models.heads import CRFHead, SigmoidHead, SoftmaxHead
 from seqcli.models.labeller import Labeller
 from seqcli.models.language import AdaptiveHead, LanguageModel
@@ -105,19 +108,52 @@ def export_language_model(model: LanguageModel) -> onnx.ModelProto:
         shape = [size or f"S{number}" for size in start.shape[1:]]
         states.append(graph.input(f"state_{number}", FLOAT, "B", *shape))
     hidden_BTD, after = _stream(model.embedder, model.encoder, graph, words_BT, states)
-    flat_D = graph.node("Reshape", hidden_BTD, [-1, model.encoder.output_dim])
-    hidden_ND = graph.node("Gather", flat_D, graph.input("places_N", INT64, "N"))
-    if isinstance(model.project, nn.Linear):
-        hidden_ND = linear(graph, model.project, hidden_ND)
-    log_probs_NV = _next_log_probs(model.head, graph, hidden_ND)
+    project = model.project if isinstance(model.project, nn.Linear) else None
     graph.sizes["words"] = model.words.num_embeddings
-    targets_N1 = graph.node("Unsqueeze", graph.input("targets_N", INT64, "N"), [1])
-    chosen_N = graph.node("Squeeze", graph.node("GatherElements", log_probs_NV, targets_N1, axis=1), [1])
-    graph.output("log_probs_NV", log_probs_NV, "N", graph.sizes["words"])
-    graph.output("chosen_N", chosen_N, "N")
+    _next_tokens(model.head, graph, hidden_BTD, model.encoder.output_dim, graph.sizes["words"], project)
     for number, (state, start) in enumerate(zip(after, start_states(model.encoder), strict=True)):
         graph.output(f"after_{number}", state, "B", *(size or f"A{number}" for size in start.shape[1:]))
     return graph.model()
+
+
+def export_encoder_decoder(network: EncoderDecoder) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """What reads a source, and what reads tokens of its target.
+
+    The first: its embedder's inputs and ``lengths_B`` -> ``kept_0``, ... (what the decoder keeps of the source) and
+    ``state_0``, ... (states to begin with). The second: these, ``words_BT``, ``places_N`` and ``targets_N`` ->
+    ``log_probs_NV``, ``chosen_N`` and ``after_0``, ... as in `export_language_model`; with attention also ``seen_BS``,
+    where the last token looked.
+    """
+    encoder, decoder = network.encoder, network.decoder
+    graph = Graph()
+    lengths_B = graph.input("lengths_B", INT64, "B")
+    embedder = network.embedder
+    if isinstance(embedder, TokenEmbedder) and embedder.words is not None:
+        graph.sizes[SOURCE] = embedder.words.num_embeddings
+        x_BSD = embed_words(embedder, graph, graph.input("words_BT", INT64, "B", "S"))
+    else:
+        x_BSD = embed(embedder, graph, lengths_B)
+    lengths_B = positions(embedder, graph, lengths_B)
+    encoded = Sized(encode(encoder, graph, x_BSD, lengths_B), ("B", "S", encoder.output_dim))
+    kept, states = begin(decoder, graph, encoded, lengths_B)
+    for name, made in (("kept", kept), ("state", states)):
+        for number, one in enumerate(made):
+            graph.output(f"{name}_{number}", one.value, *one.shape)
+
+    step = Graph()
+    words_BT = step.input("words_BT", INT64, "B", "T")
+    kept_names, state_names = (
+        [step.input(f"{name}_{number}", FLOAT, *one.shape) for number, one in enumerate(made)]
+        for name, made in (("kept", kept), ("state", states))
+    )
+    found = read(decoder, step, embed_words(network.target_embedder, step, words_BT), kept_names, state_names)
+    _next_tokens(network.head, step, found.hidden_BTD, decoder.output_dim, network.words.num_embeddings)
+    for number, (value, state) in enumerate(zip(found.states, states, strict=True)):
+        step.output(f"after_{number}", value, *("A" if size == "P" else size for size in state.shape))
+    if found.seen_BS is not None:
+        step.output("seen_BS", found.seen_BS, "B", "S")
+    step.sizes[network.target_table] = network.words.num_embeddings
+    return graph.model(), step.model()
 
 
 FEW_WORDS, LARGE_STATE = 512, 256
@@ -307,12 +343,6 @@ def _bag(layer: BagEncoder, graph: Graph, x_BTD: str, lengths_B: str) -> str:
 # -- pooling
 
 
-@singledispatch
-def pool(layer: nn.Module, graph: Graph, hidden_BTD: str, lengths_B: str) -> str:
-    """One vector [B, D] for a sequence of at least one position."""
-    raise NotImplementedError(type(layer).__name__)
-
-
 @pool.register
 def _last(layer: LastPooling, graph: Graph, hidden_BTD: str, lengths_B: str) -> str:
     ends_B1 = graph.node("Unsqueeze", graph.node("Sub", lengths_B, 1), [1])
@@ -362,6 +392,20 @@ def _sequence_log_probs(network: SequenceClassifier, graph: Graph, lengths_B: st
     if isinstance(network.head, SigmoidHead):  # ln sigmoid(x) = -softplus(-x)
         return graph.node("Neg", graph.node("Softplus", graph.node("Neg", logits_BK)))
     return graph.node("LogSoftmax", logits_BK, axis=-1)
+
+
+def _next_tokens(
+    head: nn.Module, graph: Graph, hidden_BTD: str, dim: int, words: int, project: nn.Linear | None = None
+) -> None:
+    """Give out ln p of the tokens after the positions ``places_N``: all of them, and those of ``targets_N``."""
+    hidden_ND = graph.node("Gather", graph.node("Reshape", hidden_BTD, [-1, dim]), graph.input("places_N", INT64, "N"))
+    if project is not None:
+        hidden_ND = linear(graph, project, hidden_ND)
+    log_probs_NV = _next_log_probs(head, graph, hidden_ND)
+    targets_N1 = graph.node("Unsqueeze", graph.input("targets_N", INT64, "N"), [1])
+    chosen_N = graph.node("Squeeze", graph.node("GatherElements", log_probs_NV, targets_N1, axis=1), [1])
+    graph.output("log_probs_NV", log_probs_NV, "N", words)
+    graph.output("chosen_N", chosen_N, "N")
 
 
 def _next_log_probs(head: nn.Module, graph: Graph, hidden_ND: str) -> str:

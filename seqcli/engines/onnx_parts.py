@@ -5,6 +5,7 @@ Shapes: B sequences, T positions, D values. A value is given by its name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import singledispatch
 
@@ -34,6 +35,11 @@ def masked(graph: Graph, x_BTD: str, lengths_B: str) -> str:
     return graph.node("Where", real_BT1, x_BTD, 0.0)
 
 
+def penalty_of(graph: Graph, visible: str) -> str:
+    """What is added to a score: nothing where the position may be attended to."""
+    return graph.node("Where", visible, 0.0, -math.inf)
+
+
 def windows(graph: Graph, x_BTD: str, left: int, width: int, stride: int = 1) -> str:
     """Each position's neighbours side by side [B, ceil(T / stride), width x D]; beyond the ends stand zeros."""
     if width == 1 and stride == 1:
@@ -61,6 +67,12 @@ def mean(graph: Graph, x_BTD: str, lengths_B: str, *, keepdims: int) -> str:
 @singledispatch
 def encode(layer: nn.Module, graph: Graph, x_BTD: str, lengths_B: str) -> str:
     """Hidden states [B, T, output_dim] of whole sequences; positions past a length hold nothing of use."""
+    raise NotImplementedError(type(layer).__name__)
+
+
+@singledispatch
+def pool(layer: nn.Module, graph: Graph, hidden_BTD: str, lengths_B: str) -> str:
+    """One vector [B, D] for a sequence of at least one position."""
     raise NotImplementedError(type(layer).__name__)
 
 

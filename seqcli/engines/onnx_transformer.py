@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seqcli.engines.graph import FLOAT, Graph
-from seqcli.engines.onnx_parts import encode, linear, norm, real_positions, start_states, stream
+from seqcli.engines.onnx_parts import encode, linear, norm, penalty_of, real_positions, start_states, stream
 from seqcli.models.layers import only
 from seqcli.models.transformer import Block, TransformerEncoder
 
@@ -22,7 +22,7 @@ def _transformer(layer: TransformerEncoder, graph: Graph, x_BTD: str, lengths_B:
     places_T = graph.node("Range", 0, graph.size(x_BTD, 1), 1)
     x_BTD = _placed(layer, graph, x_BTD, places_T)
     real_BT = real_positions(graph, lengths_B, x_BTD)
-    penalty_B11T = _penalty(graph, graph.node("Unsqueeze", real_BT, [1, 2]))
+    penalty_B11T = penalty_of(graph, graph.node("Unsqueeze", real_BT, [1, 2]))
     for block in only(Block, layer.blocks):
         q_BHTE, k_BHTE, v_BHTE = _project(block, graph, x_BTD, places_T)
         x_BTD = _attend(block, graph, x_BTD, q_BHTE, k_BHTE, v_BHTE, penalty_B11T)
@@ -45,7 +45,7 @@ def _transformer_stream(
     places_T = graph.node("Range", past, end, 1)
     x_BTD = _placed(layer, graph, x_BTD, places_T)
     places_T1 = graph.node("Unsqueeze", places_T, [1])
-    penalty_TS = _penalty(graph, graph.node("LessOrEqual", graph.node("Range", 0, end, 1), places_T1))
+    penalty_TS = penalty_of(graph, graph.node("LessOrEqual", graph.node("Range", 0, end, 1), places_T1))
     after: list[str] = []
     for number, block in enumerate(only(Block, layer.blocks)):
         q_BHTE, *own = _project(block, graph, x_BTD, places_T)
@@ -58,11 +58,6 @@ def _transformer_stream(
     return norm(graph, layer.norm, x_BTD), after
 
 
-def _penalty(graph: Graph, visible: str) -> str:
-    """What is added to a score: nothing where the position may be attended to."""
-    return graph.node("Where", visible, 0.0, -math.inf)
-
-
 def _angles(graph: Graph, places_T: str, size: int) -> str:
     """Angles [T, size / 2] of each pair of values."""
     rate = torch.exp(torch.arange(0, size, 2) * (-math.log(10_000.0) / size))
@@ -72,7 +67,7 @@ def _angles(graph: Graph, places_T: str, size: int) -> str:
 def _placed(layer: TransformerEncoder, graph: Graph, x_BTD: str, places_T: str) -> str:
     x_BTD = linear(graph, layer.project, x_BTD)
     if layer.kind == "sinusoidal":
-        x_BTD = graph.node("Add", x_BTD, _sinusoids(graph, places_T, layer.output_dim))
+        x_BTD = graph.node("Add", x_BTD, sinusoids(graph, places_T, layer.output_dim))
     elif layer.learned is not None:
         # past the last learned position there is no better guess than that position
         places_T = graph.node("Min", places_T, layer.learned.num_embeddings - 1)
@@ -80,7 +75,8 @@ def _placed(layer: TransformerEncoder, graph: Graph, x_BTD: str, places_T: str) 
     return x_BTD
 
 
-def _sinusoids(graph: Graph, places_T: str, dim: int) -> str:
+def sinusoids(graph: Graph, places_T: str, dim: int) -> str:
+    """Position vectors [T, D]."""
     angle = _angles(graph, places_T, dim)
     vectors = _interleave(graph, graph.node("Sin", angle), graph.node("Cos", angle), [0, -1])
     return vectors if dim % 2 == 0 else graph.node("Slice", vectors, [0], [dim], [1])
@@ -102,29 +98,42 @@ def _rotate(graph: Graph, x_BHTE: str, places_T: str, size: int) -> str:
 
 
 def _project(layer: Block, graph: Graph, x_BTD: str, places_T: str) -> list[str]:
-    """Queries, keys and values [B, H, T, E]; torch's layer holds them one after the other."""
-    dim = layer.queries_keys_values.in_features
-    size = dim // layer.heads
-    joined = linear(graph, layer.queries_keys_values, norm(graph, layer.attention_norm, x_BTD))
-    parts = graph.nodes_of("Split", joined, outputs=3, axis=2, num_outputs=3)
-    made = [
-        graph.node("Transpose", graph.node("Reshape", part, [0, 0, layer.heads, size]), perm=[0, 2, 1, 3])
-        for part in parts
-    ]
+    """Queries, keys and values [B, H, T, E]."""
+    made = heads(graph, layer.queries_keys_values, norm(graph, layer.attention_norm, x_BTD), 3, layer.heads)
     if layer.rotary:
+        size = layer.queries_keys_values.in_features // layer.heads
         made[:2] = [_rotate(graph, part, places_T, size) for part in made[:2]]
     return made
 
 
 def _attend(layer: Block, graph: Graph, x_BTD: str, q_BHTE: str, k_BHSE: str, v_BHSE: str, penalty: str) -> str:
-    dim = layer.queries_keys_values.in_features
-    scaled = graph.node("Mul", q_BHTE, (dim // layer.heads) ** -0.5)
+    mixed_BTD, _ = attend(graph, layer.heads, layer.attention_output, q_BHTE, k_BHSE, v_BHSE, penalty)
+    return feed_forward(graph, layer.feedforward_norm, layer.feedforward, graph.node("Add", x_BTD, mixed_BTD))
+
+
+def heads(graph: Graph, layer: nn.Linear, x_BTD: str, parts: int, count: int) -> list[str]:
+    """A projection as so many values [B, H, T, E]; torch's layer holds them one after the other."""
+    joined = linear(graph, layer, x_BTD)
+    split = graph.nodes_of("Split", joined, outputs=parts, axis=2, num_outputs=parts) if parts > 1 else [joined]
+    shape = [0, 0, count, layer.out_features // parts // count]
+    return [graph.node("Transpose", graph.node("Reshape", part, shape), perm=[0, 2, 1, 3]) for part in split]
+
+
+def attend(
+    graph: Graph, count: int, output: nn.Linear, q_BHTE: str, k_BHSE: str, v_BHSE: str, penalty: str
+) -> tuple[str, str]:
+    """``(vectors [B, T, D], weights [B, H, T, S])`` of ``count`` heads."""
+    dim = output.in_features
+    scaled = graph.node("Mul", q_BHTE, (dim // count) ** -0.5)
     scores_BHTS = graph.node("MatMul", scaled, graph.node("Transpose", k_BHSE, perm=[0, 1, 3, 2]))
     weights_BHTS = graph.node("Softmax", graph.node("Add", scores_BHTS, penalty), axis=-1)
     mixed_BTHE = graph.node("Transpose", graph.node("MatMul", weights_BHTS, v_BHSE), perm=[0, 2, 1, 3])
-    mixed_BTD = linear(graph, layer.attention_output, graph.node("Reshape", mixed_BTHE, [0, 0, dim]))
-    x_BTD = graph.node("Add", x_BTD, mixed_BTD)
-    first, second = only(nn.Linear, layer.feedforward)
-    activation = "Relu" if isinstance(layer.feedforward[1], nn.ReLU) else "Gelu"
-    hidden = graph.node(activation, linear(graph, first, norm(graph, layer.feedforward_norm, x_BTD)))
+    return linear(graph, output, graph.node("Reshape", mixed_BTHE, [0, 0, dim])), weights_BHTS
+
+
+def feed_forward(graph: Graph, before: nn.LayerNorm, layers: nn.Sequential, x_BTD: str) -> str:
+    """x + f(norm(x))."""
+    first, second = only(nn.Linear, layers)
+    activation = "Relu" if isinstance(layers[1], nn.ReLU) else "Gelu"
+    hidden = graph.node(activation, linear(graph, first, norm(graph, before, x_BTD)))
     return graph.node("Add", x_BTD, linear(graph, second, hidden))

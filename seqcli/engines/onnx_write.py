@@ -10,7 +10,8 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from seqcli.engines.onnx_export import export
+from seqcli.engines.onnx_export import export, export_encoder_decoder
+from seqcli.models.encoder_decoder import EncoderDecoder
 from seqcli.models.network import Network
 
 FEW_WEIGHTS = 2**14
@@ -68,7 +69,17 @@ def graph_of(network: Network, weights: str = "") -> onnx.ModelProto:
 
     ``weights``: SHA-256 of the file that the network's weights stand in, which the graph keeps.
     """
-    graph = export(network)
+    return _signed(export(network), weights)
+
+
+def graphs_of(network: Network, weights: str = "") -> list[onnx.ModelProto]:
+    """The graph of a network; of an encoder-decoder two, in the order of `ENGINE_FILE` and `DECODER_FILE`."""
+    if isinstance(network, EncoderDecoder):
+        return [_signed(graph, weights) for graph in export_encoder_decoder(network)]
+    return [graph_of(network, weights)]
+
+
+def _signed(graph: onnx.ModelProto, weights: str) -> onnx.ModelProto:
     entry = graph.metadata_props.add()
     entry.key, entry.value = "weights", weights
     return graph

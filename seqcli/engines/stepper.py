@@ -8,13 +8,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.data.batch import Side
 from seqcli.data.order import sorted_batches
-from seqcli.decode.stepper import LogProbs
+from seqcli.decode.generate import GenerateOptions, Hypothesis, generate
+from seqcli.decode.stepper import LogProbs, Stepper
 
 POSITIONS = 4096
 """Positions scored at a time, padding counted."""
@@ -31,6 +33,20 @@ class ReadState(NamedTuple, Generic[S]):
 
     states: list[S]
     seen_BT: Ids | None
+
+
+class SourceWriter(ABC):
+    """How an engine that has a stepper for some sources writes their targets."""
+
+    @abstractmethod
+    def stepper(self, source: Side | None = None) -> Stepper:
+        """See `seqcli.tasks.base.Engine`."""
+
+    def generate(self, source: Side, options: GenerateOptions, **how: Any) -> list[list[Hypothesis]]:
+        return generate(self.stepper(source), len(source.lengths_B), options, **how)
+
+    def score(self, source: Side, targets: Sequence[Ids]) -> list[NDArray[np.float64]]:
+        return self.stepper(source).score(targets)
 
 
 class SourceState(NamedTuple, Generic[S]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqcli.data.batch import Outputs, Side
-from seqcli.decode.generate import GenerateOptions, Hypothesis, generate
 from seqcli.decode.stepper import LogProbs, Stepper
-from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper, SourceStepper
+from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper, SourceStepper, SourceWriter
 from seqcli.errors import usage_error
 from seqcli.models.device import choose_device
 from seqcli.models.encoder_decoder import EncoderDecoder
@@ -23,11 +21,9 @@ from seqcli.models.layers import TokenHead
 from seqcli.models.network import Network
 from seqcli.models.weights import check_shapes, load_weights
 from seqcli.tasks.base import Task
-from seqcli.tasks.language_model import LanguageModelTask
-from seqcli.tasks.translation import TranslationTask
 
 
-class TorchEngine:
+class TorchEngine(SourceWriter):
     """A network as it is, on the device that it is on."""
 
     flat = False
@@ -35,7 +31,7 @@ class TorchEngine:
     positions = 4096
 
     def __init__(self, network: Network, eos: int = 0, context: int | None = None) -> None:
-        """``eos``, ``context``: of a language model, the token that starts a sequence and how far it looks back."""
+        """``eos``, ``context``: the token that starts what is read or written, and how far a language model looks back."""
         self.network, self.eos, self.context = network, eos, context
 
     def outputs(self, source: Side) -> Outputs:
@@ -49,33 +45,6 @@ class TorchEngine:
         if not isinstance(self.network, LanguageModel):
             raise usage_error("this model has no next token")
         return TorchStepper(self.network, self.eos, self.context)
-
-    def generate(
-        self,
-        source: Side,
-        options: GenerateOptions,
-        *,
-        eos: int,
-        forbidden: Sequence[int] = (),
-        prefixes: Sequence[Sequence[int]] | None = None,
-        limits: Sequence[int] | None = None,
-        attention: bool = False,
-        numbers: Sequence[int] | None = None,
-    ) -> list[list[Hypothesis]]:
-        return generate(
-            self.stepper(source),
-            len(source.lengths_B),
-            options,
-            eos=eos,
-            forbidden=forbidden,
-            prefixes=prefixes,
-            limits=limits,
-            attention=attention,
-            numbers=numbers,
-        )
-
-    def score(self, source: Side, targets: Sequence[Ids]) -> list[NDArray[np.float64]]:
-        return self.stepper(source).score(targets)
 
 
 class TorchStepper(NetworkStepper[Tensor]):
@@ -144,11 +113,7 @@ def _chosen(head: TokenHead, hidden_ND: Tensor, targets_BT: Tensor) -> Tensor:
 
 def torch_engine(task: Task[Any], network: Network) -> TorchEngine:
     """The engine of a task's network."""
-    if isinstance(task, LanguageModelTask):
-        return TorchEngine(network, task.source.eos, task.context)
-    if isinstance(task, TranslationTask):
-        return TorchEngine(network, task.target.eos)
-    return TorchEngine(network)
+    return TorchEngine(network, task.eos, task.context)
 
 
 def load_network(task: Task[Any], weights: Path, device: str) -> Network:

@@ -27,7 +27,7 @@ from seqcli.machine import cores
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
 from seqcli.store.manifest import read_manifest
-from seqcli.store.runs import ENGINE_FILE, Run, Store
+from seqcli.store.runs import DECODER_FILE, ENGINE_FILE, Run, Store
 from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Engine, Task, new_task
 
@@ -246,7 +246,8 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
         return torch_engine(task, load_network(task, run.weights_path, device))
     from seqcli.engines.onnx_engine import onnx_engine
 
-    return onnx_engine(task, run.engine_path, files[run.weights_path.name].sha256)
+    decoder = run.decoder_path if DECODER_FILE in files else None
+    return onnx_engine(task, run.engine_path, files[run.weights_path.name].sha256, decoder=decoder)
 
 
 def stored_recipe(run: Run) -> Recipe:

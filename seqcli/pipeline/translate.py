@@ -8,15 +8,16 @@ from typing import Any
 
 from seqcli.data.batch import Side
 from seqcli.decode.ensemble import Ensemble
-from seqcli.decode.generate import GenerateOptions, Hypothesis, generate
+from seqcli.decode.generate import GenerateOptions
 from seqcli.decode.stepper import Stepper
+from seqcli.engines.stepper import SourceWriter
 from seqcli.errors import data_error, usage_error
 from seqcli.pipeline.model import Model
 from seqcli.tasks.base import CountsEngine, Engine
 from seqcli.tasks.translation import Translated, TranslationTask, Written
 
 
-class EnsembleEngine(CountsEngine):
+class EnsembleEngine(SourceWriter, CountsEngine):
     """Several models that write one translation: each next token by the mean of their probabilities."""
 
     flat = False
@@ -27,9 +28,6 @@ class EnsembleEngine(CountsEngine):
 
     def stepper(self, source: Side | None = None) -> Stepper:
         return Ensemble([engine.stepper(source) for engine in self.engines])
-
-    def generate(self, source: Side, options: GenerateOptions, **how: Any) -> list[list[Hypothesis]]:
-        return generate(self.stepper(source), len(source.lengths_B), options, **how)
 
 
 def ensemble(models: Sequence[Model[Translated]]) -> Model[Translated]:

@@ -24,7 +24,9 @@ from seqcli.files import atomic_write, cannot_write, fsync_folder, writing
 from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, read_manifest, write_manifest
 
 FORMAT = "seqcli model 2"
-ENGINE_FILE = "engine.onnx"
+ENGINE_FILE, DECODER_FILE = "engine.onnx", "decoder.onnx"
+"""What runs a network: all of it or, of an encoder-decoder, what reads the source, and beside it what writes the target."""
+
 _OLD_FORMATS = ("seqcli model 1",)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[1-9]\d{0,8}")
@@ -66,6 +68,7 @@ class Run:
     vocabulary_path = _Inside("vocabulary.txt")
     weights_path = _Inside("model.safetensors")
     engine_path = _Inside(ENGINE_FILE)
+    decoder_path = _Inside(DECODER_FILE)
     metrics_path = _Inside("metrics.jsonl")
     report_path = _Inside("report.json")
     environment_path = _Inside("environment.json")

@@ -313,6 +313,16 @@ class Task(ABC, Generic[P]):
 
     # -- the model
 
+    @property
+    def eos(self) -> int:
+        """Of a model that is asked token by token, the token that its sequences start from."""
+        return 0
+
+    @property
+    def context(self) -> int | None:
+        """How far such a model looks back; None: without limit."""
+        return None
+
     def network(self) -> Network:
         """A new network, initialised by torch's current seed."""
         raise self._refusal("has no network")

@@ -181,6 +181,10 @@ class LanguageModelTask(Task[float]):
         return not isinstance(network(self.recipe).encoder, TransformerConfig)
 
     @property
+    def eos(self) -> int:
+        return self.source.eos
+
+    @property
     def context(self) -> int | None:
         """Tokens that the model can look back on, None for all: a transformer knows no longer text than in training."""
         return None if self.carries else longest(self.recipe)

@@ -180,6 +180,7 @@ class TranslationTask(Task[Translated]):
     output_formats = ("lines", "jsonl")
     error_columns = ("place", "chrf", "source", "reference", "translation")
     generates = True
+    output = "log_probs_NV"
     source: SourceText
     target: TargetText
 
@@ -270,6 +271,10 @@ class TranslationTask(Task[Translated]):
         return [f"{plural(dropped, 'train pair')} left out: {', '.join(reasons)}"] if dropped else []
 
     # -- the model
+
+    @property
+    def eos(self) -> int:
+        return self.target.eos
 
     def network(self) -> EncoderDecoder:
         from seqcli.models.encoder_decoder import EncoderDecoder

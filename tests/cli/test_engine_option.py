@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_numbers
 from tiny import Program, environment, run_inside
 from tiny_text import RECIPE, lines
 
@@ -54,6 +55,33 @@ def language(language_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return folder
 
 
+@pytest.fixture(scope="session")
+def translator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("translators")
+    for seed, name in enumerate(("train", "dev")):
+        (folder / f"{name}.tsv").write_text(tiny_numbers.pairs(seed=seed))
+    (folder / "numbers.yaml").write_text(tiny_numbers.RECIPE.replace("TRAIN", "train.tsv").replace("DEV", "dev.tsv"))
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        for seed in ("1", "2"):
+            result = run_inside("train", "numbers.yaml", "-q", "--set", f"training.seed={seed}")
+            assert result.code == 0, result.err
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def translator(translator_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with ``numbers@1`` and ``numbers@2``, translators that differ in their weights."""
+    folder = tmp_path / "translator"
+    shutil.copytree(translator_folder, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("SEQCLI_RUNS", raising=False)
+    return folder
+
+
 def imported(*arguments: str, stdin: bytes = b"") -> list[str]:
     """What was imported of the large packages by a command that ends well."""
     done = subprocess.run(
@@ -73,6 +101,13 @@ LANGUAGE = (
     ["evaluate", "tiny-lm", "dev.txt"],
 )
 
+TRANSLATOR = (
+    ["translate", "numbers"],
+    ["translate", "numbers", "--beam", "3", "--n-best", "2", "--scores", "--alignments"],
+    ["translate", "numbers", "--with", "numbers@1", "--sample", "--seed", "1"],
+    ["evaluate", "numbers", "dev.tsv"],
+)
+
 
 @pytest.mark.parametrize("stdin", [b"", b"Ravi met Anna\n"])
 @pytest.mark.parametrize("arguments", TAGGER)
@@ -88,6 +123,11 @@ def test_a_classifier_answers_without_torch(classifiers: Path, arguments: list[s
 @pytest.mark.parametrize("arguments", LANGUAGE)
 def test_a_language_model_answers_without_torch(language: Path, arguments: list[str]) -> None:
     assert imported(*arguments, stdin=b"the cat\n") == []
+
+
+@pytest.mark.parametrize("arguments", TRANSLATOR)
+def test_a_translator_answers_without_torch(translator: Path, arguments: list[str]) -> None:
+    assert imported(*arguments, stdin=b"one two\n") == []
 
 
 def test_gradients_and_the_engine_torch_need_it(classifiers: Path) -> None:
@@ -145,6 +185,80 @@ def test_language_models(seqcli: Program, language: Path) -> None:
                 )
     drawn = [seqcli("sample", "tiny-lm", "--seed", "3", "-n", "4", "--engine", name).out for name in ("onnx", "torch")]
     assert drawn[0] == drawn[1]
+
+
+def test_translators(seqcli: Program, translator: Path) -> None:
+    lines = b"one two three\n\nfour\nsix six nine two one one five\n"
+    asked = ["translate", "numbers", "--beam", "3", "--n-best", "2", "--alignments", "--jsonl"]
+    found = [seqcli(*asked, "--engine", name, stdin=lines) for name in ("auto", "onnx", "torch")]
+    assert [(one.code, one.err) for one in found] == [(0, "")] * 3
+    assert found[0] == found[1]
+    for one, other in zip(*(map(json.loads, result.out.splitlines()) for result in found[1:]), strict=True):
+        for mine, theirs in zip(one["translations"], other["translations"], strict=True):
+            assert mine["log_prob"] == pytest.approx(theirs["log_prob"], abs=1e-4)
+            assert mine.keys() == theirs.keys()
+            assert (mine["text"], mine.get("alignment")) == (theirs["text"], theirs.get("alignment"))
+
+
+def test_the_graphs_of_a_translator(seqcli: Program, translator: Path) -> None:
+    run = Store().resolve("numbers")
+    engine = run.report()["engine"]
+    assert (engine["kind"], engine["same_tokens"]) == ("onnx", 100.0)
+    assert 0 < engine["difference"] < 1e-4
+    files = ["runs/numbers/2/engine.onnx", "runs/numbers/2/decoder.onnx"]
+    before = [Path(file).read_bytes() for file in files]
+    answer = seqcli("translate", "numbers", stdin=b"one two\n")
+    code, out, err = seqcli("models", "export", "numbers", "--fp32")
+    assert (code, out) == (0, f"{files[0]}\n")
+    assert re.fullmatch(r"numbers@2: kind onnx; precision fp32; difference \S+; same tokens 100\.0%; [\d.]+ kB\n", err)
+    told = json.loads(seqcli("models", "export", "numbers", "--json").out)
+    assert (told["file"], told["bytes"]) == (files[0], sum(Path(file).stat().st_size for file in files))
+    assert [Path(file).read_bytes() for file in files] == before
+    assert (
+        seqcli("models", "pack", "numbers").code == seqcli("models", "unpack", "numbers-2.tar.gz", "--name", "n").code
+    )
+    assert seqcli("translate", "n", "--engine", "onnx", stdin=b"one two\n").out == answer.out
+
+
+def test_a_graph_older_than_the_weights_of_a_translator(seqcli: Program, translator: Path) -> None:
+    for file in ("engine.onnx", "decoder.onnx"):
+        run = Store().resolve("numbers@2")
+        mine = (run.path / file).read_bytes()
+        shutil.copy(f"runs/numbers/1/{file}", run.path)
+        run.seal(read_manifest(run.path).files)
+        code, out, err = seqcli("translate", "numbers", stdin=b"one\n")
+        assert (code, out) == (65, "")
+        assert re.fullmatch(
+            rf"error: runs/numbers/2/{file}: the graph was made from other weights \(\w{{12}}\) than those in the "
+            r"model \(\w{12}\)\. Make it again: seqcli models export runs/numbers/2\n",
+            err,
+        ), err
+        (run.path / file).write_bytes(mine)
+        run.seal(read_manifest(run.path).files)
+        assert seqcli("translate", "numbers", stdin=b"one\n").code == 0
+    run.seal([name for name in read_manifest(run.path).files if name != "decoder.onnx"])
+    assert seqcli("translate", "numbers", stdin=b"one\n") == (
+        65,
+        "",
+        "error: runs/numbers/2/engine.onnx: there is no graph of the decoder beside this one. Make it again: seqcli "
+        "models export runs/numbers/2\n",
+    )
+    (run.path / "decoder.onnx").write_bytes(b"none")
+    run.seal([*read_manifest(run.path).files, "decoder.onnx"])
+    code, _, err = seqcli("translate", "numbers", stdin=b"one\n")
+    assert (code, err.startswith("error: runs/numbers/2/decoder.onnx: not a graph that can be run")) == (65, True), err
+
+
+def test_a_graph_that_writes_other_tokens_is_not_kept(
+    seqcli: Program, translator: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqcli.pipeline.export._same_tokens", lambda *arguments: 98.5)
+    assert seqcli("models", "export", "numbers") == (
+        1,
+        "",
+        "error: numbers@2 gets no graph: the graph writes the same as the network for 98.5% of sentences. '--engine "
+        "torch' runs the network itself.\n",
+    )
 
 
 @pytest.mark.parametrize("verb", ["sample", "score", "complete"])

@@ -8,12 +8,13 @@ from typing import Any
 
 import tiny_classes
 import tiny_corpus
+import tiny_numbers
 import tiny_text
 import torch
 from torch import nn
 
 from seqcli.engines.onnx_engine import onnx_engine
-from seqcli.engines.onnx_write import graph_of
+from seqcli.engines.onnx_write import graphs_of
 from seqcli.engines.torch_engine import torch_engine
 from seqcli.pipeline.prepare import open_columns
 from seqcli.tasks.base import new_task
@@ -101,10 +102,35 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
 NAMES = [f"{recipe.__name__[1:]}-{number}" for number, (recipe, _) in enumerate(NETWORKS)]
 KINDS = set(re.findall(r"kind: ([\w-]+)", " ".join(text for _, overrides in NETWORKS for text in overrides)))
 
-ENGINES = {
-    "torch": torch_engine,
-    "onnx": lambda task, network: onnx_engine(task, graph_of(network).SerializeToString()),
-}
+ATTENTIONS = [
+    "attention: none",
+    *(
+        f"attention: {kind}, input_feeding: {feeds}"
+        for kind in ("dot", "general", "additive")
+        for feeds in ("false", "true")
+    ),
+]
+DECODERS = [
+    *(f"{{kind: {kind}, dim: 6, {one}}}" for kind in ("rnn", "lstm", "gru") for one in ATTENTIONS),
+    *(f"{{kind: {kind}, dim: 6, layers: 3, {ATTENTIONS[-1]}}}" for kind in ("rnn", "lstm", "gru")),
+    "{kind: transformer, dim: 6, heads: 2, layers: 2, feedforward: 8}",
+    "{kind: transformer, dim: 5, heads: 1, layers: 1, feedforward: 8, activation: gelu}",
+]
+TRANSLATORS = [
+    *((f"model.decoder={one}",) for one in DECODERS),
+    *((f"model.encoder={one}", "model.decoder={kind: gru, dim: 6}") for one in ENCODERS),
+    ("model.decoder={kind: lstm, dim: 6, attention: general}", *tiny_numbers.SHARED),
+    ("model.decoder={kind: gru, dim: 6, attention: none}", "model.tied=none"),
+]
+"""Overrides of `tiny_numbers.RECIPE`."""
+
+
+def _onnx(task: Any, network: Any) -> Any:
+    graph, *decoder = (one.SerializeToString() for one in graphs_of(network))
+    return onnx_engine(task, graph, decoder=decoder[0] if decoder else None)
+
+
+ENGINES = {"torch": torch_engine, "onnx": _onnx}
 
 
 def large(network: Any, seed: int = 1) -> Any:
