@@ -6,14 +6,25 @@ from seqcli.data.tables import TABLES
 from seqcli.recipe.registry import FORMATS, REGISTRY, config_class
 
 KINDS = {
-    "task": ["tagging", "language-model", "classification", "word-vectors"],
+    "task": ["tagging", "language-model", "classification", "translation", "word-vectors"],
     "source": ["text", "frames"],
-    "target": ["tags", "labels"],
+    "target": ["tags", "labels", "text"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
-    "model": ["network", "ngram", "bag-of-words", "mean-pool", "majority", "most-frequent-tag", "skip-gram", "cbow"],
+    "model": [
+        "network",
+        "encoder-decoder",
+        "ngram",
+        "bag-of-words",
+        "mean-pool",
+        "majority",
+        "most-frequent-tag",
+        "skip-gram",
+        "cbow",
+    ],
     "embedder": ["tokens", "frames"],
     "characters": ["cnn", "lstm"],
     "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "cnn"],
+    "decoder": ["rnn", "lstm", "gru", "transformer"],
     "pooling": ["last", "mean", "max", "attention"],
     "head": ["softmax", "crf", "sigmoid", "adaptive"],
     "optimizer": ["adamw", "adam", "sgd"],
