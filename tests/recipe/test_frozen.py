@@ -53,6 +53,7 @@ VERB_NAMES = [
     "train",
     "evaluate",
     "predict",
+    "translate",
     "sample",
     "score",
     "complete",
