@@ -40,7 +40,7 @@ SCORES = ("bleu", "chrf", "exact", "token_error_rate")
 EXTRA = 10
 """Tokens that a target may always have, beside those that the source's length allows."""
 
-_SENTENCE_END = re.compile(r"[.?!。？！।॥…][\"'”’»)\]]*")
+_SENTENCE_END = re.compile(r"[.?!。？！।॥…][\"'”’»)\]]*$")
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,11 @@ class TranslationTask(Task[Translated]):
         self.source = SourceText(recipe.source)
         self.target = TargetText(recipe.target, self.source)
         super().__init__(recipe)
-        self.options = GenerateOptions(beam=self.config.beam, length_penalty=self.config.length_penalty)
+        self.options = GenerateOptions(
+            beam=self.config.beam,
+            length_penalty=self.config.length_penalty,
+            max_length=int(self.config.max_length * self.max_length) + EXTRA,
+        )
 
     @property
     def score_names(self) -> Sequence[str]:
@@ -231,9 +235,10 @@ class TranslationTask(Task[Translated]):
     def read_measured(self, example: Example) -> Iterator[Mapping[str, Any]]:
         """A pair of tokens with the first target, and all targets as they are written."""
         references = references_of(example)
+        first, *_ = [self._tokens("target", one, example.at) for one in references]
         yield {
             "source": self._tokens("source", example.source, example.at),
-            "target": self._tokens("target", references[0], example.at),
+            "target": first,
             "references": [one if isinstance(one, str) else " ".join(one) for one in references],
         }
 
@@ -257,17 +262,8 @@ class TranslationTask(Task[Translated]):
         assert isinstance(data, TranslationData)
         if name != "train":
             return []
-        reasons = [
-            f"{count:,} {why}"
-            for count, why in (
-                (int(data.too_long.sum()), f"over data.max_length = {self.max_length} tokens"),
-                (int(data.too_short.sum()), f"under task.min_tokens = {self.config.min_tokens}"),
-                (int(data.unlike.sum()), f"beyond task.max_ratio = {self.config.max_ratio or 0:g}"),
-            )
-            if count
-        ]
         dropped = len(data.columns) - len(data.chosen)
-        return [f"{plural(dropped, 'train pair')} left out: {', '.join(reasons)}"] if dropped else []
+        return [f"{plural(dropped, 'train pair')} left out: {data.why_not()}"] if dropped else []
 
     # -- the model
 
@@ -282,11 +278,12 @@ class TranslationTask(Task[Translated]):
     def pieces(self, raw: Sequence[str]) -> list[Sequence[str]]:
         """Parts of at most `max_length` tokens: cut where a sentence ends, else before a word, else anywhere."""
         parts = []
+        in_pieces = any(token.startswith("▁") for token in raw)
         while len(raw) > self.max_length:
-            window = raw[: self.max_length]
-            ends = [place + 1 for place, token in enumerate(window) if _SENTENCE_END.fullmatch(token[-2:].strip("▁"))]
-            words = [place for place, token in enumerate(raw[: self.max_length + 1]) if place and token[0] == "▁"]
-            end = ends[-1] if ends else words[-1] if words else self.max_length
+            places = range(1, self.max_length + 1)
+            words = [place for place in places if not in_pieces or raw[place].startswith("▁")]
+            ends = [place for place in words if _SENTENCE_END.search("".join(raw[max(0, place - 2) : place]))]
+            end = (ends or words or places)[-1]
             parts.append(raw[:end])
             raw = raw[end:]
         return [*parts, raw] if raw else parts
@@ -412,9 +409,9 @@ class TranslationTask(Task[Translated]):
 
 
 def references_of(example: Example) -> list[Any]:
-    """The targets of an example: a list beside a text is several texts, beside tokens it is tokens."""
+    """The targets of an example, one at least: a list beside a text is several texts, beside tokens it is tokens."""
     target = example.target
-    return target if isinstance(target, list) and isinstance(example.source, str) else [target]
+    return target or [None] if isinstance(target, list) and isinstance(example.source, str) else [target]
 
 
 class TranslationData(ByLength):
@@ -422,7 +419,6 @@ class TranslationData(ByLength):
 
     Attributes:
         chosen: rows that are trained on.
-        too_long, too_short, unlike: for each row, why it is not.
     """
 
     def __init__(self, task: TranslationTask, columns: Columns) -> None:
@@ -434,19 +430,30 @@ class TranslationData(ByLength):
         longer, shorter = np.maximum(source, target), np.minimum(source, target)
         self.lengths: Lengths = longer + 1
         self.source_lengths: Lengths = source
-        self.too_long = longer > task.max_length
-        self.too_short = (shorter < task.config.min_tokens) & ~self.too_long
-        ratio = task.config.max_ratio
-        within = ~self.too_long & ~self.too_short
-        self.unlike = within & (longer > (ratio or np.inf) * shorter)
-        self.chosen = np.flatnonzero(within & ~self.unlike)
-        if not len(self.chosen):
-            self.chosen = np.arange(len(columns))
+        config, chosen = task.config, np.ones(len(columns), bool)
+        self._left_out: list[tuple[int, str]] = []
+        for bad, why in (
+            (longer > task.max_length, f"over data.max_length = {task.max_length} tokens"),
+            (shorter < config.min_tokens, f"under task.min_tokens = {config.min_tokens}"),
+            (longer > (config.max_ratio or np.inf) * shorter, f"beyond task.max_ratio = {config.max_ratio or 0:g}"),
+        ):
+            self._left_out.append((int((chosen & bad).sum()), why))
+            chosen &= ~bad
+        self.chosen = np.flatnonzero(chosen)
+
+    def why_not(self) -> str:
+        """How many rows are not trained on, for each reason; a row counts for the first that it has."""
+        return ", ".join(f"{count:,} {why}" for count, why in self._left_out if count)
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         return Batch(self.source.side(rows), self.target.side(rows), rows)
 
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
+        """Raises UserError (65): no pair is left to be trained on."""
+        if not len(self.chosen):
+            raise data_error(
+                f"no train pair is left to learn from: {self.why_not()}", hint="Raise those limits, or give other data."
+            )
         order = epoch_batches(
             self.lengths[self.chosen], tokens=batch.tokens, sequences=batch.sequences, seed=seed, epoch=epoch
         )
