@@ -60,9 +60,6 @@ class TargetText(RunningTextField):
             )
         super().start_from(trained)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "shared": None}
-
     def fit_sides(self, source: Column, target: Column) -> None:
         """`fit`; a shared vocabulary is that of the tokens of both sides."""
         if self.shared is None:

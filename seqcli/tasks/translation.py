@@ -22,6 +22,7 @@ from seqcli.fields.base import Progress
 from seqcli.fields.pairs import SourceText, TargetText
 from seqcli.metrics.score import Score, percent, signature
 from seqcli.metrics.translation import MetricName, TranslationMetric
+from seqcli.recipe.base import Component
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig, TextTargetConfig
 from seqcli.recipe.heads import SoftmaxConfig
@@ -81,9 +82,18 @@ def _part(name: str) -> Rule:
     )
 
 
+def _is_plain(embedder: Component | None) -> bool:
+    """Whether tokens have vectors, and those alone."""
+    return isinstance(embedder, TokensConfig) and bool(
+        embedder.dim and not (embedder.characters or embedder.affixes or embedder.vectors)
+    )
+
+
 def _encoded(recipe: Recipe) -> int:
     """Values of a position behind the encoder; 0 where the recipe does not say them."""
     encoder = dict(model(recipe).encoder or ())
+    if "filters" in encoder:
+        return int(encoder["filters"]) * len(encoder["widths"])
     return int(encoder.get("dim", 0)) * (2 if encoder.get("bidirectional") else 1)
 
 
@@ -137,10 +147,7 @@ class TranslationTask(Task[Translated]):
         ),
         Rule(
             "model.embedder",
-            lambda r: (
-                isinstance(one := model(r).embedder, TokensConfig)
-                and bool(not one.dim or one.characters or one.affixes or one.vectors)
-            ),
+            lambda r: model(r).embedder is not None and not _is_plain(model(r).embedder),
             "translation takes plain token vectors: no characters, affixes or pretrained vectors",
             "embedder: {kind: tokens, dim: 256} is one.",
         ),
