@@ -50,6 +50,19 @@ def pairs(count: int = 30, seed: int = 1, most: int = 5) -> list[tuple[str, str]
     return [(" ".join(words), " ".join(WORDS[word] for word in reversed(words))) for words in sources]
 
 
+def write_recipe(folder: Path) -> Path:
+    """``tiny-mt.yaml`` and its files."""
+    for name in ("train", "dev"):
+        write_pairs(folder / f"{name}.tsv", pairs(seed=len(name)))
+    path = folder / "tiny-mt.yaml"
+    path.write_text(RECIPE.replace("TRAIN", "train.tsv").replace("DEV", "dev.tsv"))
+    return path
+
+
+def write_pairs(path: Path, some: list[tuple[str, str]]) -> None:
+    path.write_text("".join("\t".join(pair) + "\n" for pair in some), encoding="utf-8")
+
+
 def pair_recipe(
     folder: Path,
     *overrides: str,
@@ -59,7 +72,6 @@ def pair_recipe(
     """`RECIPE` over files in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, some in (("train", train), ("dev", dev)):
-        lines = pairs(seed=len(name)) if some is None else some
-        (folder / f"{name}.tsv").write_text("".join("\t".join(pair) + "\n" for pair in lines), encoding="utf-8")
+        write_pairs(folder / f"{name}.tsv", pairs(seed=len(name)) if some is None else some)
     text = RECIPE.replace("TRAIN", str(folder / "train.tsv")).replace("DEV", str(folder / "dev.tsv"))
     return recipe_from_text(text, overrides=overrides).recipe
