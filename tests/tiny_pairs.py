@@ -37,10 +37,7 @@ MODELS = {
     "transformer": TRANSFORMER,
 }
 """Overrides that put in other networks."""
-PIECES = (
-    "source.tokenizer={kind: sentencepiece, size: 40}",
-    "target={kind: text, share: source}",
-)
+PIECES = ("source.tokenizer={kind: sentencepiece, size: 40}", "target={kind: text, share: source}")
 
 
 def pairs(count: int = 30, seed: int = 1, most: int = 5) -> list[tuple[str, str]]:
@@ -64,10 +61,7 @@ def write_pairs(path: Path, some: list[tuple[str, str]]) -> None:
 
 
 def pair_recipe(
-    folder: Path,
-    *overrides: str,
-    train: list[tuple[str, str]] | None = None,
-    dev: list[tuple[str, str]] | None = None,
+    folder: Path, *overrides: str, train: list[tuple[str, str]] | None = None, dev: list[tuple[str, str]] | None = None
 ) -> Recipe:
     """`RECIPE` over files in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -101,7 +101,9 @@ def evaluate_model(
             hint="A file of analogy questions measures word vectors.",
         )
     if with_errors and not task.error_columns:
-        raise usage_error(f"errors can be listed for taggers, classifiers and translators; {model.name} is a model for {task.kind}")
+        raise usage_error(
+            f"errors can be listed for taggers, classifiers and translators; {model.name} is a model for {task.kind}"
+        )
     if against is not None and not task.comparable:
         raise usage_error(
             f"language models and classifiers can be compared so; {model.name} is a model for {task.kind}"

@@ -93,9 +93,7 @@ def test_a_sequence_alone_is_the_same_and_padding_is_not_read(name):
     decoder, x_BTD, encoded_BSD = decoder_of(name), targets(5), encoded()
     whole, _ = decoded(decoder, x_BTD, encoded_BSD)
     for row, length in enumerate(LENGTHS.tolist()):
-        alone, _ = decoded(
-            decoder, x_BTD[row : row + 1], encoded_BSD[row : row + 1, :length], LENGTHS[row : row + 1]
-        )
+        alone, _ = decoded(decoder, x_BTD[row : row + 1], encoded_BSD[row : row + 1, :length], LENGTHS[row : row + 1])
         torch.testing.assert_close(alone[0], whole[row], rtol=1e-4, atol=1e-5)
 
 

@@ -44,7 +44,12 @@ def test_two_tables(tmp_path: Path, cache: object) -> None:
     before, after = load_weights(old.weights_path), load_weights(new.weights_path)
     for name, tensor in before.items():
         assert torch.equal(after[name][: len(tensor)], tensor), name
-        grows = name in ("embedder.words.weight", "target_embedder.words.weight", "head.output.weight", "head.output.bias")
+        grows = name in (
+            "embedder.words.weight",
+            "target_embedder.words.weight",
+            "head.output.weight",
+            "head.output.bias",
+        )
         assert (len(after[name]) - len(tensor)) == grows, name
     assert torch.equal(after["head.output.weight"], after["target_embedder.words.weight"])
 

@@ -337,7 +337,13 @@ def test_an_old_recipe_that_is_no_yaml_either():
 
 @pytest.mark.parametrize(
     ("task", "target"),
-    [("tagging", "tags"), ("classification", "labels"), ("translation", "text"), ("language-model", None), ("word-vectors", None)],
+    [
+        ("tagging", "tags"),
+        ("classification", "labels"),
+        ("translation", "text"),
+        ("language-model", None),
+        ("word-vectors", None),
+    ],
 )
 def test_a_task_has_its_target(task, target):
     text = f"name: r\ntask: {{kind: {task}}}\ndata: {{corpus: x}}\n" + PARTS[task]

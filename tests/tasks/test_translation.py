@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import trained_run
-from tiny_pairs import MODELS, PIECES, RECIPE, pair_recipe, pairs
+from tiny_pairs import MODELS, PIECES, RECIPE, pair_recipe
 
 from seqcli.data.example import Example
 from seqcli.errors import ExitCode, UserError, UserErrors
@@ -27,7 +27,12 @@ from seqcli.store.runs import Store
 from seqcli.tasks.base import new_task
 from seqcli.tasks.translation import Translated, Written
 
-FEW = [("see red cats", "Katzen rot sehen"), ("two dogs", "Hunde zwei"), ("red", "rot"), ("see one two", "zwei eins sehen")]
+FEW = [
+    ("see red cats", "Katzen rot sehen"),
+    ("two dogs", "Hunde zwei"),
+    ("red", "rot"),
+    ("see one two", "zwei eins sehen"),
+]
 BY_HEART = (
     "task.beam=1",  # of ten words <EOS> is always among the likeliest: a search ends with what is cut short
     "training.select_by=exact",  # BLEU of so short lines is zero, whatever they say
@@ -258,7 +263,11 @@ def test_a_shared_tokenizer_learns_of_both_sides(tmp_path, cache):
         ("red", None, "x:7: there is no target. Check data.format and data.columns."),
         ("red", [], "x:7: there is no target. Check data.format and data.columns."),
         ("red", ["rot", ""], "x:7: the target is empty. Fill it, or take the pair out."),
-        ("red", ["rot", 5], "x:7: the target is no text, and this recipe needs it. Check data.format and data.columns."),
+        (
+            "red",
+            ["rot", 5],
+            "x:7: the target is no text, and this recipe needs it. Check data.format and data.columns.",
+        ),
     ],
 )
 def test_a_side_that_is_none(source, target, message):
@@ -443,5 +452,3 @@ def test_bf16_trains_as_fp32_within_its_digits(tmp_path, cache, name):
     rough.backward()
     assert float(rough.detach()) == pytest.approx(float(whole.detach()), rel=0.02)
     assert all(torch.isfinite(one.grad).all() for one in network.parameters() if one.grad is not None)
-
-
