@@ -242,10 +242,10 @@ class TranslationTask(Task[Translated]):
     def read_measured(self, example: Example) -> Iterator[Mapping[str, Any]]:
         """A pair of tokens with the first target, and all targets as they are written."""
         references = references_of(example)
-        first, *_ = [self._tokens("target", one, example.at) for one in references]
+        targets = [self._tokens("target", one, example.at) for one in references]
         yield {
             "source": self._tokens("source", example.source, example.at),
-            "target": first,
+            "target": targets[0],
             "references": [one if isinstance(one, str) else " ".join(one) for one in references],
         }
 

@@ -141,12 +141,11 @@ def test_a_resumed_training_is_the_same_to_the_last_bit(tmp_path: Path, cache: o
     recipe = recipe_of(tmp_path, *overrides, name=name)
     whole, evaluated, _, _ = trained(recipe, tmp_path / "whole")
     store, steps = Store(tmp_path / "runs"), []
+    events = train(
+        recipe, store, device="cpu", should_stop=lambda: ExitCode.TERMINATED if len(steps) >= after else None
+    )
     with pytest.raises(UserError) as stopped:
-        for event in train(
-            recipe, store, device="cpu", should_stop=lambda: ExitCode.TERMINATED if len(steps) >= after else None
-        ):
-            if isinstance(event, StepEvent):
-                steps.append(event)
+        steps.extend(event for event in events if isinstance(event, StepEvent))
     assert stopped.value.code == ExitCode.TERMINATED
     again = [event for event in train(recipe, store, resume=True, device="cpu") if isinstance(event, Evaluated)]
     assert [one.step for one in again] == [one.step for one in evaluated if one.step > after - after % 2]

@@ -295,6 +295,20 @@ def test_several_targets_are_trained_on_singly_and_measured_together():
     ]
 
 
+def test_a_file_of_several_targets_is_measured_with_all_of_them(tmp_path, cache):
+    """In training each is a pair, in measuring a line is right that equals one of them."""
+    recipe = pair_recipe(tmp_path, f"data={{train: {tmp_path}/a.jsonl, dev: {tmp_path}/a.jsonl}}")
+    rows = [{"source": "red cats", "target": ["rote Katzen", "Katzen rot"]}, {"source": "red", "target": "rot"}]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    task = new_task(recipe)
+    columns = open_columns(recipe, task, ("train", "dev"))
+    task.fit(columns["train"])
+    assert len(task.data(columns["train"]).chosen) == 3
+    data = task.data(columns["dev"])
+    assert [data.references(row) for row in (0, 1)] == [["rote Katzen", "Katzen rot"], ["rot"]]
+    assert [data.tokens(row) for row in (0, 1)] == [["red", "cats"], ["red"]]
+
+
 # -- scores
 
 
