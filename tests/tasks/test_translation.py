@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import trained_run
-from tiny_pairs import MODELS, PIECES, RECIPE, pair_recipe
+from tiny_pairs import MODELS, PIECES, RECIPE, pair_recipe, pairs
 
 from seqcli.data.example import Example
 from seqcli.errors import ExitCode, UserError, UserErrors
@@ -22,10 +23,11 @@ from seqcli.pipeline.events import Notice
 from seqcli.pipeline.model import Model
 from seqcli.pipeline.prepare import open_columns
 from seqcli.pipeline.train import train
-from seqcli.recipe.load import recipe_from_text
+from seqcli.recipe.load import load_recipe, recipe_from_text
 from seqcli.store.runs import Store
 from seqcli.tasks.base import new_task
 from seqcli.tasks.translation import Translated, Written
+from seqcli.text.pieces import train_sentencepiece
 
 FEW = [
     ("see red cats", "Katzen rot sehen"),
@@ -255,6 +257,26 @@ def test_a_shared_tokenizer_learns_of_both_sides(tmp_path, cache):
     assert apart.target.tokenizer_model != apart.source.tokenizer_model
 
 
+def test_pieces_from_files_lie_in_the_run(tmp_path, cache):
+    """The run alone is enough: for its model, and for a training that goes on by the recipe that it keeps."""
+    overrides = []
+    for side, column in (("source", 0), ("target", 1)):
+        text = tmp_path / f"{side}.txt"
+        text.write_text("".join(f"{pair[column]}\n" for pair in pairs()))
+        train_sentencepiece([text], 22, tmp_path / f"{side}.model")
+        overrides.append(f"{side}.tokenizer={{kind: sentencepiece, model: {tmp_path}/{side}.model}}")
+    run = trained_run(pair_recipe(tmp_path, *overrides, "training.max_steps=1"), tmp_path)
+    models = [tmp_path / "source.model", tmp_path / "target.model"]
+    copies = [run.path / "tokenizer.model", run.path / "target-tokenizer.model"]
+    assert [path.read_bytes() for path in copies] == [path.read_bytes() for path in models]
+    for path in models:
+        path.unlink()
+    kept = load_recipe(run.recipe_path).recipe
+    assert [Path(side.tokenizer.model) for side in (kept.source, kept.target)] == copies
+    (one,) = Model.load(run, engine="torch").predict(["see red cats"])
+    assert "".join(one.source) == "▁see▁red▁cats"
+
+
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [
@@ -344,13 +366,13 @@ LINES = st.lists(st.sampled_from(["the", "cat", "Sat", "on", "mat", "."]), min_s
 
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(LINES, st.lists(LINES, min_size=1, max_size=3)), min_size=1, max_size=5))
-def test_bleu_and_chrf_are_sacrebleus_own(pairs):
+def test_bleu_and_chrf_are_sacrebleus_own(lines):
     """With several references too, of which lines may have unlike numbers."""
     scorer = scorer_of()
-    scorer.add([golds for _, golds in pairs], [translated(text) for text, _ in pairs])
-    texts = [text for text, _ in pairs]
-    most = max(len(golds) for _, golds in pairs)
-    streams = [[golds[at] if at < len(golds) else None for _, golds in pairs] for at in range(most)]
+    scorer.add([golds for _, golds in lines], [translated(text) for text, _ in lines])
+    texts = [text for text, _ in lines]
+    most = max(len(golds) for _, golds in lines)
+    streams = [[golds[at] if at < len(golds) else None for _, golds in lines] for at in range(most)]
     scores = scorer.scores()
     assert scores["bleu"] == pytest.approx(sacrebleu.corpus_bleu(texts, streams).score)
     assert scores["chrf"] == pytest.approx(sacrebleu.corpus_chrf(texts, streams).score)
