@@ -370,14 +370,12 @@ class TranslationTask(Task[Translated]):
         options = replace(self.options, beam=self.config.dev_beam, best=1) if quick else self.options
         found: list[tuple[int, list[str], Translated]] = []
         for rows in data.measuring_order(engine.positions):
-            side = data.source.side(rows)
             raws = [data.tokens(row) for row in rows.tolist()]
-            found += zip(
-                rows.tolist(),
-                map(data.references, rows.tolist()),
-                self.translate(engine, side, raws, options),
-                strict=True,
-            )
+            if max(map(len, raws)) > self.max_length:
+                some = [self._in_parts(engine, raw, options) for raw in raws]
+            else:
+                some = self.translate(engine, data.source.side(rows), raws, options)
+            found += zip(rows.tolist(), map(data.references, rows.tolist()), some, strict=True)
         found.sort(key=lambda one: one[0])
         right[:] = scorer.add([gold for _, gold, _ in found], [one for _, _, one in found])
         wrong = [
@@ -386,6 +384,11 @@ class TranslationTask(Task[Translated]):
             if mistakes and not right[row]
         ]
         return Measured(scorer, right, wrong)
+
+    def _in_parts(self, engine: Engine, raw: Sequence[str], options: GenerateOptions) -> Translated:
+        """A source as a prediction takes it, however long."""
+        parts = self.pieces(raw)
+        return self.join(raw, self.translate(engine, self.source.side([list(part) for part in parts]), parts, options))
 
     def error_rows(self, mistakes: Sequence[Mistake[Translated]]) -> Iterator[tuple[str, ...]]:
         """What is not as a reference has it, the worst by chrF first."""

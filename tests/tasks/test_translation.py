@@ -183,6 +183,18 @@ def test_a_long_line_is_translated_in_parts(cache, runs):
     assert best.log_prob == pytest.approx(sum(one.hypotheses[0].log_prob for one in parts), abs=1e-4)
 
 
+def test_a_long_line_is_measured_as_it_is_translated(tmp_path, cache, runs):
+    trained = Model.load(runs("lstm-attention"), engine="torch")
+    sources = [source for source, _ in pairs(12, seed=4, most=9)]
+    recipe = pair_recipe(tmp_path, dev=[(source, "nothing at all") for source in sources])
+    task = trained.task
+    task.max_length = 4
+    predicted = list(trained.predict(sources))
+    data = task.data(open_columns(recipe, task, ("dev",))["dev"])
+    measured = task.measure(trained.engine, data, mistakes=True)
+    assert [one.prediction.text for one in measured.mistakes] == [one.text for one in predicted]
+
+
 def test_a_translation_may_be_as_long_as_the_source_allows(tmp_path):
     task = new_task(recipe_from_text(RECIPE, overrides=["task.max_length=1.5"]).recipe)
     assert [task.limit(length, task.options) for length in (1, 10, 1000)] == [11, 25, 1510]
