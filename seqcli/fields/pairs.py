@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from seqcli.data.batch import IGNORE, Ints, Side
 from seqcli.errors import usage_error
 from seqcli.fields.base import Field
 from seqcli.fields.text import RunningTextField
+from seqcli.recipe.dump import format_value
 from seqcli.recipe.fields import TextTargetConfig
 from seqcli.text.features import TypeArrays
 
@@ -51,8 +52,13 @@ class TargetText(RunningTextField):
             self.shared = source
         super().__init__(config if self.shared is None else self.shared.config)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "shared": None}
+    def start_from(self, trained: Self) -> None:
+        mine, theirs = (None if field.shared is None else "source" for field in (self, trained))
+        if mine != theirs:  # its rows are those of another table
+            raise usage_error(
+                f"target.share is {format_value(mine)} in the recipe and {format_value(theirs)} in the model"
+            )
+        super().start_from(trained)
 
     def fit_sides(self, source: Column, target: Column) -> None:
         """`fit`; a shared vocabulary is that of the tokens of both sides."""
@@ -97,7 +103,9 @@ class TargetText(RunningTextField):
         return {} if self.shared is not None else {self.table: len(self.words)}
 
     def known_rows(self) -> dict[str, Ints]:
-        return {} if self.shared is not None else {self.table: super().known_rows()["words"]} if self.start else {}
+        if self.shared is not None or self.start is None:
+            return {}
+        return {self.table: super().known_rows()["words"]}
 
     def key(self) -> list[Any]:
         return [*super().key(), "target"]

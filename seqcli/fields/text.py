@@ -339,7 +339,11 @@ class RunningTextField(TextField):
         if isinstance(value, str):
             return self.tokenizer.tokenize(value)
         if not isinstance(value, list):
-            raise data_error("a language model needs text", file=at, hint="Check data.format and data.columns.")
+            raise data_error(
+                f"the {self.side_name} is no text, and this recipe needs it",
+                file=at,
+                hint="Check data.format and data.columns.",
+            )
         if "" in value or END in value:
             raise data_error("a token is empty or a line break", file=at)
         return [lower(token) for token in value] if self.lowers_text else value

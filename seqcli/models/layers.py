@@ -101,9 +101,10 @@ class Decoder(nn.Module, ABC):
     def stream(
         self, x_BTD: Tensor, source: list[Tensor], states: list[Tensor]
     ) -> tuple[Tensor, list[Tensor], Tensor | None]:
-        """``(vectors [B, T, output_dim], states to read on from, where each looked [B, T, S] or None)``.
+        """``(vectors [B, T, output_dim], states to read on from, where the last position looked [B, -1, S] or None)``.
 
-        No position sees a later one. Where it looked is told of a single position alone (T = 1), or not at all.
+        No position sees a later one. A decoder with attention is sure to tell where it looked if T = 1 and nothing is
+        trained; rows before the last may be there or not.
         """
 
 

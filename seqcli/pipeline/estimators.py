@@ -274,6 +274,8 @@ class GradientEstimator:
     def fit(self, *, resume: bool) -> Iterator[Event]:
         if "dev" not in self.data:
             yield Notice("no dev split: the last step is kept, not the best one (set data.dev or data.dev_share)")
+            if self.recipe.training.average is not None:
+                yield Notice("training.average does nothing: without a dev split no step is evaluated")
         if self.changes:
             yield Notice(
                 f"adapted to little data: {', '.join(map(str, self.changes))} "
@@ -432,10 +434,10 @@ class GradientEstimator:
         progress = self.progress
         progress.evaluations += 1
         if (count := self.recipe.training.average) is not None and scores:
-            ranked = [*progress.averaged, (self._goodness(scores), event.step)]
+            measured = [*progress.averaged, (self._goodness(scores), event.step)]
             if self.recipe.training.average_of == "best":
-                ranked.sort(key=lambda one: -one[0])
-            progress.averaged = ranked[:count] if self.recipe.training.average_of == "best" else ranked[-count:]
+                measured.sort(key=lambda one: one[0])  # of equal ones the later
+            progress.averaged = measured[-count:]
         progress.waited = 0 if improved else progress.waited + 1
         if improved:
             progress.best_step, progress.best_scores = event.step, scores

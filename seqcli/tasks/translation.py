@@ -22,6 +22,7 @@ from seqcli.fields.base import Progress
 from seqcli.fields.pairs import SourceText, TargetText
 from seqcli.metrics.score import Score, percent, signature
 from seqcli.metrics.translation import MetricName, TranslationMetric
+from seqcli.recipe.base import Component
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig, TextTargetConfig
 from seqcli.recipe.heads import SoftmaxConfig
@@ -40,7 +41,7 @@ SCORES = ("bleu", "chrf", "exact", "token_error_rate")
 EXTRA = 10
 """Tokens that a target may always have, beside those that the source's length allows."""
 
-_SENTENCE_END = re.compile(r"[.?!。？！।॥…][\"'”’»)\]]*")
+_SENTENCE_END = re.compile(r"[.?!。？！।॥…][\"'”’»)\]]*$")
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,18 @@ def _part(name: str) -> Rule:
     )
 
 
+def _is_plain(embedder: Component | None) -> bool:
+    """Whether tokens have vectors, and those alone."""
+    return isinstance(embedder, TokensConfig) and bool(
+        embedder.dim and not (embedder.characters or embedder.affixes or embedder.vectors)
+    )
+
+
 def _encoded(recipe: Recipe) -> int:
     """Values of a position behind the encoder; 0 where the recipe does not say them."""
     encoder = dict(model(recipe).encoder or ())
+    if "filters" in encoder:
+        return int(encoder["filters"]) * len(encoder["widths"])
     return int(encoder.get("dim", 0)) * (2 if encoder.get("bidirectional") else 1)
 
 
@@ -137,10 +147,7 @@ class TranslationTask(Task[Translated]):
         ),
         Rule(
             "model.embedder",
-            lambda r: (
-                isinstance(one := model(r).embedder, TokensConfig)
-                and bool(not one.dim or one.characters or one.affixes or one.vectors)
-            ),
+            lambda r: model(r).embedder is not None and not _is_plain(model(r).embedder),
             "translation takes plain token vectors: no characters, affixes or pretrained vectors",
             "embedder: {kind: tokens, dim: 256} is one.",
         ),
@@ -192,7 +199,11 @@ class TranslationTask(Task[Translated]):
         self.source = SourceText(recipe.source)
         self.target = TargetText(recipe.target, self.source)
         super().__init__(recipe)
-        self.options = GenerateOptions(beam=self.config.beam, length_penalty=self.config.length_penalty)
+        self.options = GenerateOptions(
+            beam=self.config.beam,
+            length_penalty=self.config.length_penalty,
+            max_length=int(self.config.max_length * self.max_length) + EXTRA,
+        )
 
     @property
     def score_names(self) -> Sequence[str]:
@@ -232,9 +243,10 @@ class TranslationTask(Task[Translated]):
     def read_measured(self, example: Example) -> Iterator[Mapping[str, Any]]:
         """A pair of tokens with the first target, and all targets as they are written."""
         references = references_of(example)
+        targets = [self._tokens("target", one, example.at) for one in references]
         yield {
             "source": self._tokens("source", example.source, example.at),
-            "target": self._tokens("target", references[0], example.at),
+            "target": targets[0],
             "references": [one if isinstance(one, str) else " ".join(one) for one in references],
         }
 
@@ -258,17 +270,8 @@ class TranslationTask(Task[Translated]):
         assert isinstance(data, TranslationData)
         if name != "train":
             return []
-        reasons = [
-            f"{count:,} {why}"
-            for count, why in (
-                (int(data.too_long.sum()), f"over data.max_length = {self.max_length} tokens"),
-                (int(data.too_short.sum()), f"under task.min_tokens = {self.config.min_tokens}"),
-                (int(data.unlike.sum()), f"beyond task.max_ratio = {self.config.max_ratio or 0:g}"),
-            )
-            if count
-        ]
         dropped = len(data.columns) - len(data.chosen)
-        return [f"{plural(dropped, 'train pair')} left out: {', '.join(reasons)}"] if dropped else []
+        return [f"{plural(dropped, 'train pair')} left out: {data.why_not()}"] if dropped else []
 
     # -- the model
 
@@ -287,11 +290,12 @@ class TranslationTask(Task[Translated]):
     def pieces(self, raw: Sequence[str]) -> list[Sequence[str]]:
         """Parts of at most `max_length` tokens: cut where a sentence ends, else before a word, else anywhere."""
         parts = []
+        in_pieces = any(token.startswith("▁") for token in raw)
         while len(raw) > self.max_length:
-            window = raw[: self.max_length]
-            ends = [place + 1 for place, token in enumerate(window) if _SENTENCE_END.fullmatch(token[-2:].strip("▁"))]
-            words = [place for place, token in enumerate(raw[: self.max_length + 1]) if place and token[0] == "▁"]
-            end = ends[-1] if ends else words[-1] if words else self.max_length
+            places = range(1, self.max_length + 1)
+            words = [place for place in places if not in_pieces or raw[place].startswith("▁")]
+            ends = [place for place in words if _SENTENCE_END.search("".join(raw[max(0, place - 2) : place]))]
+            end = (ends or words or places)[-1]
             parts.append(raw[:end])
             raw = raw[end:]
         return [*parts, raw] if raw else parts
@@ -371,14 +375,12 @@ class TranslationTask(Task[Translated]):
         options = replace(self.options, beam=self.config.dev_beam, best=1) if quick else self.options
         found: list[tuple[int, list[str], Translated]] = []
         for rows in data.measuring_order(engine.positions):
-            side = data.source.side(rows)
             raws = [data.tokens(row) for row in rows.tolist()]
-            found += zip(
-                rows.tolist(),
-                map(data.references, rows.tolist()),
-                self.translate(engine, side, raws, options),
-                strict=True,
-            )
+            if max(map(len, raws)) > self.max_length:
+                some = [self._in_parts(engine, raw, options) for raw in raws]
+            else:
+                some = self.translate(engine, data.source.side(rows), raws, options)
+            found += zip(rows.tolist(), map(data.references, rows.tolist()), some, strict=True)
         found.sort(key=lambda one: one[0])
         right[:] = scorer.add([gold for _, gold, _ in found], [one for _, _, one in found])
         wrong = [
@@ -387,6 +389,11 @@ class TranslationTask(Task[Translated]):
             if mistakes and not right[row]
         ]
         return Measured(scorer, right, wrong)
+
+    def _in_parts(self, engine: Engine, raw: Sequence[str], options: GenerateOptions) -> Translated:
+        """A source as a prediction takes it, however long."""
+        parts = self.pieces(raw)
+        return self.join(raw, self.translate(engine, self.source.side([list(part) for part in parts]), parts, options))
 
     def error_rows(self, mistakes: Sequence[Mistake[Translated]]) -> Iterator[tuple[str, ...]]:
         """What is not as a reference has it, the worst by chrF first."""
@@ -417,9 +424,9 @@ class TranslationTask(Task[Translated]):
 
 
 def references_of(example: Example) -> list[Any]:
-    """The targets of an example: a list beside a text is several texts, beside tokens it is tokens."""
+    """The targets of an example, one at least: a list beside a text is several texts, beside tokens it is tokens."""
     target = example.target
-    return target if isinstance(target, list) and isinstance(example.source, str) else [target]
+    return target or [None] if isinstance(target, list) and isinstance(example.source, str) else [target]
 
 
 class TranslationData(ByLength):
@@ -427,7 +434,6 @@ class TranslationData(ByLength):
 
     Attributes:
         chosen: rows that are trained on.
-        too_long, too_short, unlike: for each row, why it is not.
     """
 
     def __init__(self, task: TranslationTask, columns: Columns) -> None:
@@ -439,19 +445,30 @@ class TranslationData(ByLength):
         longer, shorter = np.maximum(source, target), np.minimum(source, target)
         self.lengths: Lengths = longer + 1
         self.source_lengths: Lengths = source
-        self.too_long = longer > task.max_length
-        self.too_short = (shorter < task.config.min_tokens) & ~self.too_long
-        ratio = task.config.max_ratio
-        within = ~self.too_long & ~self.too_short
-        self.unlike = within & (longer > (ratio or np.inf) * shorter)
-        self.chosen = np.flatnonzero(within & ~self.unlike)
-        if not len(self.chosen):
-            self.chosen = np.arange(len(columns))
+        config, chosen = task.config, np.ones(len(columns), bool)
+        self._left_out: list[tuple[int, str]] = []
+        for bad, why in (
+            (longer > task.max_length, f"over data.max_length = {task.max_length} tokens"),
+            (shorter < config.min_tokens, f"under task.min_tokens = {config.min_tokens}"),
+            (longer > (config.max_ratio or np.inf) * shorter, f"beyond task.max_ratio = {config.max_ratio or 0:g}"),
+        ):
+            self._left_out.append((int((chosen & bad).sum()), why))
+            chosen &= ~bad
+        self.chosen = np.flatnonzero(chosen)
+
+    def why_not(self) -> str:
+        """How many rows are not trained on, for each reason; a row counts for the first that it has."""
+        return ", ".join(f"{count:,} {why}" for count, why in self._left_out if count)
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
         return Batch(self.source.side(rows), self.target.side(rows), rows)
 
     def training_order(self, batch: BatchConfig, *, seed: int, epoch: int) -> Sequence[NDArray[np.int64]]:
+        """Raises UserError (65): no pair is left to be trained on."""
+        if not len(self.chosen):
+            raise data_error(
+                f"no train pair is left to learn from: {self.why_not()}", hint="Raise those limits, or give other data."
+            )
         order = epoch_batches(
             self.lengths[self.chosen], tokens=batch.tokens, sequences=batch.sequences, seed=seed, epoch=epoch
         )

@@ -19,7 +19,13 @@ from seqcli.text.case import lower
 class TooManyPieces(UserError):
     """More pieces were asked for than the text gives; ``most`` are what it does."""
 
-    most: int
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(
+            f"the corpus is too small for {plural(size, 'piece')}: it gives {most:,} at most",
+            code=ExitCode.USAGE,
+            hint=f"Use --size {most} or less, or more text.",
+        )
+        self.most = most
 
 
 MODEL_TYPES = ("unigram", "bpe")
@@ -187,13 +193,7 @@ _TOO_LOW = re.compile(r"required_chars\. \d+ vs (\d+)")
 def _plain_error(message: str, vocab_size: int) -> UserError:
     """Say in plain words what sentencepiece says in terms of its source files."""
     if match := _TOO_HIGH.search(message):
-        error = TooManyPieces(
-            f"the corpus is too small for {plural(vocab_size, 'piece')}: it gives {int(match[1]):,} at most",
-            code=ExitCode.USAGE,
-            hint=f"Use --size {match[1]} or less, or more text.",
-        )
-        error.most = int(match[1])
-        return error
+        return TooManyPieces(vocab_size, int(match[1]))
     if match := _TOO_LOW.search(message):
         return usage_error(
             f"a vocabulary of {plural(vocab_size, 'piece')} is too small: the characters of the corpus alone need {int(match[1]):,}",

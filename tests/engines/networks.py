@@ -9,6 +9,7 @@ from typing import Any
 import tiny_classes
 import tiny_corpus
 import tiny_numbers
+import tiny_pairs
 import tiny_text
 import torch
 from torch import nn
@@ -47,6 +48,26 @@ FRAMES = [
     "{kind: frames, dim: 6, kernel: 4, stride: 3}",
 ]
 POOLINGS = ["{kind: last}", "{kind: mean}", "{kind: max}", "{kind: attention, dim: 4}"]
+_ATTENTIONS = ("none", "dot", "general", "additive", "general, input_feeding: true", "additive, input_feeding: true")
+TRANSLATORS = [
+    *(
+        (f"model.encoder={{kind: {kind}, dim: 4}}", f"model.decoder={{kind: {kind}, dim: 8, attention: {attention}}}")
+        for kind in ("rnn", "lstm", "gru")
+        for attention in _ATTENTIONS
+    ),
+    ("model.encoder={kind: lstm, dim: 4, layers: 2}", "model.decoder={kind: lstm, dim: 8, layers: 3}"),
+    (
+        "model.encoder={kind: gru, dim: 5, bidirectional: false}",
+        "model.decoder={kind: lstm, dim: 8, layers: 2, input_feeding: true}",
+    ),
+    ("model.encoder={kind: cnn, widths: [1, 3], filters: 4}", "model.decoder={kind: gru, dim: 6}"),
+    (f"model.encoder={{{TRANSFORMER}}}", f"model.decoder={{{TRANSFORMER}, layers: 2}}"),
+    (f"model.encoder={{{TRANSFORMER}, activation: relu}}", f"model.decoder={{{TRANSFORMER}, activation: gelu}}"),
+    (f"model.encoder={{{TRANSFORMER}}}", f"model.decoder={{{TRANSFORMER}}}", "model.tied=none"),
+    (f"model.encoder={{{TRANSFORMER}}}", f"model.decoder={{{TRANSFORMER}}}", "target.share=source", "model.tied=all"),
+    ("model.encoder={kind: lstm, dim: 4}", "target.share=source", "model.tied=source-target"),
+]
+"""Overrides that make an encoder-decoder."""
 HEADS = ["{kind: softmax}", "{kind: softmax, tied: true}", "{kind: adaptive, cutoffs: [3, 6], shrink: 2}"]
 
 BAG = "model.encoder={kind: bag, dim: 5}"
@@ -71,6 +92,10 @@ def _language(folder: Path, *overrides: str) -> Any:
     return tiny_text.text_recipe(folder, *overrides)
 
 
+def _translator(folder: Path, *overrides: str) -> Any:
+    return tiny_pairs.pair_recipe(folder, *overrides, train=tiny_pairs.pairs(9))
+
+
 NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
     *((_tagger, (f"model.encoder={encoder}", "model.head={kind: crf}")) for encoder in ENCODERS),
     *((_tagger, (f"model.embedder={one}", BAG, "model.head={kind: softmax}")) for one in EMBEDDERS),
@@ -89,6 +114,7 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
         (_motion, (f"model.pooling={one}", "model.encoder={kind: gru, dim: 5, bidirectional: false}"))
         for one in POOLINGS
     ),
+    *((_translator, overrides) for overrides in TRANSLATORS),
     *((_language, (encoder,)) for encoder in tiny_text.ENCODERS.values()),
     *((_language, (f"model.head={head}", *more)) for head in HEADS for more in ((), ("model.embedder.dim=5",))),
     (_language, ("model.encoder={kind: rnn, dim: 5, bidirectional: false, activation: linear, orthogonal: true}",)),

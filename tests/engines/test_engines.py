@@ -8,6 +8,7 @@ import torch
 from networks import ENGINES, KINDS, NAMES, NETWORKS, made
 
 from seqcli.data.batch import Side
+from seqcli.decode.generate import GenerateOptions
 from seqcli.recipe import registry
 
 ABSOLUTE = 1e-4
@@ -26,8 +27,34 @@ def alone(network, side, row):
 
 
 def test_every_kind_of_layer_is_in_the_table():
-    for slot in ("embedder", "characters", "encoder", "pooling", "head"):
+    for slot in ("embedder", "characters", "encoder", "decoder", "pooling", "head"):
         assert set(registry.kinds(slot)) <= KINDS, slot
+
+
+def assert_translates(task, network, columns, engine, name):
+    """An engine scores targets as the network does each alone, and writes what is likeliest token by token."""
+    data, eos = task.data(columns), task.target.eos
+    sides = [data.batch(np.array([row])) for row in range(len(columns))]
+    sequences = [side.target.arrays["ids_BT"][0] for side in sides]
+    wanted, greedy = [], []
+    with torch.inference_mode():
+        for side, sequence in zip(sides, sequences, strict=True):
+            kept, states = network.encode(side.source)
+            hidden_BTD, _, _ = network.read(torch.from_numpy(side.target.arrays["words_BT"]), kept, states)
+            log_probs_TV = network.head.log_probs(hidden_BTD[0])
+            wanted.append(log_probs_TV.numpy()[np.arange(len(sequence)), sequence])
+            ids: list[int] = []
+            while eos not in ids and len(ids) < 5:
+                hidden_BTD, states, _ = network.read(torch.tensor([[*[eos], *ids][-1:]]), kept, states)
+                ids.append(int(network.head.log_probs(hidden_BTD[:, -1]).argmax()))
+            greedy.append(ids[: ids.index(eos)] if eos in ids else ids)
+    assert np.ptp(np.concatenate(wanted)) > 0.1, "a network that says nothing"
+    source = data.batch(np.arange(len(columns))).source
+    found = engine.stepper(source).score(sequences)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=ABSOLUTE, err_msg=name)
+    written = engine.generate(source, GenerateOptions(max_length=5), eos=eos)
+    assert [own[0].ids for own in written] == greedy
 
 
 @pytest.mark.parametrize("number", range(len(NETWORKS)), ids=NAMES)
@@ -35,6 +62,10 @@ def test_an_engine_equals_its_network(tmp_path, cache, number):
     recipe_of, overrides = NETWORKS[number]
     task, network, columns = made(recipe_of(tmp_path / "data", *overrides))
     rows = np.arange(len(columns))[::-1].copy()
+    if task.kind == "translation":
+        for name, engine_of in ENGINES.items():
+            assert_translates(task, network, columns, engine_of(task, network), name)
+        return
     source = task.data(columns).batch(rows).source
     assert len(set(source.lengths_B.tolist())) > 1
     expected = [alone(network, source, row) for row in range(len(rows))]

@@ -21,6 +21,7 @@ CLOSED_IN = "error: <stdin>: cannot read: Bad file descriptor\n"
 
 READS_STDIN = {
     "predict tiny": "Ravi met Anna\n",
+    "translate tiny-mt": "see red cats\n",
     "score lm": "the cat\n",
     "neighbors --vectors v.txt": "king\n",
     "analogy --vectors v.txt": "man woman king\n",
@@ -51,7 +52,8 @@ READS_NONE = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Path:
-    """A tagger, a language model and files for every verb."""
+    """A tagger, a language model, a translator and files for every verb."""
+    import tiny_pairs
     from tiny import run_inside
     from tiny_text import RECIPE
 
@@ -67,6 +69,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
     os.chdir(folder)
     try:
         assert run_inside("train", "lm.yaml", "--set", "name=lm", "-q").code == 0
+        tiny_pairs.write_recipe(folder)
+        assert run_inside("train", "tiny-mt.yaml", "-q").code == 0
         assert run_inside("vocab", "build", "train.txt", "-o", "vocab.txt").code == 0
     finally:
         os.chdir(before)

@@ -35,14 +35,22 @@ TASKS = {
         "model: {embedder: {kind: tokens}, encoder: {kind: lstm, bidirectional: false}, head: {kind: softmax}}",
     ),
     "word-vectors": ("{kind: word-vectors}", "null", "model: {kind: cbow}"),
+    "translation": (
+        "{kind: translation}",
+        "{kind: text}",
+        "model: {kind: encoder-decoder, embedder: {kind: tokens, dim: 8}, encoder: {kind: gru}, decoder: {kind: gru}, "
+        "head: {kind: softmax}}",
+    ),
 }
 EXAMPLES = {
     "tagging": [Example(tokens, tags, f"x:{line}") for line, (tokens, tags) in enumerate(TAGGED, 1)],
     "classification": [Example(text, "good,bad" if text == "a b" else "good", "x:1") for text in TEXTS],
     "language-model": [Example(text, None, "x:1") for text in TEXTS],
     "word-vectors": [Example(text, None, "x:1") for text in TEXTS],
+    "translation": [Example(text, text, "x:1") for text in TEXTS],
 }
 PIECES = "source.tokenizer={kind: sentencepiece, size: 55}"
+TARGET_PIECES = PIECES.replace("source", "target")
 SYLLABLES = ("cat", "mat", "sit", "mis", "ton", "rhin", "an")
 LEARNED = [*TEXTS, *(f"{one}{two} {two}s" for one in SYLLABLES for two in SYLLABLES)]
 """What pieces are trained on."""
@@ -59,6 +67,12 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("tags", "target.model_scheme"): ("tagging", ["target.scheme=bio", "target.model_scheme=bilou"]),
     ("tags", "target.labels"): ("tagging", ["target.scheme=bio", "target.labels=binary"]),
     ("labels", "target.separator"): ("classification", ["target.separator=','"]),
+    ("text", "target.tokenizer.kind"): ("translation", ["target.tokenizer={kind: words}"]),
+    ("text", "target.tokenizer.model"): ("translation", [TARGET_PIECES, "target.tokenizer.model=OTHER"]),
+    ("text", "target.tokenizer.size"): ("translation", [TARGET_PIECES, "target.tokenizer.size=50"]),
+    ("text", "target.tokenizer.algorithm"): ("translation", [TARGET_PIECES, "target.tokenizer.algorithm=bpe"]),
+    ("text", "target.vocabulary.lowercase"): ("translation", ["target.vocabulary.lowercase=true"]),
+    ("text", "target.share"): ("translation", ["source.tokenizer={kind: characters}", "target.share=source"]),
     ("language-model", "task.unit"): ("language-model", ["data.max_length=2", "task.unit=stream"]),
 }
 """Options that change what is read, each with a task and the overrides that show it (the last one against all before)."""
@@ -66,6 +80,14 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
 READS_THE_SAME = {
     ("text", "source.vocabulary.max_size"): ("classification", ["source.vocabulary.max_size=3"]),
     ("text", "source.vocabulary.min_count"): ("classification", ["source.vocabulary.min_count=3"]),
+    ("text", "target.vocabulary.max_size"): ("translation", ["target.vocabulary.max_size=3"]),
+    ("text", "target.vocabulary.min_count"): ("translation", ["target.vocabulary.min_count=3"]),
+    ("translation", "task.min_tokens"): ("translation", ["task.min_tokens=3"]),
+    ("translation", "task.max_ratio"): ("translation", ["task.max_ratio=1.5"]),
+    ("translation", "task.beam"): ("translation", ["task.beam=1"]),
+    ("translation", "task.dev_beam"): ("translation", ["task.dev_beam=3"]),
+    ("translation", "task.length_penalty"): ("translation", ["task.length_penalty=0"]),
+    ("translation", "task.max_length"): ("translation", ["task.max_length=1"]),
     ("frames", "source.scaling"): ("frames", ["source.scaling=none"]),
     ("labels", "target.ordinal"): ("classification", ["target.ordinal=true"]),
     ("language-model", "task.bptt"): ("language-model", ["task.bptt=9"]),
@@ -117,8 +139,8 @@ def task_of(kind: str, overrides: list[str], folder: Any) -> Any:
     text = f"name: x\ntask: {name}\ndata: {{train: x}}\nsource: {source}\ntarget: {target}\n{model}\n"
     recipe = recipe_from_text(text, overrides=[one.replace("OTHER", str(folder / "other.model")) for one in overrides])
     task = new_task(recipe.recipe)
-    if isinstance(task.source, TextField) and task.source.config.tokenizer.kind == "sentencepiece":
-        task.source.prepare(lambda: ((line, "x:1") for line in LEARNED), "the text", None)
+    if isinstance(task.source, TextField):
+        task.prepare(lambda: (Example(line, line, "x:1") for line in LEARNED), "the text", None)
     return task
 
 

@@ -12,6 +12,7 @@ from columns import column_of
 from tiny import environment
 
 from seqcli.data.example import Example
+from seqcli.fields.pairs import TargetText
 from seqcli.recipe.load import recipe_from_text
 from seqcli.tasks.base import new_task
 
@@ -28,6 +29,11 @@ TASKS = {
     "classification": (NETWORK, ("Anna is here, now", "good")),
     "language-model": ("{kind: ngram}", ("Anna is here", None)),
     "word-vectors": ("{kind: cbow}", ("Anna is here", None)),
+    "translation": (
+        "{kind: encoder-decoder, embedder: {kind: tokens, dim: 8}, encoder: {kind: gru}, decoder: {kind: gru}, "
+        "head: {kind: softmax}}",
+        ("Anna is here, now", "Anna est ici"),
+    ),
 }
 SCRIPT = """
 import pickle, sys
@@ -45,10 +51,14 @@ def fitted(kind, *overrides):
     model, (source, target) = TASKS[kind]
     text = RECIPE.replace("TASK", kind).replace("MODEL", model)
     task = new_task(recipe_from_text(text, overrides=overrides).recipe)
-    task.source.prepare(lambda: [("Anna is here and there, now", "x:1")] * 9, kind, None)
     task.example = Example(source, target, "x:1")
+    task.prepare(lambda: iter([Example("Anna is here and there, now", "Anna est ici", "x:1")] * 9), kind, None)
+    columns = {name: column_of([piece[name] for piece in task.read(task.example)] + [["more"]]) for name in task.fields}
     for name, field in task.fields.items():
-        field.fit(column_of([piece[name] for piece in task.read(task.example)] + [["more"]]), [])
+        if isinstance(field, TargetText):
+            field.fit_sides(columns["source"], columns["target"])
+        else:
+            field.fit(columns[name], [])
     return task
 
 
@@ -61,10 +71,14 @@ def fitted(kind, *overrides):
         ("language-model", "characters"),
         ("language-model", "bytes"),
         ("word-vectors", "words"),
+        ("translation", "words"),
+        ("translation", "sentencepiece, size: 18"),
+        ("translation shared", "sentencepiece, size: 20"),
     ],
 )
 def test_a_task_reads_in_another_process(cache, kind, tokenizer):
-    task = fitted(kind, f"source.tokenizer={{kind: {tokenizer}}}")
+    kind, *shared = kind.split()
+    task = fitted(kind, f"source.tokenizer={{kind: {tokenizer}}}", *("target.share=source" for _ in shared))
     source = task.example.source
     before = task.source.side([task.source.read(source, "")])  # tokenizer and memory are there now
     if task.source.flat:

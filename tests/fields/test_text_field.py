@@ -194,7 +194,7 @@ def test_a_line_and_its_tokens_are_predicted_alike(place, model):
     ("field", "value", "message"),
     [
         (TextField, np.zeros((2, 2)), "x:3: this recipe reads text, and here is none"),
-        (RunningTextField, np.zeros((2, 2)), "x:3: a language model needs text"),
+        (RunningTextField, np.zeros((2, 2)), "x:3: the source is no text, and this recipe needs it"),
         (RunningTextField, ["a", ""], "x:3: a token is empty or a line break"),
         (RunningTextField, ["a", "\n"], "x:3: a token is empty or a line break"),
     ],

@@ -31,19 +31,23 @@ def tensors(positions, rows, dim, *, bias=True, ignored=0, seed=0, dtype=torch.f
     return hidden, weight, offset, targets
 
 
-def assert_equals_torch(hidden, weight, offset, targets, **tolerance):
+def assert_equals_torch(hidden, weight, offset, targets, smoothing=0.0, **tolerance):
     wanted = [one for one in (hidden, weight, offset) if one is not None]
     plain = nn.functional.cross_entropy(
-        nn.functional.linear(hidden, weight, offset), targets, reduction="sum", ignore_index=IGNORE
+        nn.functional.linear(hidden, weight, offset),
+        targets,
+        reduction="sum",
+        ignore_index=IGNORE,
+        label_smoothing=smoothing,
     )
-    loss = linear_cross_entropy(hidden, weight, offset, targets)
+    loss = linear_cross_entropy(hidden, weight, offset, targets, smoothing)
     torch.testing.assert_close(loss, plain, **tolerance)
     scale = 0.37
     found, expected = (torch.autograd.grad(one * scale, wanted) for one in (loss, plain))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, **tolerance)
     with torch.no_grad():
-        measured = linear_cross_entropy(hidden, weight, offset, targets)
+        measured = linear_cross_entropy(hidden, weight, offset, targets, smoothing)
     torch.testing.assert_close(measured, plain.detach(), rtol=1e-5, atol=1e-5, check_dtype=False)
 
 
@@ -54,10 +58,33 @@ def assert_equals_torch(hidden, weight, offset, targets, **tolerance):
     dim=st.integers(1, 5),
     bias=st.booleans(),
     ignored=st.integers(0, 70),
+    smoothing=st.sampled_from([0.0, 0.1, 0.9]),
     seed=st.integers(0, 99),
 )
-def test_equals_torch(positions, rows, dim, bias, ignored, seed):
-    assert_equals_torch(*tensors(positions, rows, dim, bias=bias, ignored=min(ignored, positions), seed=seed))
+def test_equals_torch(positions, rows, dim, bias, ignored, smoothing, seed):
+    values = tensors(positions, rows, dim, bias=bias, ignored=min(ignored, positions), seed=seed)
+    assert_equals_torch(*values, smoothing)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("smoothing", [0.1, 0.6])
+def test_label_smoothing_is_its_formula(bias, smoothing):
+    """The target has 1 - e of the probability, and all rows, its own too, share e (Szegedy et al. 2016, section 7)."""
+    hidden, weight, offset, targets = tensors(23, 7, 4, bias=bias, ignored=5)
+    log_probs = (hidden @ weight.T + (0 if offset is None else offset)).log_softmax(1)
+    direct = torch.zeros((), dtype=torch.float64)
+    for row, target in zip(log_probs, targets.tolist(), strict=True):
+        if target != IGNORE:
+            for number, log_prob in enumerate(row):
+                direct = direct - ((1 - smoothing) * (number == target) + smoothing / 7) * log_prob
+    loss = linear_cross_entropy(hidden, weight, offset, targets, smoothing)
+    torch.testing.assert_close(loss, direct)
+    wanted = [one for one in (hidden, weight, offset) if one is not None]
+    for one, other in zip(torch.autograd.grad(loss, wanted), torch.autograd.grad(direct, wanted), strict=True):
+        torch.testing.assert_close(one, other)
+    assert torch.autograd.gradcheck(
+        lambda *some: linear_cross_entropy(some[0], some[1], some[2] if bias else None, targets, smoothing), wanted
+    )
 
 
 @pytest.mark.parametrize("positions", [15, 16, 17, 32, 33])
@@ -70,6 +97,7 @@ def test_the_edges_of_the_parts(positions, values, monkeypatch):
 
 def test_more_rows_than_a_part_holds():
     assert_equals_torch(*tensors(20, 70_000, 2, ignored=3, dtype=torch.float32), rtol=2e-4, atol=2e-5)
+    assert_equals_torch(*tensors(20, 70_000, 2, ignored=3), 0.1)
 
 
 def test_nothing_counts():

@@ -83,6 +83,11 @@ def _within_sections(recipe: dict[str, Any]) -> dict[str, Any]:
     encoder, head = model.get("encoder"), model.get("head")
     if _kind(encoder) == "transformer":
         encoder["dim"] = encoder.get("heads", 4) * 8
+    decoder = model.get("decoder")
+    if _kind(decoder) == "transformer":
+        decoder["dim"] = decoder.get("heads", 4) * 8
+    elif isinstance(decoder, dict) and decoder.get("attention") == "none":
+        decoder["input_feeding"] = False
     if _kind(head) == "adaptive" and "cutoffs" in head:
         head["cutoffs"] = sorted({abs(cut) + 1 for cut in head["cutoffs"]})
     return recipe

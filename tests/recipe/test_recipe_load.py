@@ -46,8 +46,8 @@ def errors(text=GOOD, *overrides):
             "  epochs: 3",
             "  zzz: 3",
             "bad.yaml:12:3: training.zzz: unknown key. Known here: seed, epochs, max_steps, "
-            "min_steps, max_minutes, batch, accumulate, optimizer, schedule, clip_norm, ema, precision, evaluate_every, "
-            "patience, patience_steps, select_by, keep_checkpoints.",
+            "min_steps, max_minutes, batch, accumulate, optimizer, schedule, clip_norm, ema, average, average_of, "
+            "precision, evaluate_every, patience, patience_steps, select_by, keep_checkpoints.",
         ),
         ("kind: lstm", "kind: lsmt", "bad.yaml:8:11: model.encoder: unknown encoder 'lsmt'. Did you mean 'lstm'?"),
         (
@@ -142,7 +142,7 @@ def errors(text=GOOD, *overrides):
         (
             "source: {kind: text",
             "target: {scheme: bio}\nsource: {kind: text",
-            "bad.yaml:4:1: target: 'kind' is missing; one of tags, labels",
+            "bad.yaml:4:1: target: 'kind' is missing; one of tags, labels, text",
         ),
         (
             "model:\n",
@@ -153,6 +153,16 @@ def errors(text=GOOD, *overrides):
             "kind: lstm\n    dim: 20",
             "kind: transformer\n    dim: 10",
             "bad.yaml:7:3: model.encoder: dim (10) is not a multiple of heads (4)",
+        ),
+        (
+            "model:\n",
+            "model:\n  kind: encoder-decoder\n  decoder: {kind: transformer, dim: 10}\n",
+            "bad.yaml:7:3: model.decoder: dim (10) is not a multiple of heads (4)",
+        ),
+        (
+            "model:\n",
+            "model:\n  kind: encoder-decoder\n  decoder: {kind: gru, attention: none, input_feeding: true}\n",
+            "bad.yaml:7:3: model.decoder: input_feeding needs an attention",
         ),
     ],
 )
@@ -327,7 +337,13 @@ def test_an_old_recipe_that_is_no_yaml_either():
 
 @pytest.mark.parametrize(
     ("task", "target"),
-    [("tagging", "tags"), ("classification", "labels"), ("language-model", None), ("word-vectors", None)],
+    [
+        ("tagging", "tags"),
+        ("classification", "labels"),
+        ("translation", "text"),
+        ("language-model", None),
+        ("word-vectors", None),
+    ],
 )
 def test_a_task_has_its_target(task, target):
     text = f"name: r\ntask: {{kind: {task}}}\ndata: {{corpus: x}}\n" + PARTS[task]
@@ -340,6 +356,10 @@ def test_a_task_has_its_target(task, target):
 PARTS = {
     "tagging": "model: {embedder: {kind: tokens}, encoder: {kind: bag}, head: {kind: softmax}}\n",
     "classification": "model: {kind: bag-of-words}\n",
+    "translation": (
+        "model: {kind: encoder-decoder, embedder: {kind: tokens, dim: 8}, encoder: {kind: gru}, decoder: {kind: gru}, "
+        "head: {kind: softmax}}\n"
+    ),
     "language-model": "model: {kind: ngram}\n",
     "word-vectors": "model: {kind: skip-gram}\n",
 }

@@ -35,7 +35,10 @@ def test_one_schema_without_loose_ends():
 
 def _slots():
     """``(slot, default kind or None, its part of the schema)`` of every field that holds a component."""
-    network = next(part for part in schema()["properties"]["model"]["oneOf"] if "embedder" in part["properties"])
+    network, translator = (
+        next(part for part in schema()["properties"]["model"]["oneOf"] if name in part["properties"])
+        for name in ("pooling", "decoder")
+    )
     training = schema()["$defs"]["TrainingConfig"]["properties"]
     for name, default in (("task", None), ("source", "text"), ("model", "network")):
         yield name, default, schema()["properties"][name]
@@ -43,6 +46,7 @@ def _slots():
         yield name, None, training[name]
     optional = {"target": schema()["properties"]["target"]}
     optional |= {name: network["properties"][name] for name in ("embedder", "encoder", "pooling", "head")}
+    optional["decoder"] = translator["properties"]["decoder"]
     for name, part in optional.items():
         section, nothing = part["anyOf"]
         assert nothing == {"type": "null"}
@@ -85,7 +89,16 @@ def test_the_schema_describes_every_field():
 
 def test_a_rule_beyond_json_schema_is_marked():
     marked = [part["title"] for part in _parts(schema()) if "$comment" in part]
-    assert marked == ["Recipe", "TransformerConfig", "AdaptiveConfig", "NGramConfig"]
+    assert list(dict.fromkeys(marked)) == [
+        "Recipe",
+        "TransformerConfig",
+        "AdaptiveConfig",
+        "RNNDecoderConfig",
+        "LSTMDecoderConfig",
+        "GRUDecoderConfig",
+        "TransformerDecoderConfig",
+        "NGramConfig",
+    ]
 
 
 def test_describe():

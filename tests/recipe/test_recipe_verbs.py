@@ -199,7 +199,7 @@ def test_components(seqcli):
     ]
     headings = [line.split(":")[0] for line in seqcli("components")[0].splitlines() if line and line[0] != " "]
     assert headings == [f"{slot} {kind}" for slot, kinds in REGISTRY.items() for kind in kinds]
-    for slot, kinds in (("source", "text frames"), ("target", "tags labels"), ("model", "network ngram")):
+    for slot, kinds in (("source", "text frames"), ("target", "tags labels"), ("model", "network encoder-decoder")):
         assert [f"{slot} {kind}" for kind in kinds.split()] == [one for one in headings if one.split()[0] == slot][:2]
     assert "  scheme  " in seqcli("components", "target", "tags")[0]
     assert "section of kind rnn, lstm, gru" in seqcli("components", "model", "network")[0]

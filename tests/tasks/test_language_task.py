@@ -446,7 +446,6 @@ def test_a_model_file_of_pieces_comes_along(tmp_path, cache):
             "a vocabulary of 10 pieces is too small: the characters of the corpus alone need ",
             ExitCode.USAGE,
         ),
-        ("size: 9000", None, "the corpus is too small for 9,000 pieces: it gives ", ExitCode.USAGE),
     ],
 )
 def test_pieces_that_cannot_be_had(tmp_path, cache, options, content, message, code):

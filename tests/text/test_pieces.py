@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.errors import ExitCode, UserError
-from seqcli.text.pieces import SentencePieces, train_sentencepiece
+from seqcli.text.pieces import SentencePieces, TooManyPieces, train_sentencepiece
 from seqcli.text.tokenizers import build_tokenizer
 
 SUBJECTS = ("The farmer", "My sister", "A young doctor", "Our neighbour", "The old captain")
@@ -107,6 +107,32 @@ def test_sizes_that_do_not_fit(corpus: Path, tmp_path: Path, size: int, code: Ex
         train_sentencepiece([corpus], size, out)
     assert caught.value.code == code
     assert not out.exists()
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_as_many_pieces_as_the_text_gives(corpus: Path, tmp_path: Path, model_type: str) -> None:
+    out = tmp_path / "sp.model"
+    with pytest.raises(TooManyPieces) as caught:
+        train_sentencepiece([corpus], 5000, out, model_type)
+    train_sentencepiece([corpus], caught.value.most, out, model_type)
+    assert len(SentencePieces(out).pieces()) == caught.value.most
+    with pytest.raises(TooManyPieces):
+        train_sentencepiece([corpus], caught.value.most + 1, out, model_type)
+
+
+def normalized(model: Path, text: str) -> str:
+    """A text as sentencepiece itself normalises it, without the space that it puts in front."""
+    import sentencepiece
+
+    return str(sentencepiece.SentencePieceProcessor(model_file=str(model)).Normalize(text)).replace("▁", " ").strip(" ")
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.one_of(st.text(), st.text(alphabet="My siste\t \u3000walkséⅫﬁ日\u0301👩▁")))
+def test_a_round_trip_gives_the_normalized_text(pieces_model: Path, text: str) -> None:
+    """Whatever the characters: those that the model never saw come back as they are."""
+    tokenizer = build_tokenizer("sentencepiece", pieces_model)
+    assert tokenizer.detokenize(tokenizer.tokenize(text)) == normalized(pieces_model, text)
 
 
 def test_bad_corpora(corpus: Path, tmp_path: Path) -> None:
