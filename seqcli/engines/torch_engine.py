@@ -61,6 +61,7 @@ class TorchEngine:
         limits: Sequence[int] | None = None,
         attention: bool = False,
         numbers: Sequence[int] | None = None,
+        scores: bool = True,
     ) -> list[list[Hypothesis]]:
         return generate(
             self.stepper(source),
