@@ -132,14 +132,14 @@ def export(
         bool | None,
         typer.Option(
             "--int8/--fp32",
-            help="Weights in 8 bits, or as they are (default: int8 for taggers and classifiers that lose next to "
-            "nothing on dev by it).",
+            help="Weights in 8 bits, or as they are (default: int8 for taggers, classifiers and translators that lose "
+            "next to nothing on dev by it).",
         ),
     ] = None,
     runs: Runs = None,
     as_json: Json = False,
 ) -> None:
-    """Make the graph that prediction runs on again, from the weights; prints its file."""
+    """Make what prediction runs on again, from the weights; prints its file."""
     from seqcli.cli.training_display import open_display
     from seqcli.pipeline.export import export_run
 
@@ -148,7 +148,7 @@ def export(
         done = export_run(run, "auto" if int8 is None else "int8" if int8 else "fp32", display.progress)
     if done.unmeasured is not None:
         console.warn(f"not compared with the network on data: {done.unmeasured}")
-    path = run.engine_path
+    path = done.file
     if as_json:
         console.emit_json({"model": str(run), "file": str(path), "bytes": path.stat().st_size, "engine": done.report})
         return
@@ -325,6 +325,8 @@ def _engine_rows(engine: object) -> list[tuple[str, str]]:
     rows = [("kind", str(engine.get("kind"))), ("precision", str(engine.get("precision")))]
     if isinstance(difference := engine.get("difference"), float):
         rows.append(("difference", f"{difference:.2g}"))
+    if isinstance(same := engine.get("same_tokens"), float):
+        rows.append(("same tokens", f"{same:.1f}%"))
     dev = _part(engine, "dev")
     return [
         *rows,

@@ -188,6 +188,8 @@ def _engine_line(engine: dict[str, Any]) -> str:
     text = f"Engine: {engine['kind']} {engine['precision']}"
     if engine.get("difference") is not None:
         text += f", at most {engine['difference']:.1e} from the network"
+    if engine.get("same_tokens") is not None:
+        text += f", {engine['same_tokens']:.1f}% of dev written alike"
     if dev := engine.get("dev"):
         text += f"; dev {dev['score']} {dev['fp32']:.2f} in fp32, {dev['int8']:.2f} in int8"
     return text

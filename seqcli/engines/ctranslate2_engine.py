@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,13 @@ from seqcli.data.batch import Ints, Outputs, Side
 from seqcli.data.order import sorted_batches
 from seqcli.decode.generate import GenerateOptions, Hypothesis
 from seqcli.decode.stepper import Stepper
-from seqcli.errors import data_error, usage_error
+from seqcli.errors import data_error, reading, usage_error
 from seqcli.machine import cores
+from seqcli.store.manifest import read_bounded
 from seqcli.tasks.base import Task
 from seqcli.tasks.translation import TranslationTask
+
+_MAX_ABOUT = 2**16
 
 NO_HYPOTHESIS = -1e8
 """CTranslate2 fills up its hypotheses with some of about -1e9 where there are fewer than were asked for."""
@@ -86,6 +89,17 @@ def names(size: int) -> list[str]:
     return [str(number) for number in range(size)]
 
 
+@dataclass(frozen=True)
+class CTranslate2Model:
+    """A model as CTranslate2 stores it."""
+
+    model: bytes
+    about: About
+
+    def engine(self) -> CTranslate2Engine:
+        return CTranslate2Engine(self.model, self.about)
+
+
 class CTranslate2Engine:
     """A model written by `seqcli.engines.ctranslate2_export`; a large input is cut into batches, one for each core.
 
@@ -127,12 +141,14 @@ class CTranslate2Engine:
         prefixes: Sequence[Sequence[int]] | None = None,
         limits: Sequence[int] | None = None,
         attention: bool = False,
-        first: int = 0,
+        numbers: Sequence[int] | None = None,
         scores: bool = True,
     ) -> list[list[Hypothesis]]:
         if options.sampling is not None:
             raise usage_error("CTranslate2 searches, it draws no samples", hint="Say --engine torch.")
-        limits_B = np.minimum(options.max_length, options.max_length if limits is None else np.asarray(limits, np.int64))
+        limits_B = np.minimum(
+            options.max_length, options.max_length if limits is None else np.asarray(limits, np.int64)
+        )
         least = [max(1, len(prefix)) for prefix in prefixes or [()] * len(source.lengths_B)]
         limits_B = np.maximum(limits_B, least)
         self._check_lengths("source", source.lengths_B)
@@ -289,3 +305,45 @@ class _Search:
         log_probs_T[:forced] = 0
         log_probs = log_probs_T.tolist()
         return replace(one, log_probs=log_probs, log_prob=math.fsum(log_probs))
+
+
+def ctranslate2_engine(task: Task[Any], model: Path, about: Path, weights: str, model_sum: str) -> CTranslate2Engine:
+    """The engine of a fitted task, of the two files of its export.
+
+    Args:
+        weights, model_sum: SHA-256 of the run's file of weights and of ``model``.
+
+    Raises:
+        UserError: nothing that seqcli wrote, an export for another task, of other sizes or of other weights (65); a file
+            that cannot be read (74).
+    """
+    again = f"Make it again: seqcli models export {model.parent}"
+    try:
+        told = About.from_bytes(read_bounded(about, _MAX_ABOUT))
+    except (ValueError, TypeError) as error:
+        raise data_error("not what seqcli writes beside an export for CTranslate2", file=about, hint=again) from error
+    if (wrong := _misfit(task, told, weights)) is not None:
+        raise data_error(wrong, file=about, hint=again)
+    if told.model != model_sum:
+        raise data_error(f"not the model that {about.name} tells of", file=model, hint=again)
+    with reading(model):
+        data = model.read_bytes()
+    try:
+        return CTranslate2Engine(data, told)
+    except (ValueError, RuntimeError) as error:
+        raise data_error(f"not a model that CTranslate2 can run: {error}", file=model, hint=again) from error
+
+
+def _misfit(task: Task[Any], told: About, weights: str) -> str | None:
+    """Why an export is not that of a task and of its weights, in words."""
+    if not isinstance(task, TranslationTask):
+        return f"an export for translation, but the model is for {task.kind}"
+    for side, found, size in (
+        ("source", told.source, task.source.sizes().words),
+        ("target", told.target, task.target.sizes().words),
+    ):
+        if found != size:
+            return f"the export is for {found:,} {side} tokens, but the model has {size:,}"
+    if told.weights != weights:
+        return f"the export was made from other weights ({told.weights[:12]}) than those in the model ({weights[:12]})"
+    return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,20 +16,35 @@ from ctranslate2.specs.transformer_spec import FeedForwardSpec, TransformerDecod
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seqcli.engines.ctranslate2_engine import About, names
+from seqcli.engines.ctranslate2_engine import About, CTranslate2Model, names
 from seqcli.models.decoders import DecoderBlock, TransformerDecoder
 from seqcli.models.embedders import TokenEmbedder
 from seqcli.models.encoder_decoder import EncoderDecoder
 from seqcli.models.layers import only
 from seqcli.models.network import Network
 from seqcli.models.transformer import Block, TransformerEncoder, sinusoids
+from seqcli.tasks.translation import TranslationTask
 
 
-def export(network: Network, about: About, *, int8: bool = False) -> bytes:
-    """The ``model.bin`` of a network; with ``int8`` weights in 8 bits, a scale for each row.
+def ctranslate2_model(task: TranslationTask, network: Network, weights: str, *, int8: bool = False) -> CTranslate2Model:
+    """The export of a task's network for the longest sources and targets that the task allows.
 
     Args:
-        about: what the engine is told beside it; of it the sizes and positions are read.
+        weights: SHA-256 of the file of the network's weights.
+
+    Raises:
+        NotImplementedError: see `export`.
+    """
+    longest = task.max_length
+    positions = max(longest, task.limit(longest, replace(task.options, max_length=sys.maxsize))) + 1
+    sizes = task.source.sizes().words, task.target.sizes().words
+    return export(network, weights, *sizes, eos=task.target.eos, unk=task.target.unk, positions=positions, int8=int8)
+
+
+def export(
+    network: Network, weights: str, source: int, target: int, *, eos: int, unk: int, positions: int, int8: bool = False
+) -> CTranslate2Model:
+    """The export of a network; see `About` for the arguments. With ``int8`` its weights have 8 bits, and a scale a row.
 
     Raises:
         NotImplementedError: CTranslate2 has no such layers, and which.
@@ -35,7 +53,7 @@ def export(network: Network, about: About, *, int8: bool = False) -> bytes:
     assert isinstance(network, EncoderDecoder)
     spec = TransformerSpec(_encoder(encoder), _decoder(decoder))
     # CTranslate2 stores equal tables once: of positions, and of target tokens that are the output weights too
-    places_TD = {dim: _array(sinusoids(about.positions, dim)) for dim in {encoder.output_dim, decoder.output_dim}}
+    places_TD = {dim: _array(sinusoids(positions, dim)) for dim in {encoder.output_dim, decoder.output_dim}}
 
     assert embedder.words is not None
     vectors_VD = embedder.words.weight * embedder.scale
@@ -49,20 +67,22 @@ def export(network: Network, about: About, *, int8: bool = False) -> bytes:
     spec.decoder.position_encodings.encodings = places_TD[decoder.output_dim]
     _linear(spec.decoder.projection, network.head.output)
 
-    spec.register_source_vocabulary(names(about.source))
-    spec.register_target_vocabulary(names(about.target))
+    spec.register_source_vocabulary(names(source))
+    spec.register_target_vocabulary(names(target))
     spec.validate()
     spec.optimize("int8" if int8 else None)
     with TemporaryDirectory() as folder:  # it writes files only
         spec.save(folder)
-        return (Path(folder) / "model.bin").read_bytes()
+        model = (Path(folder) / "model.bin").read_bytes()
+    precision, epsilon = "int8" if int8 else "fp32", _layer_norm_epsilon(encoder, decoder)
+    summed = hashlib.sha256(model).hexdigest()
+    about = About(weights, summed, precision, source, target, eos, unk, positions, epsilon)
+    return CTranslate2Model(model, about)
 
 
-def layer_norm_epsilon(network: Network) -> float:
-    """What is added to the variance in all its normalisations."""
-    encoder, _, decoder = _parts(network)
-    found = {one.eps for part in (encoder, decoder) for one in part.modules() if isinstance(one, nn.LayerNorm)}
-    (epsilon,) = found
+def _layer_norm_epsilon(*parts: nn.Module) -> float:
+    """What is added to the variance in all their normalisations."""
+    (epsilon,) = {one.eps for part in parts for one in part.modules() if isinstance(one, nn.LayerNorm)}
     return epsilon
 
 
@@ -86,9 +106,7 @@ def _encoder(encoder: TransformerEncoder) -> TransformerEncoderSpec:
     blocks = list(only(Block, encoder.blocks))
     spec = TransformerEncoderSpec(len(blocks), blocks[0].heads, activation=_activation(blocks[0].feedforward))
     for layer, block in zip(spec.layer, blocks, strict=True):
-        _attention(
-            layer.self_attention, block.attention_norm, [block.queries_keys_values, block.attention_output]
-        )
+        _attention(layer.self_attention, block.attention_norm, [block.queries_keys_values, block.attention_output])
         _feedforward(layer.ffn, block.feedforward_norm, block.feedforward)
     _norm(spec.layer_norm, encoder.norm)
     return spec
@@ -101,9 +119,7 @@ def _decoder(decoder: TransformerDecoder) -> TransformerDecoderSpec:
         len(blocks), heads, activation=_activation(blocks[0].feedforward), alignment_layer=-1, alignment_heads=heads
     )
     for layer, block in zip(spec.layer, blocks, strict=True):
-        _attention(
-            layer.self_attention, block.attention_norm, [block.queries_keys_values, block.attention_output]
-        )
+        _attention(layer.self_attention, block.attention_norm, [block.queries_keys_values, block.attention_output])
         _attention(
             layer.attention, block.source_norm, [block.source_queries, block.source_keys_values, block.source_output]
         )

@@ -1,24 +1,26 @@
-"""Writing a trained network as a graph, and choosing how exact its numbers are."""
+"""Writing a trained network for the engine that runs it fastest, and choosing how exact its numbers are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from seqcli.data.order import sorted_batches
 from seqcli.engines.onnx_engine import OnnxEngine, onnx_engine
 from seqcli.errors import UserError, usage_error
 from seqcli.fields.base import Progress
 from seqcli.files import sha256_file
+from seqcli.machine import installed
 from seqcli.metrics.metric import METRICS
-from seqcli.pipeline.model import stored_recipe
+from seqcli.pipeline.model import HOW_TO_INSTALL, stored_recipe
 from seqcli.pipeline.prepare import open_columns
-from seqcli.store.runs import ENGINE_FILE, Run, report_text
+from seqcli.store.runs import CT2_ABOUT, CT2_FILE, ENGINE_FILE, Run, report_text
 from seqcli.tasks.base import Data, Engine, Task, new_task
-from seqcli.tasks.translation import TranslationTask
+from seqcli.tasks.translation import TranslationData, TranslationTask, model
 
 if TYPE_CHECKING:
     from seqcli.models.network import Network
@@ -31,7 +33,14 @@ MOST_DIFFERENCE = 1e-4
 MOST_LOST = 0.1
 """Points of the dev score that int8 may lose and still be the default."""
 
+LEAST_SAME = 99.5
+"""Percent of dev sentences that CTranslate2 must translate as the network does, or it is refused ..."""
+
+MOST_DIFFERENT_SCORES = 1e-3
+"""... and so it is where ln p of one of those differs by more."""
+
 _CHECKED_ROWS = 64
+_CHECKED_SENTENCES = 200
 
 
 @dataclass(frozen=True)
@@ -46,64 +55,123 @@ class Exported:
 def export(
     task: Task[Any], network: Network, weights: Path, data: Mapping[str, Data], precision: Precision = "auto"
 ) -> Exported:
-    """Make ``engine.onnx``: int8 where that costs next to nothing on dev, or as asked.
-
-    ``difference`` in the report is the greatest between the outputs of the network and of the fp32 graph, on dev
-    examples where there are some. Language models stay fp32 unless int8 is asked for, and so does what has no dev split;
-    a small network has nothing to round.
+    """What runs a trained network fastest: int8 where that costs next to nothing on dev, or as asked.
 
     Args:
         weights: the file that the network's weights stand in.
     """
+    if not isinstance(task, TranslationTask):
+        return _export_onnx(task, network, weights, data, precision)
+    parts = [dict(part or ()).get("kind", "") for part in (model(task.recipe).encoder, model(task.recipe).decoder)]
+    if parts == ["transformer", "transformer"]:
+        return _export_ctranslate2(task, network, weights, data, precision)
+    return _only_torch(task, network, f"no engine is made of {' and '.join(parts)}")
+
+
+def _only_torch(task: Task[Any], network: Network, why: str, **report: Any) -> Exported:
+    from seqcli.engines.torch_engine import torch_engine
+
+    told = {"kind": "torch", "precision": "fp32", **report, "refused": why}
+    return Exported(torch_engine(task, network), told, {})
+
+
+def _export_onnx(
+    task: Task[Any], network: Network, weights: Path, data: Mapping[str, Data], precision: Precision
+) -> Exported:
+    """Make ``engine.onnx``.
+
+    ``difference`` in the report is the greatest between the outputs of the network and of the fp32 graph, on dev
+    examples where there are some. Language models stay fp32 unless int8 is asked for, and so does what has no dev split;
+    a small network has nothing to round.
+    """
     from seqcli.engines.onnx_write import graph_of, quantize
     from seqcli.engines.torch_engine import torch_engine
 
-    torch = torch_engine(task, network)
-    if isinstance(task, TranslationTask):
-        return Exported(torch, {"kind": "torch", "precision": "fp32", "refused": "not yet"}, {})
     report: dict[str, Any] = {"kind": "onnx", "precision": "fp32"}
     try:
         graph = graph_of(network, sha256_file(weights))
     except NotImplementedError as error:  # a layer of another package
-        return Exported(torch, {**report, "kind": "torch", "refused": f"no graph can be made of {error}"}, {})
+        return _only_torch(task, network, f"no graph can be made of {error}")
     exact = onnx_engine(task, graph.SerializeToString())
     dev = data.get("dev")
     if (checked := dev or data.get("train")) is not None:
-        report["difference"] = difference(task, torch, exact, checked)
+        report["difference"] = difference(task, torch_engine(task, network), exact, checked)
         if not report["difference"] <= MOST_DIFFERENCE:
-            refused = f"the graph differs from the network by {report['difference']:.2g}"
-            return Exported(torch, {**report, "kind": "torch", "refused": refused}, {})
-    engine, model, wanted = exact, graph, precision == "int8"
+            why = f"the graph differs from the network by {report['difference']:.2g}"
+            return _only_torch(task, network, why, difference=report["difference"])
+    engine, graph_used, wanted = exact, graph, precision == "int8"
     by_default = precision == "auto" and dev is not None and not task.generates
     small = quantize(graph) if wanted or by_default else graph
     if small is not graph:
         rounded = onnx_engine(task, small.SerializeToString())
-        if dev is not None:
-            scores = {name: _score(task, one, dev) for name, one in (("fp32", exact), ("int8", rounded))}
-            report["dev"] = {"score": task.select_by, **scores}
-            better = 1 if METRICS[task.select_by].better == "higher" else -1
-            loss = better * (scores["fp32"] - scores["int8"])
-            by_default = by_default and loss <= (MOST_LOST if better > 0 else 0.005 * abs(scores["fp32"]))
-        if wanted or by_default:
-            engine, model, report["precision"] = rounded, small, "int8"
-    return Exported(engine, report, {ENGINE_FILE: model.SerializeToString()})
+        loses_little = _compare(task, exact, rounded, dev, report)
+        if wanted or (by_default and loses_little):
+            engine, graph_used, report["precision"] = rounded, small, "int8"
+    return Exported(engine, report, {ENGINE_FILE: graph_used.SerializeToString()})
+
+
+def _export_ctranslate2(
+    task: TranslationTask, network: Network, weights: Path, data: Mapping[str, Data], precision: Precision
+) -> Exported:
+    """Make ``engine.ct2.bin`` and ``engine.ct2.json``.
+
+    In the report ``same_tokens`` is the share, in percent, of dev sentences for which the fp32 model writes what the
+    network does, greedily, and ``difference`` the greatest difference of their ln p.
+    """
+    if not installed("ctranslate2"):
+        return _only_torch(task, network, f"CTranslate2 is not installed ({HOW_TO_INSTALL})")
+    from seqcli.engines.ctranslate2_export import ctranslate2_model
+    from seqcli.engines.torch_engine import torch_engine
+
+    report: dict[str, Any] = {"kind": "ctranslate2", "precision": "fp32"}
+    try:
+        chosen = ctranslate2_model(task, network, sha256_file(weights))
+    except NotImplementedError as error:
+        return _only_torch(task, network, f"CTranslate2 cannot run {error}")
+    engine, dev = chosen.engine(), data.get("dev")
+    if (checked := dev or data.get("train")) is not None:
+        same = same_translations(task, torch_engine(task, network), engine, checked)
+        report |= {"same_tokens": same.percent, "difference": same.difference}
+        if not (same.percent >= LEAST_SAME and same.difference <= MOST_DIFFERENT_SCORES):
+            why = (
+                f"CTranslate2 writes the same for {same.percent:.1f}% of sentences, "
+                f"with a difference of ln p of up to {same.difference:.2g}"
+            )
+            return _only_torch(task, network, why, same_tokens=same.percent, difference=same.difference)
+    if precision == "int8" or (precision == "auto" and dev is not None):
+        small = ctranslate2_model(task, network, sha256_file(weights), int8=True)
+        rounded = small.engine()
+        if _compare(task, engine, rounded, dev, report) or precision == "int8":
+            chosen, engine, report["precision"] = small, rounded, "int8"
+    return Exported(engine, report, {CT2_FILE: chosen.model, CT2_ABOUT: chosen.about.to_bytes()})
+
+
+def _compare(task: Task[Any], exact: Engine, rounded: Engine, dev: Data | None, report: dict[str, Any]) -> bool:
+    """Measure both precisions on dev, for the report; True where eight bits lose next to nothing."""
+    if dev is None:
+        return False
+    fp32, int8 = (task.measure(one, dev).scorer.scores()[task.select_by] for one in (exact, rounded))
+    report["dev"] = {"score": task.select_by, "fp32": fp32, "int8": int8}
+    higher = METRICS[task.select_by].better == "higher"
+    return fp32 - int8 <= MOST_LOST if higher else int8 - fp32 <= 0.005 * abs(fp32)
 
 
 @dataclass(frozen=True)
 class Remade:
-    """What the report of a run now says of its engine, and why nothing was measured where that is so."""
+    """What the report of a run now says of its engine, its file, and why nothing was measured where that is so."""
 
     report: dict[str, Any]
+    file: Path
     unmeasured: str | None
 
 
 def export_run(run: Run, precision: Precision = "auto", progress: Progress | None = None) -> Remade:
-    """Make the graph of a finished run again from its weights, and seal the run with it.
+    """Export a finished run again from its weights, and seal the run with it.
 
     What training measured it by is measured again, where the data can still be read.
 
     Raises:
-        UserError: the run has no network (2); a damaged file (65); a graph that is not equal to the network, and the
+        UserError: the run has no network (2); a damaged file (65); an engine that is not equal to the network, and the
             run stays as it is (1); a file that cannot be written (74).
     """
     task = new_task(stored_recipe(run))
@@ -118,11 +186,11 @@ def export_run(run: Run, precision: Precision = "auto", progress: Progress | Non
         exported = export(task, network, run.weights_path, data, precision)
         if not exported.files:
             raise UserError(
-                f"{run} gets no graph: {exported.report['refused']}", hint="'--engine torch' runs the network itself."
+                f"{run} is not exported: {exported.report['refused']}", hint="'--engine torch' runs the network itself."
             )
         report = {**run.report(), "engine": exported.report}
         run.replace({**exported.files, run.report_path.name: report_text(report).encode()})
-    return Remade(exported.report, unmeasured)
+    return Remade(exported.report, run.path / next(iter(exported.files)), unmeasured)
 
 
 def _data(task: Task[Any], progress: Progress | None) -> tuple[dict[str, Data], str | None]:
@@ -134,10 +202,6 @@ def _data(task: Task[Any], progress: Progress | None) -> tuple[dict[str, Data], 
     except UserError as error:
         return {}, str(error)
     return {}, "there is no data"
-
-
-def _score(task: Task[Any], engine: Engine, dev: Data) -> float:
-    return task.measure(engine, dev).scorer.scores()[task.select_by]
 
 
 def difference(task: Task[Any], one: Engine, other: OnnxEngine, data: Data) -> float:
@@ -160,3 +224,26 @@ def difference(task: Task[Any], one: Engine, other: OnnxEngine, data: Data) -> f
         gap = np.abs(values - there[name])
         worst = max(worst, float(gap[real_BT].max(initial=0) if name.endswith("_BTK") else gap.max(initial=0)))
     return worst
+
+
+class Same(NamedTuple):
+    """Sentences that two engines translate alike, in percent, and the greatest difference of ln p of those."""
+
+    percent: float
+    difference: float
+
+
+def same_translations(task: TranslationTask, one: Engine, other: Engine, data: Data) -> Same:
+    """What two engines write greedily for the first sentences of a split."""
+    assert isinstance(data, TranslationData)
+    rows = np.flatnonzero(data.source_lengths <= task.max_length)[:_CHECKED_SENTENCES]
+    options = replace(task.options, beam=1, best=1)
+    gaps: list[float | None] = []
+    for some in sorted_batches(data.source_lengths[rows] + 1, tokens=one.positions):
+        side, raws = data.source.side(rows[some]), [data.tokens(row) for row in rows[some].tolist()]
+        found = (task.translate(engine, side, raws, options) for engine in (one, other))
+        for first, second in zip(*found, strict=True):
+            here, there = first.hypotheses[0], second.hypotheses[0]
+            gaps.append(abs(here.log_prob - there.log_prob) if here.tokens == there.tokens else None)
+    same = [gap for gap in gaps if gap is not None]
+    return Same(100 * len(same) / max(1, len(gaps)), max(same, default=0.0))

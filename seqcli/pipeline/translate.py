@@ -28,7 +28,9 @@ class EnsembleEngine(CountsEngine):
     def stepper(self, source: Side | None = None) -> Stepper:
         return Ensemble([engine.stepper(source) for engine in self.engines])
 
-    def generate(self, source: Side, options: GenerateOptions, **how: Any) -> list[list[Hypothesis]]:
+    def generate(
+        self, source: Side, options: GenerateOptions, *, scores: bool = True, **how: Any
+    ) -> list[list[Hypothesis]]:
         return generate(self.stepper(source), len(source.lengths_B), options, **how)
 
 
@@ -58,6 +60,7 @@ class Translator:
     Args:
         prefix: what every translation begins with.
         attention: also tell where each token looked.
+        scores: ln p and score are wanted too.
         refuse_long: a line longer than the model takes in one piece is an error, not cut where sentences end.
     """
 
@@ -68,10 +71,11 @@ class Translator:
         *,
         prefix: str = "",
         attention: bool = False,
+        scores: bool = True,
         refuse_long: bool = False,
     ) -> None:
         self.model, self.task, self.options = model, _task(model), options
-        self.attention, self.refuse_long = attention, refuse_long
+        self.attention, self.scores, self.refuse_long = attention, scores, refuse_long
         self.prefix = self.task.target.words.encode(self.task.target.read(prefix, "--prefix")) if prefix else []
         self.lines = self.pieces = 0
         self.cut: list[int] = []
@@ -100,6 +104,7 @@ class Translator:
             self.options,
             prefixes=[self.prefix] * len(raws) if self.prefix else None,
             attention=self.attention,
+            scores=self.scores,
             numbers=[self.lines + number for number in numbers],
         )
 

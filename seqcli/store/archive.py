@@ -26,7 +26,7 @@ FORMAT = "seqcli archive 1"
 MAX_BYTES = 4 * 2**30
 """Most bytes an archive may unpack to, unless the caller says otherwise."""
 
-_SUFFIXES = {".yaml", ".txt", ".json", ".jsonl", ".safetensors", ".onnx", ".model"}  # .model: sentencepiece
+_SUFFIXES = {".yaml", ".txt", ".json", ".jsonl", ".safetensors", ".onnx", ".bin", ".model"}  # .model: sentencepiece
 _NEEDED = ("recipe.yaml", "report.json", MANIFEST)
 _MAX_CONTENTS = 2**20
 _MAX_FILES = 1000
@@ -180,7 +180,7 @@ def _write_member(stream: gzip.GzipFile, path: Path, record: FileRecord) -> None
     with writing(path), path.open("xb") as handle:
         while left:
             chunk = _read(stream, min(left, _CHUNK))
-            if left == record.size and is_pickle(chunk[:64], text=path.suffix in (".safetensors", ".onnx")):
+            if left == record.size and is_pickle(chunk[:64], text=path.suffix in (".safetensors", ".onnx", ".bin")):
                 raise data_error(f"refused: '{path.name}' is a pickle, which can run code")
             digest.update(chunk)
             left -= len(chunk)

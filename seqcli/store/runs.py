@@ -25,6 +25,7 @@ from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, read_manifest,
 
 FORMAT = "seqcli model 2"
 ENGINE_FILE = "engine.onnx"
+CT2_FILE, CT2_ABOUT = "engine.ct2.bin", "engine.ct2.json"
 _OLD_FORMATS = ("seqcli model 1",)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[1-9]\d{0,8}")
