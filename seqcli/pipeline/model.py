@@ -245,16 +245,13 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str, *, steps: bool)
     if engine in ("onnx", "ctranslate2"):
         _check_asked(run, device, engine, exported)
     notice = None
-    if exported == "ctranslate2" and engine == "auto" and steps:
+    if exported == "ctranslate2" and engine == "auto" and on_cpu and (steps or not installed(exported)):
         exported = None
-    elif exported == "ctranslate2" and not installed("ctranslate2"):
-        notice = f"CTranslate2, which runs {run} faster, is not installed: {HOW_TO_INSTALL}" if on_cpu else None
-        exported = None
+        notice = None if steps else f"CTranslate2, which runs {run} faster, is not installed: {HOW_TO_INSTALL}"
     if engine == "torch" or not on_cpu or exported is None:
         from seqcli.engines.torch_engine import load_network, torch_engine
 
-        loaded = torch_engine(task, load_network(task, run.weights_path, device))
-        return loaded, notice if engine == "auto" else None
+        return torch_engine(task, load_network(task, run.weights_path, device)), notice
     if exported == "onnx":
         from seqcli.engines.onnx_engine import onnx_engine
 
