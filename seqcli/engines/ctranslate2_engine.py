@@ -159,7 +159,7 @@ class CTranslate2Engine:
 
     def _check_lengths(self, side: str, lengths: Any) -> None:
         if (longest := max(lengths, default=0)) > self.about.positions:
-            raise usage_error(
+            raise data_error(
                 f"a {side} of {longest:,} tokens, but this model was exported for at most {self.about.positions:,}",
                 hint="Say --engine torch.",
             )

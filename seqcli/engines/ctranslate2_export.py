@@ -52,8 +52,8 @@ def export(
     encoder, embedder, decoder = _parts(network)
     assert isinstance(network, EncoderDecoder)
     spec = TransformerSpec(_encoder(encoder), _decoder(decoder))
-    # CTranslate2 stores equal tables once: of positions, and of target tokens that are the output weights too
-    places_TD = {dim: _array(sinusoids(positions, dim)) for dim in {encoder.output_dim, decoder.output_dim}}
+    # one position more, as CTranslate2 scores an <EOS> after what was cut; it stores equal tables once: of positions, and of target tokens that are the output weights too
+    places_TD = {dim: _array(sinusoids(positions + 1, dim)) for dim in {encoder.output_dim, decoder.output_dim}}
 
     assert embedder.words is not None
     vectors_VD = embedder.words.weight * embedder.scale
