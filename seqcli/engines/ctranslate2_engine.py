@@ -177,7 +177,7 @@ class CTranslate2Engine:
         found = self.translator.score_batch(
             sources,
             [self.names[target].tolist() for target in bare],
-            max_batch_size=self.batch,
+            max_batch_size=self.batch // 4,  # the logits of all positions are there at once
             batch_type="tokens",
             max_input_length=0,
         )  # <EOS> is scored after each

@@ -52,7 +52,7 @@ def export(
     encoder, embedder, decoder = _parts(network)
     assert isinstance(network, EncoderDecoder)
     spec = TransformerSpec(_encoder(encoder), _decoder(decoder))
-    # one position more, as CTranslate2 scores an <EOS> after what was cut; it stores equal tables once: of positions, and of target tokens that are the output weights too
+    # equal tables are stored once; one position more, as CTranslate2 scores an <EOS> after a target that was cut too
     places_TD = {dim: _array(sinusoids(positions + 1, dim)) for dim in {encoder.output_dim, decoder.output_dim}}
 
     assert embedder.words is not None

@@ -19,14 +19,14 @@ from pathlib import Path
 from seqcli.errors import cannot_read, data_error, in_file, reading
 from seqcli.files import atomic_write, fsync_folder, writing
 from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, is_pickle, is_plain_name
-from seqcli.store.runs import Run, Store, check_name
+from seqcli.store.runs import CT2_FILE, Run, Store, check_name
 
 CONTENTS = "archive.json"
 FORMAT = "seqcli archive 1"
 MAX_BYTES = 4 * 2**30
 """Most bytes an archive may unpack to, unless the caller says otherwise."""
 
-_SUFFIXES = {".yaml", ".txt", ".json", ".jsonl", ".safetensors", ".onnx", ".bin", ".model"}  # .model: sentencepiece
+_SUFFIXES = {".yaml", ".txt", ".json", ".jsonl", ".safetensors", ".onnx", ".model"}  # .model: sentencepiece
 _NEEDED = ("recipe.yaml", "report.json", MANIFEST)
 _MAX_CONTENTS = 2**20
 _MAX_FILES = 1000
@@ -116,7 +116,8 @@ def contents(run: Run) -> Manifest:
 
 
 def _may_travel(name: str) -> bool:
-    return is_plain_name(name) and Path(name).suffix in _SUFFIXES and name != CONTENTS and len(name) <= 100
+    known = Path(name).suffix in _SUFFIXES or name == CT2_FILE
+    return is_plain_name(name) and known and name != CONTENTS and len(name) <= 100
 
 
 def _header(folder: str, name: str, size: int) -> tarfile.TarInfo:
