@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ctranslate2
 import numpy as np
@@ -129,7 +129,7 @@ class CTranslate2Engine:
     def score(self, source: Side, targets: Sequence[Ints]) -> list[NDArray[np.float64]]:
         self._check_lengths("source", source.lengths_B)
         self._check_lengths("target", [len(target) for target in targets])
-        return self._score(self._sources(source), [target.tolist() for target in targets])
+        return self.log_probs(self.sources(source), [target.tolist() for target in targets])
 
     def generate(
         self,
@@ -146,11 +146,11 @@ class CTranslate2Engine:
     ) -> list[list[Hypothesis]]:
         if options.sampling is not None:
             raise usage_error("CTranslate2 searches, it draws no samples", hint="Say --engine torch.")
-        limits_B = np.minimum(
-            options.max_length, options.max_length if limits is None else np.asarray(limits, np.int64)
-        )
-        least = [max(1, len(prefix)) for prefix in prefixes or [()] * len(source.lengths_B)]
-        limits_B = np.maximum(limits_B, least)
+        count = len(source.lengths_B)
+        if not count:
+            return []
+        limits_B = np.minimum(options.max_length, [options.max_length] * count if limits is None else limits)
+        limits_B = np.maximum(limits_B, [max(1, len(prefix)) for prefix in prefixes or [()] * count])
         self._check_lengths("source", source.lengths_B)
         self._check_lengths("target", limits_B)
         search = _Search(self, source, options, forbidden, prefixes, attention, scores)
@@ -164,13 +164,14 @@ class CTranslate2Engine:
                 hint="Say --engine torch.",
             )
 
-    def _sources(self, source: Side) -> list[list[str]]:
+    def sources(self, source: Side) -> list[list[str]]:
+        """Tokens of each source."""
         return [
             self.names[row[:length]].tolist()
             for row, length in zip(source.arrays["words_BT"], source.lengths_B.tolist(), strict=True)
         ]
 
-    def _score(self, sources: list[list[str]], targets: list[list[int]]) -> list[NDArray[np.float64]]:
+    def log_probs(self, sources: list[list[str]], targets: list[list[int]]) -> list[NDArray[np.float64]]:
         """ln p of each token of each target, which may end in <EOS> or not."""
         eos = self.about.eos
         bare = [target[:-1] if target and target[-1] == eos else target for target in targets]
@@ -182,6 +183,14 @@ class CTranslate2Engine:
             max_input_length=0,
         )  # <EOS> is scored after each
         return [np.array(one.log_probs[: len(target)], np.float64) for one, target in zip(found, targets, strict=True)]
+
+
+class _Found(NamedTuple):
+    """What CTranslate2 found for a source, the best first: read once, as it makes these lists anew each time."""
+
+    hypotheses: list[list[str]]
+    scores: list[float]
+    attention: list[list[list[float]]]
 
 
 class _Search:
@@ -199,9 +208,9 @@ class _Search:
     ) -> None:
         self.engine, self.options, self.attention, self.scores = engine, options, attention, scores
         self.lengths_B, self.width = source.lengths_B, source.arrays["words_BT"].shape[1]
-        self.sources = engine._sources(source)
+        self.sources = engine.sources(source)
         self.prefixes = None if prefixes is None else [engine.names[list(prefix)].tolist() for prefix in prefixes]
-        self.found: list[Any] = [None] * len(self.sources)
+        self.found = [_Found([], [], [])] * len(self.sources)
         self.how = {
             "beam_size": options.beam,
             "length_penalty": options.length_penalty,
@@ -264,30 +273,30 @@ class _Search:
         for rows, results in zip(batches, running, strict=True):
             most = limits_B[rows].max()
             for row, waiting in zip(rows.tolist(), results, strict=True):
-                self.found[row] = result = waiting.result()
-                if limits_B[row] < most and max(map(len, result.hypotheses)) >= limits_B[row]:
+                result = waiting.result()
+                self.found[row] = one = _Found(result.hypotheses, result.scores, result.attention)
+                if limits_B[row] < most and max(map(len, one.hypotheses)) >= limits_B[row]:
                     cut.append(row)
         return np.array(cut, np.int64)
 
     def hypotheses(self) -> list[list[Hypothesis]]:
         found = [
-            [self._hypothesis(row, result, number) for number in self._real(result)]
-            for row, result in enumerate(self.found)
+            [self._hypothesis(row, one, number) for number in self._real(one)] for row, one in enumerate(self.found)
         ]
         return self._scored(found) if self.scores else found
 
-    def _real(self, result: Any) -> Sequence[int]:
-        count = min(self.options.best, len(result.hypotheses))
-        return [number for number in range(count) if not result.scores or result.scores[number] > NO_HYPOTHESIS]
+    def _real(self, found: _Found) -> Sequence[int]:
+        count = min(self.options.best, len(found.hypotheses))
+        return [number for number in range(count) if not found.scores or found.scores[number] > NO_HYPOTHESIS]
 
-    def _hypothesis(self, row: int, result: Any, number: int) -> Hypothesis:
-        ids = [*map(self.engine.ids.__getitem__, result.hypotheses[number])]
+    def _hypothesis(self, row: int, found: _Found, number: int) -> Hypothesis:
+        ids = [*map(self.engine.ids.__getitem__, found.hypotheses[number])]
         ended = len(ids) > self._forced(row) and ids[-1] == self.engine.about.eos
         attention_TS = None
         if self.attention:
             attention_TS = np.zeros((len(ids), self.width), np.float32)
-            attention_TS[:, : self.lengths_B[row]] = result.attention[number]
-        score = result.scores[number] if result.scores else math.nan
+            attention_TS[:, : self.lengths_B[row]] = found.attention[number]
+        score = found.scores[number] if found.scores else math.nan
         return Hypothesis(ids[:-1] if ended else ids, math.nan, score, ended, [], attention_TS)
 
     def _forced(self, row: int) -> int:
@@ -298,7 +307,7 @@ class _Search:
         eos = [self.engine.about.eos]
         rows = [row for row, own in enumerate(found) for _ in own]
         targets = [one.ids + eos if one.ended else one.ids for own in found for one in own]
-        scored = iter(self.engine._score([self.sources[row] for row in rows], targets))
+        scored = iter(self.engine.log_probs([self.sources[row] for row in rows], targets))
         return [[self._with(one, next(scored), self._forced(row)) for one in own] for row, own in enumerate(found)]
 
     def _with(self, one: Hypothesis, log_probs_T: NDArray[np.float64], forced: int) -> Hypothesis:

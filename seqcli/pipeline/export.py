@@ -246,4 +246,4 @@ def same_translations(task: TranslationTask, one: Engine, other: Engine, data: D
             here, there = first.hypotheses[0], second.hypotheses[0]
             gaps.append(abs(here.log_prob - there.log_prob) if here.tokens == there.tokens else None)
     same = [gap for gap in gaps if gap is not None]
-    return Same(100 * len(same) / max(1, len(gaps)), max(same, default=0.0))
+    return Same(100 * len(same) / max(1, len(gaps)), float(np.max(same, initial=0.0)))

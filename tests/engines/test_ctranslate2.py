@@ -184,6 +184,12 @@ def test_a_source_alone(beam: int) -> None:
         assert_same(engine.generate(side([source]), options, eos=EOS), [own])
 
 
+def test_no_sources() -> None:
+    nothing = Side({"words_BT": np.zeros((0, 1), np.int64)}, np.zeros(0, np.int64))
+    assert both("plain")[1].generate(nothing, GenerateOptions(max_length=4), eos=EOS) == []
+    assert both("plain")[1].score(nothing, []) == []
+
+
 def test_without_scores() -> None:
     engine, source = both("plain")[1], side(some_sources())
     for beam in (1, 3):
