@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 
 
 def peak_memory_mb() -> float | None:
@@ -42,3 +43,8 @@ def processor() -> str:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def installed(package: str) -> bool:
+    """Whether a package can be imported; it is not."""
+    return find_spec(package) is not None

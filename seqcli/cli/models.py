@@ -139,7 +139,7 @@ def export(
     runs: Runs = None,
     as_json: Json = False,
 ) -> None:
-    """Make the graph that prediction runs on again, from the weights; prints its file."""
+    """Make what prediction runs on again, from the weights; prints its file."""
     from seqcli.cli.training_display import open_display
     from seqcli.pipeline.export import export_run
 

@@ -71,9 +71,9 @@ EngineName = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="auto|onnx|torch",
-        parser=one_of("--engine", ("auto", "onnx", "torch")),
-        help="What runs a network: onnx (auto, on a CPU) or torch.",
+        metavar="auto|onnx|ctranslate2|torch",
+        parser=one_of("--engine", ("auto", "onnx", "ctranslate2", "torch")),
+        help="What runs a network: onnx, of a Transformer that translates ctranslate2 (auto, on a CPU), or torch.",
     ),
 ]
 SetValue = Annotated[

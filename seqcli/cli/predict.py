@@ -87,6 +87,8 @@ def command(
     from seqcli.pipeline.model import Model as Trained
 
     loaded: Trained[Any] = Trained.load(run, device=running.device, engine=running.engine)
+    if loaded.notice is not None:
+        console.warn(loaded.notice)
     task = loaded.task
     for option, needed in (("--tokens", tokens), ("--html", html is not None)):
         if needed and not isinstance(task.source, TextField):

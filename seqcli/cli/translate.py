@@ -120,7 +120,11 @@ def command(
         changes |= {"sampling": sampling, "seed": _seed(seed)}
     options = options_of(trained, best=n_best, **changes)
     looks = alignments or jsonl or attention is not None
-    translator = Translator(trained, options, prefix=prefix, attention=looks, refuse_long=long == "refuse")
+    if trained.notice is not None:
+        console.warn(trained.notice)
+    translator = Translator(
+        trained, options, prefix=prefix, attention=looks, scores=scores or jsonl, refuse_long=long == "refuse"
+    )
     if tokens:
         translator.task.source.read_tokens()
     if attention is not None:

@@ -42,7 +42,9 @@ class SourceWriter(ABC):
     def stepper(self, source: Side | None = None) -> Stepper:
         """See `seqcli.tasks.base.Engine`."""
 
-    def generate(self, source: Side, options: GenerateOptions, **how: Any) -> list[list[Hypothesis]]:
+    def generate(
+        self, source: Side, options: GenerateOptions, *, scores: bool = True, **how: Any
+    ) -> list[list[Hypothesis]]:
         return generate(self.stepper(source), len(source.lengths_B), options, **how)
 
     def score(self, source: Side, targets: Sequence[Ids]) -> list[NDArray[np.float64]]:

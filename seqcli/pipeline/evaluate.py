@@ -115,7 +115,7 @@ def evaluate_model(
     measured = task.measure(model.engine, batches, mistakes=with_errors)
     score = measured.scorer.score()
     _check(score)
-    notices = _notices(task, batches)
+    notices = [*([] if model.notice is None else [model.notice]), *_notices(task, batches)]
     compared: list[dict[str, Any]] = []
     if against is not None:
         other = against.task

@@ -1,6 +1,6 @@
 """A trained model: load, predict, evaluate. The verbs, the library and the tests all use it.
 
-Imports no torch: networks run on ONNX Runtime unless another engine is asked for.
+Imports no torch: networks run on ONNX Runtime or CTranslate2 unless another engine is asked for.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from seqcli.errors import UserError, data_error, usage_error
 from seqcli.fields.base import Progress, SourceField
 from seqcli.fields.text import TextField
 from seqcli.lines import batches
-from seqcli.machine import cores
+from seqcli.machine import cores, installed
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.schema import Recipe
 from seqcli.store.manifest import read_manifest
-from seqcli.store.runs import DECODER_FILE, ENGINE_FILE, Run, Store
+from seqcli.store.runs import CT2_ABOUT, CT2_FILE, DECODER_FILE, ENGINE_FILE, Run, Store
 from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Engine, Task, new_task
 
@@ -40,7 +40,9 @@ P = TypeVar("P")
 Ask = Callable[[Side, Sequence[Any], Sequence[int]], Sequence[P]]
 """What says something of a batch: of a side, the values that it was made of, and their numbers."""
 
-ENGINES = ("auto", "onnx", "torch")
+ENGINES = ("auto", "onnx", "ctranslate2", "torch")
+
+HOW_TO_INSTALL = "pip install 'seqcli[fast]'"
 
 _ITEMS = 1024
 
@@ -51,12 +53,14 @@ class Model(Generic[P]):
 
     Attributes:
         name: which run it is.
+        notice: what whoever uses it should know: a faster engine is not installed.
     """
 
     name: str
     task: Task[P]
     engine: Engine
     run: Run | None = None
+    notice: str | None = None
 
     def __post_init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
@@ -85,7 +89,7 @@ class Model(Generic[P]):
         Args:
             run: a run, or what names one: ``ner``, ``ner@2``, a folder.
             device: cuda or mps needs the engine torch, which is taken then; auto is the CPU.
-            engine: one of `ENGINES`; auto is onnx where there is a graph.
+            engine: one of `ENGINES`; auto is what the model was exported for, onnx or ctranslate2.
             steps: it will be asked token by token, so auto takes an engine that can be.
 
         Raises:
@@ -98,7 +102,8 @@ class Model(Generic[P]):
             raise usage_error(f"unknown engine '{engine}'", hint=f"Known: {', '.join(ENGINES)}.")
         task = new_task(stored_recipe(run))
         task.load(run.path)
-        return cls(str(run), task, _engine(task, run, device, engine), run)
+        runs_it, notice = _engine(task, run, device, engine, steps=steps)
+        return cls(str(run), task, runs_it, run, notice)
 
     def predict(self, items: Iterable[Any], *, scores: bool = False, offsets: bool = False) -> Iterator[P]:
         """A prediction for each item, in order: lines of text, lists of tokens, or arrays of frames [T, channels].
@@ -224,30 +229,50 @@ def _takes_columns(form: str, columns: FormatColumns | None) -> bool:
         return False
 
 
-def _engine(task: Task[Any], run: Run, device: str, engine: str) -> Engine:
+def _engine(task: Task[Any], run: Run, device: str, engine: str, *, steps: bool) -> tuple[Engine, str | None]:
+    """What runs a model, and what its user should know of that."""
+    on_cpu = device in ("auto", "cpu")
     if not task.is_network:
-        if engine != "auto" or device not in ("auto", "cpu"):
+        if engine != "auto" or not on_cpu:
             option = f"--engine {engine}" if engine != "auto" else f"--device {device}"
             raise usage_error(
                 f"{run} is a model of kind {task.recipe.model.kind}, not a network: {option} has no effect on it",
                 hint="Leave it out.",
             )
-        return task.counts_engine(load_arrays(run), run.weights_path)
+        return task.counts_engine(load_arrays(run), run.weights_path), None
     files = read_manifest(run.path).files
-    if engine == "torch" or device not in ("auto", "cpu") or ENGINE_FILE not in files:
-        if engine == "onnx":
-            if device not in ("auto", "cpu"):
-                raise usage_error(f"the engine onnx runs on the CPU, not {device}", hint="Leave out --engine.")
-            raise usage_error(
-                f"{run} has no graph to run", hint=f"'seqcli models export {run}' makes one; or leave out --engine."
-            )
+    exported = "onnx" if ENGINE_FILE in files else "ctranslate2" if CT2_FILE in files else None
+    if engine in ("onnx", "ctranslate2"):
+        _check_asked(run, device, engine, exported)
+    notice = None
+    if exported == "ctranslate2" and engine == "auto" and on_cpu and (steps or not installed(exported)):
+        exported = None
+        notice = None if steps else f"CTranslate2, which runs {run} faster, is not installed: {HOW_TO_INSTALL}"
+    if engine == "torch" or not on_cpu or exported is None:
         from seqcli.engines.torch_engine import load_network, torch_engine
 
-        return torch_engine(task, load_network(task, run.weights_path, device))
-    from seqcli.engines.onnx_engine import onnx_engine
+        return torch_engine(task, load_network(task, run.weights_path, device)), notice
+    if exported == "onnx":
+        from seqcli.engines.onnx_engine import onnx_engine
 
-    decoder = run.decoder_path if DECODER_FILE in files else None
-    return onnx_engine(task, run.engine_path, files[run.weights_path.name].sha256, decoder=decoder)
+        decoder = run.decoder_path if DECODER_FILE in files else None
+        return onnx_engine(task, run.engine_path, files[run.weights_path.name].sha256, decoder=decoder), None
+    from seqcli.engines.ctranslate2_engine import ctranslate2_engine
+
+    sums = (files[run.weights_path.name].sha256, files[CT2_FILE].sha256)
+    return ctranslate2_engine(task, run.path / CT2_FILE, run.path / CT2_ABOUT, *sums), None
+
+
+def _check_asked(run: Run, device: str, engine: str, exported: str | None) -> None:
+    """Refuse an engine that was asked for by name and cannot run the model."""
+    if device not in ("auto", "cpu"):
+        raise usage_error(f"the engine {engine} runs on the CPU, not {device}", hint="Leave out --engine.")
+    if engine == "ctranslate2" and not installed(engine):
+        raise usage_error("CTranslate2 is not installed", hint=f"Say {HOW_TO_INSTALL}, or leave out --engine.")
+    if engine != exported:
+        what = "graph to run" if engine == "onnx" else "export for CTranslate2"
+        hint = f"'seqcli models export {run}' makes one; or leave out --engine."
+        raise usage_error(f"{run} has no {what}", hint="Leave out --engine." if exported else hint)
 
 
 def stored_recipe(run: Run) -> Recipe:

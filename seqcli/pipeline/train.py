@@ -177,6 +177,8 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
         exported = export(task, network, run.weights_path, data)
         if not exported.files:
             yield Notice(f"{exported.report['refused']}, so the network itself will be run, which is slower")
+        if faster := exported.report.get("faster"):
+            yield Notice(faster, is_warning=False)
         engine, about_engine = exported.engine, {"engine": exported.report}
         for name, graph in exported.files.items():
             with atomic_write(run.path / name) as handle:

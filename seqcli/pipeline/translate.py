@@ -56,6 +56,7 @@ class Translator:
     Args:
         prefix: what every translation begins with.
         attention: also tell where each token looked.
+        scores: ln p and score are wanted too.
         refuse_long: a line longer than the model takes in one piece is an error, not cut where sentences end.
     """
 
@@ -66,10 +67,11 @@ class Translator:
         *,
         prefix: str = "",
         attention: bool = False,
+        scores: bool = True,
         refuse_long: bool = False,
     ) -> None:
         self.model, self.task, self.options = model, _task(model), options
-        self.attention, self.refuse_long = attention, refuse_long
+        self.attention, self.scores, self.refuse_long = attention, scores, refuse_long
         self.prefix = self.task.target.words.encode(self.task.target.read(prefix, "--prefix")) if prefix else []
         self.lines = self.pieces = 0
         self.cut: list[int] = []
@@ -98,6 +100,7 @@ class Translator:
             self.options,
             prefixes=[self.prefix] * len(raws) if self.prefix else None,
             attention=self.attention,
+            scores=self.scores,
             numbers=[self.lines + number for number in numbers],
         )
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from seqcli.errors import cannot_read, data_error, in_file, reading
 from seqcli.files import atomic_write, fsync_folder, writing
 from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, is_pickle, is_plain_name
-from seqcli.store.runs import Run, Store, check_name
+from seqcli.store.runs import CT2_FILE, Run, Store, check_name
 
 CONTENTS = "archive.json"
 FORMAT = "seqcli archive 1"
@@ -116,7 +116,8 @@ def contents(run: Run) -> Manifest:
 
 
 def _may_travel(name: str) -> bool:
-    return is_plain_name(name) and Path(name).suffix in _SUFFIXES and name != CONTENTS and len(name) <= 100
+    known = Path(name).suffix in _SUFFIXES or name == CT2_FILE
+    return is_plain_name(name) and known and name != CONTENTS and len(name) <= 100
 
 
 def _header(folder: str, name: str, size: int) -> tarfile.TarInfo:
@@ -180,7 +181,7 @@ def _write_member(stream: gzip.GzipFile, path: Path, record: FileRecord) -> None
     with writing(path), path.open("xb") as handle:
         while left:
             chunk = _read(stream, min(left, _CHUNK))
-            if left == record.size and is_pickle(chunk[:64], text=path.suffix in (".safetensors", ".onnx")):
+            if left == record.size and is_pickle(chunk[:64], text=path.suffix in (".safetensors", ".onnx", ".bin")):
                 raise data_error(f"refused: '{path.name}' is a pickle, which can run code")
             digest.update(chunk)
             left -= len(chunk)

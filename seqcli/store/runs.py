@@ -26,7 +26,9 @@ from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, read_manifest,
 FORMAT = "seqcli model 2"
 ENGINE_FILE, DECODER_FILE = "engine.onnx", "decoder.onnx"
 """What runs a network: all of it or, of an encoder-decoder, what reads the source, and beside it what writes the target."""
-
+CT2_FILE, CT2_ABOUT = "engine.ct2.bin", "engine.ct2.json"
+"""The same for CTranslate2: a model, and what must be known of it."""
+ENGINE_FILES = (ENGINE_FILE, DECODER_FILE, CT2_FILE, CT2_ABOUT)
 _OLD_FORMATS = ("seqcli model 1",)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VERSION = re.compile(r"[1-9]\d{0,8}")
@@ -131,20 +133,22 @@ class Run:
             raise cannot_read(error.filename or self.path, error) from error
         write_manifest(self.path, Manifest(records, {"format": FORMAT}))
 
-    def replace(self, files: Mapping[str, bytes]) -> None:
-        """Put files of a finished run in place of others and seal it again.
+    def replace(self, files: Mapping[str, bytes], without: Collection[str] = ()) -> None:
+        """Put files of a finished run in place of others and seal it again; others of ``without`` leave it.
 
         Wherever this is interrupted the run verifies: until the end these files are out of the seal.
 
         Raises:
             UserError: a file of the run is missing or damaged (65), or one cannot be written (74).
         """
-        names = set(self.verify().files)
+        names = set(self.verify().files) - {*without}
         self.seal(names - files.keys())
         for name, data in files.items():
             with atomic_write(self.path / name) as handle:
                 handle.write(data)
         self.seal(names | files.keys())
+        for name in {*without} - files.keys():
+            (self.path / name).unlink(missing_ok=True)
 
     def verify(self) -> Manifest:
         """Compare every file of the manifest with its size and SHA-256 (10 MB take about 10 ms).

@@ -90,8 +90,13 @@ class Engine(Protocol):
         limits: Sequence[int] | None = None,
         attention: bool = False,
         numbers: Sequence[int] | None = None,
+        scores: bool = True,
     ) -> list[list[Hypothesis]]:
-        """What an encoder-decoder writes for some sources; see `seqcli.decode.generate.generate`."""
+        """What an encoder-decoder writes for some sources; see `seqcli.decode.generate.generate`.
+
+        Without ``scores`` an engine may leave out what it does not know anyway: `Hypothesis.score` and ``log_prob`` are
+        then NaN, and there are no ``log_probs``.
+        """
 
     def score(self, source: Side, targets: Sequence[Ints]) -> list[NDArray[np.float64]]:
         """ln p of each token of a target for each source, by an encoder-decoder; <EOS> is a token like any other."""

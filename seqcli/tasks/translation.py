@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +48,10 @@ _SENTENCE_END = re.compile(r"[.?!。？！।॥…][\"'”’»)\]]*$")
 
 @dataclass(frozen=True)
 class Written:
-    """One translation: its tokens and text, ln p, what it was ranked by, and where each token looked [T, S]."""
+    """One translation: its tokens and text, ln p, what it was ranked by, and where each token looked [T, S].
+
+    ln p and score are NaN where nobody asked for them.
+    """
 
     tokens: list[str]
     text: str
@@ -301,7 +306,7 @@ class TranslationTask(Task[Translated]):
         return [*parts, raw] if raw else parts
 
     def ask(self, engine: Engine, side: Side, raws: Sequence[Any], *, scores: bool = False) -> Sequence[Translated]:
-        return self.translate(engine, side, raws, self.options)
+        return self.translate(engine, side, raws, self.options, scores=scores)
 
     def translate(
         self,
@@ -313,8 +318,12 @@ class TranslationTask(Task[Translated]):
         prefixes: Sequence[Sequence[int]] | None = None,
         attention: bool = False,
         numbers: Sequence[int] | None = None,
+        scores: bool = True,
     ) -> list[Translated]:
-        """Translations of some sources; ``numbers`` of the sources are for the seeds of samples."""
+        """Translations of some sources; ``numbers`` of the sources are for the seeds of samples.
+
+        Without ``scores`` those may be NaN, which is faster where the engine is CTranslate2.
+        """
         limits = [self.limit(len(raw), options) for raw in raws]
         found = engine.generate(
             side,
@@ -325,6 +334,7 @@ class TranslationTask(Task[Translated]):
             limits=limits,
             attention=attention,
             numbers=numbers,
+            scores=scores,
         )
         return [Translated(raw, [*map(self.written, own)]) for raw, own in zip(raws, found, strict=True)]
 
@@ -375,12 +385,8 @@ class TranslationTask(Task[Translated]):
         options = replace(self.options, beam=self.config.dev_beam, best=1) if quick else self.options
         found: list[tuple[int, list[str], Translated]] = []
         for rows in data.measuring_order(engine.positions):
-            raws = [data.tokens(row) for row in rows.tolist()]
-            if max(map(len, raws)) > self.max_length:
-                some = [self._in_parts(engine, raw, options) for raw in raws]
-            else:
-                some = self.translate(engine, data.source.side(rows), raws, options)
-            found += zip(rows.tolist(), map(data.references, rows.tolist()), some, strict=True)
+            written = self._of_rows(engine, data, rows, options)
+            found += zip(rows.tolist(), map(data.references, rows.tolist()), written, strict=True)
         found.sort(key=lambda one: one[0])
         right[:] = scorer.add([gold for _, gold, _ in found], [one for _, _, one in found])
         wrong = [
@@ -390,17 +396,24 @@ class TranslationTask(Task[Translated]):
         ]
         return Measured(scorer, right, wrong)
 
-    def _in_parts(self, engine: Engine, raw: Sequence[str], options: GenerateOptions) -> Translated:
-        """A source as a prediction takes it, however long."""
-        parts = self.pieces(raw)
-        return self.join(raw, self.translate(engine, self.source.side([list(part) for part in parts]), parts, options))
-
     def error_rows(self, mistakes: Sequence[Mistake[Translated]]) -> Iterator[tuple[str, ...]]:
         """What is not as a reference has it, the worst by chrF first."""
         pairs = ((one.prediction.text, one.gold) for one in mistakes)
         scored = zip(TranslationMetric("chrf").sentence_scores(pairs), mistakes, strict=True)
         for score, one in sorted(scored, key=lambda pair: pair[0].value):
             yield one.at, f"{score.value:.2f}", one.source, one.gold[0], one.prediction.text
+
+    def _of_rows(
+        self, engine: Engine, data: TranslationData, rows: NDArray[np.int64], options: GenerateOptions
+    ) -> list[Translated]:
+        """Translations of some rows of a split, the long ones in parts, as a line is translated."""
+        raws = [data.tokens(row) for row in rows.tolist()]
+        if data.source_lengths[rows].max(initial=0) <= self.max_length:
+            return self.translate(engine, data.source.side(rows), raws, options, scores=False)
+        parts = [self.pieces(raw) for raw in raws]
+        pieces = [*map(list, chain(*parts))]
+        written = iter(self.translate(engine, self.source.side(pieces), pieces, options, scores=False))
+        return [self.join(raw, [*islice(written, len(own))]) for raw, own in zip(raws, parts, strict=True)]
 
     def writer(
         self, form: str, *, scores: bool = False, top: int | None = None
@@ -413,11 +426,16 @@ class TranslationTask(Task[Translated]):
         return lambda some: "".join(line(one) for translated in some for one in translated.hypotheses)
 
     def document(self, translated: Translated) -> dict[str, Any]:
-        """A translation as JSON."""
+        """A translation as JSON, with ln p and score where they are known."""
         return {
             "source": list(translated.source),
             "translations": [
-                {"text": one.text, "tokens": one.tokens, "log_prob": one.log_prob, "score": one.score}
+                {
+                    "text": one.text,
+                    "tokens": one.tokens,
+                    **({} if math.isnan(one.log_prob) else {"log_prob": one.log_prob}),
+                    **({} if math.isnan(one.score) else {"score": one.score}),
+                }
                 for one in translated.hypotheses
             ],
         }
