@@ -175,8 +175,7 @@ def _compare(task: Task[Any], exact: Engine, rounded: Engine, dev: Data | None, 
     """Measure both precisions on dev, for the report; True where eight bits lose next to nothing."""
     if dev is None:
         return False
-    quick = isinstance(task, TranslationTask)  # as training chose the weights
-    fp32, int8 = (task.measure(one, dev, quick=quick).scorer.scores()[task.select_by] for one in (exact, rounded))
+    fp32, int8 = (task.measure(one, dev).scorer.scores()[task.select_by] for one in (exact, rounded))
     report["dev"] = {"score": task.select_by, "fp32": fp32, "int8": int8}
     higher = METRICS[task.select_by].better == "higher"
     return fp32 - int8 <= MOST_LOST if higher else int8 - fp32 <= 0.005 * abs(fp32)
