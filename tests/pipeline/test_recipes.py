@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tiny_classes
 from tiny_corpus import SENTENCES, conll, conllu
+from tiny_pairs import pairs, write_pairs
 
 from seqcli.data import catalogue
 from seqcli.decode.sampling import SamplingOptions
@@ -74,6 +75,9 @@ def smaller(recipe):
     """Overrides that cut the sizes of a network down; a model that is fitted in one go is quick as it is."""
     if recipe.task.kind == "word-vectors":
         return ["model.dim=8", "training.epochs=2", "source.vocabulary.min_count=1"]
+    if recipe.model.kind == "encoder-decoder":
+        decoder = ["model.decoder.dim=8", "model.encoder.dim=8", "model.embedder.dim=8"]
+        return [*decoder, "training.max_steps=3", "training.evaluate_every=3", "training.batch.per_epoch=0"]
     if recipe.model.kind != "network":
         return []
     size = "filters" if recipe.model.encoder.kind == "cnn" else "dim"
@@ -89,6 +93,12 @@ def one_recipe(request, tmp_path, cache):
     assert plain.description
     entry = catalogue.data_set(plain.data.corpus) if plain.data.corpus else None
     form = plain.data.format or (entry.format if entry else "conll")
+    if plain.task.kind == "translation":
+        write_pairs(tmp_path / "tiny.tsv", pairs(60))
+        files = [f"data.{split}={tmp_path / 'tiny.tsv'}" for split in ("train", "dev", "test")]
+        return load_recipe(
+            path, [*files, "data.format=tsv", "data.columns={source: 0, target: 1}", *smaller(plain)]
+        ).recipe
     file = tmp_path / f"tiny.{form}"
     options = {"separator": plain.data.separator or (entry and entry.separator) or "/"} if form == "inline" else {}
     file.write_text(WRITE[form](**options), encoding="utf-8")
@@ -152,13 +162,29 @@ def classify(run, report):
         assert entry["test"]["counts"]["total"] == report["test"]["counts"]["total"]
 
 
+def translate(run, report):
+    """Every engine writes the same, and the scores stand with their signatures."""
+    assert report["engine"]["kind"] in ("onnx", "ctranslate2")
+    assert report["engine"]["difference"] < 1e-3
+    assert {one["name"] for one in report["test"]["counts"]["also"]} & {"chrF2", "token error rate"}
+    sources = [source for source, _ in pairs(5)]
+    found = [[one.text for one in Model.load(run, engine=name).predict(sources)] for name in ("auto", "torch")]
+    assert report["engine"]["precision"] == "int8" or found[0] == found[1]
+
+
 def neighbors(run, report):
     vectors = model_vectors(run, Store(run.path.parents[1]))
     assert vectors.matrix.shape == (len(vectors.words), 8)
     assert len(vectors.neighbors("paris", 3)) == 3
 
 
-USE = {"tagging": tag, "language-model": sample_and_score, "classification": classify, "word-vectors": neighbors}
+USE = {
+    "tagging": tag,
+    "language-model": sample_and_score,
+    "classification": classify,
+    "translation": translate,
+    "word-vectors": neighbors,
+}
 
 
 def test_there_are_recipes_of_every_task():
