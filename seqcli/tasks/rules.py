@@ -8,7 +8,7 @@ from typing import TypeVar
 from seqcli.errors import did_you_mean
 from seqcli.recipe.base import Config
 from seqcli.recipe.embedders import TokensConfig
-from seqcli.recipe.models import NetworkConfig
+from seqcli.recipe.models import GradientsConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 
@@ -76,12 +76,12 @@ def sides(sources: tuple[str, ...], targets: tuple[str, ...]) -> tuple[Rule, Rul
 
 
 def needs(*parts: str) -> tuple[Rule, ...]:
-    """A network has each of these parts."""
+    """A network, or an encoder-decoder, has each of these parts."""
 
     def rule(part: str) -> Rule:
         return Rule(
             f"model.{part}",
-            lambda r: r.model.kind == "network" and dict(network(r))[part] is None,
+            lambda r: isinstance(r.model, GradientsConfig) and dict(r.model).get(part) is None,
             lambda r: f"is missing; the task {r.task.kind} needs it",
             f"'seqcli components' lists the kinds of {part}.",
         )

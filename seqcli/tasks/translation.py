@@ -33,7 +33,7 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 from seqcli.recipe.tasks import TranslationConfig
 from seqcli.tasks.base import Data, Engine, Measured, Mistake, Task
-from seqcli.tasks.rules import section, selects_by, sides
+from seqcli.tasks.rules import needs, section, selects_by, sides
 
 if TYPE_CHECKING:
     from seqcli.models.encoder_decoder import EncoderDecoder
@@ -76,15 +76,6 @@ class Translated:
 def model(recipe: Recipe) -> EncoderDecoderConfig:
     """The model section, if it is an encoder-decoder."""
     return section(recipe.model, EncoderDecoderConfig)
-
-
-def _part(name: str) -> Rule:
-    return Rule(
-        f"model.{name}",
-        lambda r: r.model.kind == "encoder-decoder" and dict(model(r))[name] is None,
-        lambda r: f"is missing; the task {r.task.kind} needs it",
-        f"'seqcli components' lists the kinds of {name}.",
-    )
 
 
 def _is_plain(embedder: Component | None) -> bool:
@@ -136,7 +127,7 @@ class TranslationTask(Task[Translated]):
             lambda r: f"{r.model.kind} cannot do the task {r.task.kind}",
             "It does encoder-decoder.",
         ),
-        *map(_part, ("embedder", "encoder", "decoder", "head")),
+        *needs("embedder", "encoder", "decoder", "head"),
         selects_by(lambda r: SCORES),
         Rule(
             "model.head",
