@@ -131,14 +131,18 @@ def command(
         _draw(translator, file, attention, reading)
         return
     write = _writer(n_best, scores=scores, alignments=alignments, jsonl=jsonl, tokens=tokens)
-    number = 0
+    number, said = 0, set[str]()
     for block in read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE):
-        warned = bool(translator.cut)
         found = translator.block(block)
         console.write("".join(write(at, one) for at, one in enumerate(found, number + 1)), flush=True)
         number += len(block)
-        if translator.cut and not warned:
-            console.warn(f"{source_name(file)}:{translator.cut[0]}: {trained.task.long_input}")
+        for odd, what in (
+            (translator.cut, trained.task.long_input),
+            (translator.unknown, "the model knows none of the line's tokens, so its translation means nothing"),
+        ):
+            if odd and what not in said:
+                said.add(what)
+                console.warn(f"{source_name(file)}:{odd[0]}: {what}")
 
 
 def _sampling(sample: bool, **knobs: Any) -> SamplingOptions | None:

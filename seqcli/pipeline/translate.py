@@ -73,11 +73,15 @@ class Translator:
         self.model, self.task, self.options = model, _task(model), options
         self.attention, self.scores, self.refuse_long = attention, scores, refuse_long
         self.prefix = self.task.target.words.encode(self.task.target.read(prefix, "--prefix")) if prefix else []
-        self.lines = self.pieces = 0
+        self.lines = 0
         self.cut: list[int] = []
+        self.unknown: list[int] = []
 
     def block(self, lines: Sequence[str]) -> Sequence[Translated]:
-        """Translations of some lines; a blank one has an empty translation. `cut` are the lines that were cut."""
+        """Translations of some lines; a blank one has an empty translation.
+
+        `cut` are the numbers of the lines that were cut, `unknown` of those of which no token is known.
+        """
         if self.refuse_long:
             for number, line in enumerate(lines, self.lines + 1):
                 if (length := len(self.task.source.read(line, ""))) > self.task.max_length:
@@ -89,6 +93,9 @@ class Translator:
         for number, one in enumerate(found, self.lines + 1):
             if len(one.source) > self.task.max_length:
                 self.cut.append(number)
+            tokens = [token for token in one.source if token != "▁"]
+            if tokens and not any(map(self.task.source.words.__contains__, tokens)):
+                self.unknown.append(number)
         self.lines += len(lines)
         return found
 

@@ -129,6 +129,14 @@ def test_long_lines_are_split_and_said_or_refused(folder, here):
     assert refused.out in ("", "rot\n")
 
 
+def test_a_line_of_unknown_words_alone_is_said(here):
+    found = run_inside("translate", "tiny-mt", stdin=lines("red", "¿ ¿", "blue sky", "red sky"))
+    assert (found.code, len(found.out.splitlines())) == (0, 4)
+    assert found.err == (
+        "warning: <stdin>:2: the model knows none of the line's tokens, so its translation means nothing\n"
+    )
+
+
 def test_a_picture_of_where_it_looked(here):
     pytest.importorskip("matplotlib")
     found = run_inside("translate", "-q", "--attention", "dogs.png", stdin=lines("two dogs"))
