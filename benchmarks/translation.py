@@ -26,7 +26,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "recipes" / "translate-multi30k.yaml"
-PAIRS, STEPS, TOKENS = 12_000, 40, 4096
+PAIRS, STEPS, TOKENS = 12_000, 24, 4096
 
 JOEYNMT = """
 name: bench
@@ -42,7 +42,9 @@ testing: {{n_best: 1, beam_size: 1, batch_size: 64, batch_type: sentence, eval_m
 training:
   optimizer: adamw
   learning_rate: 0.001
-  scheduling: null
+  scheduling: noam
+  learning_rate_factor: 0.5
+  learning_rate_warmup: 400
   label_smoothing: 0.1
   loss: crossentropy
   normalization: tokens
@@ -52,7 +54,7 @@ training:
   epochs: 10
   updates: {steps}
   validation_freq: 10000
-  logging_freq: 10
+  logging_freq: 5
   shuffle: True
   early_stopping_metric: bleu
 model:
