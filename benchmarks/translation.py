@@ -133,9 +133,9 @@ def own() -> float:
     return statistics.median(event.targets / event.seconds for event in events[5:])
 
 
-def train(python: str | None) -> None:
+def train(python: str | None, repeats: int) -> None:
     ours, theirs = [], []
-    for _ in range(3):
+    for _ in range(repeats):
         ours.append(float(subprocess.check_output([sys.executable, __file__, "own"], text=True)))
         if python is not None:
             with tempfile.TemporaryDirectory() as folder:
@@ -217,7 +217,14 @@ def file(run: str, source: str) -> None:
         ratios = []
         for _ in range(5):
             began = time.perf_counter()
-            raw.translate_batch(tokens, beam_size=beam, max_batch_size=2048, batch_type="tokens", disable_unk=True)
+            raw.translate_batch(
+                tokens,
+                beam_size=beam,
+                max_batch_size=2048,
+                batch_type="tokens",
+                disable_unk=True,
+                max_decoding_length=200,
+            )
             alone = time.perf_counter() - began
             began = time.perf_counter()
             list(model.predict_block(lines, ask=lambda side, raws, _, beam=beam: _ask(model, side, raws, beam)))
@@ -229,7 +236,7 @@ def file(run: str, source: str) -> None:
 def _ask(model, side, raws, beam):  # type: ignore[no-untyped-def]
     from seqcli.pipeline.translate import options_of
 
-    return model.task.translate(model.engine, side, raws, options_of(model, beam=beam))
+    return model.task.translate(model.engine, side, raws, options_of(model, beam=beam), scores=False)
 
 
 def first(run: str) -> None:
@@ -254,10 +261,11 @@ def main() -> None:
     parser.add_argument("what", choices=["train", "own", "cache", "file", "first"])
     parser.add_argument("arguments", nargs="*")
     parser.add_argument("--joeynmt", metavar="PYTHON", help="an interpreter that has joeynmt")
+    parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     if options.what == "train":
         os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        train(options.joeynmt)
+        train(options.joeynmt, options.repeats)
     elif options.what == "own":
         print(own())
     elif options.what == "cache":
