@@ -317,7 +317,7 @@ def test_one_argument_is_a_model_or_a_file(tmp_path: Path, monkeypatch: pytest.M
         ),
         (
             "score tiny",
-            "tiny@1 is a model for tagging; this needs one for language-model. Train one: seqcli train lm-char",
+            "tiny@1 is a model for tagging; this needs one for language-model or translation. Train one: seqcli train lm-char",
         ),
         ("complete", "no trained model for language-model in runs. Train one: seqcli train lm-char"),
         ("sample nothing", "no model 'nothing' in runs. Known: tiny."),

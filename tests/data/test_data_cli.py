@@ -58,6 +58,7 @@ def test_ls_lists_every_set_without_torch(files):
         "japanese-vowels",
         "hello",
         "pattern",
+        "reverse",
     ]
     listed = json.loads(run("ls", "--json")[0])
     assert [(one["name"], one["here"], one["sources"]) for one in listed[:4]] == [
@@ -91,6 +92,7 @@ def test_ls_lists_every_set_without_torch(files):
         ("japanese-vowels", ["pypi"]),
         ("hello", ["embedded"]),
         ("pattern", ["embedded"]),
+        ("reverse", ["embedded"]),
     ]
     code = "import sys\nfrom seqcli.cli.app import main\ntry: main(['data', 'ls'])\nexcept SystemExit: pass\n"
     code += "print({'torch', 'rich', 'urllib.request', 'seqcli.recipe.data'} & set(sys.modules), file=sys.stderr)"
