@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,6 +66,15 @@ def open_model(model: str | None, running: Running) -> LanguageModel:
     from seqcli.pipeline.language import load_language_model
 
     return load_language_model(run, running.device, running.engine)
+
+
+def seed_or_new(seed: int | None, *, said: bool = True) -> int:
+    """The seed that was given, or a new one, said on stderr where it decides anything."""
+    if seed is None:
+        seed = secrets.randbelow(2**31)
+        if said:
+            console.note(f"seed {seed}")
+    return seed
 
 
 def warn_of_unknown(model: LanguageModel, prompt: str) -> None:

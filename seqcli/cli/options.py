@@ -130,6 +130,39 @@ class Reading:
     max_line: MaxLine = DEFAULT_MAX_LINE
 
 
+Seed = Annotated[
+    int | None,
+    typer.Option(help="The same seed gives the same samples; without one a new seed, told on stderr.", min=0),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knobs:
+    """What is done to the distribution before a token is drawn: `seqcli.decode.sampling.SamplingOptions`."""
+
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Samples: divides ln p: below 1 the likely become likelier; 0 is greedy (default: 1)."),
+    ] = None
+    top_k: Annotated[int | None, typer.Option(help="Samples: only the K most probable tokens.")] = None
+    typical: Annotated[
+        float | None,
+        typer.Option(
+            help="Samples: only the tokens nearest to the expected surprise that have this probability together."
+        ),
+    ] = None
+    top_p: Annotated[
+        float | None, typer.Option(help="Samples: only the most probable tokens that have this probability together.")
+    ] = None
+    min_p: Annotated[
+        float | None, typer.Option(help="Samples: only tokens with this share of the most probable one's probability.")
+    ] = None
+
+    def turned(self) -> dict[str, Any]:
+        """Those that were given."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Running:
     """Where the model lies, and what runs it."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.language import open_model, warn_of_unknown
-from seqcli.cli.options import JsonLines, NewestLanguageModel, Running, grouped
+from seqcli.cli.language import open_model, seed_or_new, warn_of_unknown
+from seqcli.cli.options import JsonLines, Knobs, NewestLanguageModel, Running, Seed, grouped
 from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
@@ -31,25 +30,9 @@ def command(
     count: Annotated[int, typer.Option("-n", "--count", help="How many samples.", min=1)] = 1,
     max_tokens: Annotated[int, typer.Option(help="Most tokens a sample, the prompt not counted.", min=1)] = 200,
     stop: Annotated[str | None, typer.Option(metavar="TEXT", help="End a sample where this text would come.")] = None,
-    temperature: Annotated[
-        float, typer.Option(help="Divides ln p: below 1 the likely become likelier; 0 is --greedy.")
-    ] = 1.0,
-    top_k: Annotated[int | None, typer.Option(help="Only the K most probable tokens.")] = None,
-    typical: Annotated[
-        float,
-        typer.Option(help="Only the tokens nearest to the expected surprise that have this probability together."),
-    ] = 1.0,
-    top_p: Annotated[
-        float, typer.Option(help="Only the most probable tokens that have this probability together.")
-    ] = 1.0,
-    min_p: Annotated[
-        float, typer.Option(help="Only tokens with this share of the most probable one's probability.")
-    ] = 0.0,
+    knobs: Knobs,
     greedy: Annotated[bool, typer.Option("--greedy", help="Always the most probable token.")] = False,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="The same seed gives the same samples; without one a new seed, told on stderr.", min=0),
-    ] = None,
+    seed: Seed = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="Print tokens with spaces between, not text.")] = False,
     as_json: JsonLines = False,
     running: Running,
@@ -61,15 +44,12 @@ def command(
     """
     from seqcli.decode.sampling import SamplingOptions
 
-    options = SamplingOptions(temperature, top_k, typical, top_p, min_p, greedy)
+    options = SamplingOptions(**knobs.turned(), greedy=greedy)
     if stop == "":
         raise usage_error("--stop: an empty text would end every sample before it begins")
     trained = open_model(model, running)
     warn_of_unknown(trained, prompt)
-    if seed is None:
-        seed = secrets.randbelow(2**31)
-        if not options.is_greedy:
-            console.note(f"seed {seed}")
+    seed = seed_or_new(seed, said=not options.is_greedy)
     from seqcli.pipeline.sample import grow
 
     samples = grow(

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.language import READ_AT_ONCE, model_and_file
-from seqcli.cli.options import File, Reading, Running, Tokens, choice, grouped
+from seqcli.cli.language import READ_AT_ONCE, model_and_file, seed_or_new
+from seqcli.cli.options import File, Knobs, Reading, Running, Seed, Tokens, choice, grouped
 from seqcli.errors import usage_error
 from seqcli.lines import read_batches, source_name
 
 if TYPE_CHECKING:
-    from seqcli.decode.sampling import SamplingOptions
     from seqcli.pipeline.model import Model as Trained
     from seqcli.pipeline.translate import Translator
-    from seqcli.tasks.translation import Translated, Written
+    from seqcli.tasks.translation import Translated, TranslationTask, Written
 
 EPILOG = """Examples:
 
@@ -75,16 +74,8 @@ def command(
     ] = 0,
     prefix: Annotated[str, typer.Option(metavar="TEXT", help="What every translation begins with.")] = "",
     sample: Annotated[bool, typer.Option("--sample", help="Draw translations instead of searching the best.")] = False,
-    temperature: Annotated[float | None, typer.Option(help="Samples: divides ln p.", min=0)] = None,
-    top_k: Annotated[int | None, typer.Option(help="Samples: only the K most probable tokens.")] = None,
-    typical: Annotated[
-        float | None, typer.Option(help="Samples: only tokens of about the expected surprise, of this share.")
-    ] = None,
-    top_p: Annotated[float | None, typer.Option(help="Samples: only the most probable tokens of this share.")] = None,
-    min_p: Annotated[
-        float | None, typer.Option(help="Samples: only tokens with this share of the most probable one's probability.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Samples: the same seed gives the same ones.", min=0)] = None,
+    knobs: Knobs,
+    seed: Seed = None,
     ensemble: Annotated[
         list[str] | None,
         typer.Option("--with", metavar="MODEL...", help="More models, whose probabilities are averaged with it."),
@@ -102,8 +93,11 @@ def command(
     One line out for each line in, as it comes in; a blank line stays blank. With --n-best each line gives N lines,
     numbered by the line they are of.
     """
+    from seqcli.decode.sampling import SamplingOptions
+
     choice("--long", long, ("split", "refuse"))
-    sampling = _sampling(sample, temperature=temperature, top_k=top_k, typical=typical, top_p=top_p, min_p=min_p)
+    turned = knobs.turned()
+    sampling = SamplingOptions(**turned) if sample or turned else None
     model, file = model_and_file(model, file, running.runs)
     steps = sampling is not None or bool(ensemble)
     trained = _open(model, ensemble or [], running, steps=steps)
@@ -117,7 +111,7 @@ def command(
     if length_penalty is not None:
         changes["length_penalty"] = length_penalty
     if sampling is not None:
-        changes |= {"sampling": sampling, "seed": _seed(seed)}
+        changes |= {"sampling": sampling, "seed": seed_or_new(seed)}
     options = options_of(trained, best=n_best, **changes)
     looks = alignments or jsonl or attention is not None
     if trained.notice is not None:
@@ -130,7 +124,7 @@ def command(
     if attention is not None:
         _draw(translator, file, attention, reading)
         return
-    write = _writer(n_best, scores=scores, alignments=alignments, jsonl=jsonl, tokens=tokens)
+    write = _writer(translator.task, n_best, scores=scores, alignments=alignments, jsonl=jsonl, tokens=tokens)
     number, said = 0, set[str]()
     for block in read_batches(file, on_invalid=reading.invalid, max_line=reading.max_line, block=READ_AT_ONCE):
         found = translator.block(block)
@@ -143,25 +137,6 @@ def command(
             if odd and what not in said:
                 said.add(what)
                 console.warn(f"{source_name(file)}:{odd[0]}: {what}")
-
-
-def _sampling(sample: bool, **knobs: Any) -> SamplingOptions | None:
-    """The knobs of sampling, which is meant where one of them is turned."""
-    turned = {name: value for name, value in knobs.items() if value is not None}
-    if not sample and not turned:
-        return None
-    from seqcli.decode.sampling import SamplingOptions
-
-    return SamplingOptions(**turned)
-
-
-def _seed(seed: int | None) -> int:
-    import secrets
-
-    if seed is None:
-        seed = secrets.randbelow(2**31)
-        console.note(f"seed {seed}")
-    return seed
 
 
 def _open(model: str | None, others: Sequence[str], running: Running, *, steps: bool) -> Trained[Translated]:
@@ -179,26 +154,15 @@ def _open(model: str | None, others: Sequence[str], running: Running, *, steps: 
 
 
 def _writer(
-    n_best: int, *, scores: bool, alignments: bool, jsonl: bool, tokens: bool
+    task: TranslationTask, n_best: int, *, scores: bool, alignments: bool, jsonl: bool, tokens: bool
 ) -> Callable[[int, Translated], str]:
-    from seqcli.pipeline.translate import alignment
+    from seqcli.tasks.translation import alignment
 
     def pairs(one: Translated, best: Written) -> str:
         return " ".join(f"{source}-{target}" for source, target in alignment(one.source, best))
 
     def document(number: int, one: Translated) -> str:
-        translations = [
-            {
-                "text": best.text,
-                "score": best.score,
-                "log_prob": best.log_prob,
-                "tokens": best.tokens,
-                "ended": best.ended,
-                **({"alignment": alignment(one.source, best)} if best.attention_TS is not None else {}),
-            }
-            for best in one.hypotheses
-        ]
-        return console.json_text({"line": number, "tokens": list(one.source), "translations": translations}) + "\n"
+        return console.json_text({"line": number, **task.document(one)}) + "\n"
 
     def lines(number: int, one: Translated) -> str:
         rows = []

@@ -46,6 +46,10 @@ class Cut(dict[str, Any]):
     """Fields of an example that was too long and of which only the beginning was kept: `Columns.cut` counts it."""
 
 
+class Apart(dict[str, Any]):
+    """Fields of one of several examples that stand together, such as a source with each of its targets: none is cut."""
+
+
 class Pieces(Protocol):
     """What a task makes of an example: one mapping of fields, or several where a long sequence is cut.
 
@@ -195,7 +199,7 @@ class _PartBuilder:
     def add(self, example: Example, pieces: Pieces) -> None:
         shortened = False
         for number, fields in enumerate(pieces(example)):
-            shortened |= number > 0 or isinstance(fields, Cut)
+            shortened |= (number > 0 and not isinstance(fields, Apart)) or isinstance(fields, Cut)
             self.lines.append(example.line)
             for name, values in fields.items():
                 self.collectors[name].add(values, example.at)

@@ -303,7 +303,7 @@ class _Search:
         return 0 if self.prefixes is None else len(self.prefixes[row])
 
     def _scored(self, found: list[list[Hypothesis]]) -> list[list[Hypothesis]]:
-        """The same with the model's own ln p; the search knows only what is left of it when some tokens may not come."""
+        """Hypotheses with the model's own ln p: the search knows only that of tokens that may come, renormalised."""
         eos = [self.engine.about.eos]
         rows = [row for row, own in enumerate(found) for _ in own]
         targets = [one.ids + eos if one.ended else one.ids for own in found for one in own]

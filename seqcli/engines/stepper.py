@@ -40,7 +40,7 @@ class SourceWriter(ABC):
 
     @abstractmethod
     def stepper(self, source: Side | None = None) -> Stepper:
-        """See `seqcli.tasks.base.Engine`."""
+        """One that has read these sources; of a language model without any."""
 
     def generate(
         self, source: Side, options: GenerateOptions, *, scores: bool = True, **how: Any

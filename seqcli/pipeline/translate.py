@@ -14,7 +14,7 @@ from seqcli.engines.stepper import SourceWriter
 from seqcli.errors import data_error, usage_error
 from seqcli.pipeline.model import Model
 from seqcli.tasks.base import CountsEngine, Engine
-from seqcli.tasks.translation import Translated, TranslationTask, Written
+from seqcli.tasks.translation import Translated, TranslationTask
 
 
 class EnsembleEngine(SourceWriter, CountsEngine):
@@ -115,14 +115,6 @@ class Translator:
 def options_of(model: Model[Translated], **changes: Any) -> GenerateOptions:
     """The options that a model was measured with, some of them changed."""
     return replace(_task(model).options, **changes)
-
-
-def alignment(source: Sequence[str], one: Written) -> list[tuple[int, int]]:
-    """``(source token, target token)``: where each token looked most; <EOS> is left out."""
-    if one.attention_TS is None:
-        return []
-    places = one.attention_TS[: len(one.tokens), : len(source)].argmax(axis=1)
-    return [(place, number) for number, place in enumerate(places.tolist())]
 
 
 def _task(model: Model[Translated]) -> TranslationTask:

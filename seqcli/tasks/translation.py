@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seqcli.data.arrays import Columns
 from seqcli.data.batch import Batch, Side
-from seqcli.data.encode import Pieces
+from seqcli.data.encode import Apart, Pieces
 from seqcli.data.example import Example
 from seqcli.data.order import ByLength, Lengths, epoch_batches, sorted_batches
 from seqcli.decode.generate import GenerateOptions, Hypothesis
@@ -234,7 +234,7 @@ class TranslationTask(Task[Translated]):
         """
         source = self._tokens("source", example.source, example.at)
         for reference in references_of(example):
-            yield {"source": source, "target": self._tokens("target", reference, example.at)}
+            yield Apart(source=source, target=self._tokens("target", reference, example.at))
 
     def read_measured(self, example: Example) -> Iterator[Mapping[str, Any]]:
         """A pair of tokens with the first target, and all targets as they are written."""
@@ -417,19 +417,29 @@ class TranslationTask(Task[Translated]):
         return lambda some: "".join(line(one) for translated in some for one in translated.hypotheses)
 
     def document(self, translated: Translated) -> dict[str, Any]:
-        """A translation as JSON, with ln p and score where they are known."""
+        """A translation as JSON: with ln p and score where they are known, with alignments where attention is."""
         return {
-            "source": list(translated.source),
+            "tokens": list(translated.source),
             "translations": [
                 {
                     "text": one.text,
-                    "tokens": one.tokens,
-                    **({} if math.isnan(one.log_prob) else {"log_prob": one.log_prob}),
                     **({} if math.isnan(one.score) else {"score": one.score}),
+                    **({} if math.isnan(one.log_prob) else {"log_prob": one.log_prob}),
+                    "tokens": one.tokens,
+                    "ended": one.ended,
+                    **({} if one.attention_TS is None else {"alignment": alignment(translated.source, one)}),
                 }
                 for one in translated.hypotheses
             ],
         }
+
+
+def alignment(source: Sequence[str], one: Written) -> list[tuple[int, int]]:
+    """``(source token, target token)``: where each token looked most; <EOS> is left out."""
+    if one.attention_TS is None:
+        return []
+    places = one.attention_TS[: len(one.tokens), : len(source)].argmax(axis=1)
+    return [(place, number) for number, place in enumerate(places.tolist())]
 
 
 def references_of(example: Example) -> list[Any]:

@@ -9,24 +9,9 @@ from pathlib import Path
 
 import pytest
 from tiny import run_inside, run_outside, trained_run
-from tiny_pairs import MODELS, pair_recipe, write_pairs
+from tiny_pairs import BY_HEART, FEW, MODELS, pair_recipe, write_pairs
 
 from seqcli.errors import ExitCode
-
-FEW = [
-    ("see red cats", "Katzen rot sehen"),
-    ("two dogs", "Hunde zwei"),
-    ("red", "rot"),
-    ("see one two", "zwei eins sehen"),
-]
-BY_HEART = (
-    "task.beam=1",
-    "training.select_by=exact",
-    "training.epochs=80",
-    "training.evaluate_every=80",
-    "training.optimizer.lr=0.02",
-    "training.batch.tokens=400",
-)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import trained_run
-from tiny_pairs import MODELS, PIECES, RECIPE, pair_recipe, pairs
+from tiny_pairs import BY_HEART, FEW, MODELS, PIECES, RECIPE, pair_recipe, pairs
 
 from seqcli.data.example import Example
 from seqcli.errors import ExitCode, UserError, UserErrors
@@ -28,21 +28,6 @@ from seqcli.store.runs import Store
 from seqcli.tasks.base import new_task
 from seqcli.tasks.translation import Translated, Written
 from seqcli.text.pieces import train_sentencepiece
-
-FEW = [
-    ("see red cats", "Katzen rot sehen"),
-    ("two dogs", "Hunde zwei"),
-    ("red", "rot"),
-    ("see one two", "zwei eins sehen"),
-]
-BY_HEART = (
-    "task.beam=1",  # of ten words <EOS> is always among the likeliest: a search ends with what is cut short
-    "training.select_by=exact",  # BLEU of so short lines is zero, whatever they say
-    "training.epochs=80",
-    "training.evaluate_every=80",
-    "training.optimizer.lr=0.02",
-    "training.batch.tokens=400",
-)
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +98,17 @@ def test_what_is_written_is_shown_as_text_and_as_json(cache, runs):
     score = one.hypotheses[0].score
     assert model.task.writer("lines", scores=True)([one]) == f"{score:.4f}\tHunde zwei\n"
     document = json.loads(model.task.writer("jsonl")([one]))
-    assert document["source"] == ["two", "dogs"]
+    assert document["tokens"] == ["two", "dogs"]
     assert document["translations"][0]["tokens"] == ["Hunde", "zwei"]
     assert score == pytest.approx(one.hypotheses[0].log_prob / 3, abs=1e-3)  # <EOS> counts
+
+
+def test_several_targets_of_a_source_are_several_pairs_and_nothing_is_cut(cache, tmp_path):
+    lines = [{"source": f"red {number}", "target": [f"rot {number}", f"ein rotes {number}"]} for number in range(5)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    recipe = pair_recipe(tmp_path, f"data={{train: {tmp_path / 'train.jsonl'}}}")
+    columns = open_columns(recipe, new_task(recipe), ("train",))["train"]
+    assert (len(columns), columns.cut) == (10, 0)
 
 
 def test_mistakes_are_told_with_the_worst_first(cache, runs):
