@@ -30,6 +30,8 @@ _KINDS: dict[str, Kind] = {
     "target.tags": Kind("recipe.fields:TagFieldConfig", "fields.tags:TagField"),
     "target.labels": Kind("recipe.fields:LabelFieldConfig", "fields.labels:LabelField"),
     "target.text": Kind("recipe.fields:TextTargetConfig", "fields.pairs:TargetText"),
+    "features.log-mel": Kind("recipe.features:LogMelConfig", "media.audio:LogMel"),
+    "features.mfcc": Kind("recipe.features:MFCCConfig", "media.audio:MFCC"),
     "tokenizer.whitespace": Kind("recipe.tokenizers:WhitespaceConfig", "text.tokenizers:Whitespace"),
     "tokenizer.words": Kind("recipe.tokenizers:WordsConfig", "text.words:Words"),
     "tokenizer.characters": Kind("recipe.tokenizers:CharactersConfig", "text.tokenizers:Characters"),

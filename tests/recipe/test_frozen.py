@@ -9,6 +9,7 @@ KINDS = {
     "task": ["tagging", "language-model", "classification", "translation", "word-vectors"],
     "source": ["text", "frames"],
     "target": ["tags", "labels", "text"],
+    "features": ["log-mel", "mfcc"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
     "model": [
         "network",
