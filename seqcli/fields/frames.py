@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from seqcli.data.arrays import Column
 from seqcli.data.batch import InputSizes, Side, pad_frames
 from seqcli.data.example import MediaFile
 from seqcli.errors import data_error, plural
-from seqcli.fields.base import SourceField
+from seqcli.fields.base import Progress, SourceField
 from seqcli.fields.media import MediaReader
 from seqcli.files import atomic_write_text
 from seqcli.recipe.fields import FrameFieldConfig
@@ -35,6 +35,9 @@ class FrameField(SourceField):
         self.media = MediaReader(config.features)
         self.channels = 0
         self.scaling: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def prepare(self, values: Callable[[], Iterable[tuple[Any, str]]], key: str, progress: Progress | None) -> None:
+        self.media.prepare(progress)
 
     def read(self, value: Any, at: str) -> NDArray[np.float32]:
         """The frames, or those of a `MediaFile`.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from seqcli.data.example import MediaFile
 from seqcli.errors import data_error
+from seqcli.fields.base import Progress
 from seqcli.media.features import Extractor, extractor
 from seqcli.recipe.features import FeaturesConfig
 
@@ -20,6 +21,11 @@ class MediaReader:
 
     def __init__(self, config: FeaturesConfig | None) -> None:
         self.extractor: Extractor | None = None if config is None else extractor(config)
+
+    def prepare(self, progress: Progress | None) -> None:
+        """Fetch what features are computed with, before workers ask for it; raises UserError (74)."""
+        if self.extractor is not None:
+            self.extractor.prepare(progress)
 
     def read(self, file: MediaFile, at: str) -> NDArray[np.float32]:
         """The features [T, D] of a file that the data names.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.example import MediaFile, place
+from seqcli.data.fetch.obtain import Progress
 from seqcli.errors import UserError, usage_error
 from seqcli.recipe import registry
 from seqcli.recipe.features import FeaturesConfig
@@ -31,6 +32,9 @@ class Extractor(ABC):
     def __init__(self, config: FeaturesConfig) -> None:
         self.config = config
         self.notes: dict[str, None] = {}
+
+    def prepare(self, progress: Progress | None = None) -> None:  # noqa: B027 (most kinds need nothing)
+        """Fetch what it computes with; raises UserError (74)."""
 
     def read(self, file: MediaFile, at: str = "") -> NDArray[np.float32]:
         """The features of a file, [T, D] with T > 0; of an image the T places of its grid, whose mean is its vector.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
+from media_files import sweep, write_clip, write_sound
 
 from seqcli.data.example import Example, MediaFile
 from seqcli.fields.text import TextField
@@ -28,6 +28,7 @@ TAGGED = [
     (["a", "b"], ["O", "B-PER"]),
 ]
 SOUND = "source.features={kind: log-mel, bins: 8, rate: 8000}"
+CLIP = "source.features={kind: grey-frames, fps: 5, height: 3, width: 4}"
 CEPSTRA = "source.features={kind: mfcc, rate: 8000}"
 FRAMES = [np.arange(6, dtype=np.float32).reshape(3, 2), np.array([[1, np.nan]], np.float32)]
 TASKS = {
@@ -75,6 +76,9 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("frames", "source.features.high"): ("media", [SOUND, "source.features.high=3000"]),
     ("frames", "source.features.bins"): ("media", [SOUND, "source.features.bins=9"]),
     ("frames", "source.features.cepstra"): ("media", [CEPSTRA, "source.features.cepstra=12"]),
+    ("frames", "source.features.fps"): ("clips", [CLIP, "source.features.fps=25"]),
+    ("frames", "source.features.height"): ("clips", [CLIP, "source.features.height=4"]),
+    ("frames", "source.features.width"): ("clips", [CLIP, "source.features.width=3"]),
     ("tags", "target.scheme"): ("tagging", ["target.scheme=bio", "target.model_scheme=bioes"]),
     ("tags", "target.model_scheme"): ("tagging", ["target.scheme=bio", "target.model_scheme=bilou"]),
     ("tags", "target.labels"): ("tagging", ["target.scheme=bio", "target.labels=binary"]),
@@ -143,7 +147,7 @@ def test_every_option_of_the_schema_is_here():
 
 
 def task_of(kind: str, overrides: list[str], folder: Any) -> Any:
-    if kind in ("frames", "media"):
+    if kind in ("frames", "media", "clips"):
         name, target, source = "{kind: classification}", "{kind: labels}", "{kind: frames}"
         model = "model: {kind: majority}"
     else:
@@ -157,8 +161,8 @@ def task_of(kind: str, overrides: list[str], folder: Any) -> Any:
 
 
 def examples(kind: str, folder: Path) -> list[Example]:
-    if kind == "media":
-        return [Example(MediaFile(folder / "tone.wav"), "good", "x:1")]
+    if kind in ("media", "clips"):
+        return [Example(MediaFile(folder / ("tone.wav" if kind == "media" else "clip.mp4")), "good", "x:1")]
     return [Example(frames, "good", "x:1") for frames in FRAMES] if kind == "frames" else EXAMPLES[kind]
 
 
@@ -177,8 +181,8 @@ def read(task: Any, kind: str, folder: Path) -> str:
 def folder(tmp_path, cache):
     (tmp_path / "text.txt").write_text("\n".join(LEARNED).lower())
     train_sentencepiece([tmp_path / "text.txt"], 45, tmp_path / "other.model")
-    wave = 0.3 * np.sin(np.arange(4000) ** 1.5 / 9).astype(np.float32)
-    soundfile.write(tmp_path / "tone.wav", wave, 8000)
+    write_sound(tmp_path / "tone.wav", sweep(0.5))
+    write_clip(tmp_path / "clip.mp4", [4 * number for number in range(50)])
     return tmp_path
 
 

@@ -9,7 +9,7 @@ KINDS = {
     "task": ["tagging", "language-model", "classification", "translation", "word-vectors"],
     "source": ["text", "frames"],
     "target": ["tags", "labels", "text"],
-    "features": ["log-mel", "mfcc"],
+    "features": ["log-mel", "mfcc", "grey-frames", "efficientnet-lite0-frames", "efficientnet-lite0"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
     "model": [
         "network",
