@@ -45,6 +45,7 @@ FORMAT_NAMES = [
     "labelled",
     "ts",
     "frames",
+    "npz",
     "csv-folders",
 ]
 
