@@ -104,6 +104,7 @@ FORMATS: dict[str, str] = {
     "labelled": "seqcli.data.formats.labelled:Labelled",
     "ts": "seqcli.data.formats.ts:Ts",
     "frames": "seqcli.data.formats.frames:FrameIndex",
+    "npz": "seqcli.data.formats.npz:Npz",
     "csv-folders": "seqcli.data.formats.frames:CsvFolders",
 }
 """Every data format; a new one is a class, its test and a line here."""

@@ -46,6 +46,7 @@ FORMAT_NAMES = [
     "labelled",
     "ts",
     "frames",
+    "npz",
     "csv-folders",
 ]
 
