@@ -106,6 +106,7 @@ FORMATS: dict[str, str] = {
     "frames": "seqcli.data.formats.frames:FrameIndex",
     "npz": "seqcli.data.formats.npz:Npz",
     "csv-folders": "seqcli.data.formats.frames:CsvFolders",
+    "media-folders": "seqcli.data.formats.frames:MediaFolders",
 }
 """Every data format; a new one is a class, its test and a line here."""
 
