@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from media_files import picture, sweep, write_clip, write_sound
+from media_files import picture, put_small_encoder, sweep, write_clip, write_sound
 
 from seqcli.data.example import MediaFile
 from seqcli.media import encoder
@@ -145,6 +145,19 @@ def test_where_all_are_bad_there_is_nothing(seqcli, folder):
     code, _, err = seqcli("features", "audio", "bad.wav", "-o", "a.npy", "--skip-bad")
     assert (code, err.splitlines()[-1]) == (65, "error: none of 1 file could be read")
     assert not (folder / "a.npy").exists()
+
+
+def test_an_error_while_others_are_being_read_is_one_line(shell, folder, cache):
+    """Threads that are still at work must not end the program in their own way."""
+    put_small_encoder(cache)
+    (folder / "many").mkdir()
+    (folder / "many/0.jpg").write_bytes(b"no picture at all")
+    for number in range(1, 9):
+        picture(224, 224, number).save(folder / f"many/{number}.jpg")
+    code, out, err = shell("features", "image", "many", "-o", "a.npy")
+    assert (code, out, err.count("\n")) == (65, "", 1)
+    code, _, err = shell("features", "image", "many", "-o", "a.npy", "--skip-bad")
+    assert (code, err.splitlines()[-1]) == (0, "a.npy: 8 x 160 of 8 files, 1 skipped, efficientnet-lite0")
 
 
 def test_through_pipes(shell, folder):
