@@ -61,7 +61,9 @@ class TrainingConfig(Config):
         "best", description="which steps: those with the best scores, or the last"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="fp32, or bf16 autocast; auto takes bf16 on a GPU that has it and fp32 on a CPU"
+        "auto",
+        description="fp32, or bf16 autocast; auto takes bf16 on a GPU that has it, and on a CPU with AMX for Transformers of "
+        "128 values or more; else fp32",
     )
     evaluate_every: int | None = Field(
         None, ge=1, description="optimizer steps between evaluations (default: an epoch)"

@@ -219,8 +219,16 @@ def test_bf16_trains(tmp_path, cache):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
+def test_bf16_where_it_is_faster(monkeypatch):
+    networks = {"lstm": torch.nn.LSTM(1, 1), "wide": torch.nn.LayerNorm(128), "narrow": torch.nn.LayerNorm(64)}
+    networks["both"] = torch.nn.ModuleList([networks["lstm"], networks["wide"]])
+    for tiles in (True, False):
+        monkeypatch.setattr("seqcli.models.device.cpu_has_tiles", lambda tiles=tiles: tiles)
+        found = {name for name, network in networks.items() if resolve_precision("auto", CPU, network) == "bf16"}
+        assert found == ({"wide"} if tiles else set())
+
+
 def test_devices():
-    assert resolve_precision("auto", CPU, torch.nn.LSTM(1, 1)) == "fp32"
     assert choose_device("cpu") == CPU
     with pytest.raises(UserError, match="unknown device 'gpu'") as caught:
         choose_device("gpu")
