@@ -198,6 +198,14 @@ def test_max_steps(tmp_path, cache):
     assert list(trainer.steps()) == []
 
 
+def test_a_falling_rate_ends_with_the_time(tmp_path, cache):
+    trainer = trainer_of(tmp_path, "training.schedule={kind: linear}")
+    steps = trainer.steps()
+    assert next(steps).learning_rate > 0
+    trainer.time_share = 1.0
+    assert next(steps).learning_rate == 0
+
+
 def test_a_processor_without_bf16(monkeypatch):
     monkeypatch.setattr("seqcli.models.device.cpu_has_bf16", lambda: False)
     assert resolve_precision("bf16", CPU, torch.nn.Linear(1, 1)) == "bf16"
