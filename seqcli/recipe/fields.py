@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from seqcli.recipe.base import Component, Config, Slot
+from seqcli.recipe.features import FeaturesConfig
 from seqcli.recipe.tokenizers import WhitespaceConfig
 
 Scheme = Literal["io", "iob1", "bio", "bioes", "bilou"]
@@ -46,6 +47,11 @@ class FrameFieldConfig(Component):
     """Frames of real numbers: sensors, audio, video; as many values in each."""
 
     kind: Literal["frames"] = "frames"
+    features: Annotated[FeaturesConfig, Slot("features")] | None = Field(
+        None,
+        description="what frames are made of where the data names media files, such as {kind: log-mel}; null: the data "
+        "holds numbers",
+    )
     scaling: Literal["standard", "none"] = Field(
         "standard",
         description="standard: each channel less its mean, divided by its standard deviation, both of the "
@@ -56,6 +62,13 @@ class FrameFieldConfig(Component):
         description="missing values (NaN): an error, or zeros with a second channel that says where they are (by "
         "mean-pool left out of the mean)",
     )
+
+    @field_validator("features")
+    @classmethod
+    def _in_time(cls, features: FeaturesConfig | None) -> FeaturesConfig | None:
+        if features is not None and not features.in_time:
+            raise ValueError(f"{features.kind} makes no frames: it is of one image")
+        return features
 
 
 class TagFieldConfig(Component):
