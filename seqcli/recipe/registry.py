@@ -107,6 +107,9 @@ FORMATS: dict[str, str] = {
     "labelled": "seqcli.data.formats.labelled:Labelled",
     "ts": "seqcli.data.formats.ts:Ts",
     "frames": "seqcli.data.formats.frames:FrameIndex",
+    "manifest": "seqcli.data.formats.recordings:Manifest",
+    "kaldi": "seqcli.data.formats.recordings:Kaldi",
+    "ljspeech": "seqcli.data.formats.recordings:LJSpeech",
     "npz": "seqcli.data.formats.npz:Npz",
     "csv-folders": "seqcli.data.formats.frames:CsvFolders",
 }

@@ -89,6 +89,7 @@ class CsvFolders(Format):
     name = "csv-folders"
     ends = "file"
     has_frames = True
+    folders = True
 
     def examples(self, source: Input) -> Iterator[Example]:
         """As in `Format`; standard input or a folder that cannot be read is an error too (74)."""
