@@ -145,6 +145,7 @@ class TranscriptionTask(Task[Transcribed]):
         key: str,
         progress: Callable[[str, int, int | None], None] | None,
     ) -> None:
+        super().prepare(examples, key, progress)
         self.target.prepare(lambda: ((one.target, one.at) for one in examples()), f"{key} target", progress)
 
     def reader(self, split: str) -> Pieces:

@@ -42,8 +42,7 @@ def divided(rule: Unpacked, texts: Mapping[str, str]) -> dict[str, str]:
     for file, (begin, end) in rule.share.items():
         made[file] = names[int(begin * len(names)) : int(end * len(names))]
     for name in names if rule.take else ():
-        file = next((file for file, pattern in rule.take.items() if re.search(pattern, name)), None)
-        if file is not None:
+        for file in [file for file, pattern in rule.take.items() if re.search(pattern, name)][:1]:
             made[file].append(name)
     return {
         file: "".join(f"{rule.folder}/{name}\t{texts[name]}\n" for name in chosen) for file, chosen in made.items()
