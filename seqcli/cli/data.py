@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -26,6 +25,7 @@ from seqcli.cli.options import (
     parse_columns,
     verb_of_verbs,
 )
+from seqcli.cli.progress import downloads
 from seqcli.errors import ExitCode, data_error, plural, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 from seqcli.recipe.registry import FORMATS
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from seqcli.data import formats
     from seqcli.data.catalogue import DataSet
     from seqcli.data.corpus import SplitFiles
-    from seqcli.data.fetch.obtain import Progress
     from seqcli.data.frame_statistics import FrameStatistics
     from seqcli.data.lint_text import Finding
     from seqcli.data.statistics import SplitStatistics
@@ -122,7 +121,7 @@ def get(
     from seqcli.data.catalogue import data_set
     from seqcli.data.fetch.obtain import obtain
 
-    with _progress() as progress:
+    with downloads() as progress:
         files = [
             {"data_set": known.name, "split": split, "path": str(obtain(known, file, progress))}
             for known in [data_set(name) for name in names]
@@ -275,7 +274,7 @@ def _choose(names: Sequence[str], reading: formats.Reading, scheme: str | None) 
     from seqcli.metrics.schemes import scheme_name
 
     wanted = scheme_name(scheme) if scheme else None
-    with _progress() as progress:
+    with downloads() as progress:
         splits, stated = choose_splits(names, reading, progress)
     for split in splits:
         if split.guessed or split.table:
@@ -427,41 +426,3 @@ def _length_rows(lengths: Sequence[Mapping[str, int]]) -> list[Row]:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar a file on a terminal; in a pipe, one line when a download begins."""
-    if console.settings.quiet:
-        yield None
-        return
-    if not console.stderr_is_terminal():
-        begun: set[str] = set()
-
-        def say(name: str, done: int, total: int | None) -> None:
-            if name not in begun:
-                begun.add(name)
-                console.note(f"fetching {name}" + (f" ({total / 1e6:.1f} MB)" if total else ""))
-
-        yield say
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def draw(name: str, done: int, total: int | None) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done, total=total)
-
-        yield draw

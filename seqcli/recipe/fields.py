@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from seqcli.recipe.base import Component, Config, Slot
 from seqcli.recipe.features import FeaturesConfig
@@ -62,13 +62,6 @@ class FrameFieldConfig(Component):
         description="missing values (NaN): an error, or zeros with a second channel that says where they are (by "
         "mean-pool left out of the mean)",
     )
-
-    @field_validator("features")
-    @classmethod
-    def _in_time(cls, features: FeaturesConfig | None) -> FeaturesConfig | None:
-        if features is not None and not features.in_time:
-            raise ValueError(f"{features.kind} makes no frames: it is of one image")
-        return features
 
 
 class TagFieldConfig(Component):

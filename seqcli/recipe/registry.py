@@ -112,6 +112,7 @@ FORMATS: dict[str, str] = {
     "ljspeech": "seqcli.data.formats.recordings:LJSpeech",
     "npz": "seqcli.data.formats.npz:Npz",
     "csv-folders": "seqcli.data.formats.frames:CsvFolders",
+    "media-folders": "seqcli.data.formats.frames:MediaFolders",
 }
 """Every data format; a new one is a class, its test and a line here."""
 

@@ -48,6 +48,7 @@ FORMAT_NAMES = [
     "frames",
     "npz",
     "csv-folders",
+    "media-folders",
 ]
 
 INPUT_NAMES = ["lines", "csv", "tsv", "jsonl", "conll", "conllu"]
@@ -68,6 +69,7 @@ VERB_NAMES = [
     "recipes",
     "components",
     "data",
+    "features",
     "tokenize",
     "detokenize",
     "vocab",

@@ -182,7 +182,7 @@ class Kaldi(Recordings):
     """
 
     name = "kaldi"
-    folders = True
+    takes_folder = True
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading)
@@ -242,7 +242,7 @@ class LJSpeech(Recordings):
     """``metadata.csv``: ``id|text|text in words``, of which the last counts; the recording is ``wavs/id.wav`` beside it."""
 
     name = "ljspeech"
-    folders = True
+    takes_folder = True
 
     def expand(self, path: Path) -> list[Path]:
         return [path / "metadata.csv"] if path.is_dir() else [path]
