@@ -172,9 +172,7 @@ def _run_name(model: str, names: list[str], runs: str | None) -> str | None:
     return None
 
 
-def _open(
-    name: str | None, searching: Searching, running: Running, longest: float | None, skipped: Any
-) -> Transcriber:
+def _open(name: str | None, searching: Searching, running: Running, longest: float | None, skipped: Any) -> Transcriber:
     from seqcli.store.runs import Store
 
     run = Store(running.runs).resolve(name, task_kinds=("transcription",))
