@@ -153,7 +153,7 @@ def stats(*, names: Names, reading: DataReading, invalid: Invalid = "strict", as
         from seqcli.data.statistics import describe
 
         described = texts = describe(splits, scheme)
-        lines = _text_lines(texts, scheme)
+        lines = _media_lines(texts) if splits[0].has_media else _text_lines(texts, scheme)
     for split in described:
         if not split.lengths:
             raise data_error("no example: the file is empty or has only blank lines", file=split.name)
@@ -367,6 +367,16 @@ def _text_lines(splits: Sequence[SplitStatistics], scheme: str | None) -> Iterat
             rows.append((label, *map(_percent, shares)))
     spans = [split.spans for split in splits] if scheme else []
     yield from _lines(splits, rows, {f"spans ({scheme})": spans, "labels": [split.labels for split in splits]})
+
+
+def _media_lines(splits: Sequence[SplitStatistics]) -> Iterator[str]:
+    rows = [
+        _row("files", (split.sentences for split in splits)),
+        _row("repeated files", (split.repeated_sentences for split in splits)),
+    ]
+    if len(splits) > 1:
+        rows.append((f"files also in {splits[0].name}", *(_percent(split.seen_sentences) for split in splits)))
+    yield from _lines(splits, rows, {"labels": [split.labels for split in splits]})
 
 
 def _frame_lines(splits: Sequence[FrameStatistics]) -> Iterator[str]:

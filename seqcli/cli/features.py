@@ -215,10 +215,10 @@ def _write(
     for note in computes.notes:
         console.note(note)
     shape = " x ".join(f"{size:,}" for size in array.shape)
-    seconds = time.perf_counter() - begin
     left = f", {len(skipped):,} skipped" if skipped else ""
     out = "stdout" if output.out == "-" else output.out
-    console.note(f"{out}: {shape} of {plural(len(written), 'file')}{left}, {config.kind}, {seconds:.1f} s")
+    console.note(f"{out}: {shape} of {plural(len(written), 'file')}{left}, {config.kind}")
+    console.detail(f"{time.perf_counter() - begin:.1f} s")
     if output.as_json:
         features_said = {**config.model_dump(mode="json"), "version": config.version}
         console.emit_json(

@@ -283,7 +283,7 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
     Raises:
         UserError: a missing file (74), an empty one (65), unknown columns (2).
     """
-    folder = format_class(own.format).takes_folder if own.format else not plain
+    folder = format_class(own.format).folders if own.format else not plain
     together = own.format == "parallel" or any(map(is_parallel, paths))
     files = [_check_parallel(path, name) if together else check_file(path, name, folder=folder) for path in paths]
     reading, guessed = own, own.format is None or (together and own.format != "parallel")

@@ -47,7 +47,7 @@ def means(monkeypatch):
 def test_a_recording(seqcli, folder):
     code, out, err = seqcli("features", "audio", "sounds/a.wav", "--rate", "8000", "--bins", "40", "-o", "a.npy")
     assert (code, out) == (0, "")
-    assert err.startswith("a.npy: 100 x 40 of 1 file, log-mel, ")
+    assert err == "a.npy: 100 x 40 of 1 file, log-mel\n"
     expected = LogMel(LogMelConfig(rate=8000, bins=40)).read(MediaFile(folder / "sounds/a.wav"))
     np.testing.assert_array_equal(np.load("a.npy"), expected)
 

@@ -83,7 +83,7 @@ class Format(ABC):
     has_frames: ClassVar[bool] = False
     has_media: ClassVar[bool] = False
     """Sources are media files, of which the recipe's ``source.features`` makes numbers."""
-    takes_folder: ClassVar[bool] = False
+    folders: ClassVar[bool] = False
     """A path may be a folder, which `expand` makes files of."""
     has_target_texts: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False

@@ -88,7 +88,7 @@ class _Folders(Format):
     """
 
     ends = "file"
-    takes_folder = True
+    folders = True
     holds: ClassVar[str]
     """What a file of it is, in words."""
 
@@ -166,6 +166,9 @@ class MediaFolders(_Folders):
     holds = "recordings, clips or pictures"
 
     def value(self, file: Path) -> MediaFile:
+        with reading(file):
+            if not file.stat().st_size:
+                raise data_error("the file is empty", file=file)
         return MediaFile(file)
 
     @classmethod
