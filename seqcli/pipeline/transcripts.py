@@ -67,7 +67,12 @@ def vtt(one: Transcript, max_words: int = MAX_WORDS) -> str:
 
 def as_json(one: Transcript, max_words: int = MAX_WORDS) -> str:
     words = [
-        {"word": word.word, "start": round(word.start, 3), "end": round(word.end, 3), "confidence": round(word.confidence, 4)}
+        {
+            "word": word.word,
+            "start": round(word.start, 3),
+            "end": round(word.end, 3),
+            "confidence": round(word.confidence, 4),
+        }
         for word in one.words
     ]
     document = {"file": one.name, "seconds": round(one.seconds, 3), "text": one.text, "words": words}

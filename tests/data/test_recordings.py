@@ -60,10 +60,7 @@ def test_json_lines_and_their_usual_names(tmp_path):
         {"audio": "b.wav", "offset": 1, "duration": 2.5, "transcript": "two"},
     ]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    assert read(path) == [
-        (MediaFile(tmp_path / "a.wav"), "one"),
-        (MediaFile(tmp_path / "b.wav", 1.0, 3.5), "two"),
-    ]
+    assert read(path) == [(MediaFile(tmp_path / "a.wav"), "one"), (MediaFile(tmp_path / "b.wav", 1.0, 3.5), "two")]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,4 @@ def divided(rule: Unpacked, texts: Mapping[str, str]) -> dict[str, str]:
     for name in names if rule.take else ():
         for file in [file for file, pattern in rule.take.items() if re.search(pattern, name)][:1]:
             made[file].append(name)
-    return {
-        file: "".join(f"{rule.folder}/{name}\t{texts[name]}\n" for name in chosen) for file, chosen in made.items()
-    }
+    return {file: "".join(f"{rule.folder}/{name}\t{texts[name]}\n" for name in chosen) for file, chosen in made.items()}

@@ -250,5 +250,7 @@ class LJSpeech(Recordings):
     def parse(self, line: str) -> tuple[MediaFile, str | None]:
         name, *texts = line.split("|")
         if not texts:
-            raise data_error("no '|' between the id and the text", hint="A line is 'id|text' or 'id|text|text in words'.")
+            raise data_error(
+                "no '|' between the id and the text", hint="A line is 'id|text' or 'id|text|text in words'."
+            )
         return MediaFile(inside(f"wavs/{name.strip()}.wav", self.folder)), (texts[-1] or texts[0]).strip()
