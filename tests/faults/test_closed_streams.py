@@ -47,6 +47,7 @@ READS_NONE = (
     "data ls",
     "data stats test.conll",
     "features audio tone.wav --json -o tone.npy",
+    "transcribe speech speech-0.npy",
     "--help",
     "predict --help",
 )
@@ -56,6 +57,7 @@ READS_NONE = (
 def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Path:
     """A tagger, a language model, a translator and files for every verb."""
     import tiny_pairs
+    import tiny_speech
     from tiny import run_inside
     from tiny_text import RECIPE
 
@@ -75,6 +77,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
         tiny_pairs.write_recipe(folder)
         assert run_inside("train", "tiny-mt.yaml", "-q").code == 0
         assert run_inside("vocab", "build", "train.txt", "-o", "vocab.txt").code == 0
+        tiny_speech.speech_recipe(folder)
+        recipe = tiny_speech.RECIPE
+        for split in ("train", "dev", "test"):
+            recipe = recipe.replace(split.upper(), f"{split}.tsv")
+        (folder / "speech.yaml").write_text(recipe.strip() + "\n")
+        assert run_inside("train", "speech.yaml", "-q").code == 0
+        (folder / "speech-0.npy").symlink_to(folder / "dev-0.npy")
     finally:
         os.chdir(before)
     return folder

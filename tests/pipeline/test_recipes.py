@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_classes
+import tiny_speech
 from tiny_corpus import SENTENCES, conll, conllu
 from tiny_pairs import pairs, write_pairs
 
@@ -93,6 +94,10 @@ def one_recipe(request, tmp_path, cache):
     assert plain.description
     entry = catalogue.data_set(plain.data.corpus) if plain.data.corpus else None
     form = plain.data.format or (entry.format if entry else "conll")
+    if plain.task.kind == "transcription":
+        write = tiny_speech.write_sounds if form == "manifest" else tiny_speech.write_joined
+        files = [f"data.{split}={write(tmp_path, split)}" for split in ("train", "dev", "test")]
+        return load_recipe(path, [*files, f"data.format={form}", *smaller(plain)]).recipe
     if plain.task.kind == "translation":
         write_pairs(tmp_path / "tiny.tsv", pairs(60))
         files = [f"data.{split}={tmp_path / 'tiny.tsv'}" for split in ("train", "dev", "test")]
@@ -178,7 +183,20 @@ def neighbors(run, report):
     assert len(vectors.neighbors("paris", 3)) == 3
 
 
+def transcribe(run, report):
+    """The graph is the network's to rounding, and error rates stand beside those of the most frequent transcript."""
+    assert report["engine"]["kind"] == "onnx"
+    assert report["engine"]["difference"] < 1e-4
+    assert report["test"]["name"] == "WER"
+    assert [entry["model"] for entry in report["baselines"]] == ["most frequent transcript"]
+    model = Model.load(run, engine="torch")
+    frames = np.random.default_rng(1).normal(size=(60, model.task.source.channels)).astype(np.float32)
+    (one,) = model.predict([frames])
+    assert len(one.words) == len(one.text.split())
+
+
 USE = {
+    "transcription": transcribe,
     "tagging": tag,
     "language-model": sample_and_score,
     "classification": classify,

@@ -90,6 +90,9 @@ def _within_sections(recipe: dict[str, Any]) -> dict[str, Any]:
         if "cepstra" in features:
             features["cepstra"] = min(features["cepstra"], features.get("bins", 23))
     encoder, head = model.get("encoder"), model.get("head")
+    embedder = model.get("embedder")
+    if _kind(embedder) == "convolution":
+        embedder["layers"] = max(2, embedder.get("layers", 2))  # each halves once at most
     if _kind(encoder) == "transformer":
         encoder["dim"] = encoder.get("heads", 4) * 8
     decoder = model.get("decoder")

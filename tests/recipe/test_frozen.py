@@ -6,7 +6,7 @@ from seqcli.data.tables import TABLES
 from seqcli.recipe.registry import FORMATS, REGISTRY, config_class
 
 KINDS = {
-    "task": ["tagging", "language-model", "classification", "translation", "word-vectors"],
+    "task": ["tagging", "language-model", "classification", "translation", "transcription", "word-vectors"],
     "source": ["text", "frames"],
     "target": ["tags", "labels", "text"],
     "features": ["log-mel", "mfcc", "grey-frames", "efficientnet-lite0-frames", "efficientnet-lite0"],
@@ -22,12 +22,12 @@ KINDS = {
         "skip-gram",
         "cbow",
     ],
-    "embedder": ["tokens", "frames"],
+    "embedder": ["tokens", "frames", "convolution"],
     "characters": ["cnn", "lstm"],
     "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "cnn"],
     "decoder": ["rnn", "lstm", "gru", "transformer"],
     "pooling": ["last", "mean", "max", "attention"],
-    "head": ["softmax", "crf", "sigmoid", "adaptive"],
+    "head": ["softmax", "crf", "sigmoid", "adaptive", "ctc"],
     "optimizer": ["adamw", "adam", "sgd"],
     "schedule": ["constant", "inverse-sqrt", "cosine", "linear", "plateau"],
 }
@@ -46,6 +46,9 @@ FORMAT_NAMES = [
     "labelled",
     "ts",
     "frames",
+    "manifest",
+    "kaldi",
+    "ljspeech",
     "npz",
     "csv-folders",
     "media-folders",
@@ -59,6 +62,7 @@ VERB_NAMES = [
     "evaluate",
     "predict",
     "translate",
+    "transcribe",
     "sample",
     "score",
     "complete",
