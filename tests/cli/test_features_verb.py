@@ -84,7 +84,7 @@ def test_names_are_as_given_or_from_the_one_folder(seqcli, folder):
 
 
 def test_a_clip(seqcli, folder):
-    code, _, _ = seqcli("features", "video", "clip.mp4", "--fps", "5", "--height", "3", "--width", "4", "-o", "c.npy")
+    code, _, _ = seqcli("features", "video", "clip.mp4", "--fps", "5", "--size", "3x4", "-o", "c.npy")
     assert code == 0
     frames = np.load("c.npy")
     assert frames.shape == (10, 12)
@@ -199,7 +199,13 @@ def test_through_pipes(shell, folder):
         (["audio", "bad.wav", "-o", "a.npy", "--bins", "1"], 2, "--bins"),
         (["audio", "bad.wav"], 2, "-o"),
         (["audio", "bad.wav", "-o", "-", "--json"], 2, "which of the two goes to stdout?"),
-        (["video", "clip.mp4", "-o", "a.npy", "--kind", "efficientnet-lite0-frames", "--width", "3"], 2, "--width"),
+        (
+            ["video", "clip.mp4", "-o", "a.npy", "--kind", "efficientnet-lite0-frames", "--size", "3x4"],
+            2,
+            "--size is of",
+        ),
+        (["video", "clip.mp4", "-o", "a.npy", "--size", "3"], 2, "--size: '3' is no ROWSxCOLUMNS. Such as 24x32."),
+        (["video", "clip.mp4", "-o", "a.npy", "--size", "0x3"], 2, "--height: "),
         (["audio", "sounds/a.wav", "-o", "none/a.npy"], 74, "none"),
         (["video", "sounds/a.wav", "-o", "a.npy"], 65, "sounds/a.wav: has no video in it"),
     ],
