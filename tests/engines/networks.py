@@ -46,6 +46,8 @@ FRAMES = [
     "{kind: frames, dim: 6, activation: relu}",
     "{kind: frames, dim: 6, kernel: 3, stride: 2}",
     "{kind: frames, dim: 6, kernel: 4, stride: 3}",
+    "{kind: frame-cnn, height: 1, width: 2, dim: 6, filters: [3]}",
+    "{kind: frame-cnn, height: 2, width: 1, dim: 6, filters: [3, 4], kernel: 5, stride: 2}",
 ]
 POOLINGS = ["{kind: last}", "{kind: mean}", "{kind: max}", "{kind: attention, dim: 4}"]
 _ATTENTIONS = ("none", "dot", "general", "additive", "general, input_feeding: true", "additive, input_feeding: true")

@@ -21,7 +21,7 @@ KINDS = {
         "skip-gram",
         "cbow",
     ],
-    "embedder": ["tokens", "frames"],
+    "embedder": ["tokens", "frames", "frame-cnn"],
     "characters": ["cnn", "lstm"],
     "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "cnn"],
     "decoder": ["rnn", "lstm", "gru", "transformer"],
