@@ -18,6 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "recipes": ("seqcli.cli.recipes", "List, show, copy and validate recipes."),
     "components": ("seqcli.cli.components", "List every component kind with its options."),
     "data": ("seqcli.cli.data", "List, fetch, describe and check data sets."),
+    "features": ("seqcli.cli.features", "Compute what models read of photographs, recordings and clips."),
     "tokenize": ("seqcli.cli.tokenize", "Cut lines of text into tokens."),
     "detokenize": ("seqcli.cli.detokenize", "Put tokens back together into text."),
     "vocab": ("seqcli.cli.vocab", "Build, show and use vocabularies."),

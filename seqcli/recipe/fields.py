@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from seqcli.recipe.base import Component, Config, Slot
+from seqcli.recipe.features import FeaturesConfig
 from seqcli.recipe.tokenizers import WhitespaceConfig
 
 Scheme = Literal["io", "iob1", "bio", "bioes", "bilou"]
@@ -64,6 +65,11 @@ class FrameFieldConfig(Component):
     """Frames of real numbers: sensors, audio, video; as many values in each."""
 
     kind: Literal["frames"] = "frames"
+    features: Annotated[FeaturesConfig, Slot("features")] | None = Field(
+        None,
+        description="what frames are made of where the data names media files, such as {kind: log-mel}; null: the data "
+        "holds numbers",
+    )
     derive: DeriveConfig | None = Field(None, description="channels made of those that the data holds; null: none")
     scaling: Literal["standard", "common", "none"] = Field(
         "standard",

@@ -30,6 +30,11 @@ _KINDS: dict[str, Kind] = {
     "target.tags": Kind("recipe.fields:TagFieldConfig", "fields.tags:TagField"),
     "target.labels": Kind("recipe.fields:LabelFieldConfig", "fields.labels:LabelField"),
     "target.text": Kind("recipe.fields:TextTargetConfig", "fields.pairs:TargetText"),
+    "features.log-mel": Kind("recipe.features:LogMelConfig", "media.audio:LogMel"),
+    "features.mfcc": Kind("recipe.features:MFCCConfig", "media.audio:MFCC"),
+    "features.grey-frames": Kind("recipe.features:GreyFramesConfig", "media.video:GreyFrames"),
+    "features.efficientnet-lite0-frames": Kind("recipe.features:EncodedFramesConfig", "media.video:EncodedFrames"),
+    "features.efficientnet-lite0": Kind("recipe.features:EfficientNetLite0Config", "media.image:EfficientNetLite0"),
     "tokenizer.whitespace": Kind("recipe.tokenizers:WhitespaceConfig", "text.tokenizers:Whitespace"),
     "tokenizer.words": Kind("recipe.tokenizers:WordsConfig", "text.words:Words"),
     "tokenizer.characters": Kind("recipe.tokenizers:CharactersConfig", "text.tokenizers:Characters"),
@@ -102,6 +107,7 @@ FORMATS: dict[str, str] = {
     "frames": "seqcli.data.formats.frames:FrameIndex",
     "npz": "seqcli.data.formats.npz:Npz",
     "csv-folders": "seqcli.data.formats.frames:CsvFolders",
+    "media-folders": "seqcli.data.formats.frames:MediaFolders",
 }
 """Every data format; a new one is a class, its test and a line here."""
 

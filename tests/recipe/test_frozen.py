@@ -9,6 +9,7 @@ KINDS = {
     "task": ["tagging", "language-model", "classification", "translation", "word-vectors"],
     "source": ["text", "frames"],
     "target": ["tags", "labels", "text"],
+    "features": ["log-mel", "mfcc", "grey-frames", "efficientnet-lite0-frames", "efficientnet-lite0"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
     "model": [
         "network",
@@ -47,6 +48,7 @@ FORMAT_NAMES = [
     "frames",
     "npz",
     "csv-folders",
+    "media-folders",
 ]
 
 INPUT_NAMES = ["lines", "csv", "tsv", "jsonl", "conll", "conllu"]
@@ -67,6 +69,7 @@ VERB_NAMES = [
     "recipes",
     "components",
     "data",
+    "features",
     "tokenize",
     "detokenize",
     "vocab",

@@ -79,7 +79,9 @@ def guess_format(source: Input) -> str:
     if not isinstance(source, Chunk) and is_stdin(source):
         raise usage_error("the format of standard input is not known", hint="Say which: --format conll.")
     if Path(name).is_dir():
-        return "csv-folders"
+        from seqcli.data.formats.frames import format_of_folder
+
+        return format_of_folder(Path(name))
     if known := format_by_name(name):
         return known
     return look_at_lines(first_lines(str(source.path if isinstance(source, Chunk) else source)), name).format

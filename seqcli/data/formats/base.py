@@ -81,6 +81,10 @@ class Format(ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     ends: ClassVar[Literal["line", "blank line", "file"]] = "line"
     has_frames: ClassVar[bool] = False
+    has_media: ClassVar[bool] = False
+    """Sources are media files, of which the recipe's ``source.features`` makes numbers."""
+    folders: ClassVar[bool] = False
+    """A path may be a folder, which `expand` makes files of."""
     has_target_texts: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
     roles: ClassVar[tuple[str, ...]] = ("token", "tag", "source", "target")
