@@ -94,6 +94,29 @@ class Division:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpacked:
+    """How recordings of an archive become a folder of files, and a manifest of each split (`seqcli.data.fetch.recordings`).
+
+    Members count whose name matches ``member``; ``words`` makes words of the characters of its first group (any other
+    is left out). They go into ``folder``. A split takes those in whose name its pattern of ``take`` is found (the first
+    that is), or those from int(begin n) to int(end n) of the n names in their order, by ``share``.
+    """
+
+    of: tuple[str, ...]
+    member: str
+    words: Mapping[str, str]
+    folder: str
+    take: Mapping[str, str] = field(default_factory=dict)
+    share: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def makes(self) -> list[str]:
+        return [*self.share, *self.take]
+
+    def needs(self) -> list[str]:
+        return list(self.of)
+
+
+@dataclass(frozen=True, slots=True)
 class DataSet:
     """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files.
 
@@ -118,7 +141,7 @@ class DataSet:
     blank_lines: Literal["skip", "keep"] | None = None
     record_start: str | None = None
     labels: Mapping[str, str] | None = None
-    made: Division | None = None
+    made: Division | Unpacked | None = None
     mirror: str | None = None
     beside: tuple[str, ...] = ()
     files: Mapping[str, DataFile] = field(default_factory=dict)
@@ -186,7 +209,10 @@ def _data_set(name: str, fields: dict[str, Any]) -> DataSet:
     fields["files"] = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
     if labels := fields.get("labels"):
         fields["labels"] = {str(label): str(readable) for label, readable in labels.items()}
-    if made := fields.get("made"):
+    made = fields.get("made")
+    if made and "member" in made:
+        fields["made"] = Unpacked(**{**made, "words": {str(key): word for key, word in made["words"].items()}})
+    elif made:
         made["take"] = {file: None if rest == "others" else rest for file, rest in made.get("take", {}).items()}
         if grade := made.get("grade"):
             made["grade"] = Grade(**grade)

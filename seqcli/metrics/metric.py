@@ -53,5 +53,8 @@ TRANSLATION_METRICS = (
 )
 """Of what writes text, in the order of its table."""
 
-_ALL = (*LANGUAGE_METRICS, *CLASS_METRICS, *TRANSLATION_METRICS, F1, PRECISION, RECALL)
+TRANSCRIPTION_METRICS = (Metric("wer", "WER", "%", "lower"), Metric("cer", "CER", "%", "lower"), TRANSLATION_METRICS[2])
+"""Of what writes down speech, in the order of its table."""
+
+_ALL = (*LANGUAGE_METRICS, *CLASS_METRICS, *TRANSLATION_METRICS, *TRANSCRIPTION_METRICS, F1, PRECISION, RECALL)
 METRICS = {metric.name: metric for metric in _ALL}

@@ -107,15 +107,13 @@ class ScaledFrames(Embedder):
     mean_D: Tensor
     deviation_D: Tensor
 
-    def __init__(
-        self, config: FramesConfig | FrameCNNConfig, sizes: InputSizes, picture: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, sizes: InputSizes, vary: VaryConfig | None, picture: tuple[int, int] | None = None) -> None:
         super().__init__()
-        self.stride, self.masked = config.stride, sizes.frame_gaps
+        self.masked = sizes.frame_gaps
         mean_D, deviation_D = sizes.scaling or (np.zeros(sizes.frame_dim), np.ones(sizes.frame_dim))
         self.register_buffer("mean_D", torch.tensor(mean_D, dtype=torch.float32))
         self.register_buffer("deviation_D", torch.tensor(deviation_D, dtype=torch.float32))
-        self.vary = Vary(config.vary, picture) if config.vary is not None else None
+        self.vary = Vary(vary, picture) if vary is not None else None
         if self.vary is not None and self.vary.turns and sizes.frame_dim % 3:
             raise usage_error(
                 f"model.embedder.vary: turn and tilt are for points x, y, z, and frames of {sizes.frame_dim} channels are "
@@ -123,11 +121,6 @@ class ScaledFrames(Embedder):
                 hint="Take them out.",
             )
         self.channels = sizes.frame_dim * (2 if self.masked else 1)
-        self.dropout = SequenceDropout(config.dropout)
-        self.output_dim = config.dim
-
-    def positions(self, lengths_B: Tensor) -> Tensor:
-        return (lengths_B + self.stride - 1) // self.stride
 
     def scaled(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
         """Frames [B, T, channels] with mean 0, a second half that says where values are missing, zero on padding."""
@@ -140,12 +133,26 @@ class ScaledFrames(Embedder):
             x_BTD = torch.cat([x_BTD.masked_fill(missing_BTD, 0), missing_BTD.to(x_BTD.dtype)], dim=-1)
         return x_BTD * real_positions(lengths_B, x_BTD.size(1)).unsqueeze(-1)
 
+
+class _StridedFrames(ScaledFrames):
+    """Of T frames T / stride positions remain, rounded up."""
+
+    def __init__(
+        self, config: FramesConfig | FrameCNNConfig, sizes: InputSizes, picture: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(sizes, config.vary, picture)
+        self.stride, self.output_dim = config.stride, config.dim
+        self.dropout = SequenceDropout(config.dropout)
+
+    def positions(self, lengths_B: Tensor) -> Tensor:
+        return (lengths_B + self.stride - 1) // self.stride
+
     def finished(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         real_BT = real_positions(self.positions(lengths_B), x_BTD.size(1))
         return self.dropout(x_BTD * real_BT.unsqueeze(-1))
 
 
-class FrameEmbedder(ScaledFrames):
+class FrameEmbedder(_StridedFrames):
     """Frames projected, by a convolution over time where the kernel is longer than one."""
 
     def __init__(self, config: FramesConfig, sizes: InputSizes) -> None:
@@ -167,7 +174,7 @@ class FrameEmbedder(ScaledFrames):
         return self.finished(x_BTD, lengths_B)
 
 
-class FrameCNN(ScaledFrames):
+class FrameCNN(_StridedFrames):
     """Each frame a picture of one plane or more: convolutions with ReLU that halve it, then a dense layer, ReLU.
 
     Raises:

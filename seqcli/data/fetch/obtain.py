@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from seqcli.data.braces import joint_path, named_files
-from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, cached_path
+from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, Unpacked, cached_path
 from seqcli.data.fetch import archives, deb, npm, pypi
 from seqcli.data.fetch.download import (
     ChecksumFailed,
@@ -67,13 +67,20 @@ def obtain_split(data_set: DataSet, name: str, progress: Progress | None = None)
     return files[0] if len(files) == 1 else joint_path(files, files[0].parents[name.count("/")] / name)
 
 
-def _make(data_set: DataSet, division: Division, progress: Progress | None) -> None:
+def _make(data_set: DataSet, division: Division | Unpacked, progress: Progress | None) -> None:
     """Make the files of a division in the cache, all at once; each must have the checksum that the catalogue knows."""
-    from seqcli.data.divide import divide
+    files = {name: obtain(data_set, name, progress) for name in division.needs()}
+    if isinstance(division, Unpacked):
+        from seqcli.data.fetch.recordings import unpack
 
-    # The bytes are those the catalogue knows, so they are UTF-8, and every line end counts as it stands.
-    texts = {name: obtain(data_set, name, progress).read_bytes().decode("utf-8") for name in division.needs()}
-    for name, text in divide(division, texts).items():
+        (archive,) = files.values()
+        made = unpack(division, archive, cached_path(data_set, archive.name).parent)
+    else:
+        from seqcli.data.divide import divide
+
+        # The bytes are those the catalogue knows, so they are UTF-8, and every line end counts as it stands.
+        made = divide(division, {name: path.read_bytes().decode("utf-8") for name, path in files.items()})
+    for name, text in made.items():
         path = cached_path(data_set, name)
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
