@@ -191,12 +191,15 @@ class FrameCNN(_StridedFrames):
                 hint="Set height and width to those of the data.",
             )
         self.planes = self.channels // pixels
-        layers, planes, height, width = [], self.planes, self.height, self.width
+        layers: list[nn.Conv2d | nn.Linear] = []
+        planes, height, width = self.planes, self.height, self.width
         for filters in config.filters:
             layers.append(nn.Conv2d(planes, filters, config.kernel, stride=2, padding=config.kernel // 2))
             planes, height, width = filters, -(-height // 2), -(-width // 2)
         self.layers = nn.ModuleList(layers)
         self.dense = nn.Linear(planes * height * width, config.dim)
+        for layer in (*layers, self.dense):  # He et al. 2015: torch's own beginning fades from layer to layer
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def convolutions(self) -> list[nn.Conv2d]:
         return only(nn.Conv2d, self.layers)
