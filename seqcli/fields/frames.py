@@ -124,7 +124,7 @@ class FrameField(SourceField):
         self.media.check(values, path)
 
     def readable(self, column: Column, row: int, *, as_seen: bool = False) -> str:
-        return f"{column.lengths_of(np.array([row]))[0]} frames of {self.channels} channels"
+        return f"{column.lengths_of(np.array([row]))[0]} frames of {self.raw(self.channels)} channels"
 
     def summary(self) -> dict[str, int]:
         return {"channels": self.channels}
