@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,21 @@ def picture(height: int = 320, width: int = 480, seed: int = 0) -> Image.Image:
 
 def write_clip(path: Path, brightness: list[int], fps: int = 25, size: tuple[int, int] = (48, 64)) -> Path:
     """A clip of even grey frames, one for each of ``brightness`` (0 to 255)."""
-    height, width = size
+    return write_pictures(path, (np.full((*size, 3), value, np.uint8) for value in brightness), fps)
+
+
+def write_pictures(path: Path, pictures: Iterable[np.ndarray], fps: int = 25) -> Path:
+    """A clip of pictures [height, width, 3]."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=fps)
-        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-        stream.bit_rate = 4_000_000
-        for value in brightness:
-            frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), value, np.uint8), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+        stream = None
+        for pixels in pictures:
+            if stream is None:
+                stream = container.add_stream("mpeg4", rate=fps)
+                stream.height, stream.width, stream.pix_fmt = *pixels.shape[:2], "yuv420p"
+                stream.bit_rate = 4_000_000
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        if stream is not None:
+            container.mux(stream.encode())
     return path
 
 
