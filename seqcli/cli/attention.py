@@ -9,12 +9,12 @@ from seqcli.errors import UserError, usage_error
 from seqcli.files import cannot_write
 
 if TYPE_CHECKING:
-    from seqcli.tasks.translation import Translated
+    from seqcli.tasks.writing import Generated
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 
 
-def draw_attention(one: Translated, file: Path) -> None:
+def draw_attention(one: Generated, file: Path) -> None:
     """Write a matrix of weights, source tokens across, target tokens down (Bahdanau et al. 2015, figure 3).
 
     Raises:

@@ -340,7 +340,9 @@ Row = tuple[str, ...]
 
 
 def _text_lines(splits: Sequence[SplitStatistics], scheme: str | None) -> Iterator[str]:
-    unit = {"lines": "line", "records": "record"}.get(splits[0].format, "sentence")
+    unit = {"lines": "line", "records": "record", "captions": "image", "coco": "image"}.get(
+        splits[0].format, "sentence"
+    )
     rows = [
         _row(f"{unit}s", (split.sentences for split in splits)),
         _row("tokens", (split.tokens for split in splits)),

@@ -200,7 +200,8 @@ def _compared(entry: dict[str, Any], split: str) -> str:
     score = entry[split]
     text = f"{entry['model']}: {score['name']} = {_number(score['value'], 2)}"
     if paired := score.get("paired"):
-        text += f" (difference {paired['difference']:+.2f}, McNemar p = {paired['p']:.2g})"
+        test = f"{paired['metric']}, paired bootstrap" if "metric" in paired else "McNemar"
+        text += f" (difference {paired['difference']:+.2f}, {test} p = {paired['p']:.2g})"
     return text
 
 

@@ -17,7 +17,8 @@ from seqcli.lines import read_batches, source_name
 if TYPE_CHECKING:
     from seqcli.pipeline.model import Model as Trained
     from seqcli.pipeline.translate import Translator
-    from seqcli.tasks.translation import Translated, TranslationTask, Written
+    from seqcli.tasks.translation import TranslationTask
+    from seqcli.tasks.writing import Generated, Written
 
 EPILOG = """Examples:
 
@@ -101,7 +102,8 @@ def command(
     model, file = model_and_file(model, file, running.runs)
     steps = sampling is not None or bool(ensemble)
     trained = _open(model, ensemble or [], running, steps=steps)
-    from seqcli.pipeline.translate import Translator, options_of
+    from seqcli.pipeline.translate import Translator
+    from seqcli.pipeline.writing import options_of
 
     changes: dict[str, Any] = {"min_length": min_length, "no_repeat": no_repeat, "coverage_penalty": coverage_penalty}
     if beam is not None or sampling is not None or n_best > options_of(trained).beam:
@@ -139,7 +141,7 @@ def command(
                 console.warn(f"{source_name(file)}:{odd[0]}: {what}")
 
 
-def _open(model: str | None, others: Sequence[str], running: Running, *, steps: bool) -> Trained[Translated]:
+def _open(model: str | None, others: Sequence[str], running: Running, *, steps: bool) -> Trained[Generated]:
     """The model, or several as one; ``steps``: it must be asked token by token, which not every engine can."""
     from seqcli.store.runs import Store
 
@@ -148,23 +150,23 @@ def _open(model: str | None, others: Sequence[str], running: Running, *, steps: 
     if model is None:
         console.note(f"using {runs[0]}")
     from seqcli.pipeline.model import Model as Trained
-    from seqcli.pipeline.translate import ensemble
+    from seqcli.pipeline.writing import ensemble
 
     return ensemble([Trained.load(run, device=running.device, engine=running.engine, steps=steps) for run in runs])
 
 
 def _writer(
     task: TranslationTask, n_best: int, *, scores: bool, alignments: bool, jsonl: bool, tokens: bool
-) -> Callable[[int, Translated], str]:
+) -> Callable[[int, Generated], str]:
     from seqcli.tasks.translation import alignment
 
-    def pairs(one: Translated, best: Written) -> str:
+    def pairs(one: Generated, best: Written) -> str:
         return " ".join(f"{source}-{target}" for source, target in alignment(one.source, best))
 
-    def document(number: int, one: Translated) -> str:
+    def document(number: int, one: Generated) -> str:
         return console.json_text({"line": number, **task.document(one)}) + "\n"
 
-    def lines(number: int, one: Translated) -> str:
+    def lines(number: int, one: Generated) -> str:
         rows = []
         for best in one.hypotheses:
             text = " ".join(best.tokens) if tokens else best.text

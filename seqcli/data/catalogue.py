@@ -87,7 +87,8 @@ class DataSet:
     """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files.
 
     ``labels`` maps what the files call a label to a readable name. ``mirror`` is its folder in a mirror where that is
-    not its name.
+    not its name. ``images`` is the file of features of images, ``names`` that of the names of its rows, ``captions``
+    that of the captions of the images that the splits list.
     """
 
     name: str
@@ -109,6 +110,9 @@ class DataSet:
     labels: Mapping[str, str] | None = None
     made: Division | None = None
     mirror: str | None = None
+    images: str | None = None
+    names: str | None = None
+    captions: str | None = None
     files: Mapping[str, DataFile] = field(default_factory=dict)
 
     @property
@@ -121,7 +125,8 @@ class DataSet:
     def file_names(self) -> list[str]:
         """Every file of the splits, each once, in their order; names with braces are several files."""
         names = (name for names in self.splits.values() for name in names)
-        return list(dict.fromkeys(file for name in names for file in named_files(name)))
+        beside = (name for name in (self.images, self.names, self.captions) if name)
+        return list(dict.fromkeys([*(file for name in names for file in named_files(name)), *beside]))
 
     def fetched_names(self) -> list[str]:
         """Every file that comes from the sources: those of the splits, or those that the splits are made of."""

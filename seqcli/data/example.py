@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
+
+from seqcli.files import sha256_file
+
+
+@dataclass(frozen=True)
+class MediaFile:
+    """A value that is a file: a photograph, a recording, a clip, or the part of it between two times (in seconds)."""
+
+    path: Path
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +24,8 @@ class Example:
     """One item of a corpus, before any encoding.
 
     ``source`` and ``target`` are what the format holds: a list of tokens, a raw line (str), a label, an array of
-    frames (T x D), a vector, a series; which of them, the task knows. ``at`` is ``file:line`` of its first line.
+    frames (T x D), a vector, a series, a `MediaFile`; which of them, the task knows. ``at`` is ``file:line`` of its
+    first line.
     """
 
     source: Any
@@ -33,8 +47,20 @@ def place(at: str) -> tuple[str, int]:
 def source_bytes(source: Any) -> bytes:
     """Bytes that are equal exactly where two sources are: what is hashed to tell examples apart.
 
-    An array counts with its shape and all of its values (its ``repr`` leaves most of them out).
+    An array counts with its shape and all of its values (its ``repr`` leaves most of them out), a media file with what
+    is in it, wherever it lies.
     """
     if hasattr(source, "tobytes"):
         return f"{source.shape} {source.dtype}".encode() + bytes(source.tobytes())
+    if isinstance(source, MediaFile):
+        return f"{_contents(source.path)} {source.start} {source.end}".encode("utf-8", "surrogatepass")
     return repr(source).encode("utf-8", "surrogatepass")
+
+
+@lru_cache(4)
+def _contents(path: Path) -> str:
+    """The SHA-256 of a file, once for all parts of it; the path where it cannot be read, which reading it will say."""
+    try:
+        return sha256_file(path)
+    except OSError:
+        return str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 from seqcli.data.corpus import SplitFiles
-from seqcli.data.example import Example
+from seqcli.data.example import Example, source_bytes
 from seqcli.data.oddities import are_texts
 from seqcli.lines import source_name
 from seqcli.metrics import schemes
@@ -87,8 +88,10 @@ def describe(splits: Sequence[SplitFiles], scheme: str | None) -> list[SplitStat
 
 
 def tokens_of(example: Example) -> list[str]:
-    """The words of an example; those of raw text are what stands between spaces."""
-    return example.source if isinstance(example.source, list) else str(example.source).split()
+    """The words of an example; those of raw text are what stands between spaces, and an image is one, known by its hash."""
+    if isinstance(example.source, str | list):
+        return example.source if isinstance(example.source, list) else example.source.split()
+    return [hashlib.blake2b(source_bytes(example.source), digest_size=16).hexdigest()]
 
 
 def tags_of(example: Example) -> list[str]:

@@ -53,5 +53,13 @@ TRANSLATION_METRICS = (
 )
 """Of what writes text, in the order of its table."""
 
-_ALL = (*LANGUAGE_METRICS, *CLASS_METRICS, *TRANSLATION_METRICS, F1, PRECISION, RECALL)
+CAPTION_METRICS = (
+    Metric("bleu", "BLEU-4", "", "higher"),
+    Metric("cider", "CIDEr-D", "", "higher"),
+    Metric("rouge_l", "ROUGE-L", "", "higher"),
+    *(Metric(f"bleu_{order}", f"BLEU-{order}", "", "higher") for order in (3, 2, 1)),
+)
+"""Of a captioner, in the order of its table."""
+
+_ALL = (*CAPTION_METRICS, *LANGUAGE_METRICS, *CLASS_METRICS, *TRANSLATION_METRICS, F1, PRECISION, RECALL)
 METRICS = {metric.name: metric for metric in _ALL}

@@ -13,7 +13,7 @@ from seqcli.data.batch import InputSizes, affix_table
 from seqcli.models.dropout import SequenceDropout, keep_mask, uniform_like
 from seqcli.models.layers import Counted, Embedder, Inputs, Speller, Tables, build
 from seqcli.models.masks import real_positions
-from seqcli.recipe.embedders import FramesConfig, TokensConfig
+from seqcli.recipe.embedders import FramesConfig, TokensConfig, VectorConfig
 
 
 class TokenEmbedder(Embedder):
@@ -99,6 +99,30 @@ class TokenEmbedder(Embedder):
         return torch.where(uniform_like(chance) < chance, self.unknown, words)
 
 
+class VectorEmbedder(Embedder):
+    """A vector scaled and projected, as a sequence of one position; the scaling is part of the model.
+
+    Inputs: ``vector_BD``.
+    """
+
+    mean_D: Tensor
+    deviation_D: Tensor
+
+    def __init__(self, config: VectorConfig, sizes: InputSizes) -> None:
+        super().__init__()
+        _keep_scaling(self, sizes)
+        self.input_dropout = SequenceDropout(config.input_dropout, locked=False)
+        self.projection = nn.Linear(sizes.frame_dim, config.dim)
+        self.activation = torch.relu if config.activation == "relu" else None
+        self.dropout = SequenceDropout(config.dropout, locked=False)
+        self.output_dim = config.dim
+
+    def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
+        x_B1D = ((inputs["vector_BD"] - self.mean_D) / self.deviation_D).unsqueeze(1)
+        x_B1D = self.projection(self.input_dropout(x_B1D))
+        return self.dropout(x_B1D if self.activation is None else self.activation(x_B1D))
+
+
 class FrameEmbedder(Embedder):
     """Frames of real numbers scaled and projected, by a convolution over time where the kernel is longer than one.
 
@@ -111,9 +135,7 @@ class FrameEmbedder(Embedder):
     def __init__(self, config: FramesConfig, sizes: InputSizes) -> None:
         super().__init__()
         self.kernel, self.stride, self.masked = config.kernel, config.stride, sizes.frame_gaps
-        mean_D, deviation_D = sizes.scaling or (np.zeros(sizes.frame_dim), np.ones(sizes.frame_dim))
-        self.register_buffer("mean_D", torch.tensor(mean_D, dtype=torch.float32))
-        self.register_buffer("deviation_D", torch.tensor(deviation_D, dtype=torch.float32))
+        _keep_scaling(self, sizes)
         channels = sizes.frame_dim * (2 if self.masked else 1)
         self.projection = nn.Linear(config.kernel * channels, config.dim)
         self.activation = torch.relu if config.activation == "relu" else None
@@ -140,3 +162,10 @@ class FrameEmbedder(Embedder):
             x_BTD = self.activation(x_BTD)
         real_BT = real_positions(self.positions(lengths_B), x_BTD.size(1))
         return self.dropout(x_BTD * real_BT.unsqueeze(-1))
+
+
+def _keep_scaling(embedder: nn.Module, sizes: InputSizes) -> None:
+    """Mean and deviation of the training data among the weights, 0 and 1 where nothing is scaled."""
+    mean_D, deviation_D = sizes.scaling or (np.zeros(sizes.frame_dim), np.ones(sizes.frame_dim))
+    embedder.register_buffer("mean_D", torch.tensor(mean_D, dtype=torch.float32))
+    embedder.register_buffer("deviation_D", torch.tensor(deviation_D, dtype=torch.float32))

@@ -12,7 +12,6 @@ from seqcli.decode.sampling import check_numbers
 from seqcli.errors import usage_error
 from seqcli.fields.base import Progress
 from seqcli.lines import source_name
-from seqcli.metrics.paired import compare_right
 from seqcli.metrics.score import Score
 from seqcli.pipeline.model import Model
 from seqcli.pipeline.train import cut_sequences, unseen_labels
@@ -155,8 +154,8 @@ def _stored(entry: dict[str, Any], split: str) -> dict[str, Any]:
 def _compared(name: str, mine: Measured[Any], theirs: Measured[Any]) -> dict[str, Any]:
     score = theirs.scorer.score()
     _check(score)
-    paired = {"paired": compare_right(mine.right, theirs.right)} if len(mine.right) else {}
-    return {"model": name, "score": score.as_json(), **paired}
+    paired = mine.paired(theirs)
+    return {"model": name, "score": score.as_json(), **({"paired": paired} if paired else {})}
 
 
 def _notices(task: Task[Any], data: Data) -> list[str]:

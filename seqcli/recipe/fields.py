@@ -42,20 +42,37 @@ class TextTargetConfig(TextFieldConfig):
     )
 
 
-class FrameFieldConfig(Component):
-    """Frames of real numbers: sensors, audio, video; as many values in each."""
+class NumbersConfig(Component):
+    """A source of real numbers, scaled or not."""
 
-    kind: Literal["frames"] = "frames"
     scaling: Literal["standard", "none"] = Field(
         "standard",
         description="standard: each channel less its mean, divided by its standard deviation, both of the "
         "training data",
     )
+
+
+class FrameFieldConfig(NumbersConfig):
+    """Frames of real numbers: sensors, audio, video; as many values in each."""
+
+    kind: Literal["frames"] = "frames"
     missing: Literal["refuse", "mask"] = Field(
         "refuse",
         description="missing values (NaN): an error, or zeros with a second channel that says where they are (by "
         "mean-pool left out of the mean)",
     )
+
+
+class VectorFieldConfig(NumbersConfig):
+    """One vector of real numbers: what an image encoder made of a whole picture."""
+
+    kind: Literal["vector"] = "vector"
+
+
+class GridFieldConfig(NumbersConfig):
+    """Vectors of the places of a picture, row by row: what attention looks at."""
+
+    kind: Literal["grid"] = "grid"
 
 
 class TagFieldConfig(Component):

@@ -24,9 +24,12 @@ _KINDS: dict[str, Kind] = {
     "task.language-model": Kind("recipe.tasks:LanguageModelConfig", "tasks.language_model:LanguageModelTask"),
     "task.classification": Kind("recipe.tasks:ClassificationConfig", "tasks.classification:ClassificationTask"),
     "task.translation": Kind("recipe.tasks:TranslationConfig", "tasks.translation:TranslationTask"),
+    "task.captioning": Kind("recipe.tasks:CaptioningConfig", "tasks.captioning:CaptioningTask"),
     "task.word-vectors": Kind("recipe.tasks:WordVectorsConfig", "tasks.word_vectors:WordVectorsTask"),
     "source.text": Kind("recipe.fields:TextFieldConfig", "fields.text:TextField"),
     "source.frames": Kind("recipe.fields:FrameFieldConfig", "fields.frames:FrameField"),
+    "source.vector": Kind("recipe.fields:VectorFieldConfig", "fields.vector:VectorField"),
+    "source.grid": Kind("recipe.fields:GridFieldConfig", "fields.vector:GridField"),
     "target.tags": Kind("recipe.fields:TagFieldConfig", "fields.tags:TagField"),
     "target.labels": Kind("recipe.fields:LabelFieldConfig", "fields.labels:LabelField"),
     "target.text": Kind("recipe.fields:TextTargetConfig", "fields.pairs:TargetText"),
@@ -44,10 +47,14 @@ _KINDS: dict[str, Kind] = {
     "model.most-frequent-tag": Kind(
         "recipe.models:MostFrequentTagConfig", "models.counts.most_frequent_tag:MostFrequentTag"
     ),
+    "model.random-caption": Kind("recipe.models:RandomCaptionConfig", "models.counts.captions:RandomCaption"),
+    "model.nearest-caption": Kind("recipe.models:NearestCaptionConfig", "models.counts.captions:NearestCaption"),
+    "model.consensus-caption": Kind("recipe.models:ConsensusCaptionConfig", "models.counts.captions:ConsensusCaption"),
     "model.skip-gram": Kind("recipe.models:SkipGramConfig", "tasks.word_vectors:WordVectorsTask"),
     "model.cbow": Kind("recipe.models:CBOWConfig", "tasks.word_vectors:WordVectorsTask"),
     "embedder.tokens": Kind("recipe.embedders:TokensConfig", "models.embedders:TokenEmbedder"),
     "embedder.frames": Kind("recipe.embedders:FramesConfig", "models.embedders:FrameEmbedder"),
+    "embedder.vector": Kind("recipe.embedders:VectorConfig", "models.embedders:VectorEmbedder"),
     "characters.cnn": Kind("recipe.embedders:CharacterCNNConfig", "models.characters:CharacterCNN"),
     "characters.lstm": Kind("recipe.embedders:CharacterLSTMConfig", "models.characters:CharacterLSTM"),
     "encoder.rnn": Kind("recipe.encoders:RNNConfig", "models.recurrent:RecurrentEncoder"),
@@ -100,6 +107,8 @@ FORMATS: dict[str, str] = {
     "ts": "seqcli.data.formats.ts:Ts",
     "frames": "seqcli.data.formats.frames:FrameIndex",
     "csv-folders": "seqcli.data.formats.frames:CsvFolders",
+    "captions": "seqcli.data.formats.captions:Captions",
+    "coco": "seqcli.data.formats.captions:Coco",
 }
 """Every data format; a new one is a class, its test and a line here."""
 
