@@ -86,7 +86,7 @@ def write_images(folder: Path, names: list[str], *, grid: bool = False) -> Path:
     """``features.npy`` and its names."""
     make = grid_of if grid else vector_of
     np.save(folder / "features.npy", np.stack([make(name) for name in names]))
-    (folder / "features.names.txt").write_text("".join(f"{name}\n" for name in names))
+    (folder / "features.txt").write_text("".join(f"{name}\n" for name in names))
     return folder / "features.npy"
 
 

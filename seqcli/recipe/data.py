@@ -56,7 +56,7 @@ class DataConfig(Config):
     images: str | None = Field(
         None,
         description="of captions: the folder of the images (default: that of the file that names them), or a .npy of "
-        "stored features whose rows are named, a line each, in X.names.txt or names.txt beside it",
+        "stored features whose rows are named, a line each, in X.txt or names.txt beside it",
     )
     captions: str | None = Field(
         None, description="a file of captions; those of a split are then lists of images, a name a line"

@@ -33,7 +33,7 @@ class Captions(Format):
 
     Images are files, relative to the folder of the file or to ``data.images``, which they may not leave; or rows of
     stored features: ``data.images`` is then a ``.npy``, and the names of its rows stand beside it, a line each, in
-    ``X.names.txt`` or ``names.txt``. With ``data.captions`` a file of a split is a list of the images that it has.
+    ``X.txt`` or ``names.txt``. With ``data.captions`` a file of a split is a list of the images that it has.
     Several captions of an image are one example.
     """
 
@@ -200,7 +200,7 @@ class Stored:
 
         self.features = features
         places = (
-            [names] if names else [features.with_name(f"{features.stem}.names.txt"), features.with_name("names.txt")]
+            [names] if names else [features.with_name(f"{features.stem}.txt"), features.with_name("names.txt")]
         )
         found = next((place for place in places if place.is_file()), None)
         if found is None:

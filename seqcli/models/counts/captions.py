@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.errors import data_error
-from seqcli.metrics.captions import ORDER, Ngram, document_counts, ngrams
+from seqcli.metrics.captions import ORDER, document_counts, ngrams
 from seqcli.models.counts.base import Floats, Ints, Progress
 from seqcli.models.counts.checked_arrays import CheckedArrays
 
@@ -112,9 +112,9 @@ class CaptionModel(ABC):
         order_BN: Ints = np.argsort(-similar_BN, axis=1, kind="stable")
         return order_BN[:, :count]
 
-    def captions_of(self, image: int) -> list[str]:
-        begin, end = np.searchsorted(self.known.owners_C, [image, image + 1]).tolist()
-        return list(self.known.texts[begin:end])
+    def captions_of(self, image: int) -> range:
+        """The numbers of the captions of a training image."""
+        return range(*np.searchsorted(self.known.owners_C, [image, image + 1]).tolist())
 
 
 class RandomCaption(CaptionModel):
@@ -143,7 +143,7 @@ class NearestCaption(CaptionModel):
 
     def captions(self, vectors_BD: Floats) -> list[str]:
         return [
-            next(text for image in row for text in self.captions_of(image))
+            next(self.known.texts[number] for image in row for number in self.captions_of(image))
             for row in self.neighbours(vectors_BD, len(self.known.vectors_ND)).tolist()
         ]
 
@@ -159,39 +159,44 @@ class ConsensusCaption(CaptionModel):
     def title(config: ConsensusCaptionConfig) -> str:
         return f"consensus of {config.neighbours} neighbours"
 
-    @cached_property
-    def _weights(self) -> dict[Ngram, float]:
-        """ln (N / images that have it) of each n-gram."""
-        by_image: dict[int, list[str]] = {}
-        for text, owner in zip(self.known.texts, self.known.owners_C.tolist(), strict=True):
-            by_image.setdefault(owner, []).append(text.lower())
-        counts = document_counts(by_image.values())
-        total = np.log(len(by_image))
-        return {gram: float(total - np.log(count)) for gram, count in counts.items()}
-
     def captions(self, vectors_BD: Floats) -> list[str]:
         rows = self.neighbours(vectors_BD, self.config.neighbours).tolist()
-        return [self.consensus([text for image in row for text in self.captions_of(image)]) for row in rows]
+        candidates = [[number for image in row for number in self.captions_of(image)] for row in rows]
+        return [self.known.texts[self.consensus(some)] for some in candidates]
 
-    def consensus(self, texts: Sequence[str]) -> str:
-        """The one of some captions that is most like the others; the first of equal ones."""
-        likeness_CC = self.likeness(texts)
+    def consensus(self, numbers: Sequence[int]) -> int:
+        """The one of some captions (by their numbers) that is most like the others; the first of equal ones."""
+        likeness_CC = self.likeness(numbers)
         np.fill_diagonal(likeness_CC, -np.inf)
-        most = max(1, min(self.config.agreeing, len(texts) - 1))
+        most = max(1, min(self.config.agreeing, len(numbers) - 1))
         best_C = -np.sort(-likeness_CC, axis=1)[:, :most].sum(1)
-        return texts[int(best_C.argmax())]
+        return numbers[int(best_C.argmax())]
 
-    def likeness(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """CIDEr of each caption against each other [C, C]."""
-        counts = [ngrams(text.lower()) for text in texts]
-        total_CC = np.zeros((len(texts), len(texts)))
-        for order in range(1, ORDER + 1):
-            table = {gram: at for at, gram in enumerate({g: None for own in counts for g in own if len(g) == order})}
-            weights_CG = np.zeros((len(texts), max(1, len(table))))
-            for row, own in zip(weights_CG, counts, strict=True):
-                for gram, count in own.items():
-                    if len(gram) == order:
-                        row[table[gram]] = count * self._weights[gram]
-            weights_CG /= np.maximum(np.linalg.norm(weights_CG, axis=1, keepdims=True), 1e-12)
-            total_CC += weights_CG @ weights_CG.T
-        return total_CC / ORDER
+    def likeness(self, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """CIDEr of each of some captions against each other [C, C]."""
+        rows = [self._rows[number] for number in numbers]
+        grams, columns = np.unique(np.concatenate([ids for ids, _ in rows]), return_inverse=True)
+        weights_CG = np.zeros((len(numbers), len(grams)))
+        weights_CG[np.repeat(np.arange(len(rows)), [len(ids) for ids, _ in rows]), columns] = np.concatenate(
+            [weights for _, weights in rows]
+        )
+        likeness_CC: NDArray[np.float64] = weights_CG @ weights_CG.T
+        return likeness_CC
+
+    @cached_property
+    def _rows(self) -> list[tuple[Ints, NDArray[np.float64]]]:
+        """Of each caption the numbers of its n-grams and their tf-idf, scaled so that a product of two is their CIDEr."""
+        texts = [text.lower() for text in self.known.texts]
+        images = [[texts[number] for number in self.captions_of(image)] for image in range(len(self.known.vectors_ND))]
+        frequency = document_counts(one for one in images if one)
+        number_of = {gram: number for number, gram in enumerate(frequency)}
+        rarity_G = np.log(sum(map(bool, images))) - np.log(np.array([*frequency.values()], np.float64))
+        found = []
+        for text in texts:
+            counts = ngrams(text)
+            ids = np.array([number_of[gram] for gram in counts], np.int64)
+            weights = np.array([*counts.values()], np.float64) * rarity_G[ids]
+            orders = np.array([len(gram) for gram in counts], np.int64)
+            norms = np.sqrt(np.bincount(orders, weights**2, minlength=ORDER + 1))
+            found.append((ids, weights / np.maximum(norms[orders], 1e-12) / ORDER**0.5))
+        return found
