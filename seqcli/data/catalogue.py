@@ -57,11 +57,22 @@ class Division:
     ``references``; ``label: file`` puts the file's name behind each line,
     where ``together`` sees it; ``grade`` at last makes a labelled text of each rated line. With the unit
     ``characters`` the text is cut by ``share`` instead: a file gets the characters int(begin n) to int(end n) of n.
+
+    With ``share`` lines are cut in their order, each run of lines in which ``within`` finds the same text for itself, and
+    ``gap`` lines are left out before a file's part unless it is the first; lines of a label and the values of
+    ``channels``, step by step, become a ``.ts`` file. With the unit ``rows`` the files are tables with a header, tabs
+    between the cells: ``rows`` says for each file which values some columns have in its rows (a row goes to the first file
+    that wants it), and ``columns`` what its own columns hold: a column of the table, or else that very text.
     """
 
     of: tuple[str, ...]
     unit: str = "lines"
     share: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    within: str | None = None
+    gap: int = 0
+    channels: int = 1
+    rows: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
     every: int = 1
     take: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
     together: tuple[str, ...] = ()
@@ -75,7 +86,7 @@ class Division:
     grade: Grade | None = None
 
     def makes(self) -> list[str]:
-        return [*self.share, *self.take]
+        return [*self.share, *self.rows, *self.take]
 
     def needs(self) -> list[str]:
         """The files that all of them are made of."""
@@ -87,8 +98,9 @@ class DataSet:
     """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files.
 
     ``labels`` maps what the files call a label to a readable name. ``mirror`` is its folder in a mirror where that is
-    not its name. ``images`` is the file of features of images, ``names`` that of the names of its rows, ``captions``
-    that of the captions of the images that the splits list.
+    not its name. ``beside`` are files that those of the splits name: all lie in one folder of the cache. ``images`` is
+    the file of features of images, ``names`` that of the names of its rows, ``captions`` that of the captions of the
+    images that the splits list.
     """
 
     name: str
@@ -110,6 +122,7 @@ class DataSet:
     labels: Mapping[str, str] | None = None
     made: Division | None = None
     mirror: str | None = None
+    beside: tuple[str, ...] = ()
     images: str | None = None
     names: str | None = None
     captions: str | None = None
@@ -132,7 +145,7 @@ class DataSet:
         """Every file that comes from the sources: those of the splits, or those that the splits are made of."""
         made = self.made.makes() if self.made else []
         needed = self.made.needs() if self.made else []
-        return list(dict.fromkeys([*needed, *(name for name in self.file_names() if name not in made)]))
+        return list(dict.fromkeys([*needed, *self.beside, *(name for name in self.file_names() if name not in made)]))
 
     def mirror_place(self, name: str) -> str:
         """Where a file lies in a mirror."""

@@ -31,7 +31,12 @@ def divide(division: Division, texts: Mapping[str, str]) -> dict[str, str]:
         return {
             name: text[int(begin * len(text)) : int(end * len(text))] for name, (begin, end) in division.share.items()
         }
+    if division.unit == "rows":
+        return _tables(division, texts)
     units = list(chain.from_iterable(_units(division, name, texts[name]) for name in division.of))
+    if division.share:
+        shares = _shares(division, units)
+        return {name: "\n".join(ts(lines, division.channels)) + "\n" for name, lines in shares.items()}
     for pattern, names in division.exclude.items():
         known = {letters(line) for name in names for line in texts[name].split("\n")}
         units = [unit for unit in units if not (match := re.search(pattern, unit)) or letters(match[1]) not in known]
@@ -50,6 +55,40 @@ def divide(division: Division, texts: Mapping[str, str]) -> dict[str, str]:
         if division.into == "pronunciations":
             chosen = pronunciations(chosen, together=name in division.references)
         made[name] = ("\n\n" if division.unit == "records" else "\n").join(chosen) + "\n"
+    return made
+
+
+def _tables(division: Division, texts: Mapping[str, str]) -> dict[str, str]:
+    """The table of each file of ``rows``, with the columns of ``division``."""
+    made = {name: ["\t".join(division.columns)] for name in division.rows}
+    for name in division.of:
+        header, *rows = (line.split("\t") for line in texts[name].splitlines())
+        for row in (dict(zip(header, cells, strict=True)) for cells in rows):
+            for file, wanted in division.rows.items():
+                if all(row[column] in map(str, values) for column, values in wanted.items()):
+                    made[file].append("\t".join(row.get(column, column) for column in division.columns.values()))
+                    break
+    return {name: "\n".join(lines) + "\n" for name, lines in made.items()}
+
+
+def _shares(division: Division, lines: Sequence[str]) -> dict[str, list[str]]:
+    """The lines of each file of ``share``: of every run of lines with the same text of ``within`` its part."""
+    finder = re.compile(division.within or "")
+    made: dict[str, list[str]] = {name: [] for name in division.share}
+    for _, group in groupby(lines, lambda line: match[0] if (match := finder.match(line)) else ""):
+        run = [*group]
+        for name, (begin, end) in division.share.items():
+            first = int(begin * len(run)) + (division.gap if begin else 0)
+            made[name] += run[first : int(end * len(run))]
+    return made
+
+
+def ts(lines: Iterable[str], channels: int) -> list[str]:
+    """Rows of ``label,x,y,x,y`` as a ``.ts`` file of this many channels."""
+    made = ["@timeStamps false", f"@dimensions {channels}", "@classLabel true", "@data"]
+    for line in lines:
+        label, *cells = line.split(",")
+        made.append(":".join([*(",".join(cells[channel::channels]) for channel in range(channels)), label]))
     return made
 
 

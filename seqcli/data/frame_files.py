@@ -32,16 +32,30 @@ _NPY, _ZIP, _PICKLES = b"\x93NUMPY", b"PK", (b"\x80", b"(", b"c", b"]", b"}")
 def read_frames(
     path: Path, member: str | None = None, *, max_line: int = DEFAULT_MAX_LINE, on_invalid: OnInvalid = "strict"
 ) -> Frames:
-    """The frames of a file, [T, D] float32, NaN where a value is missing; an array [T] counts as [T, 1].
+    """The frames of a file, [T, D] float32, NaN where a value is missing; see `open_frames`.
 
-    A large ``.npy`` is mapped, not read at once; of an ``.npz`` only the array asked for is unpacked.
+    Raises:
+        UserError: as `open_frames`, and an infinite value (65).
+    """
+    array = open_frames(path, member, max_line=max_line, on_invalid=on_invalid)
+    with reading(path), in_file(path):
+        return as_frames(array)
+
+
+def open_frames(
+    path: Path, member: str | None = None, *, max_line: int = DEFAULT_MAX_LINE, on_invalid: OnInvalid = "strict"
+) -> NDArray[Any]:
+    """The array of a file, frames x channels in the file's own type, from which `as_frames` takes what is needed.
+
+    An array [T] counts as [T, 1] and one of more dimensions, such as [T, height, width], as [T, height * width]. A
+    ``.npy`` is mapped, not read; of an ``.npz`` only the array asked for is unpacked, once.
 
     Args:
         member: the name of the array in an ``.npz`` of several.
 
     Raises:
-        UserError: what holds no array of numbers with one or two dimensions, a pickle, an infinite value, a row of
-            another length than the first (65; of a ``.csv`` with its line); a file that cannot be read (74).
+        UserError: what holds no array of numbers, a pickle, a row of another length than the first (65; of a ``.csv``
+            with its line); a file that cannot be read (74).
     """
     with reading(path), in_file(path):
         if not path.is_file():
@@ -56,7 +70,7 @@ def read_frames(
             raise
         except Exception as error:  # a damaged file makes numpy raise almost anything
             raise _broken(error) from error
-        return _as_frames(array)
+        return _by_channel(array)
 
 
 def open_array(path: Path) -> NDArray[Any]:
@@ -133,18 +147,25 @@ def _broken(error: Exception) -> UserError:
     return data_error(f"is damaged: {text.splitlines()[0] if text else type(error).__name__}")
 
 
-def _as_frames(array: Any) -> Frames:
+def _by_channel(array: Any) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         raise data_error("holds something that is no array")
     if array.dtype.kind not in "biuf":
         raise data_error(f"holds values of type {array.dtype}, no numbers")
-    if array.ndim not in (1, 2):
-        shape = " x ".join(map(str, array.shape))
-        raise data_error(f"an array of {plural(array.ndim, 'dimension')} ({shape}); expected frames x channels")
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.shape[1] == 0:
+    if array.ndim == 0:
+        raise data_error("a single number; expected frames x channels")
+    channels = int(np.prod(array.shape[1:]))
+    if channels == 0:
         raise data_error("frames without a channel (0 columns)")
+    return array.reshape(len(array), channels)
+
+
+def as_frames(array: NDArray[Any]) -> Frames:
+    """Some frames of `open_frames` as 32-bit numbers.
+
+    Raises:
+        UserError: an infinite value (65).
+    """
     with np.errstate(over="ignore"):
         frames = np.array(array, np.float32, order="C")  # a copy: it does not hold the file's map open
     if place := infinite_at(frames):

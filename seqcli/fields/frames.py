@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
 from seqcli.data.batch import InputSizes, Side, pad_frames
+from seqcli.data.example import MediaFile
 from seqcli.errors import data_error, plural
-from seqcli.fields.base import SourceField
+from seqcli.fields.base import Progress, SourceField
+from seqcli.fields.media import MediaReader
 from seqcli.files import atomic_write_text
 from seqcli.recipe.fields import FrameFieldConfig
 
@@ -24,17 +26,28 @@ _AT_ONCE = 2**18
 
 
 class FrameField(SourceField):
-    """Frames [T, D] as they come; the network has the scaling among its weights."""
+    """Frames [T, D] as they come, or made of media files; the network has the scaling among its weights."""
 
     unit = "frames"
 
     def __init__(self, config: FrameFieldConfig, *, flat: bool = False) -> None:
         self.config, self.flat = config, flat
+        self.media = MediaReader(config.features)
         self.channels = 0
         self.scaling: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
+    def prepare(self, values: Callable[[], Iterable[tuple[Any, str]]], key: str, progress: Progress | None) -> None:
+        self.media.prepare(progress)
+
     def read(self, value: Any, at: str) -> NDArray[np.float32]:
-        """Raises UserError (65): no frames, other channels than the model's, a missing value where none may be."""
+        """The frames, or those of a `MediaFile`.
+
+        Raises:
+            UserError: no frames, other channels than the model's, a missing value where none may be (65); what
+                `Extractor.read` raises.
+        """
+        if isinstance(value, MediaFile):
+            return self.media.read(value, at)
         if not isinstance(value, np.ndarray) or value.ndim != 2:
             raise data_error(
                 "this recipe reads frames, and here are none",
@@ -54,6 +67,9 @@ class FrameField(SourceField):
 
     def _other_channels(self, channels: int) -> str:
         return f"frames of {plural(channels, 'channel')}, but the model was trained on {self.channels}"
+
+    def notes(self) -> list[str]:
+        return self.media.notes()
 
     def fit(self, column: Column, files: Sequence[str]) -> None:
         self.channels = _channels(column)
@@ -80,18 +96,21 @@ class FrameField(SourceField):
         return {"channels": self.channels}
 
     def key(self) -> list[Any]:
-        return ["frames", self.config.missing]
+        return ["frames", self.config.missing, *self.media.key()]
 
     def save(self, folder: Path) -> list[str]:
-        atomic_write_text(folder / FRAMES_FILE, json.dumps({"channels": self.channels}) + "\n")
+        values = {"channels": self.channels, **self.media.saved()}
+        atomic_write_text(folder / FRAMES_FILE, json.dumps(values) + "\n")
         return [FRAMES_FILE]
 
     def load(self, folder: Path) -> None:
         path = folder / FRAMES_FILE
         try:
-            self.channels = int(json.loads(path.read_bytes())["channels"])
+            values = json.loads(path.read_bytes())
+            self.channels = int(values["channels"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise data_error("the number of channels cannot be read", file=path) from error
+        self.media.check(values, path)
 
     def readable(self, column: Column, row: int, *, as_seen: bool = False) -> str:
         return f"{column.lengths_of(np.array([row]))[0]} frames of {self.channels} channels"

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
 from seqcli.data.batch import Side
+from seqcli.data.example import MediaFile
 from seqcli.errors import data_error
 from seqcli.fields.frames import FrameField
+from seqcli.fields.media import MediaReader
 from seqcli.recipe.fields import FrameFieldConfig, GridFieldConfig, VectorFieldConfig
 
 
@@ -20,6 +22,7 @@ class PlacesField(FrameField):
 
     def __init__(self, config: VectorFieldConfig | GridFieldConfig) -> None:
         super().__init__(FrameFieldConfig.model_validate({"scaling": config.scaling}))
+        self.media = MediaReader(config.features)
 
     def _other_channels(self, channels: int) -> str:
         return f"vectors of {channels:,} values, but the model was trained on vectors of {self.channels:,}"
@@ -46,11 +49,13 @@ class VectorField(PlacesField):
     unit = "vectors"
 
     def read(self, value: Any, at: str) -> NDArray[np.float32]:
-        """[1, D]; a vector [D] will do.
+        """[1, D]; a vector [D] will do, and an image file, whose grid's mean it is.
 
         Raises:
             UserError: as in `FrameField`, and a grid where the data should hold vectors (65).
         """
+        if isinstance(value, MediaFile):
+            return np.asarray(super().read(value, at).mean(0, keepdims=True))
         if isinstance(value, np.ndarray) and value.ndim == 1:
             value = value[None]
         vector_1D = super().read(value, at)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from seqcli.recipe.base import Component, Config, Slot
+from seqcli.recipe.features import FeaturesConfig
 from seqcli.recipe.tokenizers import WhitespaceConfig
 
 Scheme = Literal["io", "iob1", "bio", "bioes", "bilou"]
@@ -42,9 +43,17 @@ class TextTargetConfig(TextFieldConfig):
     )
 
 
-class NumbersConfig(Component):
-    """A source of real numbers, scaled or not."""
+_Features = Annotated[FeaturesConfig, Slot("features")] | None
 
+
+class NumbersConfig(Component):
+    """A source of real numbers, which data may hold or be made of media files, scaled or not."""
+
+    features: _Features = Field(
+        None,
+        description="what is made of a media file that the data names, or that is to be predicted, such as {kind: "
+        "log-mel}; null: the data holds numbers",
+    )
     scaling: Literal["standard", "none"] = Field(
         "standard",
         description="standard: each channel less its mean, divided by its standard deviation, both of the "
@@ -62,14 +71,32 @@ class FrameFieldConfig(NumbersConfig):
         "mean-pool left out of the mean)",
     )
 
+    @field_validator("features")
+    @classmethod
+    def _in_time(cls, features: FeaturesConfig | None) -> FeaturesConfig | None:
+        if features is not None and not features.in_time:
+            raise ValueError(f"{features.kind} makes no frames: it is of one image")
+        return features
 
-class VectorFieldConfig(NumbersConfig):
+
+class ImageFieldConfig(NumbersConfig):
+    """A source that is an image."""
+
+    @field_validator("features")
+    @classmethod
+    def _of_an_image(cls, features: FeaturesConfig | None) -> FeaturesConfig | None:
+        if features is not None and features.media != "image":
+            raise ValueError(f"{features.kind} is made of {features.media}, not of an image")
+        return features
+
+
+class VectorFieldConfig(ImageFieldConfig):
     """One vector of real numbers: what an image encoder made of a whole picture."""
 
     kind: Literal["vector"] = "vector"
 
 
-class GridFieldConfig(NumbersConfig):
+class GridFieldConfig(ImageFieldConfig):
     """Vectors of the places of a picture, row by row: what attention looks at."""
 
     kind: Literal["grid"] = "grid"

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,6 +49,7 @@ SMALL = {
     "labelled": ("pos good film\n", 1),
     "ts": ("@classLabel true a\n@data\n1,2:3,4:a\n", 1),
     "frames": ("walk.csv\tx\n", 1),
+    "npz": ("file\tstart\tlength\nwalk.npy\t0\t1\nwalk.npy\t0\t2\n", 2),
     "csv-folders": (None, 1),
 }
 
@@ -60,10 +62,11 @@ def test_every_format_has_a_small_example():
 def test_every_format_reads_its_example_whole_and_in_chunks(tmp_path, name):
     text, count = SMALL[name]
     (tmp_path / "walk.csv").write_text("1,2\n3,4\n")
+    np.save(tmp_path / "walk.npy", np.eye(2))
     path = tmp_path / "walk.csv" if text is None else tmp_path / "example"
     if text is not None:
         path.write_text(text)
-    recognised = ("conll", "conllu", "inline", "po", "tsv", "csv", "jsonl", "frames")
+    recognised = ("conll", "conllu", "inline", "po", "tsv", "csv", "jsonl", "frames", "npz")
     assert guess_format(path) == (name if name in recognised else "csv" if text is None else "lines")
     reading = Reading(name)
     assert format_class(name).name == name

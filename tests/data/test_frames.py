@@ -344,7 +344,7 @@ OBJECTS = (
         ("a.npy", b"", "'a.npy': the file is empty"),
         ("a.npy", b"1,2\n", "'a.npy': is no .npy file"),
         ("a.npy", damaged(), "'a.npy': is damaged: mmap length is greater than file size"),
-        ("a.npy", np.zeros((2, 3, 4)), "'a.npy': an array of 3 dimensions (2 x 3 x 4); expected frames x channels"),
+        ("a.npy", np.array(3.0), "'a.npy': a single number; expected frames x channels"),
         ("a.npy", np.array([["x"]]), "'a.npy': holds values of type <U1, no numbers"),
         ("a.npy", np.zeros((2, 0)), "'a.npy': frames without a channel (0 columns)"),
         ("a.npy", np.array([[0, 1], [2, np.inf]]), "'a.npy': frame 2, channel 2: 'inf' is infinite"),

@@ -5,12 +5,14 @@ The options come from the schema: a new one fails here until it is said which of
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from media_files import sweep, write_clip, write_sound
 
-from seqcli.data.example import Example
+from seqcli.data.example import Example, MediaFile
 from seqcli.fields.text import TextField
 from seqcli.recipe import registry
 from seqcli.recipe.base import Config
@@ -25,6 +27,9 @@ TAGGED = [
     (["Anna", "Bo", "saw", "Rome", "Oslo"], ["B-PER", "I-PER", "O", "B-LOC", "B-LOC"]),
     (["a", "b"], ["O", "B-PER"]),
 ]
+SOUND = "source.features={kind: log-mel, bins: 8, rate: 8000}"
+CLIP = "source.features={kind: grey-frames, fps: 5, height: 3, width: 4}"
+CEPSTRA = "source.features={kind: mfcc, rate: 8000}"
 FRAMES = [np.arange(6, dtype=np.float32).reshape(3, 2), np.array([[1, np.nan]], np.float32)]
 TASKS = {
     "tagging": ("{kind: tagging}", "{kind: tags}", NETWORK.replace(", pooling: {kind: max}", "")),
@@ -63,6 +68,17 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("text", "source.tokenizer.algorithm"): ("classification", [PIECES, "source.tokenizer.algorithm=bpe"]),
     ("text", "source.vocabulary.lowercase"): ("language-model", ["source.vocabulary.lowercase=true"]),
     ("frames", "source.missing"): ("frames", ["source.missing=mask"]),
+    ("frames", "source.features.kind"): ("media", [SOUND, CEPSTRA]),
+    ("frames", "source.features.rate"): ("media", [SOUND, "source.features.rate=4000"]),
+    ("frames", "source.features.window"): ("media", [SOUND, "source.features.window=32"]),
+    ("frames", "source.features.hop"): ("media", [SOUND, "source.features.hop=20"]),
+    ("frames", "source.features.low"): ("media", [SOUND, "source.features.low=100"]),
+    ("frames", "source.features.high"): ("media", [SOUND, "source.features.high=3000"]),
+    ("frames", "source.features.bins"): ("media", [SOUND, "source.features.bins=9"]),
+    ("frames", "source.features.cepstra"): ("media", [CEPSTRA, "source.features.cepstra=12"]),
+    ("frames", "source.features.fps"): ("clips", [CLIP, "source.features.fps=25"]),
+    ("frames", "source.features.height"): ("clips", [CLIP, "source.features.height=4"]),
+    ("frames", "source.features.width"): ("clips", [CLIP, "source.features.width=3"]),
     ("tags", "target.scheme"): ("tagging", ["target.scheme=bio", "target.model_scheme=bioes"]),
     ("tags", "target.model_scheme"): ("tagging", ["target.scheme=bio", "target.model_scheme=bilou"]),
     ("tags", "target.labels"): ("tagging", ["target.scheme=bio", "target.labels=binary"]),
@@ -131,7 +147,7 @@ def test_every_option_of_the_schema_is_here():
 
 
 def task_of(kind: str, overrides: list[str], folder: Any) -> Any:
-    if kind == "frames":
+    if kind in ("frames", "media", "clips"):
         name, target, source = "{kind: classification}", "{kind: labels}", "{kind: frames}"
         model = "model: {kind: majority}"
     else:
@@ -144,10 +160,16 @@ def task_of(kind: str, overrides: list[str], folder: Any) -> Any:
     return task
 
 
-def read(task: Any, kind: str) -> str:
+def examples(kind: str, folder: Path) -> list[Example]:
+    if kind in ("media", "clips"):
+        return [Example(MediaFile(folder / ("tone.wav" if kind == "media" else "clip.mp4")), "good", "x:1")]
+    return [Example(frames, "good", "x:1") for frames in FRAMES] if kind == "frames" else EXAMPLES[kind]
+
+
+def read(task: Any, kind: str, folder: Path) -> str:
     """All that a task reads of the examples; what it refuses counts too."""
     found = []
-    for one in [Example(frames, "good", "x:1") for frames in FRAMES] if kind == "frames" else EXAMPLES[kind]:
+    for one in examples(kind, folder):
         try:
             found += [{name: np.asarray(value).tolist() for name, value in piece.items()} for piece in task.read(one)]
         except Exception as error:
@@ -159,6 +181,8 @@ def read(task: Any, kind: str) -> str:
 def folder(tmp_path, cache):
     (tmp_path / "text.txt").write_text("\n".join(LEARNED).lower())
     train_sentencepiece([tmp_path / "text.txt"], 45, tmp_path / "other.model")
+    write_sound(tmp_path / "tone.wav", sweep(0.5))
+    write_clip(tmp_path / "clip.mp4", [4 * number for number in range(50)])
     return tmp_path
 
 
@@ -166,7 +190,7 @@ def folder(tmp_path, cache):
 def test_what_is_read_differently_has_another_name(folder, option):
     kind, overrides = READS[option]
     before, after = task_of(kind, overrides[:-1], folder), task_of(kind, overrides, folder)
-    assert read(before, kind) != read(after, kind), "the example does not show the option"
+    assert read(before, kind, folder) != read(after, kind, folder), "the example does not show the option"
     assert before.key() != after.key()
 
 
@@ -174,7 +198,7 @@ def test_what_is_read_differently_has_another_name(folder, option):
 def test_what_is_read_alike_shares_its_columns(folder, option):
     kind, overrides = READS_THE_SAME[option]
     before, after = task_of(kind, overrides[:-1], folder), task_of(kind, overrides, folder)
-    assert read(before, kind) == read(after, kind)
+    assert read(before, kind, folder) == read(after, kind, folder)
     assert before.key() == after.key()
 
 
@@ -184,7 +208,7 @@ def test_lower_case_has_another_name_where_it_is_read(folder, kind):
     tokenizer = f"source.tokenizer={{kind: {kind}}}"
     before = task_of("classification", [tokenizer], folder)
     after = task_of("classification", [tokenizer, "source.vocabulary.lowercase=true"], folder)
-    differs = read(before, "classification") != read(after, "classification")
+    differs = read(before, "classification", folder) != read(after, "classification", folder)
     assert differs == (before.key() != after.key()) == (kind in ("characters", "bytes"))
 
 

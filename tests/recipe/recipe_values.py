@@ -80,6 +80,17 @@ def _within_sections(recipe: dict[str, Any]) -> dict[str, Any]:
     model = recipe["model"]
     if model.get("kind") == "ngram" and "prune" in model:
         model["prune"] = sorted(abs(count) for count in model["prune"])[: model.get("order", 4)]
+    features = recipe.get("source", {}).get("features")
+    if isinstance(features, dict):
+        half = features.get("rate", 16000) / 2
+        if "low" in features:
+            features["low"] = min(features["low"], half / 2)
+        if features.get("high") is not None:
+            features["high"] = half
+        if "cepstra" in features:
+            features["cepstra"] = min(features["cepstra"], features.get("bins", 23))
+        if features["kind"] == "efficientnet-lite0" and recipe["source"]["kind"] == "frames":
+            recipe["source"]["features"] = None
     encoder, head = model.get("encoder"), model.get("head")
     if _kind(encoder) == "transformer":
         encoder["dim"] = encoder.get("heads", 4) * 8

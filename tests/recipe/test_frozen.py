@@ -9,6 +9,7 @@ KINDS = {
     "task": ["tagging", "language-model", "classification", "translation", "word-vectors"],
     "source": ["text", "frames"],
     "target": ["tags", "labels", "text"],
+    "features": ["log-mel", "mfcc", "grey-frames", "efficientnet-lite0-frames", "efficientnet-lite0"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
     "model": [
         "network",
@@ -45,6 +46,7 @@ FORMAT_NAMES = [
     "labelled",
     "ts",
     "frames",
+    "npz",
     "csv-folders",
 ]
 

@@ -36,7 +36,7 @@ _INNER_BYTES = 2**26
 
 
 def extract(archive: Path, wanted: Mapping[str, Sequence[str]], files: Mapping[str, DataFile], folder: Path) -> None:
-    """Write each wanted file: the members that match its patterns, joined in the order of their names.
+    """Write each wanted file: the member that matches its patterns, or several joined in the order of their names.
 
     Raises:
         UserError: a member that is missing, a link, or larger than the catalogue says, a wrong checksum, a damaged
@@ -54,9 +54,12 @@ def extract(archive: Path, wanted: Mapping[str, Sequence[str]], files: Mapping[s
                         room[name] -= len(data)
                         contents[name][member.name] = data
         for name in wanted:
-            data = _joined(contents[name])
-            sha256 = hashlib.sha256(data).hexdigest()
-            if sha256 != files[name].sha256:
+            alone = [*contents[name].values()] if len(contents[name]) == 1 else []  # which may be no text
+            for data in (*alone, _joined(contents[name])):
+                sha256 = hashlib.sha256(data).hexdigest()
+                if sha256 == files[name].sha256:
+                    break
+            else:
                 raise io_error(
                     f"{name} made of {archive.name} has sha256 {sha256}, expected {files[name].sha256}",
                     hint="The package changed; report it.",

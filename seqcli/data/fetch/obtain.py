@@ -61,6 +61,8 @@ def obtain(data_set: DataSet, name: str, progress: Progress | None = None) -> Pa
 
 def obtain_split(data_set: DataSet, name: str, progress: Progress | None = None) -> Path:
     """`obtain` of a name of a split; one with braces stands for several files."""
+    for file in data_set.beside:
+        obtain(data_set, file, progress)
     files = [obtain(data_set, file, progress) for file in named_files(name)]
     return files[0] if len(files) == 1 else joint_path(files, files[0].parents[name.count("/")] / name)
 
@@ -145,7 +147,12 @@ class _Fetch:
         if sha256 != self.file.sha256:
             message = f"wrong checksum in the mirror: sha256 {sha256}, expected {self.file.sha256}"
             raise io_error(message, file=path, hint=_MEND)
-        return path
+        if not self.data_set.beside:
+            return path
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        _write(self.path, path.read_bytes(), self.file, path, "it has", "The mirror has another file")
+        return self.path
 
     def _unpack(self, packed: Path) -> None:
         try:
@@ -157,6 +164,8 @@ class _Fetch:
         _write(self.path, data, self.file, packed, "gunzipped it has", "The mirror has another file")
 
     def _from_source(self, source: Mapping[str, Any]) -> None:
+        if source["kind"] == "elsewhere":
+            raise FetchFailed(f"{source['url']} ({source['what']})")
         if source["kind"] == "deb":
             self._from_debs(source)
             return

@@ -117,7 +117,7 @@ def look_at_lines(lines: list[str], name: str = "", reading: Reading | None = No
     """What the first lines of a file called ``name`` show; what ``reading`` says is not guessed."""
     reading = reading or Reading()
     form = reading.format or format_by_name(name) or guess_from_lines(lines)
-    if reading.format is None and _suffix(name) == ".tsv" and form not in ("conll", "conllu", "frames"):
+    if reading.format is None and _suffix(name) == ".tsv" and form not in ("conll", "conllu", "frames", "npz"):
         form = "tsv"
     table = None if reading.columns else format_class(form)(replace(reading, format=form)).look(lines)
     return FileLook(form, table)

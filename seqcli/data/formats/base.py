@@ -26,11 +26,10 @@ OnError = Callable[[UserError], None]
 """Takes what is wrong with a line or a sentence, which is then skipped, so that reading goes on with the next."""
 
 Columns = Mapping[str, int | str]
-"""The column of each of ``KEYS``: a number (from 0, negative from the end) or a name."""
+"""The column of each of ``Format.roles``: a number (from 0, negative from the end) or a name."""
 
 SOURCES = ("source", "token")
 TARGETS = ("target", "tag")
-_KEYS = ("token", "tag", "source", "target")
 _SYNONYMS = {"tokens": "token", "tags": "tag", "text": "source", "label": "target"}
 _MAX_ROWS = 1_000_000
 
@@ -89,6 +88,8 @@ class Format(ABC):
     has_images: ClassVar[bool] = False
     has_target_texts: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
+    roles: ClassVar[tuple[str, ...]] = ("token", "tag", "source", "target")
+    """What a column may hold."""
     usual: ClassVar[Columns] = {}
     """The columns of a file that nobody says and that does not show others."""
 
@@ -118,8 +119,10 @@ class Format(ABC):
         """
         result: dict[str, int | str] = {}
         for key, column in (columns or {}).items():
-            if (role := _SYNONYMS.get(key, key)) not in _KEYS:
-                hint = did_you_mean(key, [*_KEYS, *_SYNONYMS]) or f"Known: {', '.join(_KEYS)}."
+            role = _SYNONYMS.get(key, key)
+            if role not in cls.roles:
+                known = [*cls.roles, *(name for name, one in _SYNONYMS.items() if one in cls.roles)]
+                hint = did_you_mean(key, known) or f"Known: {', '.join(cls.roles)}."
                 raise usage_error(f"data.columns: unknown column '{key}'", hint=hint)
             result[cls.check_column(key, role, column)] = column
         if result and cls.needs_source and not {*SOURCES} & {*result}:

@@ -199,9 +199,7 @@ class Stored:
         from seqcli.data.frame_files import open_array
 
         self.features = features
-        places = (
-            [names] if names else [features.with_name(f"{features.stem}.txt"), features.with_name("names.txt")]
-        )
+        places = [names] if names else [features.with_name(f"{features.stem}.txt"), features.with_name("names.txt")]
         found = next((place for place in places if place.is_file()), None)
         if found is None:
             raise data_error(

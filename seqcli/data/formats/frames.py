@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -48,10 +48,10 @@ class FrameIndex(Format):
     def examples(self, source: Input) -> Iterator[Example]:
         from seqcli.data.frame_files import read_frames
 
-        folder = _folder_of(source)
+        folder = folder_of(source)
         for row in _IndexRows(self.reading).read(source, self.on_error):
             try:
-                path, member = _locate(row.source, folder)
+                path, member = locate(row.source, folder)
                 frames = read_frames(path, member, max_line=self.reading.max_line, on_invalid=self.reading.on_invalid)
             except UserError as error:  # said at the line of the index
                 place = f"'{row.source}'" if error.line is None else f"'{row.source}', line {error.line}"
@@ -62,10 +62,10 @@ class FrameIndex(Format):
 
     def files_named(self, path: Path) -> Iterator[tuple[int, Path]]:
         """Yield ``(line, file)`` of an index, without what `read` would refuse anyway; no file is looked at."""
-        folder = _folder_of(path)
+        folder = folder_of(path)
         for row in _IndexRows(replace(self.reading, on_invalid="replace")).read(path, lambda error: None):
             try:
-                yield row.line, _locate(row.source, folder)[0]
+                yield row.line, locate(row.source, folder)[0]
             except UserError:
                 continue
 
@@ -77,14 +77,7 @@ class FrameIndex(Format):
         return ((1, len(raw), len(raw) + costs.get(number, 0)) for number, raw in enumerate(handle, 1))
 
     def fingerprint(self, path: Path) -> str:
-        digest = hashlib.sha256(sha256_file(path).encode())
-        archives: dict[Path, str] = {}  # an index may name thousands of arrays of one .npz
-        for _, file in self.files_named(path):
-            sha256 = archives.get(file) or (sha256_file(file) if file.is_file() else "missing")
-            if file.suffix.lower() == ".npz":
-                archives[file] = sha256
-            digest.update(sha256.encode())
-        return digest.hexdigest()
+        return fingerprint_of(path, (file for _, file in self.files_named(path)))
 
 
 class CsvFolders(Format):
@@ -141,12 +134,24 @@ class CsvFolders(Format):
         return digest.hexdigest()
 
 
-def _folder_of(index: Input) -> Path:
+def fingerprint_of(path: Path, files: Iterable[Path]) -> str:
+    """A hash of an index and of the files that it names; one that it names many times is read once."""
+    digest = hashlib.sha256(sha256_file(path).encode())
+    archives: dict[Path, str] = {}
+    for file in files:
+        sha256 = archives.get(file) or (sha256_file(file) if file.is_file() else "missing")
+        if file.suffix.lower() == ".npz":
+            archives[file] = sha256
+        digest.update(sha256.encode())
+    return digest.hexdigest()
+
+
+def folder_of(index: Input) -> Path:
     path = index.path if isinstance(index, Chunk) else index
     return (Path() if path is None or is_stdin(path) else Path(path).parent).resolve()
 
 
-def _locate(cell: str, folder: Path) -> tuple[Path, str | None]:
+def locate(cell: str, folder: Path) -> tuple[Path, str | None]:
     """The file that a cell of an index names, and the array in it where the cell says which.
 
     Raises:

@@ -93,10 +93,14 @@ class Table(Format):
         self.places = {key: self._place(key, column, cells, number) for key, column in columns.items()}
         return any(isinstance(column, str) for column in columns.values())
 
-    def _parse(self, cells: list[str]) -> tuple[Any, Any]:
+    def check_width(self, cells: list[str]) -> None:
+        """Raises UserError (65): a row of more or fewer cells than the first."""
         if len(cells) != self.width:
             columns = f"{self.separated}column{'' if len(cells) == 1 else 's'}"
             raise data_error(f"{len(cells)} {columns} where the file's first line has {self.width}")
+
+    def _parse(self, cells: list[str]) -> tuple[Any, Any]:
+        self.check_width(cells)
         source, target = self._value(cells, SOURCES), self._value(cells, TARGETS)
         same_length(source, target)
         return source, target

@@ -1,0 +1,110 @@
+"""Photographs: any file that Pillow reads as 224 x 224 pixels of red, green and blue, and what the encoder sees in it."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqcli.data.example import MediaFile
+from seqcli.data.fetch.obtain import Progress
+from seqcli.errors import UserError, data_error, reading
+from seqcli.media import encoder
+from seqcli.media.features import Extractor, beginning, needed
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+"""What counts as a photograph in a folder."""
+
+MAX_PIXELS = 2**27
+"""Most pixels that are decoded: 134 million, 400 MB. A jpg is decoded smaller where it is larger than needed."""
+
+_TURNS = {
+    **{2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM"},
+    **{5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"},
+}
+"""What brings a picture upright, by the EXIF's number."""
+
+
+def read_image(file: MediaFile | bytes) -> NDArray[np.uint8]:
+    """A picture as [224, 224, 3]: turned as its EXIF says, over white where it is transparent, squeezed to a square.
+
+    One that has this size already comes as it is. Of an animation the first picture counts.
+
+    Raises:
+        UserError: no such file, no picture, a broken one, one of too many pixels (65); an unreadable file (74); Pillow is
+            not installed (2).
+    """
+    needed("PIL", "pillow", "vision")
+    from PIL import Image, UnidentifiedImageError
+
+    name = "<stdin>" if isinstance(file, bytes) else str(file.path)
+    with reading(name):
+        if isinstance(file, MediaFile) and not file.path.is_file():
+            raise data_error("is no plain file" if file.path.exists() else "there is no such file", file=name)
+        with io.BytesIO(file) if isinstance(file, bytes) else file.path.open("rb") as handle:
+            start = handle.read(16)
+            handle.seek(0)
+            if not start:
+                raise data_error("the file is empty", file=name)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of many pixels, which are counted here, and of odd metadata
+                try:
+                    return _squared(Image.open(handle))
+                except UserError as error:
+                    error.file = name
+                    raise
+                except Image.DecompressionBombError as error:
+                    raise data_error(f"too many pixels: {error}", file=name) from error
+                except UnidentifiedImageError as error:
+                    raise data_error(f"is no image that can be read: {beginning(start)}", file=name) from error
+                except MemoryError:
+                    raise
+                except Exception as error:  # a damaged file makes a decoder raise almost anything
+                    raise data_error(f"is a broken image: {error}", file=name) from error
+
+
+def _squared(picture: Any) -> NDArray[np.uint8]:
+    from PIL import ExifTags, Image
+
+    size = (encoder.SIDE, encoder.SIDE)
+    picture.draft("RGB", (2 * encoder.SIDE, 2 * encoder.SIDE))  # of a jpg: not much more than is needed
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise data_error(f"{width:,} x {height:,} pixels; at most {MAX_PIXELS:,} are decoded", hint="Make it smaller.")
+    turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    if picture.mode.startswith(("I", "F")):
+        picture = _eight_bits(picture)
+    elif picture.mode in ("LA", "PA", "La", "RGBa") or picture.info.get("transparency") is not None:
+        picture = picture.convert("RGBA")
+    if picture.mode == "RGBA":
+        picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)  # weighs colours by their alpha
+        picture = Image.alpha_composite(Image.new("RGBA", size, "white"), picture)
+    picture = picture.convert("RGB") if picture.mode != "RGB" else picture
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    if turn is not None:  # of what is a square by now
+        picture = picture.transpose(Image.Transpose[turn])
+    return np.asarray(picture, np.uint8)
+
+
+def _eight_bits(picture: Any) -> Any:
+    """A grey picture of 16 bits (Pillow keeps it as it is, and cuts at 255 when asked for 8)."""
+    from PIL import Image
+
+    values = np.asarray(picture)
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 2**16 - 1:
+        raise data_error("its pixels are no numbers of 8 or 16 bits", hint="Save it as png or jpg.")
+    return Image.fromarray((values // 257).astype(np.uint8))
+
+
+class EfficientNetLite0(Extractor):
+    channels = encoder.CHANNELS
+
+    def prepare(self, progress: Progress | None = None) -> None:
+        encoder.graph_path(progress)
+
+    def compute(self, file: MediaFile) -> NDArray[np.float32]:
+        return encoder.encode(read_image(file)[None])[0]
