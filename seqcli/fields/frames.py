@@ -47,7 +47,7 @@ class FrameField(SourceField):
                 `Extractor.read` raises.
         """
         if isinstance(value, MediaFile):
-            return self.media.read(value, at)
+            value = self.media.read(value, at)
         if not isinstance(value, np.ndarray) or value.ndim != 2:
             raise data_error(
                 "this recipe reads frames, and here are none",

@@ -55,7 +55,7 @@ class VectorField(PlacesField):
             UserError: as in `FrameField`, and a grid where the data should hold vectors (65).
         """
         if isinstance(value, MediaFile):
-            return np.asarray(super().read(value, at).mean(0, keepdims=True))
+            return np.asarray(super().read(value, at).mean(0, keepdims=True), np.float32)
         if isinstance(value, np.ndarray) and value.ndim == 1:
             value = value[None]
         vector_1D = super().read(value, at)

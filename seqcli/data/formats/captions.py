@@ -20,6 +20,11 @@ _NUMBER = re.compile(r"#\d+$")
 _HEADS = ({"image", "file", "filename", "file_name", "path", "name"}, {"caption", "text", "sentence", "description"})
 
 
+def is_image(name: str) -> bool:
+    """Whether a name ends as that of an image does, and is not hidden."""
+    return bool(_IMAGE.search(name)) and not name.startswith(".")
+
+
 class Captioned(NamedTuple):
     """An image by its name, its captions, and the line of the first."""
 
