@@ -44,8 +44,8 @@ def ensemble(models: Sequence[Model[Generated]]) -> Model[Generated]:
         theirs = task_of(other)
         if not task.is_like(theirs):
             raise usage_error(
-                f"{other.name} has another vocabulary than {first.name}, so the two cannot write together",
-                hint="Train both with the same data, tokenizer and vocabulary, and another training.seed.",
+                f"{other.name} has another vocabulary or source than {first.name}, so the two cannot write together",
+                hint="Train both with the same data, source and vocabulary, and another training.seed.",
             )
     return Model(" + ".join(model.name for model in models), task, EnsembleEngine([model.engine for model in models]))
 

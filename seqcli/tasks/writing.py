@@ -178,9 +178,9 @@ class WritingTask(Task[Generated]):
 
     def is_like(self, other: WritingTask) -> bool:
         """Whether both read and write the same numbers, so that two models can write together."""
-        return (
-            self.source.sizes().frame_dim == other.source.sizes().frame_dim and self.target.words == other.target.words
-        )
+        here, there = self.source, other.source
+        same_source = type(here) is type(there) and here.sizes().frame_dim == there.sizes().frame_dim
+        return same_source and self.target.words == other.target.words
 
     def read_side(self, side: str, value: Any, at: str) -> Any:
         """A side of an example as its field reads it.

@@ -6,8 +6,8 @@ from seqcli.data.tables import TABLES
 from seqcli.recipe.registry import FORMATS, REGISTRY, config_class
 
 KINDS = {
-    "task": ["tagging", "language-model", "classification", "translation", "word-vectors"],
-    "source": ["text", "frames"],
+    "task": ["tagging", "language-model", "classification", "translation", "captioning", "word-vectors"],
+    "source": ["text", "frames", "vector", "grid"],
     "target": ["tags", "labels", "text"],
     "features": ["log-mel", "mfcc", "grey-frames", "efficientnet-lite0-frames", "efficientnet-lite0"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
@@ -19,10 +19,13 @@ KINDS = {
         "mean-pool",
         "majority",
         "most-frequent-tag",
+        "random-caption",
+        "nearest-caption",
+        "consensus-caption",
         "skip-gram",
         "cbow",
     ],
-    "embedder": ["tokens", "frames"],
+    "embedder": ["tokens", "frames", "vector"],
     "characters": ["cnn", "lstm"],
     "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "cnn"],
     "decoder": ["rnn", "lstm", "gru", "transformer"],
@@ -48,6 +51,8 @@ FORMAT_NAMES = [
     "frames",
     "npz",
     "csv-folders",
+    "captions",
+    "coco",
 ]
 
 INPUT_NAMES = ["lines", "csv", "tsv", "jsonl", "conll", "conllu"]
@@ -58,6 +63,7 @@ VERB_NAMES = [
     "evaluate",
     "predict",
     "translate",
+    "caption",
     "sample",
     "score",
     "complete",
