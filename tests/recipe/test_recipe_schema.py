@@ -94,6 +94,8 @@ def test_a_rule_beyond_json_schema_is_marked():
         "FrameFieldConfig",
         "LogMelConfig",
         "MFCCConfig",
+        "VectorFieldConfig",
+        "GridFieldConfig",
         "TransformerConfig",
         "AdaptiveConfig",
         "RNNDecoderConfig",
