@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -26,6 +25,7 @@ from seqcli.cli.options import (
     parse_columns,
     verb_of_verbs,
 )
+from seqcli.cli.progress import downloads
 from seqcli.errors import ExitCode, data_error, plural, usage_error
 from seqcli.lines import DEFAULT_MAX_LINE, OnInvalid, is_stdin
 from seqcli.recipe.registry import FORMATS
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from seqcli.data import formats
     from seqcli.data.catalogue import DataSet
     from seqcli.data.corpus import SplitFiles
-    from seqcli.data.fetch.obtain import Progress
     from seqcli.data.frame_statistics import FrameStatistics
     from seqcli.data.lint_text import Finding
     from seqcli.data.statistics import SplitStatistics
@@ -122,7 +121,7 @@ def get(
     from seqcli.data.catalogue import data_set
     from seqcli.data.fetch.obtain import obtain
 
-    with _progress() as progress:
+    with downloads() as progress:
         files = [
             {"data_set": known.name, "split": split, "path": str(obtain(known, file, progress))}
             for known in [data_set(name) for name in names]
@@ -154,7 +153,7 @@ def stats(*, names: Names, reading: DataReading, invalid: Invalid = "strict", as
         from seqcli.data.statistics import describe
 
         described = texts = describe(splits, scheme)
-        lines = _text_lines(texts, scheme)
+        lines = _media_lines(texts) if splits[0].has_media else _text_lines(texts, scheme)
     for split in described:
         if not split.lengths:
             raise data_error("no example: the file is empty or has only blank lines", file=split.name)
@@ -275,7 +274,7 @@ def _choose(names: Sequence[str], reading: formats.Reading, scheme: str | None) 
     from seqcli.metrics.schemes import scheme_name
 
     wanted = scheme_name(scheme) if scheme else None
-    with _progress() as progress:
+    with downloads() as progress:
         splits, stated = choose_splits(names, reading, progress)
     for split in splits:
         if split.guessed or split.table:
@@ -372,6 +371,16 @@ def _text_lines(splits: Sequence[SplitStatistics], scheme: str | None) -> Iterat
     yield from _lines(splits, rows, {f"spans ({scheme})": spans, "labels": [split.labels for split in splits]})
 
 
+def _media_lines(splits: Sequence[SplitStatistics]) -> Iterator[str]:
+    rows = [
+        _row("files", (split.sentences for split in splits)),
+        _row("repeated files", (split.repeated_sentences for split in splits)),
+    ]
+    if len(splits) > 1:
+        rows.append((f"files also in {splits[0].name}", *(_percent(split.seen_sentences) for split in splits)))
+    yield from _lines(splits, rows, {"labels": [split.labels for split in splits]})
+
+
 def _frame_lines(splits: Sequence[FrameStatistics]) -> Iterator[str]:
     rows = [
         _row("sequences", (split.sequences for split in splits)),
@@ -429,41 +438,3 @@ def _length_rows(lengths: Sequence[Mapping[str, int]]) -> list[Row]:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar a file on a terminal; in a pipe, one line when a download begins."""
-    if console.settings.quiet:
-        yield None
-        return
-    if not console.stderr_is_terminal():
-        begun: set[str] = set()
-
-        def say(name: str, done: int, total: int | None) -> None:
-            if name not in begun:
-                begun.add(name)
-                console.note(f"fetching {name}" + (f" ({total / 1e6:.1f} MB)" if total else ""))
-
-        yield say
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def draw(name: str, done: int, total: int | None) -> None:
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done, total=total)
-
-        yield draw

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,7 @@ EPILOG = """Examples:
   seqcli predict ner news.txt --html news.html
   seqcli predict pos@2 test.conll > predicted.conll
   seqcli predict sentiment reviews.csv --column review > rated.csv
+  seqcli predict words recordings/*.wav
   echo "Good movie, not bad at all" | seqcli predict sentiment --attribution"""
 
 
@@ -31,11 +33,13 @@ def command(
     *,
     model: Model,
     file: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
+            metavar="[FILE...]",
             help="Text, a sentence a line; '-' or nothing reads stdin. A .csv, .tsv or .jsonl file with --column, and "
             "for taggers a .conll or .conllu file, keep their rows and get a column more. A model of frames reads .ts, "
-            "an index, .npy, .csv or a folder of them."
+            "an index, .npy, .csv or a folder of them; one of recordings, clips or pictures reads such files, or folders "
+            "of them.",
         ),
     ] = None,
     format_: Annotated[
@@ -60,6 +64,10 @@ def command(
         typer.Option("--attribution", help="Classifiers: how much each token carried the decision (gradient x input)."),
     ] = False,
     tokens: Tokens = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Media files: go on after one that cannot be read, which is said on stderr."),
+    ] = False,
     table: TableInput,
     reading: Reading,
     running: Running,
@@ -95,7 +103,8 @@ def command(
             raise usage_error(f"{option} is for text; {run} reads {task.source.unit}")
     if tokens and isinstance(task.source, TextField):
         task.source.read_tokens()
-    source = open_input(loaded, file, table, reading)
+    skipped = (lambda error: console.warn(f"skipped: {error}")) if skip_bad else None
+    source = open_input(loaded, file or [], table, reading, skipped)
     notices = Notices(source)
     if html is not None:
         from seqcli.cli.page import write_page
@@ -120,10 +129,32 @@ def print_predictions(source: Input, form: str, notices: Notices, *, scores: boo
     write = task.writer(form, scores=scores, top=top)
     if isinstance(task, TaggingTask) and form == "inline" and colours.wanted():
         write = colours.tagged_writer(task, scores=scores)
+    if source.media:
+        print_media(source, write, notices, scores=scores)
+        return
     for block in source.blocks():
         predictions = source.model.predict_block(block, scores=scores, offsets=form == "jsonl")
         console.write(write(predictions), flush=True)
         notices.about(block, task.lengths(predictions))
+
+
+def print_media(source: Input, write: Callable[[Any], str], notices: Notices, *, scores: bool) -> None:
+    """Print a line for each recording, clip or picture; of several, and of a folder, with its name before it."""
+    is_one = len(source.media) == 1 and not Path(source.media[0]).is_dir()
+    for block in source.media_blocks():
+        frames = [one for _, one in block]
+        predictions = source.model.predict_block(frames, scores=scores)
+        lines = write(predictions).removesuffix("\n").split("\n")
+        for (name, _), line in zip(block, lines, strict=True):
+            if is_one:
+                console.emit(line, flush=True)
+            elif line.startswith("{"):
+                console.emit(f'{{"file": {console.json_text(name)}, {line[1:]}', flush=True)
+            else:
+                console.emit(f"{name}\t{line}", flush=True)
+        notices.about(frames, source.model.task.lengths(predictions))
+    for note in source.model.task.source.notes():
+        console.note(note)
 
 
 def print_rows(source: Input, notices: Notices, *, scores: bool, top: int | None) -> None:

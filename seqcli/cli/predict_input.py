@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli.options import Reading, choice
-from seqcli.errors import usage_error
+from seqcli.errors import UserError, usage_error
 from seqcli.lines import is_stdin, read_batches, source_name
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Input:
 
     Attributes:
         form: one of `INPUTS`; models of frames read their own.
+        media: the files, where they are recordings, clips or pictures; what ``skipped`` takes is wrong with one.
     """
 
     model: Trained[Any]
@@ -62,6 +63,8 @@ class Input:
     form: str
     options: TableInput
     reading: Reading
+    media: Sequence[str] = ()
+    skipped: Callable[[UserError], None] | None = None
 
     @property
     def name(self) -> str:
@@ -96,8 +99,16 @@ class Input:
         )
         return TABLES[self.form](self.file, options)
 
+    def media_blocks(self) -> Iterable[list[tuple[str, Any]]]:
+        """The frames of media files, each with its name, some at a time."""
+        from seqcli.pipeline.frames import media_batches
+
+        return media_batches(self.model, self.media, self.skipped)
+
     def blocks(self) -> Iterable[list[Any]]:
         """What to predict, as much as there is now: lines, lists of tokens, or sequences of frames."""
+        if self.media:
+            return ([frames for _, frames in block] for block in self.media_blocks())
         invalid, max_line = self.reading.invalid, self.reading.max_line
         if self.model.task.source.unit == "frames":
             from seqcli.pipeline.frames import frame_batches
@@ -108,20 +119,38 @@ class Input:
         return (list(rows.items) for rows in self.table().rows() if rows.items)
 
 
-def open_input(model: Trained[Any], file: str | None, options: TableInput, reading: Reading) -> Input:
+def open_input(
+    model: Trained[Any],
+    files: Sequence[str],
+    options: TableInput,
+    reading: Reading,
+    skipped: Callable[[UserError], None] | None = None,
+) -> Input:
     """The input in the format that the options say, else the file's name; else it is lines.
 
     Raises:
-        UserError: a table without a column, a column without a table, what the model does not read (2).
+        UserError: several files, where they are no media files, a table without a column, a column without a table, what the model does not read (2).
     """
     if not options.into:
         raise usage_error("--into: a column needs a name")
+    file = files[0] if files else None
     task, name, column = model.task, source_name(file), options.column
     said = None if options.input_ is None else choice("--input", options.input_, INPUTS)
     if task.source.unit == "frames":
         for option, value in (("--input", said), ("--column", column)):
             if value is not None:
                 raise usage_error(f"{option} is for text; {model.name} reads frames")
+        from seqcli.pipeline.frames import takes_media
+
+        if takes_media(model, files):
+            return Input(model, file, "lines", options, reading, files or ("-",), skipped)
+    if len(files) > 1:
+        raise usage_error(
+            f"{model.name} reads one file at a time", hint="Join them: cat FILE... | seqcli predict MODEL."
+        )
+    if skipped is not None:
+        raise usage_error("--skip-bad is for models of recordings, clips or pictures")
+    if task.source.unit == "frames":
         return Input(model, file, "lines", options, reading)
     known = INPUTS if task.kind == "tagging" else ("lines", *WITH_COLUMNS)
     form = said or _by_name(file, known) or "lines"

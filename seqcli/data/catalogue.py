@@ -20,6 +20,8 @@ EMBEDDED = Path(__file__).parent / "embedded"
 class DataFile:
     """One file of a data set; a size and a checksum where it comes from outside the package.
 
+    Without a checksum is what is made here and may differ in a pixel from one release of a library to the next.
+
     ``mirror`` is its folder in a mirror where that is not the data set's.
     """
 
@@ -44,6 +46,10 @@ class Grade:
     without: tuple[float, ...] = ()
 
 
+GLYPH_FILES = ("glyphs.npy", "names.txt")
+"""What the pictures of fonts are called, and their names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Division:
     """How files of splits are made of fetched files (`seqcli.data.divide`).
@@ -57,6 +63,7 @@ class Division:
     ``references``; ``label: file`` puts the file's name behind each line,
     where ``together`` sees it; ``grade`` at last makes a labelled text of each rated line. With the unit
     ``characters`` the text is cut by ``share`` instead: a file gets the characters int(begin n) to int(end n) of n.
+    With the unit ``glyphs`` the files are fonts, whose code points are numbered (`seqcli.data.glyphs`).
 
     With ``share`` lines are cut in their order, each run of lines in which ``within`` finds the same text for itself, and
     ``gap`` lines are left out before a file's part unless it is the first; lines of a label and the values of
@@ -86,11 +93,34 @@ class Division:
     grade: Grade | None = None
 
     def makes(self) -> list[str]:
-        return [*self.share, *self.rows, *self.take]
+        return [*self.share, *self.rows, *self.take, *(GLYPH_FILES if self.unit == "glyphs" else ())]
 
     def needs(self) -> list[str]:
         """The files that all of them are made of."""
         return [*dict.fromkeys([*self.of, *(name for names in self.exclude.values() for name in names)])]
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """How recordings of an archive become a folder of files, and a manifest of each split (`seqcli.data.fetch.recordings`).
+
+    Members count whose name matches ``member``; ``words`` makes words of the characters of its first group (any other
+    is left out). They go into ``folder``. A split takes those in whose name its pattern of ``take`` is found (the first
+    that is), or those from int(begin n) to int(end n) of the n names in their order, by ``share``.
+    """
+
+    of: tuple[str, ...]
+    member: str
+    words: Mapping[str, str]
+    folder: str
+    take: Mapping[str, str] = field(default_factory=dict)
+    share: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def makes(self) -> list[str]:
+        return [*self.share, *self.take]
+
+    def needs(self) -> list[str]:
+        return list(self.of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +150,7 @@ class DataSet:
     blank_lines: Literal["skip", "keep"] | None = None
     record_start: str | None = None
     labels: Mapping[str, str] | None = None
-    made: Division | None = None
+    made: Division | Unpacked | None = None
     mirror: str | None = None
     beside: tuple[str, ...] = ()
     images: str | None = None
@@ -192,7 +222,10 @@ def _data_set(name: str, fields: dict[str, Any]) -> DataSet:
     fields["files"] = {file: DataFile(file, **known) for file, known in fields.get("files", {}).items()}
     if labels := fields.get("labels"):
         fields["labels"] = {str(label): str(readable) for label, readable in labels.items()}
-    if made := fields.get("made"):
+    made = fields.get("made")
+    if made and "member" in made:
+        fields["made"] = Unpacked(**{**made, "words": {str(key): word for key, word in made["words"].items()}})
+    elif made:
         made["take"] = {file: None if rest == "others" else rest for file, rest in made.get("take", {}).items()}
         if grade := made.get("grade"):
             made["grade"] = Grade(**grade)

@@ -61,6 +61,23 @@ class SplitFiles:
         return self.format.has_images
 
     @property
+    def holds(self) -> str:
+        """What its sources are, in a word."""
+        return (
+            "images"
+            if self.has_images
+            else "media files"
+            if self.has_media
+            else "frames"
+            if self.has_frames
+            else "text"
+        )
+
+    @property
+    def has_media(self) -> bool:
+        return self.format.has_media
+
+    @property
     def has_target_texts(self) -> bool:
         return self.translates or self.format.has_target_texts
 
@@ -239,8 +256,8 @@ def choose_splits(
                 raise _neither(file, alone=len(names) == 1)
     splits = [file_split(source_name(name), [name], reading) for name in names]
     for split in splits[1:]:
-        if split.has_frames != splits[0].has_frames:
-            kinds = ["frames" if one.has_frames else "text" for one in (splits[0], split)]
+        if (split.has_frames, split.has_media) != (splits[0].has_frames, splits[0].has_media):
+            kinds = [one.holds for one in (splits[0], split)]
             raise usage_error(
                 f"'{splits[0].name}' holds {kinds[0]} and '{split.name}' {kinds[1]}",
                 hint="Look at them one at a time, or say --format.",
@@ -283,7 +300,7 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
     Raises:
         UserError: a missing file (74), an empty one (65), unknown columns (2).
     """
-    folder = own.format == "csv-folders" or not (own.format or plain)
+    folder = format_class(own.format).folders if own.format else not plain
     together = own.format == "parallel" or any(map(is_parallel, paths))
     files = [_check_parallel(path, name) if together else check_file(path, name, folder=folder) for path in paths]
     reading, guessed = own, own.format is None or (together and own.format != "parallel")

@@ -57,10 +57,16 @@ def source_bytes(source: Any) -> bytes:
     return repr(source).encode("utf-8", "surrogatepass")
 
 
-@lru_cache(4)
 def _contents(path: Path) -> str:
-    """The SHA-256 of a file, once for all parts of it; the path where it cannot be read, which reading it will say."""
+    """The SHA-256 of a file; the path where it cannot be read, which reading it will say."""
     try:
-        return sha256_file(path)
+        state = path.stat()
+        return _sha256(path, state.st_mtime_ns, state.st_size)
     except OSError:
         return str(path)
+
+
+@lru_cache(4)
+def _sha256(path: Path, changed: int, size: int) -> str:
+    """Once for all parts of a file."""
+    return sha256_file(path)

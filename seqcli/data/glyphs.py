@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.data.catalogue import Division
+from seqcli.data.catalogue import GLYPH_FILES, Division
 from seqcli.errors import usage_error
 
 SIDE = 32
 """Rows and columns of pixels of a picture."""
 
-PATCH = 4
-"""Rows and columns of a place: a picture is a grid of 8 x 8 of them."""
+PATCH = 8
+"""Rows and columns of a place: a picture is a grid of 4 x 4 of them."""
 
 _SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN", "HEBREW", "ARABIC LETTER", "BOX DRAWINGS", "BRAILLE")
 _SIGNS = ("Sm", "Sc", "So", "Nd", "Nl", "No", "Po", "Ps", "Pe", "Pd")
@@ -51,11 +51,13 @@ def glyph_files(division: Division, fonts: Mapping[str, Path]) -> dict[str, byte
     buffer = io.BytesIO()
     np.save(buffer, np.stack([places(one) for one in pictures]))
     made = {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in texts.items()}
-    return made | {"names.txt": "".join(f"{name}\n" for name in names).encode(), "glyphs.npy": buffer.getvalue()}
+    return made | dict(
+        zip(GLYPH_FILES, (buffer.getvalue(), "".join(f"{name}\n" for name in names).encode()), strict=True)
+    )
 
 
 def places(picture_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A picture as its places [64, 16], row by row, each its pixels row by row."""
+    """A picture as its places [16, 64], row by row, each its pixels row by row."""
     count = SIDE // PATCH
     return picture_HW.reshape(count, PATCH, count, PATCH).transpose(0, 2, 1, 3).reshape(count**2, PATCH**2)
 
@@ -104,5 +106,3 @@ def _glyphs(font: Path) -> dict[int, NDArray[np.uint8]]:
         canvas[top : top + height, left : left + width] = image_HW
         found[code] = canvas
     return found
-
-

@@ -116,6 +116,7 @@ class _TextLint:
     def check(self, split: SplitFiles, index: int, items: Iterator[Example | Finding]) -> Iterator[Finding]:
         """Yield what is wrong with the examples of a split, and what the reader says of lines."""
         counts: Counter[str] = Counter()
+        what = "file" if split.has_media else "sentence"
         first_place: dict[str, str] = {}
         whole_labels, words, empty = 0, 0, []
         first: Example | None = None
@@ -139,9 +140,7 @@ class _TextLint:
                 key = hash("\x1f".join(tokens_of(item)))
                 other, other_place = self.places.setdefault(key, (index, item.at))
                 if other != index:
-                    yield Finding.at(
-                        item.at, "duplicate", f"the same sentence stands in another split, at {other_place}"
-                    )
+                    yield Finding.at(item.at, "duplicate", f"the same {what} stands in another split, at {other_place}")
         if empty:
             message = f"labelled examples whose text is empty: {len(empty):,}, this one first"
             yield Finding.at(empty[0], "blank", message, is_note=True)
@@ -156,7 +155,7 @@ class _TextLint:
                 for odd in oddities(_labelled(first, counts, texts, words)):
                     yield Finding.at(odd.at, odd.kind, odd.message)
         elif self.labels:
-            yield from unseen_labels(counts, first_place, self.labels, "sentence")
+            yield from unseen_labels(counts, first_place, self.labels, what)
 
 
 def _labelled(first: Example, counts: Counter[str], texts: int | None, words: int) -> Labelled:

@@ -88,7 +88,7 @@ def describe(splits: Sequence[SplitFiles], scheme: str | None) -> list[SplitStat
 
 
 def tokens_of(example: Example) -> list[str]:
-    """The words of an example; those of raw text are what stands between spaces, and an image is one, known by its hash."""
+    """The words of an example; those of raw text are what stands between spaces, and a media file is one, known by its hash."""
     if isinstance(example.source, str | list):
         return example.source if isinstance(example.source, list) else example.source.split()
     return [hashlib.blake2b(source_bytes(example.source), digest_size=16).hexdigest()]

@@ -35,6 +35,8 @@ from seqcli.engines.onnx_parts import (
 from seqcli.engines.onnx_recurrent import encode_tokens, recurrence, stream_words
 from seqcli.models.characters import CharacterCNN, CharacterLSTM
 from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
+from seqcli.models.convolution import ConvolutionEmbedder
+from seqcli.models.ctc import Transcriber
 from seqcli.models.embedders import FrameEmbedder, TokenEmbedder, VectorEmbedder
 from seqcli.models.encoder_decoder import SOURCE, EncoderDecoder, NoEncoder
 from seqcli.models.heads import CRFHead, SigmoidHead, SoftmaxHead
@@ -89,6 +91,21 @@ def export_classifier(network: SequenceClassifier | EnsembleClassifier) -> onnx.
         total = graph.node("ReduceLogSumExp", stacked, [0], keepdims=0)
         log_probs_BK = graph.node("Sub", total, math.log(len(members)))
     graph.output("log_probs_BK", log_probs_BK, "B", "K")
+    return graph.model()
+
+
+@export.register
+def export_transcriber(network: Transcriber) -> onnx.ModelProto:
+    """A unit or a blank for each position: ``log_probs_BSV``, zero past the positions, and ``positions_B`` (float32)."""
+    graph = Graph()
+    lengths_B = graph.input("lengths_B", INT64, "B")
+    hidden_BSD = hidden_states(network.embedder, network.encoder, graph, lengths_B)
+    positions_B = positions(network.embedder, graph, lengths_B)
+    units = network.head.output.out_features
+    graph.sizes[network.predicts] = units
+    log_probs_BSV = graph.node("LogSoftmax", linear(graph, network.head.output, hidden_BSD), axis=-1)
+    graph.output("log_probs_BSV", masked(graph, log_probs_BSV, positions_B), "B", "S", units)
+    graph.output("positions_B", graph.node("Cast", positions_B, to=FLOAT), "B")
     return graph.model()
 
 
@@ -255,6 +272,40 @@ def _frames_positions(layer: FrameEmbedder, graph: Graph, lengths_B: str) -> str
     if layer.stride == 1:
         return lengths_B
     return graph.node("Div", graph.node("Add", lengths_B, layer.stride - 1), layer.stride)
+
+
+@embed.register
+def _convolution(layer: ConvolutionEmbedder, graph: Graph, lengths_B: str) -> str:
+    graph.sizes["channels"] = len(layer.mean_D)
+    frames_BTD = graph.input("frames_BTD", FLOAT, "B", "T", len(layer.mean_D))
+    x_BTD = graph.node("Div", graph.node("Sub", frames_BTD, layer.mean_D), layer.deviation_D)
+    if layer.masked:
+        missing_BTD = graph.node("IsNaN", frames_BTD)
+        x_BTD = graph.node("Where", missing_BTD, 0.0, x_BTD)
+        x_BTD = graph.node("Concat", x_BTD, graph.node("Cast", missing_BTD, to=FLOAT), axis=-1)
+    left, right = (layer.kernel - 1) // 2, layer.kernel // 2
+    pads = [left, right] if layer.flat else [left, left, right, right]
+    x = graph.node("Transpose", x_BTD, perm=[0, 2, 1]) if layer.flat else graph.node("Unsqueeze", x_BTD, [1])
+    for one, stride in zip(layer.convolutions(), layer.strides, strict=True):
+        real_BT = real_positions(graph, lengths_B, x, axis=2)
+        x = graph.node("Where", graph.node("Unsqueeze", real_BT, [1] if layer.flat else [1, 3]), x, 0.0)
+        strides = [stride] if layer.flat else [stride, 2]
+        assert one.bias is not None
+        x = graph.node("Relu", graph.node("Conv", x, one.weight, one.bias, pads=pads, strides=strides))
+        if stride > 1:
+            lengths_B = graph.node("Div", graph.node("Add", lengths_B, stride - 1), stride)
+    x_BTD = graph.node("Transpose", x, perm=[0, 2, 1] if layer.flat else [0, 2, 1, 3])
+    if not layer.flat:
+        x_BTD = graph.node("Reshape", x_BTD, [0, 0, layer.projection.in_features])
+    return masked(graph, linear(graph, layer.projection, x_BTD), lengths_B)
+
+
+@positions.register
+def _convolution_positions(layer: ConvolutionEmbedder, graph: Graph, lengths_B: str) -> str:
+    for stride in layer.strides:
+        if stride > 1:
+            lengths_B = graph.node("Div", graph.node("Add", lengths_B, stride - 1), stride)
+    return lengths_B
 
 
 def embed_words(layer: TokenEmbedder, graph: Graph, words_BT: str) -> str:

@@ -23,9 +23,9 @@ def norm(graph: Graph, layer: nn.LayerNorm, x: str) -> str:
     return graph.node("LayerNormalization", x, layer.weight, layer.bias, axis=-1, epsilon=layer.eps)
 
 
-def real_positions(graph: Graph, lengths_B: str, x_BT: str) -> str:
-    """Mask [B, T], True where a position holds something real."""
-    places_T = graph.node("Range", 0, graph.size(x_BT, 1), 1)
+def real_positions(graph: Graph, lengths_B: str, x_BT: str, axis: int = 1) -> str:
+    """Mask [B, T], True where a position holds something real; ``axis`` is that of the positions."""
+    places_T = graph.node("Range", 0, graph.size(x_BT, axis), 1)
     return graph.node("Less", places_T, graph.node("Unsqueeze", lengths_B, [1]))
 
 

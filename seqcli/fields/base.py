@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Column
 from seqcli.data.batch import InputSizes, Ints, Side
+
+if TYPE_CHECKING:
+    from seqcli.fields.media import MediaReader
 
 Raw = Any
 """A value as it was read: tokens, tags or labels (lists of strings), or frames [T, channels]."""
@@ -102,9 +105,15 @@ def rows_in(entries: Sequence[str], others: Sequence[str]) -> Ints:
 
 
 class SourceField(Field):
-    """A field that goes into a model. ``flat``: for a model that wants all positions joined, not padded."""
+    """A field that goes into a model.
+
+    Attributes:
+        flat: for a model that wants all positions joined, not padded.
+        media: makes numbers of media files, where it may read such.
+    """
 
     flat: bool
+    media: MediaReader | None = None
 
     @abstractmethod
     def side(self, raws: Sequence[Raw]) -> Side:

@@ -29,6 +29,7 @@ class FrameField(SourceField):
     """Frames [T, D] as they come, or made of media files; the network has the scaling among its weights."""
 
     unit = "frames"
+    media: MediaReader
 
     def __init__(self, config: FrameFieldConfig, *, flat: bool = False) -> None:
         self.config, self.flat = config, flat
@@ -40,12 +41,14 @@ class FrameField(SourceField):
         self.media.prepare(progress)
 
     def read(self, value: Any, at: str) -> NDArray[np.float32]:
-        """The frames, or those of a `MediaFile`.
+        """The frames, or those of a `MediaFile` or the path of one.
 
         Raises:
             UserError: no frames, other channels than the model's, a missing value where none may be (65); what
                 `Extractor.read` raises.
         """
+        if isinstance(value, Path):
+            value = MediaFile(value)
         if isinstance(value, MediaFile):
             value = self.media.read(value, at)
         if not isinstance(value, np.ndarray) or value.ndim != 2:

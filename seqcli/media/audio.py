@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from seqcli.data.example import MediaFile
 from seqcli.errors import data_error, plural, reading, usage_error
+from seqcli.lines import source_name
 from seqcli.media.features import Extractor, beginning, needed
 from seqcli.recipe.features import LogMelConfig, MFCCConfig, SpectrumConfig
-
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".sph")
-"""What counts as a recording in a folder."""
 
 Samples = NDArray[np.float32]
 """Samples of one channel between -1 and 1, [N]."""
@@ -180,7 +178,7 @@ def _blocks(sound: Any, file: MediaFile | bytes, seconds: float) -> Iterator[Sam
 
 
 def _name(file: MediaFile | bytes) -> str:
-    return "<stdin>" if isinstance(file, bytes) else str(file.path)
+    return "<stdin>" if isinstance(file, bytes) else source_name(file.path)
 
 
 class Spectrum(Extractor):
@@ -208,7 +206,7 @@ class Spectrum(Extractor):
         if not len(frames):
             raise data_error(
                 f"{recording.seconds * 1000:.1f} ms of sound are too short for a frame ({self.config.hop:g} ms)",
-                file=file.path,
+                file=_name(file),
             )
         return frames
 

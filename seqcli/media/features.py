@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from seqcli.data.example import MediaFile, place
 from seqcli.data.fetch.obtain import Progress
 from seqcli.errors import UserError, usage_error
+from seqcli.lines import source_name
 from seqcli.recipe import registry
 from seqcli.recipe.features import FeaturesConfig
 
@@ -70,7 +71,7 @@ def named_at(file: MediaFile, at: str) -> Iterator[None]:
         yield
     except UserError as error:
         name, line = place(at)
-        if error.file == str(file.path) and line and name != error.file:
+        if error.file == source_name(file.path) and line and name != error.file:
             raise UserError(
                 f"'{file.path}': {error.message}", file=name, line=line, hint=error.hint, code=error.code
             ) from error

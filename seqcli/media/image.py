@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from seqcli.data.example import MediaFile
 from seqcli.data.fetch.obtain import Progress
 from seqcli.errors import UserError, data_error, reading
+from seqcli.lines import source_name
 from seqcli.media import encoder
 from seqcli.media.features import Extractor, beginning, needed
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-"""What counts as a photograph in a folder."""
 
 MAX_PIXELS = 2**27
 """Most pixels that are decoded: 134 million, 400 MB. A jpg is decoded smaller where it is larger than needed."""
@@ -40,7 +38,7 @@ def read_image(file: MediaFile | bytes) -> NDArray[np.uint8]:
     needed("PIL", "pillow", "vision")
     from PIL import Image, UnidentifiedImageError
 
-    name = "<stdin>" if isinstance(file, bytes) else str(file.path)
+    name = "<stdin>" if isinstance(file, bytes) else source_name(file.path)
     with reading(name):
         if isinstance(file, MediaFile) and not file.path.is_file():
             raise data_error("is no plain file" if file.path.exists() else "there is no such file", file=name)

@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 from seqcli.data.example import MediaFile
 from seqcli.data.fetch.obtain import Progress
 from seqcli.errors import data_error, reading
-from seqcli.lines import batches
+from seqcli.lines import batches, source_name
 from seqcli.media import encoder
 from seqcli.media.features import Extractor, beginning, needed
 from seqcli.recipe.features import EncodedFramesConfig, GreyFramesConfig
-
-SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".gif", ".wmv", ".3gp")
-"""What counts as a clip in a folder."""
 
 _AT_ONCE = 16
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -33,7 +30,7 @@ def read_video(file: MediaFile, fps: float, height: int, width: int) -> Iterator
             file (74); PyAV is not installed (2).
     """
     av = needed("av", "av", "vision")
-    name = str(file.path)
+    name = source_name(file.path)
     with reading(name):
         if not file.path.is_file():
             raise data_error("is no plain file" if file.path.exists() else "there is no such file", file=name)
@@ -43,7 +40,7 @@ def read_video(file: MediaFile, fps: float, height: int, width: int) -> Iterator
             raise data_error("the file is empty", file=name)
         shown = 0
         try:
-            with av.open(name, metadata_errors="ignore") as container:
+            with av.open(str(file.path), metadata_errors="ignore") as container:
                 if not container.streams.video:
                     raise data_error("has no video in it", file=name)
                 frames = container.decode(container.streams.video[0])

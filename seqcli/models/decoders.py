@@ -15,7 +15,7 @@ from seqcli.models.dropout import SequenceDropout
 from seqcli.models.layers import Decoder, Pooling, only
 from seqcli.models.masks import real_positions
 from seqcli.models.pooling import LastPooling, MeanPooling
-from seqcli.models.transformer import feedforward, sinusoids
+from seqcli.models.transformer import attention, feedforward, sinusoids
 from seqcli.recipe import registry
 from seqcli.recipe.decoders import GRUDecoderConfig, LSTMDecoderConfig, RNNDecoderConfig, TransformerDecoderConfig
 from seqcli.recipe.pooling import LastConfig, MeanConfig
@@ -161,10 +161,8 @@ class DecoderBlock(nn.Module):
             if length > 1:
                 places_P = torch.arange(past + length, device=x_BTD.device)
                 mask_TP = places_P <= places_P[past:].unsqueeze(1)
-        mixed = nn.functional.scaled_dot_product_attention(
-            q_BHTE, k_BHTE, v_BHTE, attn_mask=mask_TP, is_causal=not states and length > 1
-        )
-        x_BTD = x_BTD + self.dropout(self.attention_output(mixed.transpose(1, 2).flatten(2)))
+        mixed = attention(q_BHTE, k_BHTE, v_BHTE, mask=mask_TP, is_causal=not states and length > 1)
+        x_BTD = x_BTD + self.dropout(self.attention_output(mixed.transpose(1, 2).flatten(2))).to(x_BTD.dtype)
         (q_BHTE,) = self._heads(self.source_queries(self.source_norm(x_BTD)), 1)
         weights = None
         if length == 1 and not self.training:
@@ -172,11 +170,9 @@ class DecoderBlock(nn.Module):
             weights_BHTS = (scores_BHTS + penalty_BS[:, None, None]).softmax(-1)
             mixed, weights = weights_BHTS @ source[1], weights_BHTS.mean(1)
         else:
-            mixed = nn.functional.scaled_dot_product_attention(
-                q_BHTE, source[0], source[1], attn_mask=penalty_BS[:, None, None]
-            )
-        x_BTD = x_BTD + self.dropout(self.source_output(mixed.transpose(1, 2).flatten(2)))
-        x_BTD = x_BTD + self.dropout(self.feedforward(self.feedforward_norm(x_BTD)))
+            mixed = attention(q_BHTE, source[0], source[1], mask=penalty_BS[:, None, None])
+        x_BTD = x_BTD + self.dropout(self.source_output(mixed.transpose(1, 2).flatten(2))).to(x_BTD.dtype)
+        x_BTD = x_BTD + self.dropout(self.feedforward(self.feedforward_norm(x_BTD))).to(x_BTD.dtype)
         return x_BTD, [k_BHTE, v_BHTE], weights
 
     def _heads(self, x_BTD: Tensor, parts: int) -> tuple[Tensor, ...]:

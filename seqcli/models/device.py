@@ -12,9 +12,14 @@ from seqcli.errors import usage_error
 
 T = TypeVar("T")
 
+_WIDE = 128
+"""Values of a Transformer's position from which bf16 is faster on a CPU with matrix tiles."""
+
 
 def resolve_precision(wanted: str, device: torch.device, network: nn.Module) -> str:
-    """``auto`` -> bf16 on a GPU that computes in it, else fp32 (a CPU gains little or loses, see the benchmarks).
+    """``auto`` -> bf16 on a GPU that computes in it, and for a Transformer of some size on a CPU with matrix tiles (AMX).
+
+    Everything else is faster in fp32, or no slower, see the benchmarks.
 
     Raises:
         UserError: the processor has no recurrent networks in bf16 (2).
@@ -24,7 +29,15 @@ def resolve_precision(wanted: str, device: torch.device, network: nn.Module) -> 
         raise usage_error("this processor has no bf16 for recurrent networks", hint="Set training.precision=fp32.")
     if wanted != "auto":
         return wanted
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    wide = any(isinstance(module, nn.LayerNorm) and module.normalized_shape[0] >= _WIDE for module in network.modules())
+    return "bf16" if device.type == "cpu" and wide and not recurrent and cpu_has_tiles() else "fp32"
+
+
+def cpu_has_tiles() -> bool:
+    """Whether the processor has AMX, which multiplies tiles of bf16."""
+    return bool(torch.cpu._is_amx_tile_supported())
 
 
 def cpu_has_bf16() -> bool:

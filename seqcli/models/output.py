@@ -29,15 +29,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, targets_N: Tensor, smoothing: float
     ) -> Tensor:
         rows = max(16, _VALUES // len(weight_VD))
+        low = torch.bfloat16 if torch.is_autocast_enabled("cpu") else weight_VD.dtype  # of the products
+        low_VD = weight_VD.to(low)
         grad_hidden = torch.empty_like(hidden_ND)
         grad_weight = torch.zeros_like(weight_VD)
         grad_bias = None if bias_V is None else torch.zeros_like(bias_V)
         loss = hidden_ND.new_zeros((), dtype=torch.float64)
         for start in range(0, len(hidden_ND), rows):
-            part_ND, targets = hidden_ND[start : start + rows], targets_N[start : start + rows]
+            part_ND, targets = hidden_ND[start : start + rows].to(low), targets_N[start : start + rows]
             counted = targets != IGNORE
             index = targets.clamp(min=0).unsqueeze(1)
-            logits_NV = nn.functional.linear(part_ND, weight_VD, bias_V)
+            logits_NV = (part_ND @ low_VD.t()).to(weight_VD.dtype)
+            if bias_V is not None:
+                logits_NV += bias_V
             top = logits_NV.amax(1, keepdim=True)
             logits_NV.sub_(top)
             chosen = logits_NV.gather(1, index).squeeze(1)
@@ -51,12 +55,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
             logits_NV.scatter_add_(1, index, (smoothing - 1) * counted_N1)
             if smoothing:
                 logits_NV.sub_(counted_N1 * (smoothing / len(weight_VD)))
-            torch.mm(logits_NV, weight_VD, out=grad_hidden[start : start + rows])
-            grad_weight.addmm_(logits_NV.t(), part_ND)
             if grad_bias is not None:
                 grad_bias += logits_NV.sum(0)
+            logits_NV = logits_NV.to(low)
+            grad_hidden[start : start + rows] = logits_NV @ low_VD
+            grad_weight += logits_NV.t() @ part_ND
         ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
-        return loss.to(hidden_ND.dtype)
+        return loss.to(weight_VD.dtype)
 
     @staticmethod
     def backward(ctx: Any, *outputs: Any) -> Any:
@@ -73,7 +78,7 @@ def linear_cross_entropy(
     ``smoothing``: share of each target that is spread evenly over all rows (Szegedy et al. 2016, section 7).
     """
     many = len(weight_VD) >= _MANY
-    if many and torch.is_grad_enabled() and hidden_ND.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+    if many and torch.is_grad_enabled() and hidden_ND.device.type == "cpu":
         return _LinearCrossEntropy.apply(hidden_ND, weight_VD, bias_V, targets_N, smoothing)
     logits_NV = nn.functional.linear(hidden_ND, weight_VD, bias_V).float()
     return nn.functional.cross_entropy(

@@ -40,6 +40,25 @@ def feedforward(dim: int, hidden: int, activation: str) -> nn.Sequential:
     )
 
 
+def attention(
+    q_BHTE: Tensor, k_BHSE: Tensor, v_BHSE: Tensor, *, mask: Tensor | None = None, is_causal: bool = False
+) -> Tensor:
+    """Scaled dot-product attention [B, H, T, E]; ``mask``: True for what is seen, or what is added to the scores.
+
+    In bf16 on a CPU the fused kernel's backward pass costs more than the products themselves.
+    """
+    if q_BHTE.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return nn.functional.scaled_dot_product_attention(q_BHTE, k_BHSE, v_BHSE, attn_mask=mask, is_causal=is_causal)
+    scores_BHTS = (q_BHTE * q_BHTE.size(-1) ** -0.5) @ k_BHSE.transpose(2, 3)
+    if is_causal:
+        mask = torch.ones(q_BHTE.size(2), q_BHTE.size(2), dtype=torch.bool).tril_()
+    if mask is not None:
+        if mask.dtype == torch.bool:
+            mask = torch.zeros(mask.shape).masked_fill_(~mask, -math.inf)
+        scores_BHTS = scores_BHTS + mask.to(scores_BHTS.dtype)
+    return scores_BHTS.softmax(-1) @ v_BHSE
+
+
 class Block(nn.Module):
     """Self-attention and a feed-forward network, each x + f(norm(x))."""
 
@@ -57,7 +76,7 @@ class Block(nn.Module):
     def forward(self, x_BTD: Tensor, visible_B11S: Tensor) -> Tensor:
         """Same shape; ``visible_B11S`` is True for the positions that may be attended to."""
         q_BHTE, k_BHTE, v_BHTE = self._project(x_BTD, 0)
-        mixed = nn.functional.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, attn_mask=visible_B11S)
+        mixed = attention(q_BHTE, k_BHTE, v_BHTE, mask=visible_B11S)
         return self._finish(x_BTD, mixed)
 
     def stream(self, x_BTD: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -84,8 +103,8 @@ class Block(nn.Module):
         return q_BHTE, k_BHTE, v_BHTE
 
     def _finish(self, x_BTD: Tensor, mixed_BHTE: Tensor) -> Tensor:
-        x_BTD = x_BTD + self.dropout(self.attention_output(mixed_BHTE.transpose(1, 2).flatten(2)))
-        return x_BTD + self.dropout(self.feedforward(self.feedforward_norm(x_BTD)))
+        x_BTD = x_BTD + self.dropout(self.attention_output(mixed_BHTE.transpose(1, 2).flatten(2))).to(x_BTD.dtype)
+        return x_BTD + self.dropout(self.feedforward(self.feedforward_norm(x_BTD))).to(x_BTD.dtype)
 
 
 class TransformerEncoder(Encoder):

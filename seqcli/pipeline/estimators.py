@@ -364,7 +364,8 @@ class GradientEstimator:
                 yield from self._ended()
                 window = _Window()
             waited = time.monotonic() - self.saved_at
-            code, waited = self.world.largest(self.job.should_stop() or 0, waited)
+            share = self._time_share()
+            code, waited, self.trainer.time_share = self.world.largest(self.job.should_stop() or 0, waited, share)
             if self.progress.stopped:
                 return
             if code or (waited > SAVE_MINUTES * 60 and not due):
@@ -398,7 +399,8 @@ class GradientEstimator:
 
     def _due(self, event: StepEvent) -> bool:
         every = self.recipe.training.evaluate_every
-        return self.trainer.finished or (event.epoch_done if every is None else event.step % every == 0)
+        ends = self.trainer.finished or self.trainer.time_share >= 1
+        return ends or (event.epoch_done if every is None else event.step % every == 0)
 
     def _evaluate(self, event: StepEvent, window: _Window) -> Evaluated:
         """Measure the dev split in the first process, which decides for all what follows."""
@@ -441,7 +443,7 @@ class GradientEstimator:
         progress.waited = 0 if improved else progress.waited + 1
         if improved:
             progress.best_step, progress.best_scores = event.step, scores
-        progress.stopped = self.trainer.finished or self._out_of_patience or self._out_of_time
+        progress.stopped = self.trainer.finished or self._out_of_patience or self._time_share() >= 1
 
     @property
     def _out_of_patience(self) -> bool:
@@ -458,10 +460,9 @@ class GradientEstimator:
     def _steps_waited(self) -> int:
         return self.trainer.step - self.progress.best_step
 
-    @property
-    def _out_of_time(self) -> bool:
+    def _time_share(self) -> float:
         limit = self.recipe.training.max_minutes
-        return limit is not None and self._minutes() >= limit
+        return self._minutes() / limit if limit is not None else 0.0
 
     def _ended(self) -> Iterator[Notice]:
         """Say why a training ends before the recipe's epochs and steps are through."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,11 @@ from seqcli.data import catalogue
 from seqcli.data.example import Example
 from seqcli.data.formats import FRAME_FORMATS, Reading, guess_format, read_examples
 from seqcli.data.frame_files import FOLDER_SUFFIXES, SUFFIXES, read_frames
-from seqcli.errors import io_error, usage_error
+from seqcli.data.media_files import media_files
+from seqcli.errors import UserError, io_error, usage_error
 from seqcli.lines import OnInvalid, batches, is_stdin
+from seqcli.media.features import Extractor
+from seqcli.pipeline.features import features_of
 from seqcli.pipeline.model import Model
 
 _AT_ONCE = 64
@@ -33,6 +36,45 @@ def frame_batches(
     """
     sequences = (model.task.source.read(one.source, one.at) for one in _examples(model, file, on_invalid, max_line))
     return batches(sequences, 1 if is_stdin(file) else _AT_ONCE)
+
+
+def takes_media(model: Model[Any], files: Sequence[str]) -> bool:
+    """Whether these are recordings, clips or pictures, of which the model's source makes its frames."""
+    numbers = (*SUFFIXES, ".ts", ".tsv")
+    return extractor_of(model) is not None and not any(file.lower().endswith(numbers) for file in files)
+
+
+def extractor_of(model: Model[Any]) -> Extractor | None:
+    """What computes the features that a model reads; None where it reads numbers, or text."""
+    media = model.task.source.media
+    return media.extractor if media is not None else None
+
+
+def media_batches(
+    model: Model[Any], files: Sequence[str], skipped: Callable[[UserError], None] | None = None
+) -> Iterator[list[tuple[str, NDArray[Any]]]]:
+    """Yield ``(name, frames)`` of media files and of those in folders, some at a time.
+
+    Args:
+        skipped: takes what is wrong with a file, which is then left out.
+
+    Raises:
+        UserError: no such file (74), one that cannot be read (65, 74), frames that the model was not made for (65).
+    """
+    computes = extractor_of(model)
+    assert computes is not None
+    found = media_files(files, computes.config.media)
+
+    def readable() -> Iterator[tuple[str, NDArray[Any]]]:
+        for (_, name), frames in zip(found, features_of([path for path, _ in found], computes), strict=True):
+            if not isinstance(frames, UserError):
+                yield name, frames
+            elif skipped is None:
+                raise frames
+            else:
+                skipped(frames)
+
+    return batches(readable(), _AT_ONCE)
 
 
 def _examples(model: Model[Any], file: str | None, on_invalid: OnInvalid, max_line: int) -> Iterator[Example]:

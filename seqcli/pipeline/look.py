@@ -103,9 +103,9 @@ def look(files: Sequence[str], reading: Reading, task: str | None = None) -> Loo
             _check_bytes(file, split)
     try:
         train = file_split("train", [names["train"]], reading)
-        if train.has_frames:
+        if train.has_frames or train.has_media:
             raise usage_error(
-                "holds frames, sequences of numbers, and this writes recipes for text",
+                f"holds {train.holds}, and this writes recipes for text",
                 file=names["train"],
                 hint="Start from 'seqcli recipes cp activity my.yaml'.",
             )

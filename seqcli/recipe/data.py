@@ -24,7 +24,7 @@ class DataConfig(Config):
         None,
         description="training file or files (.gz is read too), relative to the recipe's folder (given with --set or --data: "
         "to where seqcli runs); parallel text as one path, 'train.{en,de}', the source's name first; or a folder in the "
-        "csv-folders format",
+        "csv-folders or media-folders format",
     )
     dev: Paths = Field(None, description="development file or files, for early stopping and choosing the best step")
     test: Paths = Field(None, description="test file or files, measured once at the end")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seqcli.recipe.base import Component, Config, Dropout, Slot
 
@@ -88,3 +88,39 @@ class FramesConfig(Component):
     stride: int = Field(1, ge=1, description="frames from one projected frame to the next: of T frames T/stride remain")
     activation: Literal["none", "relu"] = Field("none", description="what follows the projection")
     dropout: Dropout = 0.0
+
+
+class SpecAugmentConfig(Config):
+    """Spans of time and bands of channels hidden in training (Park et al. 2019)."""
+
+    time_masks: int = Field(2, ge=0, description="spans of time hidden in each sequence")
+    time_width: int = Field(20, ge=0, description="longest of them, in frames; the width is drawn anew each time")
+    time_share: float = Field(0.2, ge=0, le=1, description="longest of them, as a share of the sequence")
+    channel_masks: int = Field(2, ge=0, description="bands of channels hidden in each sequence")
+    channel_width: int = Field(4, ge=0, description="widest of them, in channels; the width is drawn anew each time")
+
+
+class ConvolutionConfig(Component):
+    """Convolutions over frames (speech), which may join two or four of them into one position."""
+
+    kind: Literal["convolution"] = "convolution"
+    dim: int = Field(128, ge=1, description="size of a position's vector")
+    over: Literal["time", "time-and-channels"] = Field(
+        "time",
+        description="time: a filter sees all channels of a frame; time-and-channels: a part of them, as of a picture, "
+        "and each layer halves the channels",
+    )
+    filters: int = Field(128, ge=1, description="filters of each layer")
+    kernel: int = Field(5, ge=1, description="frames (and channels) that a filter sees")
+    layers: int = Field(2, ge=1, le=8, description="convolutions, one over the other, ReLU behind each")
+    subsampling: Literal[1, 2, 4] = Field(
+        2, description="frames that become one position: of T frames T/subsampling remain, rounded up"
+    )
+    augment: SpecAugmentConfig | None = Field(None, description="what is hidden in training: SpecAugment")
+    dropout: Dropout = 0.0
+
+    @model_validator(mode="after")
+    def _layers_halve(self) -> ConvolutionConfig:
+        if self.subsampling > 2**self.layers:
+            raise ValueError(f"subsampling {self.subsampling} takes more layers than {self.layers}: each halves once")
+        return self

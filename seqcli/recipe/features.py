@@ -21,12 +21,10 @@ class FeaturesConfig(Component):
     Attributes:
         media: what it reads.
         version: counts up whenever it gives other numbers.
-        in_time: its T rows are frames in time; else places of an image.
     """
 
     media: ClassVar[Media]
     version: ClassVar[int] = 1
-    in_time: ClassVar[bool] = True
 
 
 class SpectrumConfig(FeaturesConfig):
@@ -96,5 +94,4 @@ class EfficientNetLite0Config(FeaturesConfig):
     """The last map of EfficientNet-Lite0 (Tan and Le 2019), 7 x 7 places of 1,280 channels; a vector is their mean."""
 
     media: ClassVar[Media] = "image"
-    in_time: ClassVar[bool] = False
     kind: Literal["efficientnet-lite0"] = "efficientnet-lite0"

@@ -71,13 +71,6 @@ class FrameFieldConfig(NumbersConfig):
         "mean-pool left out of the mean)",
     )
 
-    @field_validator("features")
-    @classmethod
-    def _in_time(cls, features: FeaturesConfig | None) -> FeaturesConfig | None:
-        if features is not None and not features.in_time:
-            raise ValueError(f"{features.kind} makes no frames: it is of one image")
-        return features
-
 
 class ImageFieldConfig(NumbersConfig):
     """A source that is an image."""

@@ -47,3 +47,9 @@ class AdaptiveConfig(Component):
         if self.cutoffs != sorted(set(self.cutoffs)) or self.cutoffs[0] < 1:
             raise ValueError("cutoffs must rise from one to the next, the first at least 1")
         return self
+
+
+class CTCConfig(Component):
+    """Text for frames, unaligned: a unit or a blank at each position, summed over all alignments (Graves et al. 2006)."""
+
+    kind: Literal["ctc"] = "ctc"

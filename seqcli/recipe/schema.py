@@ -36,7 +36,11 @@ class TrainingConfig(Config):
         description="least optimizer steps: on small data epochs are added until there are so many, and patience "
         "waits for them; max_steps is stronger",
     )
-    max_minutes: float | None = Field(None, gt=0, description="stop after the evaluation that passes this many minutes")
+    max_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="stop, and evaluate, when this many minutes are over; a learning rate that falls towards the end follows the clock where that is ahead of the steps",
+    )
     batch: BatchConfig = Field(BatchConfig.model_construct(), description="size of a batch")
     accumulate: int = Field(1, ge=1, description="batches summed into one optimizer step")
     optimizer: Annotated[Component, Slot("optimizer")] = Field(
@@ -61,7 +65,9 @@ class TrainingConfig(Config):
         "best", description="which steps: those with the best scores, or the last"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="fp32, or bf16 autocast; auto takes bf16 on a GPU that has it and fp32 on a CPU"
+        "auto",
+        description="fp32, or bf16 autocast; auto takes bf16 on a GPU that has it, and on a CPU with AMX for Transformers of "
+        "128 values or more; else fp32",
     )
     evaluate_every: int | None = Field(
         None, ge=1, description="optimizer steps between evaluations (default: an epoch)"

@@ -114,3 +114,18 @@ class CaptioningConfig(WritingConfig):
     baselines: list[Literal["random-caption", "nearest-caption", "consensus-caption"]] | None = Field(
         None, description="models the report compares with, made of the same data; null for all three"
     )
+
+
+class TranscriptionConfig(TaskConfig):
+    """Text for speech, unaligned: recordings or their frames -> characters, pieces or words."""
+
+    target_kind: ClassVar[str | None] = "text"
+    predicts: ClassVar[bool] = True
+    kind: Literal["transcription"] = "transcription"
+    beam: int = Field(1, ge=1, description="texts that the search over prefixes follows; 1 takes the likeliest path")
+    speeds: list[Annotated[float, Field(ge=0.5, le=2)]] = Field(
+        [1.0],
+        min_length=1,
+        description="copies of each training example, so many times as fast, such as [0.9, 1.0, 1.1] (Ko et al. 2015); "
+        "frames are stretched, so the pitch stays",
+    )

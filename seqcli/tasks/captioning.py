@@ -20,7 +20,7 @@ from seqcli.fields.frames import FrameField
 from seqcli.fields.pairs import TargetText
 from seqcli.fields.vector import GridField, VectorField
 from seqcli.metrics.captions import CiderD, rouge_l
-from seqcli.metrics.score import Score
+from seqcli.metrics.score import Score, percent, signature
 from seqcli.metrics.translation import TranslationMetric
 from seqcli.models.counts.captions import CaptionModel, Captions
 from seqcli.recipe import registry
@@ -44,7 +44,7 @@ from seqcli.tasks.writing import (
 )
 
 SOURCES = ("vector", "grid", "frames")
-SCORES = ("bleu", "cider", "rouge_l", "bleu_3", "bleu_2", "bleu_1")
+SCORES = ("bleu", "cider", "rouge_l", "exact", "bleu_3", "bleu_2", "bleu_1")
 BASELINES = ("random-caption", "nearest-caption", "consensus-caption")
 """Models that write what somebody wrote of a training image, to compare others with."""
 
@@ -337,6 +337,12 @@ class CaptionScorer(Texts):
             "bleu": self._bleu(4),
             "cider": self.cider()[0],
             "rouge_l": rouge_l(self.texts, self.golds),
+            "exact": Score(
+                "exact match",
+                percent(self.right, len(self.texts)),
+                signature("exact", case="lc", references="any"),
+                {"right": self.right},
+            ),
             **{f"bleu_{order}": self._bleu(order) for order in (3, 2, 1)},
         }
 

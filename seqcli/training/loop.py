@@ -33,7 +33,12 @@ Tensors = dict[str, dict[str, Tensor]]
 
 
 class Trainer:
-    """Model, optimizer, schedule and the place in the data; all of it goes into a checkpoint and comes back."""
+    """Model, optimizer, schedule and the place in the data; all of it goes into a checkpoint and comes back.
+
+    ``time_share``: how much of ``max_minutes`` is over, which whoever has the clock sets.
+    """
+
+    time_share = 0.0
 
     def __init__(
         self, network: Network, data: Data, config: TrainingConfig, device: torch.device, world: World = ALONE
@@ -80,7 +85,7 @@ class Trainer:
     def _step(self) -> StepEvent:
         began = time.perf_counter()
         self.network.train()
-        rate = self.schedule.factor(self.step)
+        rate = self.schedule.factor(self.step, self.time_share)
         for group, base in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = base * rate
         self.optimizer.zero_grad(set_to_none=True)

@@ -1,4 +1,7 @@
-"""Learning rate over time: each schedule maps a step (from 0) to a factor of the recipe's rate."""
+"""Learning rate over time: each schedule maps a step (from 0) to a factor of the recipe's rate.
+
+Where training has a time limit, a rate that falls towards the end follows the clock as soon as that is ahead of the steps.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from seqcli.recipe.optimization import ConstantConfig, CosineConfig, InverseSqrt
 
 
 class Schedule(Protocol):
-    def factor(self, step: int) -> float:
-        """What the recipe's rate is multiplied by at this step."""
+    def factor(self, step: int, time_share: float = 0.0) -> float:
+        """What the recipe's rate is multiplied by at this step; ``time_share`` of the time limit is over."""
 
     def evaluated(self, improved: bool) -> None:
         """Take note of an evaluation."""
@@ -39,7 +42,7 @@ class ConstantSchedule:
     def __init__(self, config: ConstantConfig | Any, total_steps: int) -> None:
         self.config, self.total_steps = config, total_steps
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: int, time_share: float = 0.0) -> float:
         return warmup_factor(step, self.config.warmup)
 
     def evaluated(self, improved: bool) -> None:
@@ -51,10 +54,10 @@ class ConstantSchedule:
     def restore(self, state: dict[str, Any]) -> None:
         pass
 
-    def _progress(self, step: int) -> float:
+    def _progress(self, step: int, time_share: float) -> float:
         """0 at the end of the warm-up, 1 at the end of training."""
         warmup = self.config.warmup
-        return min(1.0, max(0.0, (step - warmup) / max(1, self.total_steps - warmup)))
+        return min(1.0, max(time_share, (step - warmup) / max(1, self.total_steps - warmup)))
 
 
 class InverseSqrtSchedule(ConstantSchedule):
@@ -62,7 +65,7 @@ class InverseSqrtSchedule(ConstantSchedule):
 
     config: InverseSqrtConfig
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: int, time_share: float = 0.0) -> float:
         return warmup_factor(step, self.config.warmup) * min(1.0, math.sqrt(self.config.warmup / (step + 1)))
 
 
@@ -71,8 +74,8 @@ class CosineSchedule(ConstantSchedule):
 
     config: CosineConfig
 
-    def factor(self, step: int) -> float:
-        falling = 0.5 * (1 + math.cos(math.pi * self._progress(step)))
+    def factor(self, step: int, time_share: float = 0.0) -> float:
+        falling = 0.5 * (1 + math.cos(math.pi * self._progress(step, time_share)))
         return warmup_factor(step, self.config.warmup) * (self.config.floor + (1 - self.config.floor) * falling)
 
 
@@ -81,8 +84,8 @@ class LinearSchedule(ConstantSchedule):
 
     config: LinearConfig
 
-    def factor(self, step: int) -> float:
-        falling = 1 - self._progress(step)
+    def factor(self, step: int, time_share: float = 0.0) -> float:
+        falling = 1 - self._progress(step, time_share)
         return warmup_factor(step, self.config.warmup) * (self.config.floor + (1 - self.config.floor) * falling)
 
 
@@ -95,7 +98,7 @@ class PlateauSchedule(ConstantSchedule):
         super().__init__(config, total_steps)
         self.current, self.waited = 1.0, 0
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: int, time_share: float = 0.0) -> float:
         return warmup_factor(step, self.config.warmup) * self.current
 
     def evaluated(self, improved: bool) -> None:

@@ -51,6 +51,7 @@ SMALL = {
     "frames": ("walk.csv\tx\n", 1),
     "npz": ("file\tstart\tlength\nwalk.npy\t0\t1\nwalk.npy\t0\t2\n", 2),
     "csv-folders": (None, 1),
+    "media-folders": (None, 1),
 }
 
 

@@ -11,6 +11,7 @@ import tiny_corpus
 import tiny_images
 import tiny_numbers
 import tiny_pairs
+import tiny_speech
 import tiny_text
 import torch
 from torch import nn
@@ -47,6 +48,12 @@ FRAMES = [
     "{kind: frames, dim: 6, activation: relu}",
     "{kind: frames, dim: 6, kernel: 3, stride: 2}",
     "{kind: frames, dim: 6, kernel: 4, stride: 3}",
+]
+CONVOLUTIONS = [
+    "{kind: convolution, dim: 6, filters: 4, subsampling: 4, layers: 2, augment: {}}",
+    "{kind: convolution, dim: 6, filters: 4, subsampling: 2, layers: 3, kernel: 4}",
+    "{kind: convolution, dim: 6, filters: 4, subsampling: 4, layers: 3, over: time-and-channels, kernel: 4}",
+    "{kind: convolution, dim: 6, filters: 4, subsampling: 1, layers: 1, over: time-and-channels, kernel: 3}",
 ]
 POOLINGS = ["{kind: last}", "{kind: mean}", "{kind: max}", "{kind: attention, dim: 4}"]
 _ATTENTIONS = ("none", "dot", "general", "additive", "general, input_feeding: true", "additive, input_feeding: true")
@@ -101,6 +108,10 @@ def _captioner(folder: Path, *overrides: str) -> Any:
     return tiny_images.image_recipe(folder, *overrides)
 
 
+def _speech(folder: Path, *overrides: str) -> Any:
+    return tiny_speech.speech_recipe(folder, *overrides)
+
+
 NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
     *((_tagger, (f"model.encoder={encoder}", "model.head={kind: crf}")) for encoder in ENCODERS),
     *((_tagger, (f"model.embedder={one}", BAG, "model.head={kind: softmax}")) for one in EMBEDDERS),
@@ -119,6 +130,10 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
         (_motion, (f"model.pooling={one}", "model.encoder={kind: gru, dim: 5, bidirectional: false}"))
         for one in POOLINGS
     ),
+    *((_speech, (f"model.embedder={one}",)) for one in (*CONVOLUTIONS, *FRAMES)),
+    *((_speech, (f"model.encoder={one}",)) for one in ENCODERS),
+    (_speech, ("source.missing=mask",)),
+    (_speech, (f"model.embedder={CONVOLUTIONS[2]}", "source.missing=mask")),
     *((_translator, overrides) for overrides in TRANSLATORS),
     *((_captioner, overrides) for overrides in tiny_images.MODELS.values()),
     (_captioner, ("model.embedder={kind: vector, dim: 12, activation: relu}", "target.vocabulary.min_count=3")),
@@ -133,7 +148,11 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
 """``(what makes the recipe in a folder, its overrides)``."""
 
 NAMES = [f"{recipe.__name__[1:]}-{number}" for number, (recipe, _) in enumerate(NETWORKS)]
-KINDS = set(re.findall(r"kind: ([\w-]+)", " ".join(text for _, overrides in NETWORKS for text in overrides)))
+KINDS = set(
+    re.findall(
+        r"kind: ([\w-]+)", " ".join((tiny_speech.RECIPE, *(text for _, overrides in NETWORKS for text in overrides)))
+    )
+)
 
 ATTENTIONS = [
     "attention: none",

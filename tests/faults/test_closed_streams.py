@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from media_files import sweep, write_sound
 from tiny import Program, Result, environment
 from tiny_text import lines
 
@@ -47,6 +48,7 @@ READS_NONE = (
     "components encoder",
     "data ls",
     "data stats test.conll",
+    "features audio tone.wav --json -o tone.npy",
     "--help",
     "predict --help",
 )
@@ -67,6 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
     (folder / "train.txt").write_text(lines(60))
     (folder / "lm.yaml").write_text(RECIPE.replace("TRAIN", "train.txt").replace("DEV", "train.txt"))
     (folder / "v.txt").write_text(VECTORS)
+    write_sound(folder / "tone.wav", sweep(0.5))
     (folder / "reference").write_text("the cat sat on the mat\n")
     before = Path.cwd()
     os.chdir(folder)

@@ -13,7 +13,6 @@ from media_files import sweep, write_sound
 
 from seqcli.data.example import MediaFile
 from seqcli.errors import ExitCode, UserError
-from seqcli.media import audio
 from seqcli.media.audio import MFCC, LogMel, Recording, read_audio, read_blocks, resample
 from seqcli.recipe.features import LogMelConfig, MFCCConfig
 
@@ -299,7 +298,3 @@ def test_what_is_done_to_a_recording_is_said_once(tmp_path):
         "2 channels of a recording are averaged to one",
         "recordings of 44,100 samples a second are resampled to 8,000",
     ]
-
-
-def test_suffixes_are_what_libsndfile_reads():
-    assert {suffix.upper()[1:] for suffix in audio.SUFFIXES} >= {"WAV", "FLAC", "OGG", "MP3"}

@@ -122,13 +122,18 @@ def test_logits_that_are_no_numbers_are_seen():
     assert torch.isnan(linear_cross_entropy(hidden, weight, offset, targets))
 
 
-def test_under_bf16_the_loss_is_the_same_within_its_digits():
-    hidden, weight, offset, targets = tensors(40, 30, 8, ignored=5, dtype=torch.float32)
-    expected = linear_cross_entropy(hidden, weight, offset, targets)
+@pytest.mark.parametrize("rows", [30, 1500])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_under_bf16_loss_and_gradients_are_the_same_within_its_digits(rows, smoothing):
+    hidden, weight, offset, targets = tensors(40, rows, 8, ignored=5, dtype=torch.float32)
+    expected = linear_cross_entropy(hidden, weight, offset, targets, smoothing)
+    gradients = torch.autograd.grad(expected, (hidden, weight, offset))
     with torch.autocast("cpu", torch.bfloat16):
-        loss = linear_cross_entropy(hidden, weight, offset, targets)
+        loss = linear_cross_entropy(hidden, weight, offset, targets, smoothing)
     assert loss.dtype == torch.float32
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=0.02)
+    for found, whole in zip(torch.autograd.grad(loss, (hidden, weight, offset)), gradients, strict=True):
+        torch.testing.assert_close(found, whole, atol=0.02 * float(whole.abs().max()), rtol=0.05)
 
 
 @pytest.mark.parametrize(

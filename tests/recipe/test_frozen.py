@@ -51,6 +51,7 @@ FORMAT_NAMES = [
     "frames",
     "npz",
     "csv-folders",
+    "media-folders",
     "captions",
     "coco",
 ]
@@ -74,6 +75,7 @@ VERB_NAMES = [
     "recipes",
     "components",
     "data",
+    "features",
     "tokenize",
     "detokenize",
     "vocab",

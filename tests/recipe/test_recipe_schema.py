@@ -91,11 +91,11 @@ def test_a_rule_beyond_json_schema_is_marked():
     marked = [part["title"] for part in _parts(schema()) if "$comment" in part]
     assert list(dict.fromkeys(marked)) == [
         "Recipe",
-        "FrameFieldConfig",
         "LogMelConfig",
         "MFCCConfig",
         "VectorFieldConfig",
         "GridFieldConfig",
+        "ConvolutionConfig",
         "TransformerConfig",
         "AdaptiveConfig",
         "RNNDecoderConfig",

@@ -198,6 +198,14 @@ def test_max_steps(tmp_path, cache):
     assert list(trainer.steps()) == []
 
 
+def test_a_falling_rate_ends_with_the_time(tmp_path, cache):
+    trainer = trainer_of(tmp_path, "training.schedule={kind: linear}")
+    steps = trainer.steps()
+    assert next(steps).learning_rate > 0
+    trainer.time_share = 1.0
+    assert next(steps).learning_rate == 0
+
+
 def test_a_processor_without_bf16(monkeypatch):
     monkeypatch.setattr("seqcli.models.device.cpu_has_bf16", lambda: False)
     assert resolve_precision("bf16", CPU, torch.nn.Linear(1, 1)) == "bf16"
@@ -219,8 +227,16 @@ def test_bf16_trains(tmp_path, cache):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
+def test_bf16_where_it_is_faster(monkeypatch):
+    networks = {"lstm": torch.nn.LSTM(1, 1), "wide": torch.nn.LayerNorm(128), "narrow": torch.nn.LayerNorm(64)}
+    networks["both"] = torch.nn.ModuleList([networks["lstm"], networks["wide"]])
+    for tiles in (True, False):
+        monkeypatch.setattr("seqcli.models.device.cpu_has_tiles", lambda tiles=tiles: tiles)
+        found = {name for name, network in networks.items() if resolve_precision("auto", CPU, network) == "bf16"}
+        assert found == ({"wide"} if tiles else set())
+
+
 def test_devices():
-    assert resolve_precision("auto", CPU, torch.nn.LSTM(1, 1)) == "fp32"
     assert choose_device("cpu") == CPU
     with pytest.raises(UserError, match="unknown device 'gpu'") as caught:
         choose_device("gpu")

@@ -87,3 +87,12 @@ def test_adamw_decay_by_hand():
     optimizer.step()
     torch.testing.assert_close(model.weight.detach(), before[0] * 0.95)
     assert torch.equal(model.bias.detach(), before[1])
+
+
+@pytest.mark.parametrize(("kind", "half"), [("cosine", 0.5), ("linear", 0.5), ("constant", 1.0)])
+def test_the_clock_is_followed_where_it_is_ahead_of_the_steps(kind, half):
+    schedule = build_schedule(registry.config_class("schedule", kind)(warmup=10), 110)
+    assert schedule.factor(60, 0.2) == schedule.factor(60) == pytest.approx(half)
+    assert schedule.factor(20, 0.5) == pytest.approx(half)
+    assert schedule.factor(20, 1.5) == pytest.approx(schedule.factor(110))
+    assert schedule.factor(0, 0.5) == pytest.approx(0.1 * half)

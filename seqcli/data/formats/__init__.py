@@ -79,7 +79,9 @@ def guess_format(source: Input) -> str:
     if not isinstance(source, Chunk) and is_stdin(source):
         raise usage_error("the format of standard input is not known", hint="Say which: --format conll.")
     if Path(name).is_dir():
-        return "csv-folders"
+        from seqcli.data.formats.frames import format_of_folder
+
+        return format_of_folder(Path(name))
     if known := format_by_name(name):
         return known
     return look_at_lines(first_lines(str(source.path if isinstance(source, Chunk) else source)), name).format
@@ -117,7 +119,11 @@ def look_at_lines(lines: list[str], name: str = "", reading: Reading | None = No
     """What the first lines of a file called ``name`` show; what ``reading`` says is not guessed."""
     reading = reading or Reading()
     form = reading.format or format_by_name(name) or guess_from_lines(lines)
-    if reading.format is None and _suffix(name) == ".tsv" and form not in ("conll", "conllu", "frames", "npz"):
+    if (
+        reading.format is None
+        and _suffix(name) == ".tsv"
+        and form not in ("conll", "conllu", "frames", "npz", "manifest")
+    ):
         form = "tsv"
     table = None if reading.columns else format_class(form)(replace(reading, format=form)).look(lines)
     return FileLook(form, table)

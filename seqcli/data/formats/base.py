@@ -77,7 +77,8 @@ class Format(ABC):
     """One data format.
 
     ``suffixes`` are those of files that are surely of it; ``ends`` is what an example ends with, where a file may be
-    cut (`seqcli.data.chunks`); ``has_frames``: sources are frames, [T, D], not text; ``has_images``: they are images; ``has_target_texts``: targets are texts, not labels; ``needs_source``: columns that
+    cut (`seqcli.data.chunks`); ``has_frames``: sources are frames, [T, D], not text; ``has_images``: they are images; ``has_target_texts``: targets are texts, not labels; ``has_recordings``: sources are
+    `MediaFile`; ``needs_source``: columns that
     name no source make no sense.
     """
 
@@ -86,7 +87,12 @@ class Format(ABC):
     ends: ClassVar[Literal["line", "blank line", "file"]] = "line"
     has_frames: ClassVar[bool] = False
     has_images: ClassVar[bool] = False
+    has_media: ClassVar[bool] = False
+    """Sources are media files, of which the recipe's ``source.features`` makes numbers."""
+    folders: ClassVar[bool] = False
+    """A path may be a folder, which `expand` makes files of."""
     has_target_texts: ClassVar[bool] = False
+    has_recordings: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
     roles: ClassVar[tuple[str, ...]] = ("token", "tag", "source", "target")
     """What a column may hold."""

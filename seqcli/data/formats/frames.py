@@ -1,16 +1,17 @@
-"""Sequences in files of their own: an index that names them (``frames``), or a folder a label (``csv-folders``)."""
+"""Sequences in files of their own: an index that names them (``frames``), or a folder a label (``csv-folders``; ``media-folders``)."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
-from seqcli.data.example import Example
+from seqcli.data.example import Example, MediaFile
 from seqcli.data.formats.base import Format
 from seqcli.data.formats.tsv import Tsv
 from seqcli.errors import UserError, data_error, io_error, reading, usage_error
@@ -80,29 +81,37 @@ class FrameIndex(Format):
         return fingerprint_of(path, (file for _, file in self.files_named(path)))
 
 
-class CsvFolders(Format):
-    """A folder that has a folder for each label, ``folder/label/name.csv`` or ``.npy``; or one file in such a folder.
+class _Folders(Format):
+    """A folder that has a folder for each label, ``folder/label/name.wav``; or one file in such a folder.
 
     Labels and then files come in the order of their names (of their bytes, not of a language).
     """
 
-    name = "csv-folders"
     ends = "file"
-    has_frames = True
+    folders = True
+    holds: ClassVar[str]
+    """What a file of it is, in words."""
+
+    @abstractmethod
+    def value(self, file: Path) -> Any:
+        """The source of the example that a file is."""
+
+    @classmethod
+    @abstractmethod
+    def counts(cls, name: str) -> bool:
+        """Whether a file called so is an example."""
 
     def examples(self, source: Input) -> Iterator[Example]:
         """As in `Format`; standard input or a folder that cannot be read is an error too (74)."""
-        from seqcli.data.frame_files import read_frames
-
         if source is None or is_stdin(source):
             raise io_error("a folder cannot come from standard input")
         for file in self.expand(source.path if isinstance(source, Chunk) else Path(source)):
             try:
-                frames = read_frames(file, max_line=self.reading.max_line, on_invalid=self.reading.on_invalid)
+                value = self.value(file)
             except UserError as error:
                 self.report(error)
                 continue
-            yield Example(frames, file.absolute().parent.name, f"{file}:1")
+            yield Example(value, file.absolute().parent.name, f"{file}:1")
 
     def expand(self, path: Path) -> list[Path]:
         """The files of a folder's sequences, in order; hidden ones are left out.
@@ -110,28 +119,81 @@ class CsvFolders(Format):
         Raises:
             UserError: no sequence at all, or one that lies in no label's folder (65); a folder that cannot be read (74).
         """
-        from seqcli.data.frame_files import FOLDER_SUFFIXES
-
         if not path.is_dir():
             return [path]
         files: list[Path] = []
         for child in _children(path):
             if child.is_dir():
-                files += [
-                    file for file in _children(child) if file.suffix.lower() in FOLDER_SUFFIXES and file.is_file()
-                ]
-            elif child.suffix.lower() in FOLDER_SUFFIXES:
+                files += [file for file in _children(child) if self.counts(file.name) and file.is_file()]
+            elif self.counts(child.name):
                 raise data_error(
                     "lies in no folder of a label", file=child, hint="Put it in a folder that is called like its label."
                 )
         if not files:
-            raise data_error("no sequences: expected a folder for each label, with .csv or .npy files in it", file=path)
+            raise data_error(f"no {self.holds}: expected a folder for each label, with such files in it", file=path)
         return files
 
     def fingerprint(self, path: Path) -> str:
         digest = hashlib.sha256(f"{path.absolute().parent.name!r} ".encode("utf-8", "surrogatepass"))
         digest.update((sha256_file(path) if path.is_file() else "missing").encode())
         return digest.hexdigest()
+
+
+class CsvFolders(_Folders):
+    """A folder for each label, in which each ``.csv`` or ``.npy`` is a sequence of frames."""
+
+    name = "csv-folders"
+    has_frames = True
+    holds = "sequences (.csv, .npy)"
+
+    def value(self, file: Path) -> Any:
+        from seqcli.data.frame_files import read_frames
+
+        return read_frames(file, max_line=self.reading.max_line, on_invalid=self.reading.on_invalid)
+
+    @classmethod
+    def counts(cls, name: str) -> bool:
+        from seqcli.data.frame_files import FOLDER_SUFFIXES
+
+        return name.lower().endswith(FOLDER_SUFFIXES)
+
+
+class MediaFolders(_Folders):
+    """A folder for each label, in which each recording, clip or picture is an example; ``source.features`` reads it."""
+
+    name = "media-folders"
+    has_media = True
+    holds = "recordings, clips or pictures"
+
+    def value(self, file: Path) -> MediaFile:
+        with reading(file):
+            if not file.stat().st_size:
+                raise data_error("the file is empty", file=file)
+        return MediaFile(file)
+
+    @classmethod
+    def counts(cls, name: str) -> bool:
+        from seqcli.data.media_files import is_media
+
+        return is_media(name)
+
+    def text_files(self, path: Path) -> list[Path]:
+        return []
+
+
+def format_of_folder(folder: Path) -> str:
+    """Which of the two a folder is: what the first file that counts in one of its folders says.
+
+    Raises:
+        UserError: a folder that cannot be read (74).
+    """
+    for child in _children(folder):
+        for file in _children(child) if child.is_dir() else [child]:
+            if MediaFolders.counts(file.name):
+                return MediaFolders.name
+            if CsvFolders.counts(file.name):
+                return CsvFolders.name
+    return CsvFolders.name
 
 
 def fingerprint_of(path: Path, files: Iterable[Path]) -> str:
