@@ -146,6 +146,7 @@ USES = {
     "tagging": "echo 'some text' | seqcli predict {run}",
     "classification": "echo 'some text' | seqcli predict {run} --scores",
     "translation": "echo 'some text' | seqcli translate {run}",
+    "captioning": "seqcli caption {run} photo.jpg",
     "language-model": "seqcli sample {run} --temperature 0.8",
     "word-vectors": "seqcli neighbors {run} WORD",
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from seqcli.data.arrays import Column
 from seqcli.data.batch import Side
 from seqcli.data.example import MediaFile
 from seqcli.errors import data_error
+from seqcli.fields.base import Progress
 from seqcli.fields.frames import FrameField
 from seqcli.fields.media import MediaReader
 from seqcli.recipe.fields import FrameFieldConfig, GridFieldConfig, VectorFieldConfig
@@ -23,6 +25,11 @@ class PlacesField(FrameField):
     def __init__(self, config: VectorFieldConfig | GridFieldConfig) -> None:
         super().__init__(FrameFieldConfig.model_validate({"scaling": config.scaling}))
         self.media = MediaReader(config.features)
+
+    def prepare(self, values: Callable[[], Iterable[tuple[Any, str]]], key: str, progress: Progress | None) -> None:
+        """Fetches the image encoder only where the data holds images, not what was made of them before."""
+        if any(isinstance(value, MediaFile) for value, _ in islice(values(), 1)):
+            super().prepare(values, key, progress)
 
     def _other_channels(self, channels: int) -> str:
         return f"vectors of {channels:,} values, but the model was trained on vectors of {self.channels:,}"

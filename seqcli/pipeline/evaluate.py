@@ -101,11 +101,11 @@ def evaluate_model(
         )
     if with_errors and not task.error_columns:
         raise usage_error(
-            f"errors can be listed for taggers, classifiers and translators; {model.name} is a model for {task.kind}"
+            f"errors can be listed for taggers, classifiers and what writes text; {model.name} is a model for {task.kind}"
         )
     if against is not None and not task.comparable:
         raise usage_error(
-            f"language models and classifiers can be compared so; {model.name} is a model for {task.kind}"
+            f"language models, classifiers and captioners can be compared so; {model.name} is a model for {task.kind}"
         )
     names = [source_name(path) for path in data or ()]
     data = data and [str(keep_stream(path) or path) for path in data]  # a pipe is read once, for both models

@@ -134,7 +134,7 @@ class CaptioningTask(WritingTask):
         def captions() -> Iterator[tuple[Any, str]]:
             return ((caption, example.at) for example in examples() for caption in references_of(example))
 
-        self.source.prepare(captions, key, progress)
+        self.source.prepare(lambda: ((example.source, example.at) for example in examples()), key, progress)
         self.target.prepare(captions, f"{key} target", progress)
 
     def reader(self, split: str) -> Pieces:
