@@ -196,3 +196,20 @@ def test_a_part_of_the_images_may_be_kept_for_development(folder):
     assert not train & dev
     assert len(train | dev) == rows
     assert 5 < len(dev) < 30
+
+
+def test_stats_count_images_and_captions_and_find_an_image_of_two_splits(folder, seqcli):
+    (folder / "dev.txt").write_text("a.jpg\tThe dog runs .\n")
+    result = seqcli("data", "stats", str(folder / "captions.txt"), str(folder / "dev.txt"), "--format", "captions")
+    assert result.code == 0, result.err
+    rows = {line.rsplit(maxsplit=2)[0].strip(): line.split()[-2:] for line in result.out.splitlines() if line.strip()}
+    assert rows["images"] == ["2", "1"]
+    assert rows["words of captions"] == ["9", "4"]
+    assert rows["captions at most"] == ["2", "1"]
+    assert "100.0%" in result.out.splitlines()[-1]
+
+
+def test_lint_says_which_image_stands_in_two_splits(folder, seqcli):
+    (folder / "dev.txt").write_text("a.jpg\tThe dog runs .\n")
+    result = seqcli("data", "lint", str(folder / "captions.txt"), str(folder / "dev.txt"), "--format", "captions")
+    assert "stands in another split" in result.out + result.err

@@ -60,10 +60,15 @@ def test_ls_lists_every_set_without_torch(files):
         "utd-mhad-inertial",
         "utd-mhad-depth",
         "an4-mfcc",
+        "fsdd",
+        "yesno",
         "hand-gesture",
         "hello",
         "pattern",
         "reverse",
+        "flickr8k",
+        "flickr8k-grid",
+        "glyphs",
     ]
     listed = json.loads(run("ls", "--json")[0])
     assert [(one["name"], one["here"], one["sources"]) for one in listed[:4]] == [
@@ -99,10 +104,15 @@ def test_ls_lists_every_set_without_torch(files):
         ("utd-mhad-inertial", ["elsewhere"]),
         ("utd-mhad-depth", ["elsewhere"]),
         ("an4-mfcc", ["elsewhere"]),
+        ("fsdd", ["elsewhere"]),
+        ("yesno", ["elsewhere"]),
         ("hand-gesture", ["https"]),
         ("hello", ["embedded"]),
         ("pattern", ["embedded"]),
         ("reverse", ["embedded"]),
+        ("flickr8k", ["elsewhere"]),
+        ("flickr8k-grid", ["elsewhere"]),
+        ("glyphs", ["pypi"]),
     ]
     code = "import sys\nfrom seqcli.cli.app import main\ntry: main(['data', 'ls'])\nexcept SystemExit: pass\n"
     code += "print({'torch', 'rich', 'urllib.request', 'seqcli.recipe.data'} & set(sys.modules), file=sys.stderr)"
