@@ -234,9 +234,9 @@ def file(run: str, source: str) -> None:
 
 
 def _ask(model, side, raws, beam):  # type: ignore[no-untyped-def]
-    from seqcli.pipeline.translate import options_of
+    from seqcli.pipeline.writing import options_of
 
-    return model.task.translate(model.engine, side, raws, options_of(model, beam=beam), scores=False)
+    return model.task.generate(model.engine, side, raws, options_of(model, beam=beam), scores=False)
 
 
 def first(run: str) -> None:

@@ -153,7 +153,8 @@ def stats(*, names: Names, reading: DataReading, invalid: Invalid = "strict", as
         from seqcli.data.statistics import describe
 
         described = texts = describe(splits, scheme)
-        lines = _media_lines(texts) if splits[0].has_media else _text_lines(texts, scheme)
+        unit = "image" if splits[0].has_images else "file" if splits[0].has_media else None
+        lines = _media_lines(texts, unit) if unit else _text_lines(texts, scheme)
     for split in described:
         if not split.lengths:
             raise data_error("no example: the file is empty or has only blank lines", file=split.name)
@@ -369,13 +370,17 @@ def _text_lines(splits: Sequence[SplitStatistics], scheme: str | None) -> Iterat
     yield from _lines(splits, rows, {f"spans ({scheme})": spans, "labels": [split.labels for split in splits]})
 
 
-def _media_lines(splits: Sequence[SplitStatistics]) -> Iterator[str]:
+def _media_lines(splits: Sequence[SplitStatistics], unit: str) -> Iterator[str]:
     rows = [
-        _row("files", (split.sentences for split in splits)),
-        _row("repeated files", (split.repeated_sentences for split in splits)),
+        _row(f"{unit}s", (split.sentences for split in splits)),
+        _row(f"repeated {unit}s", (split.repeated_sentences for split in splits)),
     ]
+    if unit == "image":
+        rows.append(_row("words of captions", (split.target_tokens or 0 for split in splits)))
+        rows.append(_row("different ones", (split.target_types or 0 for split in splits)))
+        rows.append(_row("captions at most", (split.references for split in splits)))
     if len(splits) > 1:
-        rows.append((f"files also in {splits[0].name}", *(_percent(split.seen_sentences) for split in splits)))
+        rows.append((f"{unit}s also in {splits[0].name}", *(_percent(split.seen_sentences) for split in splits)))
     yield from _lines(splits, rows, {"labels": [split.labels for split in splits]})
 
 

@@ -117,7 +117,8 @@ def _lines(found: Evaluation) -> list[str]:
         return lines + _language(found)
     if "also" in counts:
         others = [f"{one['name']} = {one['value']:.2f} ({one['signature']})" for one in counts["also"]]
-        return [*lines, *others, f"{counts['lines']:,} lines, {counts['right']:,} of them equal to a reference"]
+        lines += [*others, f"{counts['lines']:,} lines, {counts['right']:,} of them equal to a reference"]
+        return [*lines, *map(_beside, found.compared)]
     if "labels" in counts:
         from seqcli.cli.classes_table import class_lines
 
@@ -135,6 +136,17 @@ def _lines(found: Evaluation) -> list[str]:
         "",
         f"accuracy {counts['accuracy']:.2f} ({counts['correct_tokens']:,} of {counts['tokens']:,} tokens)",
     ]
+
+
+def _beside(other: dict[str, Any]) -> str:
+    """What stands beside a text that was written, and how sure the difference is."""
+    text = f"{other['model']}: {other['score']['name']} = {other['score']['value']:.2f}"
+    if "metric" not in (paired := other.get("paired") or {}):
+        return text
+    return (
+        f"{text}; {paired['metric']} {paired['difference']:+.2f} ({100 * paired['level']:.0f}% interval "
+        f"{paired['low']:+.2f} to {paired['high']:+.2f}), paired bootstrap p = {paired['p']:.2g}"
+    )
 
 
 def _language(found: Evaluation) -> list[str]:

@@ -164,6 +164,43 @@ class Knobs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Searching:
+    """How a model that writes is asked, and how what it wrote is printed: `seqcli.decode.generate.GenerateOptions`."""
+
+    beam: Annotated[
+        int | None, typer.Option(help="Hypotheses followed side by side; 1 is greedy (default: the recipe's).", min=1)
+    ] = None
+    n_best: Annotated[int, typer.Option("--n-best", metavar="N", help="Texts for each input.", min=1)] = 1
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Put what each was ranked by in front: ln p / length^penalty.")
+    ] = False
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", "--json", help="Print a JSON object for each input, with all there is.")
+    ] = False
+    max_length: Annotated[
+        int | None, typer.Option(help="Most tokens that are written (default: the recipe's).", min=1)
+    ] = None
+    min_length: Annotated[int, typer.Option(help="Fewest tokens that are written.", min=0)] = 0
+    length_penalty: Annotated[
+        float | None,
+        typer.Option(help="ln p is divided by length^THIS; 0 favours the short (default: the recipe's).", min=0),
+    ] = None
+    no_repeat: Annotated[
+        int, typer.Option(metavar="N", help="No N tokens in a row come twice in a text; 0 allows it.", min=0)
+    ] = 0
+    sample: Annotated[bool, typer.Option("--sample", help="Draw texts instead of searching the best.")] = False
+    seed: Seed = None
+    ensemble: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="MODEL...", help="More models, whose probabilities are averaged with it."),
+    ] = None
+
+    def samples(self, knobs: Knobs) -> bool:
+        """Whether texts are drawn."""
+        return self.sample or bool(knobs.turned())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Running:
     """Where the model lies, and what runs it."""
 

@@ -146,6 +146,7 @@ USES = {
     "tagging": "echo 'some text' | seqcli predict {run}",
     "classification": "echo 'some text' | seqcli predict {run} --scores",
     "translation": "echo 'some text' | seqcli translate {run}",
+    "captioning": "seqcli caption {run} photo.jpg",
     "language-model": "seqcli sample {run} --temperature 0.8",
     "word-vectors": "seqcli neighbors {run} WORD",
 }
@@ -200,7 +201,8 @@ def _compared(entry: dict[str, Any], split: str) -> str:
     score = entry[split]
     text = f"{entry['model']}: {score['name']} = {_number(score['value'], 2)}"
     if paired := score.get("paired"):
-        text += f" (difference {paired['difference']:+.2f}, McNemar p = {paired['p']:.2g})"
+        test = f"{paired['metric']}, paired bootstrap" if "metric" in paired else "McNemar"
+        text += f" (difference {paired['difference']:+.2f}, {test} p = {paired['p']:.2g})"
     return text
 
 

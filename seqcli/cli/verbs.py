@@ -8,6 +8,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("seqcli.cli.evaluate", "Measure a trained model on a data set."),
     "predict": ("seqcli.cli.predict", "Run a trained model over lines of input."),
     "translate": ("seqcli.cli.translate", "Translate lines of text."),
+    "caption": ("seqcli.cli.caption", "Write captions for images."),
     "transcribe": ("seqcli.cli.transcribe", "Write down what is said in recordings."),
     "sample": ("seqcli.cli.sample", "Sample text from a language model."),
     "score": ("seqcli.cli.score", "Log-probability of each line by a language model."),

@@ -20,6 +20,8 @@ EMBEDDED = Path(__file__).parent / "embedded"
 class DataFile:
     """One file of a data set; a size and a checksum where it comes from outside the package.
 
+    Without a checksum is what is made here and may differ in a pixel from one release of a library to the next.
+
     ``mirror`` is its folder in a mirror where that is not the data set's.
     """
 
@@ -44,6 +46,10 @@ class Grade:
     without: tuple[float, ...] = ()
 
 
+GLYPH_FILES = ("glyphs.npy", "names.txt")
+"""What the pictures of fonts are called, and their names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Division:
     """How files of splits are made of fetched files (`seqcli.data.divide`).
@@ -57,6 +63,7 @@ class Division:
     ``references``; ``label: file`` puts the file's name behind each line,
     where ``together`` sees it; ``grade`` at last makes a labelled text of each rated line. With the unit
     ``characters`` the text is cut by ``share`` instead: a file gets the characters int(begin n) to int(end n) of n.
+    With the unit ``glyphs`` the files are fonts, whose code points are numbered (`seqcli.data.glyphs`).
 
     With ``share`` lines are cut in their order, each run of lines in which ``within`` finds the same text for itself, and
     ``gap`` lines are left out before a file's part unless it is the first; lines of a label and the values of
@@ -86,7 +93,7 @@ class Division:
     grade: Grade | None = None
 
     def makes(self) -> list[str]:
-        return [*self.share, *self.rows, *self.take]
+        return [*self.share, *self.rows, *self.take, *(GLYPH_FILES if self.unit == "glyphs" else ())]
 
     def needs(self) -> list[str]:
         """The files that all of them are made of."""
@@ -121,7 +128,9 @@ class DataSet:
     """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files.
 
     ``labels`` maps what the files call a label to a readable name. ``mirror`` is its folder in a mirror where that is
-    not its name. ``beside`` are files that those of the splits name: all lie in one folder of the cache.
+    not its name. ``beside`` are files that those of the splits name: all lie in one folder of the cache. ``images`` is
+    the file of features of images, ``names`` that of the names of its rows, ``captions`` that of the captions of the
+    images that the splits list.
     """
 
     name: str
@@ -144,6 +153,9 @@ class DataSet:
     made: Division | Unpacked | None = None
     mirror: str | None = None
     beside: tuple[str, ...] = ()
+    images: str | None = None
+    names: str | None = None
+    captions: str | None = None
     files: Mapping[str, DataFile] = field(default_factory=dict)
 
     @property
@@ -156,7 +168,8 @@ class DataSet:
     def file_names(self) -> list[str]:
         """Every file of the splits, each once, in their order; names with braces are several files."""
         names = (name for names in self.splits.values() for name in names)
-        return list(dict.fromkeys(file for name in names for file in named_files(name)))
+        beside = (name for name in (self.images, self.names, self.captions) if name)
+        return list(dict.fromkeys([*(file for name in names for file in named_files(name)), *beside]))
 
     def fetched_names(self) -> list[str]:
         """Every file that comes from the sources: those of the splits, or those that the splits are made of."""

@@ -12,7 +12,7 @@ from seqcli.data import catalogue
 from seqcli.data.braces import is_parallel, joint_path, named_files, parallel_files
 from seqcli.data.catalogue import DataSet
 from seqcli.data.example import Example, place, source_bytes
-from seqcli.data.fetch.obtain import Progress, obtain_split
+from seqcli.data.fetch.obtain import Progress, obtain, obtain_split
 from seqcli.data.formats import (
     FRAME_FORMATS,
     FileLook,
@@ -57,9 +57,21 @@ class SplitFiles:
         return self.reading.format in FRAME_FORMATS
 
     @property
+    def has_images(self) -> bool:
+        return self.format.has_images
+
+    @property
     def holds(self) -> str:
         """What its sources are, in a word."""
-        return "media files" if self.has_media else "frames" if self.has_frames else "text"
+        return (
+            "images"
+            if self.has_images
+            else "media files"
+            if self.has_media
+            else "frames"
+            if self.has_frames
+            else "text"
+        )
 
     @property
     def has_media(self) -> bool:
@@ -281,6 +293,11 @@ def catalogue_split(data_set: DataSet, name: str, own: Reading, progress: Progre
         columns = {**(data_set.columns or {}), **format_class(data_set.format).check_columns(own.columns)}
         reading = replace(own, format=data_set.format, columns=columns or None, separator=data_set.separator)
     files = [obtain_split(data_set, file, progress) for file in names]
+    images, row_names, captions = (
+        str(obtain(data_set, file, progress)) if file else None
+        for file in (data_set.images, data_set.names, data_set.captions)
+    )
+    reading = replace(reading, images=images, names=row_names, captions=captions)
     return SplitFiles(name, files, _with_options(data_set, reading), translates=data_set.task == "translation")
 
 
@@ -301,9 +318,9 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
         form = by_name or ("lines" if plain else guess_format(files[0]))
         reading = format_class(form).when_guessed(replace(own, format=form))
     split = SplitFiles(name, files, reading, guessed)
-    if split.has_frames and any(map(is_kept, files)):
+    if (split.has_frames or split.has_images) and any(map(is_kept, files)):
         hint = "Name the file itself."
-        raise usage_error("frames cannot come through a pipe: an index names files beside it", hint=hint)
+        raise usage_error("this cannot come through a pipe: it names files beside it", hint=hint)
     if reading.columns is None and files[0].is_file():
         table = split.format.look(first_lines(str(files[0])))
         if table is not None and table.roles != split.format.usual:

@@ -73,6 +73,27 @@ def open_frames(
         return _by_channel(array)
 
 
+def open_array(path: Path) -> NDArray[Any]:
+    """The array of numbers in a ``.npy``, of two dimensions or more, mapped.
+
+    Raises:
+        UserError: it holds none, or a pickle (65); it cannot be read (74).
+    """
+    with reading(path), in_file(path):
+        if not path.is_file():
+            raise data_error("is no plain file" if path.exists() else "there is no such file")
+        _check_start(path, _NPY)
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except OSError:
+            raise
+        except Exception as error:  # a damaged file makes numpy raise almost anything
+            raise _broken(error) from error
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf" or array.ndim < 2 or not array.shape[-1]:
+            raise data_error("holds no array of numbers with a row for each image")
+        return array
+
+
 def _check_start(path: Path, expected: bytes) -> None:
     with path.open("rb") as handle:
         start = handle.read(len(_NPY))

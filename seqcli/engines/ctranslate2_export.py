@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,7 +34,7 @@ def ctranslate2_model(task: TranslationTask, network: Network, weights: str, *, 
         NotImplementedError: see `export`.
     """
     longest = task.max_length
-    positions = max(longest, task.limit(longest, replace(task.options, max_length=sys.maxsize))) + 1
+    positions = max(longest, task.longest(longest)) + 1
     sizes = task.source.sizes().words, task.target.sizes().words
     return export(network, weights, *sizes, eos=task.target.eos, unk=task.target.unk, positions=positions, int8=int8)
 

@@ -53,10 +53,16 @@ def read(decoder: nn.Module, graph: Graph, x_BTD: str, kept: Sequence[str], stat
 def _begin_recurrent(
     decoder: RecurrentDecoder, graph: Graph, encoded: Sized, lengths_B: str
 ) -> tuple[list[Sized], list[Sized]]:
-    last_BD = pool(decoder.last, graph, encoded.value, lengths_B)
-    joined = graph.node("Tanh", linear(graph, decoder.begin, last_BD))
-    parts = len(decoder.layers) * decoder.width
-    values = graph.nodes_of("Split", joined, outputs=parts, axis=1, num_outputs=parts) if parts > 1 else [joined]
+    begin_BD = linear(graph, decoder.begin, pool(decoder.pooling, graph, encoded.value, lengths_B))
+    if decoder.reads_source:
+        zero_BD = graph.node("Mul", begin_BD, 0.0)
+        first_BD = graph.node("Concat", begin_BD, zero_BD, axis=1) if decoder.feeds else begin_BD
+        states = [zero_BD] * (len(decoder.layers) * decoder.width)
+        _, values = _layers(decoder, graph, graph.node("Unsqueeze", first_BD, [0]), states)
+    else:
+        joined = graph.node("Tanh", begin_BD)
+        parts = len(decoder.layers) * decoder.width
+        values = graph.nodes_of("Split", joined, outputs=parts, axis=1, num_outputs=parts) if parts > 1 else [joined]
     if decoder.attention is None:
         return [], [Sized(value, ("B", decoder.output_dim)) for value in values]
     if decoder.feeds:

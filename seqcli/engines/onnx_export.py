@@ -38,8 +38,8 @@ from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
 from seqcli.models.convolution import ConvolutionEmbedder
 from seqcli.models.ctc import Transcriber
 from seqcli.models.embedders import TokenEmbedder
-from seqcli.models.encoder_decoder import SOURCE, EncoderDecoder
-from seqcli.models.frames import FrameCNN, FrameEmbedder, ScaledFrames
+from seqcli.models.encoder_decoder import SOURCE, EncoderDecoder, NoEncoder
+from seqcli.models.frames import FrameCNN, FrameEmbedder, ScaledFrames, VectorEmbedder
 from seqcli.models.heads import CRFHead, SigmoidHead, SoftmaxHead
 from seqcli.models.labeller import Labeller
 from seqcli.models.language import AdaptiveHead, LanguageModel
@@ -240,6 +240,17 @@ def token_types(layer: TokenEmbedder, graph: Graph) -> tuple[str, str]:
     return graph.node("Where", padding_U1, 0.0, types_UD), graph.input("index_BT", INT64, "B", "T")
 
 
+@embed.register
+def _vector(layer: VectorEmbedder, graph: Graph, lengths_B: str) -> str:
+    graph.sizes["channels"] = len(layer.mean_D)
+    vector_BD = graph.input("vector_BD", FLOAT, "B", len(layer.mean_D))
+    x_BD = graph.node("Div", graph.node("Sub", vector_BD, layer.mean_D), layer.deviation_D)
+    x_BD = linear(graph, layer.projection, x_BD)
+    if layer.activation is not None:
+        x_BD = graph.node("Relu", x_BD)
+    return graph.node("Unsqueeze", x_BD, [1])
+
+
 def _scaled(layer: ScaledFrames, graph: Graph, lengths_B: str) -> str:
     graph.sizes["channels"] = len(layer.mean_D)
     frames_BTD = graph.input("frames_BTD", FLOAT, "B", "T", len(layer.mean_D))
@@ -403,6 +414,11 @@ def _bag(layer: BagEncoder, graph: Graph, x_BTD: str, lengths_B: str) -> str:
     mean_B1D = mean(graph, x_BTD, at_least_one(graph, lengths_B), keepdims=1)
     mean_BTD = graph.node("Expand", mean_B1D, graph.node("Shape", x_BTD))
     return graph.node("Relu", linear(graph, layer.dense, graph.node("Concat", x_BTD, mean_BTD, axis=-1)))
+
+
+@encode.register
+def _no_encoder(layer: NoEncoder, graph: Graph, x_BTD: str, lengths_B: str) -> str:
+    return x_BTD
 
 
 # -- pooling

@@ -53,8 +53,26 @@ TRANSLATION_METRICS = (
 )
 """Of what writes text, in the order of its table."""
 
+CAPTION_METRICS = (
+    Metric("bleu", "BLEU-4", "", "higher"),
+    Metric("cider", "CIDEr-D", "", "higher"),
+    Metric("rouge_l", "ROUGE-L", "", "higher"),
+    TRANSLATION_METRICS[2],
+    *(Metric(f"bleu_{order}", f"BLEU-{order}", "", "higher") for order in (3, 2, 1)),
+)
+"""Of a captioner, in the order of its table."""
+
 TRANSCRIPTION_METRICS = (Metric("wer", "WER", "%", "lower"), Metric("cer", "CER", "%", "lower"), TRANSLATION_METRICS[2])
 """Of what writes down speech, in the order of its table."""
 
-_ALL = (*LANGUAGE_METRICS, *CLASS_METRICS, *TRANSLATION_METRICS, *TRANSCRIPTION_METRICS, F1, PRECISION, RECALL)
+_ALL = (
+    *CAPTION_METRICS,
+    *LANGUAGE_METRICS,
+    *CLASS_METRICS,
+    *TRANSLATION_METRICS,
+    *TRANSCRIPTION_METRICS,
+    F1,
+    PRECISION,
+    RECALL,
+)
 METRICS = {metric.name: metric for metric in _ALL}

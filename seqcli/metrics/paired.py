@@ -82,6 +82,32 @@ def compare_right(right_a: np.ndarray, right_b: np.ndarray) -> dict[str, Any]:
     return {**asdict(mcnemar(right_a, right_b)), **interval}
 
 
+def compare_values(
+    values_a: np.ndarray, values_b: np.ndarray, *, resamples: int = 10_000, seed: int = 0
+) -> dict[str, Any]:
+    """Paired bootstrap (Koehn 2004) of a metric that is a mean over examples, ready for JSON.
+
+    ``p`` is two-sided: twice the share of the resamples in which the difference does not have the sign it has over all
+    examples (one is counted in more, so it is never 0).
+
+    Args:
+        values_a, values_b: [N], what each model's answer to each example is worth.
+
+    Raises:
+        ValueError: arrays of different lengths.
+    """
+    differences_N = np.asarray(values_a, np.float64) - np.asarray(values_b, np.float64)
+    total, mean = len(differences_N), float(differences_N.mean()) if len(differences_N) else 0.0
+    if not total:
+        return {}
+    random = np.random.default_rng(seed)
+    samples = np.array([differences_N[random.integers(total, size=total)].mean() for _ in range(resamples)])
+    against = int((samples <= 0).sum() if mean > 0 else (samples >= 0).sum())
+    low, high = np.quantile(samples, [0.025, 0.975]).tolist()
+    p = min(1.0, 2 * (against + 1) / (resamples + 1))
+    return {"difference": mean, "low": low, "high": high, "level": 0.95, "resamples": resamples, "seed": seed, "p": p}
+
+
 def _pair(right_a: np.ndarray, right_b: np.ndarray) -> tuple[int, int, int, int]:
     """How many examples only a, only b, both, and neither has right."""
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)

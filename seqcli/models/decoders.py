@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from seqcli.models.cells import build_layer, run_layer
 from seqcli.models.dropout import SequenceDropout
-from seqcli.models.layers import Decoder, only
+from seqcli.models.layers import Decoder, Pooling, only
 from seqcli.models.masks import real_positions
-from seqcli.models.pooling import LastPooling
+from seqcli.models.pooling import LastPooling, MeanPooling
 from seqcli.models.transformer import attention, feedforward, sinusoids
 from seqcli.recipe import registry
 from seqcli.recipe.decoders import GRUDecoderConfig, LSTMDecoderConfig, RNNDecoderConfig, TransformerDecoderConfig
-from seqcli.recipe.pooling import LastConfig
+from seqcli.recipe.pooling import LastConfig, MeanConfig
 
 RecurrentDecoderConfig = RNNDecoderConfig | LSTMDecoderConfig | GRUDecoderConfig
 
@@ -64,15 +64,25 @@ class RecurrentDecoder(Decoder):
         cell = registry.config_class("encoder", config.kind)(dim=dim, bidirectional=False)
         sizes = [dim * (2 if self.feeds else 1)] + [dim] * (config.layers - 1)
         self.layers = nn.ModuleList(build_layer(cell, size) for size in sizes)
-        self.last = LastPooling(LastConfig(), source_dim, bidirectional=bidirectional)
+        self.pooling: Pooling = (
+            LastPooling(LastConfig(), source_dim, bidirectional=bidirectional)
+            if config.begin == "last"
+            else MeanPooling(MeanConfig(), source_dim, bidirectional=bidirectional)
+        )
         self.width = 2 if config.kind == "lstm" else 1
-        self.begin = nn.Linear(source_dim, dim * config.layers * self.width)
+        self.reads_source = config.begin == "input"
+        self.begin = nn.Linear(source_dim, dim if self.reads_source else dim * config.layers * self.width)
         self.attention = None if config.attention == "none" else Attention(config.attention, dim, source_dim)
         self.combine = None if self.attention is None else nn.Linear(source_dim + dim, dim, bias=False)
         self.dropout = SequenceDropout(config.dropout)
 
     def start(self, encoded_BSD: Tensor, lengths_B: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        states = list(torch.tanh(self.begin(self.last(encoded_BSD, lengths_B))).chunk(len(self.layers) * self.width, 1))
+        begin_BD = self.begin(self.pooling(encoded_BSD, lengths_B))
+        if self.reads_source:
+            fed_BD = begin_BD.new_zeros(len(begin_BD), self.output_dim if self.feeds else 0)
+            _, states = self._layers(torch.cat([begin_BD, fed_BD], -1).unsqueeze(1), [])
+        else:
+            states = list(torch.tanh(begin_BD).chunk(len(self.layers) * self.width, 1))
         if self.attention is None:
             return [], states
         if self.feeds:

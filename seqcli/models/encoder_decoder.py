@@ -20,6 +20,17 @@ SOURCE, TARGET = "words", "target words"
 """What the tables of the two sides are called where each has its own."""
 
 
+class NoEncoder(Encoder):
+    """The embedder's vectors as they are: those of an image know their neighbours already."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.output_dim = dim
+
+    def forward(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        return x_BTD
+
+
 class EncoderDecoder(Network):
     """Embedder and encoder of the source, decoder and head of the target (Sutskever et al. 2014).
 
@@ -33,7 +44,8 @@ class EncoderDecoder(Network):
         self.target_table = SOURCE if shared else TARGET
         tokens = isinstance(config.embedder, TokensConfig)
         self.embedder: Embedder = build("embedder", config.embedder, source, **({"tied": True} if tokens else {}))
-        self.encoder: Encoder = build("encoder", config.encoder, self.embedder.output_dim)
+        dim = self.embedder.output_dim
+        self.encoder: Encoder = build("encoder", config.encoder, dim) if config.encoder else NoEncoder(dim)
         encoded, both_ways = self.encoder.output_dim, self.encoder.bidirectional
         self.decoder: Decoder = build("decoder", config.decoder, encoded, bidirectional=both_ways)
         vectors = TokensConfig.model_validate({"dim": self.decoder.input_dim})

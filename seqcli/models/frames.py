@@ -1,4 +1,4 @@
-"""Embedders of frames: scaled as in training, varied in training, and projected or seen as pictures.
+"""Embedders of vectors and frames: scaled as in training, varied in training, and projected or seen as pictures.
 
 Shapes: B sequences, T frames, D channels, C values a point or planes of a picture, P positions, H rows, W columns.
 """
@@ -16,7 +16,7 @@ from seqcli.errors import usage_error
 from seqcli.models.dropout import SequenceDropout, normal_like, uniform_like
 from seqcli.models.layers import Embedder, Inputs, only
 from seqcli.models.masks import real_positions
-from seqcli.recipe.embedders import FrameCNNConfig, FramesConfig, VaryConfig
+from seqcli.recipe.embedders import FrameCNNConfig, FramesConfig, VaryConfig, VectorConfig
 
 
 class Vary(nn.Module):
@@ -95,6 +95,37 @@ class Vary(nn.Module):
         return torch.stack(moved).reshape(frames_BTD.shape)
 
 
+def _keep_scaling(embedder: nn.Module, sizes: InputSizes) -> None:
+    """Mean and deviation of the training data among the weights, 0 and 1 where nothing is scaled."""
+    mean_D, deviation_D = sizes.scaling or (np.zeros(sizes.frame_dim), np.ones(sizes.frame_dim))
+    embedder.register_buffer("mean_D", torch.tensor(mean_D, dtype=torch.float32))
+    embedder.register_buffer("deviation_D", torch.tensor(deviation_D, dtype=torch.float32))
+
+
+class VectorEmbedder(Embedder):
+    """A vector scaled and projected, as a sequence of one position; the scaling is part of the model.
+
+    Inputs: ``vector_BD``.
+    """
+
+    mean_D: Tensor
+    deviation_D: Tensor
+
+    def __init__(self, config: VectorConfig, sizes: InputSizes) -> None:
+        super().__init__()
+        _keep_scaling(self, sizes)
+        self.input_dropout = SequenceDropout(config.input_dropout, locked=False)
+        self.projection = nn.Linear(sizes.frame_dim, config.dim)
+        self.activation = torch.relu if config.activation == "relu" else None
+        self.dropout = SequenceDropout(config.dropout, locked=False)
+        self.output_dim = config.dim
+
+    def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
+        x_B1D = ((inputs["vector_BD"] - self.mean_D) / self.deviation_D).unsqueeze(1)
+        x_B1D = self.projection(self.input_dropout(x_B1D))
+        return self.dropout(x_B1D if self.activation is None else self.activation(x_B1D))
+
+
 class ScaledFrames(Embedder):
     """Frames of real numbers. The scaling is part of the model, so that they go in as they come.
 
@@ -110,9 +141,7 @@ class ScaledFrames(Embedder):
     def __init__(self, sizes: InputSizes, vary: VaryConfig | None, picture: tuple[int, int] | None = None) -> None:
         super().__init__()
         self.masked = sizes.frame_gaps
-        mean_D, deviation_D = sizes.scaling or (np.zeros(sizes.frame_dim), np.ones(sizes.frame_dim))
-        self.register_buffer("mean_D", torch.tensor(mean_D, dtype=torch.float32))
-        self.register_buffer("deviation_D", torch.tensor(deviation_D, dtype=torch.float32))
+        _keep_scaling(self, sizes)
         self.vary = Vary(vary, picture) if vary is not None else None
         if self.vary is not None and self.vary.turns and sizes.frame_dim % 3:
             raise usage_error(

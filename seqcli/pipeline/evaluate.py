@@ -13,7 +13,6 @@ from seqcli.decode.sampling import check_numbers
 from seqcli.errors import usage_error
 from seqcli.fields.base import Progress
 from seqcli.lines import source_name
-from seqcli.metrics.paired import compare_right
 from seqcli.metrics.score import Score
 from seqcli.pipeline.model import Model
 from seqcli.pipeline.train import cut_sequences, unseen_labels
@@ -102,11 +101,11 @@ def evaluate_model(
         )
     if with_errors and not task.error_columns:
         raise usage_error(
-            f"errors can be listed for taggers, classifiers and translators; {model.name} is a model for {task.kind}"
+            f"errors can be listed for taggers, classifiers and what writes text; {model.name} is a model for {task.kind}"
         )
     if against is not None and not task.comparable:
         raise usage_error(
-            f"language models and classifiers can be compared so; {model.name} is a model for {task.kind}"
+            f"language models, classifiers and captioners can be compared so; {model.name} is a model for {task.kind}"
         )
     names = [source_name(path) for path in data or ()]
     data = data and [str(keep_stream(path) or path) for path in data]  # a pipe is read once, for both models
@@ -155,8 +154,8 @@ def _stored(entry: dict[str, Any], split: str) -> dict[str, Any]:
 def _compared(name: str, mine: Measured[Any], theirs: Measured[Any]) -> dict[str, Any]:
     score = theirs.scorer.score()
     _check(score)
-    paired = {"paired": compare_right(mine.right, theirs.right)} if len(mine.right) else {}
-    return {"model": name, "score": score.as_json(), **paired}
+    paired = mine.paired(theirs)
+    return {"model": name, "score": score.as_json(), **({"paired": paired} if paired else {})}
 
 
 def _notices(task: Task[Any], data: Data) -> list[str]:

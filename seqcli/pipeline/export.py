@@ -24,7 +24,8 @@ from seqcli.pipeline.prepare import open_columns
 from seqcli.store.runs import CT2_ABOUT, CT2_FILE, DECODER_FILE, ENGINE_FILE, ENGINE_FILES, Run, report_text
 from seqcli.tasks.base import Data, Engine, Task, new_task
 from seqcli.tasks.language_model import LanguageModelTask
-from seqcli.tasks.translation import TranslationData, TranslationTask, model
+from seqcli.tasks.translation import TranslationTask
+from seqcli.tasks.writing import WritingData, WritingTask, model
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -119,7 +120,7 @@ def _export_onnx(
         why = None
         if not report["difference"] <= MOST_DIFFERENCE:
             why = f"the graph differs from the network by {report['difference']:.2g}"
-        elif isinstance(task, TranslationTask):
+        elif isinstance(task, WritingTask):
             report["same_tokens"] = same = same_translations(task, torch, exact, checked).percent
             why = None if same >= LEAST_SAME else f"the graph writes the same for {same:.1f}% of sentences"
         if why is not None:
@@ -253,7 +254,7 @@ def difference(task: Task[Any], one: Engine, other: Engine, data: Data) -> float
 
 
 def _checked(data: Data) -> NDArray[np.int64]:
-    return np.arange(min(_CHECKED_ROWS, len(data.columns)))
+    return np.arange(min(_CHECKED_ROWS, len(data.lengths)))
 
 
 def _sequences(side: Side, name: str) -> list[NDArray[np.int64]]:
@@ -272,15 +273,15 @@ class Same(NamedTuple):
     difference: float
 
 
-def same_translations(task: TranslationTask, one: Engine, other: Engine, data: Data) -> Same:
+def same_translations(task: WritingTask, one: Engine, other: Engine, data: Data) -> Same:
     """What two engines write greedily for the first sentences of a split."""
-    assert isinstance(data, TranslationData)
+    assert isinstance(data, WritingData)
     rows = np.flatnonzero(data.source_lengths <= task.max_length)[:_CHECKED_SENTENCES]
     options = replace(task.options, beam=1, best=1)
     gaps: list[float | None] = []
     for some in sorted_batches(data.source_lengths[rows] + 1, tokens=one.positions):
-        side, raws = data.source.side(rows[some]), [data.tokens(row) for row in rows[some].tolist()]
-        found = (task.translate(engine, side, raws, options) for engine in (one, other))
+        side, raws = data.source.side(rows[some]), [data.raw(row) for row in rows[some].tolist()]
+        found = (task.generate(engine, side, raws, options) for engine in (one, other))
         for first, second in zip(*found, strict=True):
             here, there = first.hypotheses[0], second.hypotheses[0]
             gaps.append(abs(here.log_prob - there.log_prob) if here.tokens == there.tokens else None)

@@ -16,7 +16,8 @@ from seqcli.errors import data_error, plural, usage_error
 from seqcli.metrics.perplexity import PerplexityScorer
 from seqcli.pipeline.language import LanguageModel
 from seqcli.pipeline.model import Model
-from seqcli.tasks.translation import Translated, TranslationTask
+from seqcli.tasks.translation import TranslationTask
+from seqcli.tasks.writing import Generated
 from seqcli.text.vocabulary import EOS
 
 _BETWEEN_TOKENS = re.compile("[ \t]+")
@@ -56,7 +57,7 @@ class PairScorer:
         totals: the figures of all targets so far.
     """
 
-    def __init__(self, model: Model[Translated], file: str, *, tokens: bool = False) -> None:
+    def __init__(self, model: Model[Generated], file: str, *, tokens: bool = False) -> None:
         assert isinstance(model.task, TranslationTask)
         self.model, self.task, self.file, self.lines = model, model.task, file, 0
         self.totals = PerplexityScorer(self.task.target.tokenizer.kind, "sentences", len(self.task.target.words))

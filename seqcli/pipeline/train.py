@@ -14,7 +14,6 @@ from seqcli.fields.base import Progress
 from seqcli.fields.text import RunningTextField
 from seqcli.files import atomic_write, atomic_write_text
 from seqcli.machine import peak_memory_mb
-from seqcli.metrics.paired import compare_right
 from seqcli.pipeline.estimators import CountsEstimator, Estimator, GradientEstimator, Job
 from seqcli.pipeline.events import Event, Finished, Notice
 from seqcli.pipeline.export import export
@@ -220,8 +219,8 @@ def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Mea
     for name, mine in measured.items():
         theirs = other.measure(engine, other.data(job.columns[name]))
         entry[name] = theirs.scorer.score().as_json()
-        if job.task.right_is_score:
-            entry[name]["paired"] = compare_right(mine.right, theirs.right)
+        if job.task.pairs:
+            entry[name]["paired"] = mine.paired(theirs)
     return entry
 
 

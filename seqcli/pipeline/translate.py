@@ -3,51 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 from seqcli.data.batch import Side
-from seqcli.decode.ensemble import Ensemble
 from seqcli.decode.generate import GenerateOptions
-from seqcli.decode.stepper import Stepper
-from seqcli.engines.stepper import SourceWriter
-from seqcli.errors import data_error, usage_error
+from seqcli.errors import data_error
 from seqcli.pipeline.model import Model
-from seqcli.tasks.base import CountsEngine, Engine
-from seqcli.tasks.translation import Translated, TranslationTask
-
-
-class EnsembleEngine(SourceWriter, CountsEngine):
-    """Several models that write one translation: each next token by the mean of their probabilities."""
-
-    flat = False
-    positions = 2048
-
-    def __init__(self, engines: Sequence[Engine]) -> None:
-        self.engines = engines
-
-    def stepper(self, source: Side | None = None) -> Stepper:
-        return Ensemble([engine.stepper(source) for engine in self.engines])
-
-
-def ensemble(models: Sequence[Model[Translated]]) -> Model[Translated]:
-    """One model of several, which must read and write the same tokens.
-
-    Raises:
-        UserError: they do not (2).
-    """
-    first, *others = models
-    if not others:
-        return first
-    task = _task(first)
-    for other in others:
-        theirs = _task(other)
-        if task.source.words != theirs.source.words or task.target.words != theirs.target.words:
-            raise usage_error(
-                f"{other.name} has another vocabulary than {first.name}, so the two cannot write together",
-                hint="Train both with the same data, tokenizer and vocabulary, and another training.seed.",
-            )
-    return Model(" + ".join(model.name for model in models), task, EnsembleEngine([model.engine for model in models]))
+from seqcli.tasks.translation import TranslationTask
+from seqcli.tasks.writing import Generated
 
 
 class Translator:
@@ -62,7 +24,7 @@ class Translator:
 
     def __init__(
         self,
-        model: Model[Translated],
+        model: Model[Generated],
         options: GenerateOptions,
         *,
         prefix: str = "",
@@ -77,7 +39,7 @@ class Translator:
         self.cut: list[int] = []
         self.unknown: list[int] = []
 
-    def block(self, lines: Sequence[str]) -> Sequence[Translated]:
+    def block(self, lines: Sequence[str]) -> Sequence[Generated]:
         """Translations of some lines; a blank one has an empty translation.
 
         `cut` are the numbers of the lines that were cut, `unknown` of those of which no token is known.
@@ -99,8 +61,8 @@ class Translator:
         self.lines += len(lines)
         return found
 
-    def _ask(self, side: Side, raws: Sequence[Sequence[str]], numbers: Sequence[int]) -> Sequence[Translated]:
-        return self.task.translate(
+    def _ask(self, side: Side, raws: Sequence[Sequence[str]], numbers: Sequence[int]) -> Sequence[Generated]:
+        return self.task.generate(
             self.model.engine,
             side,
             raws,
@@ -112,11 +74,6 @@ class Translator:
         )
 
 
-def options_of(model: Model[Translated], **changes: Any) -> GenerateOptions:
-    """The options that a model was measured with, some of them changed."""
-    return replace(_task(model).options, **changes)
-
-
-def _task(model: Model[Translated]) -> TranslationTask:
+def _task(model: Model[Generated]) -> TranslationTask:
     assert isinstance(model.task, TranslationTask)
     return model.task

@@ -53,6 +53,14 @@ class DataConfig(Config):
         "'X:' in ABC files; lines outside a record are left out (default: the catalogue's, else none: a record is what "
         "stands between blank lines)",
     )
+    images: str | None = Field(
+        None,
+        description="of captions: the folder of the images (default: that of the file that names them), or a .npy of "
+        "stored features whose rows are named, a line each, in X.txt or names.txt beside it",
+    )
+    captions: str | None = Field(
+        None, description="a file of captions; those of a split are then lists of images, a name a line"
+    )
     dev_share: float | None = Field(
         None,
         gt=0,

@@ -17,6 +17,11 @@ class _RecurrentDecoderConfig(Component):
         description="how a state is compared with the encoder's: not at all (the source is then its last state alone), "
         "s h, s W h (Luong et al. 2015) or v tanh(W s + U h) (Bahdanau et al. 2015)",
     )
+    begin: Literal["last", "mean", "input"] = Field(
+        "last",
+        description="where the first states come from: the encoder's last position, the mean of its positions (Xu et "
+        "al. 2015), or that mean read like a token before the first (Vinyals et al. 2015)",
+    )
     input_feeding: bool = Field(
         False, description="also read what attention gave for the token before (Luong et al. 2015, section 3.3)"
     )

@@ -89,6 +89,16 @@ class VaryConfig(Config):
     )
 
 
+class VectorConfig(Component):
+    """A vector of real numbers projected: a sequence of one position."""
+
+    kind: Literal["vector"] = "vector"
+    dim: int = Field(256, ge=1, description="size of the projected vector")
+    activation: Literal["none", "relu"] = Field("none", description="what follows the projection")
+    input_dropout: float = Field(0.0, ge=0, lt=1, description="share of the values read that are dropped in training")
+    dropout: Dropout = 0.0
+
+
 class FramesConfig(Component):
     """Frames of real numbers projected (by a convolution over time if the kernel is long)."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from seqcli.recipe.base import Component, Config, Slot
 from seqcli.recipe.features import FeaturesConfig
@@ -61,26 +61,57 @@ class DeriveConfig(Config):
     )
 
 
-class FrameFieldConfig(Component):
-    """Frames of real numbers: sensors, audio, video; as many values in each."""
+_Features = Annotated[FeaturesConfig, Slot("features")] | None
 
-    kind: Literal["frames"] = "frames"
-    features: Annotated[FeaturesConfig, Slot("features")] | None = Field(
+
+class NumbersConfig(Component):
+    """A source of real numbers, which data may hold or be made of media files, scaled or not."""
+
+    features: _Features = Field(
         None,
-        description="what frames are made of where the data names media files, such as {kind: log-mel}; null: the data "
-        "holds numbers",
+        description="what is made of a media file that the data names, or that is to be predicted, such as {kind: "
+        "log-mel}; null: the data holds numbers",
     )
-    derive: DeriveConfig | None = Field(None, description="channels made of those that the data holds; null: none")
     scaling: Literal["standard", "common", "none"] = Field(
         "standard",
         description="standard: each channel less its mean, divided by its standard deviation, both of the "
         "training data; common: one mean and one deviation for all channels (and one for their changes), as of pictures",
     )
+
+
+class FrameFieldConfig(NumbersConfig):
+    """Frames of real numbers: sensors, audio, video; as many values in each."""
+
+    kind: Literal["frames"] = "frames"
+    derive: DeriveConfig | None = Field(None, description="channels made of those that the data holds; null: none")
     missing: Literal["refuse", "mask"] = Field(
         "refuse",
         description="missing values (NaN): an error, or zeros with a second channel that says where they are (by "
         "mean-pool left out of the mean)",
     )
+
+
+class ImageFieldConfig(NumbersConfig):
+    """A source that is an image."""
+
+    @field_validator("features")
+    @classmethod
+    def _of_an_image(cls, features: FeaturesConfig | None) -> FeaturesConfig | None:
+        if features is not None and features.media != "image":
+            raise ValueError(f"{features.kind} is made of {features.media}, not of an image")
+        return features
+
+
+class VectorFieldConfig(ImageFieldConfig):
+    """One vector of real numbers: what an image encoder made of a whole picture."""
+
+    kind: Literal["vector"] = "vector"
+
+
+class GridFieldConfig(ImageFieldConfig):
+    """Vectors of the places of a picture, row by row: what attention looks at."""
+
+    kind: Literal["grid"] = "grid"
 
 
 class TagFieldConfig(Component):

@@ -105,6 +105,28 @@ class MostFrequentTagConfig(CountsConfig):
     kind: Literal["most-frequent-tag"] = "most-frequent-tag"
 
 
+class RandomCaptionConfig(CountsConfig):
+    """Any caption of the training data, whatever the image (captioning)."""
+
+    kind: Literal["random-caption"] = "random-caption"
+
+
+class NearestCaptionConfig(CountsConfig):
+    """The first caption of the training image whose vector is nearest (captioning)."""
+
+    kind: Literal["nearest-caption"] = "nearest-caption"
+
+
+class ConsensusCaptionConfig(CountsConfig):
+    """The caption of the nearest training images that is most like their other captions (Devlin et al. 2015)."""
+
+    kind: Literal["consensus-caption"] = "consensus-caption"
+    neighbours: int = Field(25, ge=1, description="training images whose captions are candidates")
+    agreeing: int = Field(
+        125, ge=1, description="candidates, those most like it, that a caption is compared with; the rest is ignored"
+    )
+
+
 class NGramConfig(CountsConfig):
     """Counts instead of a network: interpolated modified Kneser-Ney (Chen and Goodman 1998)."""
 

@@ -17,6 +17,8 @@ _PLACES = (
     ("data", "train"),
     ("data", "dev"),
     ("data", "test"),
+    ("data", "images"),
+    ("data", "captions"),
     ("source", "tokenizer", "model"),
     ("target", "tokenizer", "model"),
     ("model", "embedder", "vectors", "file"),

@@ -24,10 +24,13 @@ _KINDS: dict[str, Kind] = {
     "task.language-model": Kind("recipe.tasks:LanguageModelConfig", "tasks.language_model:LanguageModelTask"),
     "task.classification": Kind("recipe.tasks:ClassificationConfig", "tasks.classification:ClassificationTask"),
     "task.translation": Kind("recipe.tasks:TranslationConfig", "tasks.translation:TranslationTask"),
+    "task.captioning": Kind("recipe.tasks:CaptioningConfig", "tasks.captioning:CaptioningTask"),
     "task.transcription": Kind("recipe.tasks:TranscriptionConfig", "tasks.transcription:TranscriptionTask"),
     "task.word-vectors": Kind("recipe.tasks:WordVectorsConfig", "tasks.word_vectors:WordVectorsTask"),
     "source.text": Kind("recipe.fields:TextFieldConfig", "fields.text:TextField"),
     "source.frames": Kind("recipe.fields:FrameFieldConfig", "fields.frames:FrameField"),
+    "source.vector": Kind("recipe.fields:VectorFieldConfig", "fields.vector:VectorField"),
+    "source.grid": Kind("recipe.fields:GridFieldConfig", "fields.vector:GridField"),
     "target.tags": Kind("recipe.fields:TagFieldConfig", "fields.tags:TagField"),
     "target.labels": Kind("recipe.fields:LabelFieldConfig", "fields.labels:LabelField"),
     "target.text": Kind("recipe.fields:TextTargetConfig", "fields.pairs:TargetText"),
@@ -50,11 +53,15 @@ _KINDS: dict[str, Kind] = {
     "model.most-frequent-tag": Kind(
         "recipe.models:MostFrequentTagConfig", "models.counts.most_frequent_tag:MostFrequentTag"
     ),
+    "model.random-caption": Kind("recipe.models:RandomCaptionConfig", "models.counts.captions:RandomCaption"),
+    "model.nearest-caption": Kind("recipe.models:NearestCaptionConfig", "models.counts.captions:NearestCaption"),
+    "model.consensus-caption": Kind("recipe.models:ConsensusCaptionConfig", "models.counts.captions:ConsensusCaption"),
     "model.skip-gram": Kind("recipe.models:SkipGramConfig", "tasks.word_vectors:WordVectorsTask"),
     "model.cbow": Kind("recipe.models:CBOWConfig", "tasks.word_vectors:WordVectorsTask"),
     "embedder.tokens": Kind("recipe.embedders:TokensConfig", "models.embedders:TokenEmbedder"),
     "embedder.frames": Kind("recipe.embedders:FramesConfig", "models.frames:FrameEmbedder"),
     "embedder.frame-cnn": Kind("recipe.embedders:FrameCNNConfig", "models.frames:FrameCNN"),
+    "embedder.vector": Kind("recipe.embedders:VectorConfig", "models.frames:VectorEmbedder"),
     "embedder.convolution": Kind("recipe.embedders:ConvolutionConfig", "models.convolution:ConvolutionEmbedder"),
     "characters.cnn": Kind("recipe.embedders:CharacterCNNConfig", "models.characters:CharacterCNN"),
     "characters.lstm": Kind("recipe.embedders:CharacterLSTMConfig", "models.characters:CharacterLSTM"),
@@ -114,6 +121,8 @@ FORMATS: dict[str, str] = {
     "npz": "seqcli.data.formats.npz:Npz",
     "csv-folders": "seqcli.data.formats.frames:CsvFolders",
     "media-folders": "seqcli.data.formats.frames:MediaFolders",
+    "captions": "seqcli.data.formats.captions:Captions",
+    "coco": "seqcli.data.formats.captions:Coco",
 }
 """Every data format; a new one is a class, its test and a line here."""
 

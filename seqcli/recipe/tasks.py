@@ -78,10 +78,20 @@ class WordVectorsConfig(TaskConfig):
     kind: Literal["word-vectors"] = "word-vectors"
 
 
-class TranslationConfig(TaskConfig):
-    """A text for a text, of another length: translation, spelling to sound."""
+class WritingConfig(TaskConfig):
+    """What is written token by token."""
 
     target_kind: ClassVar[str | None] = "text"
+    beam: int = Field(5, ge=1, description="hypotheses that the search follows; 1 takes the likeliest token each time")
+    dev_beam: int = Field(1, ge=1, description="the same while training measures the dev split")
+    length_penalty: float = Field(
+        1.0, ge=0, description="ln p of a hypothesis is divided by its length to this power; 0 favours the short"
+    )
+
+
+class TranslationConfig(WritingConfig):
+    """A text for a text, of another length: translation, spelling to sound."""
+
     kind: Literal["translation"] = "translation"
     min_tokens: int = Field(
         1, ge=0, description="fewest tokens of a side of a training pair; a shorter one is left out"
@@ -91,13 +101,18 @@ class TranslationConfig(TaskConfig):
         gt=1,
         description="longest side of a training pair, in tokens, divided by the other; a pair beyond it is left out",
     )
-    beam: int = Field(5, ge=1, description="hypotheses that the search follows; 1 takes the likeliest token each time")
-    dev_beam: int = Field(1, ge=1, description="the same while training measures the dev split")
-    length_penalty: float = Field(
-        1.0, ge=0, description="ln p of a hypothesis is divided by its length to this power; 0 favours the short"
-    )
     max_length: float = Field(
         2.0, gt=0, description="longest target, in tokens a token of the source (and 10 tokens more)"
+    )
+
+
+class CaptioningConfig(WritingConfig):
+    """A sentence for an image."""
+
+    kind: Literal["captioning"] = "captioning"
+    max_length: int = Field(30, ge=1, description="longest caption that is written, in tokens")
+    baselines: list[Literal["random-caption", "nearest-caption", "consensus-caption"]] | None = Field(
+        None, description="models the report compares with, made of the same data; null for all three"
     )
 
 

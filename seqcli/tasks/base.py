@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from seqcli.decode.generate import GenerateOptions, Hypothesis
 from seqcli.decode.stepper import Stepper
 from seqcli.errors import usage_error
 from seqcli.fields.base import Field, Progress, SourceField
+from seqcli.metrics.paired import compare_right, compare_values
 from seqcli.metrics.score import Score
 from seqcli.recipe import registry
 from seqcli.recipe.models import CountsConfig, GradientsConfig
@@ -146,13 +147,33 @@ class Mistake(Generic[P]):
     prediction: P
 
 
+class Values(NamedTuple):
+    """What a metric that is a mean over examples gives each of them [N]."""
+
+    name: str
+    of_N: NDArray[np.float64]
+
+
 @dataclass
 class Measured(Generic[P]):
-    """A split measured: the scorer, which examples [N] are right, and the mistakes where they were asked for."""
+    """A split measured: the scorer, which examples [N] are right, and the mistakes where they were asked for.
+
+    ``values``: of a task that is compared by another metric than that.
+    """
 
     scorer: Scorer[P]
     right: NDArray[np.bool_]
     mistakes: list[Mistake[P]]
+    values: Values | None = None
+
+    def with_values(self, name: str, values_N: NDArray[np.float64]) -> Measured[P]:
+        return replace(self, values=Values(name, values_N))
+
+    def paired(self, other: Measured[P]) -> dict[str, Any]:
+        """How it compares with another model's example by example, for JSON; empty where it cannot."""
+        if self.values is not None and other.values is not None:
+            return {"metric": self.values.name, **compare_values(self.values.of_N, other.values.of_N)}
+        return compare_right(self.right, other.right) if len(self.right) else {}
 
 
 class PairData(ByLength):
@@ -197,8 +218,8 @@ class Task(ABC, Generic[P]):
     output_formats: ClassVar[tuple[str, ...]] = ()
     comparable: ClassVar[str | None] = None
     """What two models of this task are called that can be measured against each other; None where they cannot yet."""
-    right_is_score: ClassVar[bool] = False
-    """Its score is the share of examples that are right, so two models compare example by example."""
+    pairs: ClassVar[bool] = False
+    """Two models compare example by example (`Measured.paired`): its score, or one beside it, is a mean over them."""
     generates: ClassVar[bool] = False
     """Its model is asked token by token; it has no outputs of a whole batch."""
     output: ClassVar[str] = ""

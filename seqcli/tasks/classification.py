@@ -191,7 +191,7 @@ class ClassificationTask(Task[Classified]):
     output = "log_probs_BK"
     output_formats = ("tsv", "jsonl")
     comparable = "a classifier"
-    right_is_score = True
+    pairs = True
     error_columns = ("place", "gold", "predicted", "confidence", "source")
 
     def __init__(self, recipe: Recipe) -> None:

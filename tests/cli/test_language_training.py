@@ -296,12 +296,12 @@ def test_evaluate_of_a_text_of_unknown_words(seqcli: Program, models: Path) -> N
         (
             "tiny --against tiny-lm",
             2,
-            "language models and classifiers can be compared so; tiny@1 is a model for tagging",
+            "language models, classifiers and captioners can be compared so; tiny@1 is a model for tagging",
         ),
         (
             "tiny-lm --errors x.tsv",
             2,
-            "errors can be listed for taggers, classifiers and translators; tiny-lm@1 is a model for language-model",
+            "errors can be listed for taggers, classifiers and what writes text; tiny-lm@1 is a model for language-model",
         ),
         ("tiny-lm dev.txt --against nothing", 2, "no model 'nothing' in runs. Known: counts, tiny, tiny-lm."),
         ("tiny-lm blank.txt", 65, "blank.txt: no example: the file is empty or has only blank lines"),

@@ -97,7 +97,7 @@ def test_models_of_other_words_cannot_write_together(here, tmp_path_factory):
     shutil.copytree(other / "runs" / "other", "runs/other")
     found = run_inside("translate", "tiny-mt", "--with", "other", stdin=lines("red"))
     assert (found.code, found.out) == (ExitCode.USAGE, "")
-    assert "other@1 has another vocabulary than tiny-mt@1" in found.err
+    assert "other@1 has another vocabulary or source than tiny-mt@1" in found.err
 
 
 def test_long_lines_are_split_and_said_or_refused(folder, here):

@@ -66,6 +66,9 @@ def test_ls_lists_every_set_without_torch(files):
         "hello",
         "pattern",
         "reverse",
+        "flickr8k",
+        "flickr8k-grid",
+        "glyphs",
     ]
     listed = json.loads(run("ls", "--json")[0])
     assert [(one["name"], one["here"], one["sources"]) for one in listed[:4]] == [
@@ -107,6 +110,9 @@ def test_ls_lists_every_set_without_torch(files):
         ("hello", ["embedded"]),
         ("pattern", ["embedded"]),
         ("reverse", ["embedded"]),
+        ("flickr8k", ["elsewhere"]),
+        ("flickr8k-grid", ["elsewhere"]),
+        ("glyphs", ["pypi"]),
     ]
     code = "import sys\nfrom seqcli.cli.app import main\ntry: main(['data', 'ls'])\nexcept SystemExit: pass\n"
     code += "print({'torch', 'rich', 'urllib.request', 'seqcli.recipe.data'} & set(sys.modules), file=sys.stderr)"

@@ -8,6 +8,7 @@ from typing import Any
 
 import tiny_classes
 import tiny_corpus
+import tiny_images
 import tiny_numbers
 import tiny_pairs
 import tiny_speech
@@ -105,6 +106,10 @@ def _translator(folder: Path, *overrides: str) -> Any:
     return tiny_pairs.pair_recipe(folder, *overrides, train=tiny_pairs.pairs(9))
 
 
+def _captioner(folder: Path, *overrides: str) -> Any:
+    return tiny_images.image_recipe(folder, *overrides)
+
+
 def _speech(folder: Path, *overrides: str) -> Any:
     return tiny_speech.speech_recipe(folder, *overrides)
 
@@ -132,6 +137,8 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
     (_speech, ("source.missing=mask",)),
     (_speech, (f"model.embedder={CONVOLUTIONS[2]}", "source.missing=mask")),
     *((_translator, overrides) for overrides in TRANSLATORS),
+    *((_captioner, overrides) for overrides in tiny_images.MODELS.values()),
+    (_captioner, ("model.embedder={kind: vector, dim: 12, activation: relu}", "target.vocabulary.min_count=3")),
     *((_language, (encoder,)) for encoder in tiny_text.ENCODERS.values()),
     *((_language, (f"model.head={head}", *more)) for head in HEADS for more in ((), ("model.embedder.dim=5",))),
     (_language, ("model.encoder={kind: rnn, dim: 5, bidirectional: false, activation: linear, orthogonal: true}",)),

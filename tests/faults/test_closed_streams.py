@@ -14,6 +14,7 @@ from tiny import Program, Result, environment
 from tiny_text import lines
 
 from seqcli.cli.verbs import VERBS
+from seqcli.recipe.dump import dump_recipe
 
 VECTORS = "king 1 2\nqueen 1 3\nman 2 2\nwoman 2 3\n"
 FULL = "error: cannot write to stdout: No space left on device\n"
@@ -23,6 +24,7 @@ CLOSED_IN = "error: <stdin>: cannot read: Bad file descriptor\n"
 READS_STDIN = {
     "predict tiny": "Ravi met Anna\n",
     "translate tiny-mt": "see red cats\n",
+    "caption tiny-captions -": "vectors.npy\n",
     "score lm": "the cat\n",
     "neighbors --vectors v.txt": "king\n",
     "analogy --vectors v.txt": "man woman king\n",
@@ -56,6 +58,7 @@ READS_NONE = (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Path:
     """A tagger, a language model, a translator and files for every verb."""
+    import tiny_images
     import tiny_pairs
     import tiny_speech
     from tiny import run_inside
@@ -76,6 +79,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
         assert run_inside("train", "lm.yaml", "--set", "name=lm", "-q").code == 0
         tiny_pairs.write_recipe(folder)
         assert run_inside("train", "tiny-mt.yaml", "-q").code == 0
+        (folder / "captions.yaml").write_text(dump_recipe(tiny_images.image_recipe(folder / "images")))
+        assert run_inside("train", "captions.yaml", "-q").code == 0
+        (folder / "vectors.npy").symlink_to(folder / "images/features.npy")
         assert run_inside("vocab", "build", "train.txt", "-o", "vocab.txt").code == 0
         tiny_speech.speech_recipe(folder)
         recipe = tiny_speech.RECIPE

@@ -55,6 +55,12 @@ EXAMPLES = {
     "word-vectors": [Example(text, None, "x:1") for text in TEXTS],
     "transcription": [Example(FRAMES[0], "THE END", "x:1")],
     "translation": [Example(text, text, "x:1") for text in TEXTS],
+    "vector": [Example(np.array([1, 2], np.float32), TEXTS[:2], "x:1")],
+    "grid": [Example(np.arange(6, dtype=np.float32).reshape(3, 2), TEXTS[:2], "x:1")],
+}
+PICTURES = {
+    "vector": "{kind: encoder-decoder, embedder: {kind: vector}, decoder: {kind: gru}, head: {kind: softmax}}",
+    "grid": "{kind: encoder-decoder, embedder: {kind: frames}, decoder: {kind: gru}, head: {kind: softmax}}",
 }
 PIECES = "source.tokenizer={kind: sentencepiece, size: 55}"
 TARGET_PIECES = PIECES.replace("source", "target")
@@ -75,6 +81,8 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("frames", "source.derive.pairs"): ("frames", ["source.derive={pairs: [[0, 1]]}"]),
     ("frames", "source.derive.differences"): ("frames", ["source.derive={differences: 2}"]),
     ("frames", "source.features.kind"): ("media", [SOUND, CEPSTRA]),
+    ("vector", "source.features.kind"): ("vector image", ["source.features={kind: efficientnet-lite0}"]),
+    ("grid", "source.features.kind"): ("grid image", ["source.features={kind: efficientnet-lite0}"]),
     ("frames", "source.features.rate"): ("media", [SOUND, "source.features.rate=4000"]),
     ("frames", "source.features.window"): ("media", [SOUND, "source.features.window=32"]),
     ("frames", "source.features.hop"): ("media", [SOUND, "source.features.hop=20"]),
@@ -113,6 +121,13 @@ READS_THE_SAME = {
     ("translation", "task.max_length"): ("translation", ["task.max_length=1"]),
     ("transcription", "task.beam"): ("transcription", ["task.beam=3"]),
     ("frames", "source.scaling"): ("frames", ["source.scaling=none"]),
+    ("vector", "source.scaling"): ("vector", ["source.scaling=none"]),
+    ("grid", "source.scaling"): ("grid", ["source.scaling=none"]),
+    ("captioning", "task.beam"): ("vector", ["task.beam=1"]),
+    ("captioning", "task.dev_beam"): ("vector", ["task.dev_beam=3"]),
+    ("captioning", "task.length_penalty"): ("vector", ["task.length_penalty=0"]),
+    ("captioning", "task.max_length"): ("vector", ["task.max_length=1"]),
+    ("captioning", "task.baselines"): ("vector", ["task.baselines=[]"]),
     ("labels", "target.ordinal"): ("classification", ["target.ordinal=true"]),
     ("language-model", "task.bptt"): ("language-model", ["task.bptt=9"]),
     ("language-model", "task.floor"): ("language-model", ["task.floor=2"]),
@@ -146,6 +161,7 @@ def every_option() -> set[tuple[str, str]]:
         for kind in registry.kinds(slot)
         for path in options_of(registry.config_class(slot, kind), slot)
         if path != f"{slot}.kind"
+        and not (kind in PICTURES and path.startswith("source.features.") and path[16:] != "kind")
     }
 
 
@@ -155,7 +171,10 @@ def test_every_option_of_the_schema_is_here():
 
 
 def task_of(kind: str, overrides: list[str], folder: Any) -> Any:
-    if kind in ("frames", "media", "clips"):
+    if kind.split(maxsplit=1)[0] in PICTURES:
+        name, target, source = "{kind: captioning}", "{kind: text}", f"{{kind: {kind.split(maxsplit=1)[0]}}}"
+        model = f"model: {PICTURES[kind.split(maxsplit=1)[0]]}"
+    elif kind in ("frames", "media", "clips"):
         name, target, source = "{kind: classification}", "{kind: labels}", "{kind: frames}"
         model = "model: {kind: majority}"
     else:
@@ -169,6 +188,8 @@ def task_of(kind: str, overrides: list[str], folder: Any) -> Any:
 
 
 def examples(kind: str, folder: Path) -> list[Example]:
+    if kind.endswith(" image"):  # one that is none: without features it is not even looked at
+        return [Example(MediaFile(folder / "text.txt"), TEXTS, "x:1")]
     if kind in ("media", "clips"):
         return [Example(MediaFile(folder / ("tone.wav" if kind == "media" else "clip.mp4")), "good", "x:1")]
     return [Example(frames, "good", "x:1") for frames in FRAMES] if kind == "frames" else EXAMPLES[kind]
@@ -228,5 +249,5 @@ def test_a_model_file_of_the_same_name_with_other_pieces_has_another_name(folder
 
 
 def test_tasks_that_read_differently_have_different_names(folder):
-    keys = [task_of(kind, [], folder).key() for kind in (*TASKS, "frames")]
+    keys = [task_of(kind, [], folder).key() for kind in (*TASKS, *PICTURES, "frames")]
     assert len({repr(key) for key in keys}) == len(keys)

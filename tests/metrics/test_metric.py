@@ -8,6 +8,7 @@ import pytest
 from seqcli.metrics.accuracy import AccuracyScorer
 from seqcli.metrics.classes import ClassScorer, MultilabelScorer
 from seqcli.metrics.metric import (
+    CAPTION_METRICS,
     CLASS_METRICS,
     F1,
     LANGUAGE_METRICS,
@@ -20,7 +21,7 @@ from seqcli.metrics.perplexity import PerplexityScorer
 
 def test_a_name_has_one_direction():
     every = sorted(
-        (*CLASS_METRICS, *LANGUAGE_METRICS, *TRANSLATION_METRICS, *TRANSCRIPTION_METRICS, F1),
+        (*CLASS_METRICS, *LANGUAGE_METRICS, *TRANSLATION_METRICS, *CAPTION_METRICS, *TRANSCRIPTION_METRICS, F1),
         key=lambda metric: metric.name,
     )
     for name, metrics in groupby(every, key=lambda metric: metric.name):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from seqcli.metrics.paired import mcnemar, paired_bootstrap
+from seqcli.metrics.paired import compare_values, mcnemar, paired_bootstrap
 
 
 def rights(better, worse, both=3, neither=2):
@@ -61,3 +61,19 @@ def test_other_lengths_are_refused():
         mcnemar(np.ones(3), np.ones(2))
     with pytest.raises(ValueError, match="no example"):
         paired_bootstrap(np.ones(0), np.ones(0))
+
+
+def test_a_mean_over_examples_is_compared_by_drawing_them_in_pairs():
+    random = np.random.default_rng(1)
+    worth = random.normal(50, 20, 400)
+    better = compare_values(worth + random.normal(2, 5, 400), worth)
+    assert better["low"] < better["difference"] < better["high"]
+    assert better["low"] > 0
+    assert better["p"] < 0.01
+    same = compare_values(worth + random.normal(0, 5, 400), worth)
+    assert same["low"] < 0 < same["high"]
+    assert same["p"] > 0.05
+    mirrored = compare_values(worth, worth + random.normal(2, 5, 400))
+    assert mirrored["difference"] < 0
+    assert mirrored["p"] < 0.01
+    assert compare_values(np.zeros(0), np.zeros(0)) == {}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_classes
+import tiny_images
 import tiny_speech
 from tiny_corpus import SENTENCES, conll, conllu
 from tiny_pairs import pairs, write_pairs
@@ -81,7 +82,7 @@ def smaller(recipe):
     if recipe.task.kind == "word-vectors":
         return ["model.dim=8", "training.epochs=2", "source.vocabulary.min_count=1"]
     if recipe.model.kind == "encoder-decoder":
-        decoder = ["model.decoder.dim=8", "model.encoder.dim=8", "model.embedder.dim=8"]
+        decoder = [f"model.{name}.dim=8" for name in ("embedder", "encoder", "decoder") if dict(recipe.model)[name]]
         return [*decoder, "training.max_steps=3", "training.evaluate_every=3", "training.batch.per_epoch=0"]
     if recipe.model.kind != "network":
         return []
@@ -102,6 +103,12 @@ def one_recipe(request, tmp_path, cache):
         write = tiny_speech.write_sounds if form == "manifest" else tiny_speech.write_joined
         files = [f"data.{split}={write(tmp_path, split)}" for split in ("train", "dev", "test")]
         return load_recipe(path, [*files, f"data.format={form}", *smaller(plain)]).recipe
+    if plain.task.kind == "captioning":
+        grid = plain.source.kind == "grid"
+        images = tiny_images.write_images(tmp_path, [name for name, _ in tiny_images.pictures()], grid=grid)
+        (tmp_path / "tiny.txt").write_text(tiny_images.captions_text(tiny_images.pictures()))
+        files = [f"data.{split}={tmp_path / 'tiny.txt'}" for split in ("train", "dev", "test")]
+        return load_recipe(path, [*files, f"data.images={images}", "data.format=captions", *smaller(plain)]).recipe
     if plain.task.kind == "translation":
         write_pairs(tmp_path / "tiny.tsv", pairs(60))
         files = [f"data.{split}={tmp_path / 'tiny.tsv'}" for split in ("train", "dev", "test")]
@@ -187,6 +194,20 @@ def translate(run, report):
     assert report["engine"]["precision"] == "int8" or found[0] == found[1]
 
 
+def caption(run, report):
+    """Every engine writes the same, and baselines stand beside it."""
+    assert report["engine"]["difference"] < 1e-4
+    assert [entry["section"]["kind"] for entry in report["baselines"]] == [
+        "random-caption",
+        "nearest-caption",
+        "consensus-caption",
+    ]
+    make = tiny_images.grid_of if load_recipe(run.recipe_path).recipe.source.kind == "grid" else tiny_images.vector_of
+    images = [make(name) for name, _ in tiny_images.pictures()[:4]]
+    found = [[one.text for one in Model.load(run, engine=name).predict(images)] for name in ("auto", "torch")]
+    assert report["engine"]["precision"] == "int8" or found[0] == found[1]
+
+
 def neighbors(run, report):
     vectors = model_vectors(run, Store(run.path.parents[1]))
     assert vectors.matrix.shape == (len(vectors.words), 8)
@@ -211,6 +232,7 @@ USE = {
     "language-model": sample_and_score,
     "classification": classify,
     "translation": translate,
+    "captioning": caption,
     "word-vectors": neighbors,
 }
 

@@ -89,6 +89,8 @@ def _within_sections(recipe: dict[str, Any]) -> dict[str, Any]:
             features["high"] = half
         if "cepstra" in features:
             features["cepstra"] = min(features["cepstra"], features.get("bins", 23))
+        if features["kind"] != "efficientnet-lite0" and recipe["source"]["kind"] in ("vector", "grid"):
+            recipe["source"]["features"] = None
     encoder, head = model.get("encoder"), model.get("head")
     embedder = model.get("embedder")
     if _kind(embedder) == "convolution":

@@ -6,8 +6,16 @@ from seqcli.data.tables import TABLES
 from seqcli.recipe.registry import FORMATS, REGISTRY, config_class
 
 KINDS = {
-    "task": ["tagging", "language-model", "classification", "translation", "transcription", "word-vectors"],
-    "source": ["text", "frames"],
+    "task": [
+        "tagging",
+        "language-model",
+        "classification",
+        "translation",
+        "captioning",
+        "transcription",
+        "word-vectors",
+    ],
+    "source": ["text", "frames", "vector", "grid"],
     "target": ["tags", "labels", "text"],
     "features": ["log-mel", "mfcc", "grey-frames", "efficientnet-lite0-frames", "efficientnet-lite0"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
@@ -19,10 +27,13 @@ KINDS = {
         "mean-pool",
         "majority",
         "most-frequent-tag",
+        "random-caption",
+        "nearest-caption",
+        "consensus-caption",
         "skip-gram",
         "cbow",
     ],
-    "embedder": ["tokens", "frames", "frame-cnn", "convolution"],
+    "embedder": ["tokens", "frames", "frame-cnn", "vector", "convolution"],
     "characters": ["cnn", "lstm"],
     "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "cnn"],
     "decoder": ["rnn", "lstm", "gru", "transformer"],
@@ -52,6 +63,8 @@ FORMAT_NAMES = [
     "npz",
     "csv-folders",
     "media-folders",
+    "captions",
+    "coco",
 ]
 
 INPUT_NAMES = ["lines", "csv", "tsv", "jsonl", "conll", "conllu"]
@@ -63,6 +76,7 @@ VERB_NAMES = [
     "predict",
     "translate",
     "transcribe",
+    "caption",
     "sample",
     "score",
     "complete",

@@ -26,7 +26,7 @@ from seqcli.pipeline.train import train
 from seqcli.recipe.load import load_recipe, recipe_from_text
 from seqcli.store.runs import Store
 from seqcli.tasks.base import new_task
-from seqcli.tasks.translation import Translated, Written
+from seqcli.tasks.writing import Generated, Written
 from seqcli.text.pieces import train_sentencepiece
 
 
@@ -190,8 +190,7 @@ def test_a_long_line_is_measured_as_it_is_translated(tmp_path, cache, runs):
 
 def test_a_translation_may_be_as_long_as_the_source_allows(tmp_path):
     task = new_task(recipe_from_text(RECIPE, overrides=["task.max_length=1.5"]).recipe)
-    assert [task.limit(length, task.options) for length in (1, 10, 1000)] == [11, 25, 1510]
-    assert task.limit(1000, replace(task.options, max_length=7)) == 7
+    assert [task.longest(length) for length in (1, 10, 1000)] == [11, 25, 1510]
 
 
 # -- what is trained on
@@ -333,14 +332,14 @@ def test_a_file_of_several_targets_is_measured_with_all_of_them(tmp_path, cache)
     assert len(task.data(columns["train"]).chosen) == 3
     data = task.data(columns["dev"])
     assert [data.references(row) for row in (0, 1)] == [["rote Katzen", "Katzen rot"], ["rot"]]
-    assert [data.tokens(row) for row in (0, 1)] == [["red", "cats"], ["red"]]
+    assert [data.raw(row) for row in (0, 1)] == [["red", "cats"], ["red"]]
 
 
 # -- scores
 
 
 def translated(text):
-    return Translated([], [Written(text.split(), text, -1.0, -1.0, True)])
+    return Generated([], [Written(text.split(), text, -1.0, -1.0, True)])
 
 
 def scorer_of(*overrides):

@@ -46,7 +46,7 @@ def obtain(data_set: DataSet, name: str, progress: Progress | None = None) -> Pa
         return EMBEDDED / data_set.name / name
     file = data_set.file(name)
     path = cached_path(data_set, name)
-    if sha256_or_none(path) == file.sha256:
+    if (found := sha256_or_none(path)) is not None and found == (file.sha256 or found):
         return path
     if os.path.lexists(path):
         if progress is not None:
@@ -70,27 +70,33 @@ def obtain_split(data_set: DataSet, name: str, progress: Progress | None = None)
 def _make(data_set: DataSet, division: Division | Unpacked, progress: Progress | None) -> None:
     """Make the files of a division in the cache, all at once; each must have the checksum that the catalogue knows."""
     files = {name: obtain(data_set, name, progress) for name in division.needs()}
+    made: Mapping[str, str | bytes]
     if isinstance(division, Unpacked):
         from seqcli.data.fetch.recordings import unpack
 
         (archive,) = files.values()
         made = unpack(division, archive, cached_path(data_set, archive.name).parent)
+    elif division.unit == "glyphs":
+        from seqcli.data.glyphs import glyph_files
+
+        made = glyph_files(division, files)
     else:
         from seqcli.data.divide import divide
 
         # The bytes are those the catalogue knows, so they are UTF-8, and every line end counts as it stands.
         made = divide(division, {name: path.read_bytes().decode("utf-8") for name, path in files.items()})
-    for name, text in made.items():
+    for name, data in made.items():
         path = cached_path(data_set, name)
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         made_of = f"made of {', '.join(division.of)} it has"
-        _write(path, text.encode("utf-8"), data_set.file(name), path, made_of, "The rule of the catalogue changed")
+        raw = data if isinstance(data, bytes) else data.encode("utf-8")
+        _write(path, raw, data_set.file(name), path, made_of, "The rule of the catalogue changed")
 
 
 def _write(path: Path, data: bytes, file: DataFile, shown: Path, what: str, why: str) -> None:
     sha256 = hashlib.sha256(data).hexdigest()
-    if sha256 != file.sha256:
+    if file.sha256 is not None and sha256 != file.sha256:
         raise io_error(f"{what} sha256 {sha256}, expected {file.sha256}", file=shown, hint=f"{why}; report it.")
     with atomic_write(path) as handle:
         handle.write(data)

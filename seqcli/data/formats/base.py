@@ -40,7 +40,8 @@ class Reading:
 
     ``tag_prefixes`` and ``tag_suffixes`` are taken off each tag, as often as they stand there (Brown's ``fw-`` and
     ``-tl``), and ``labels`` gives a file's labels readable names (``0``: ``negative``), any other stays as it is; only
-    the catalogue sets these. ``blank_lines`` None means skip; it is for the lines format, as
+    the catalogue sets these. ``images`` (with the ``names`` of its rows) and ``captions`` are files of formats of
+    captions. ``blank_lines`` None means skip; it is for the lines format, as
     ``record_start`` is for records.
     """
 
@@ -54,11 +55,14 @@ class Reading:
     blank_lines: Literal["skip", "keep"] | None = None
     record_start: str | None = None
     labels: Mapping[str, str] | None = None
+    images: str | None = None
+    names: str | None = None
+    captions: str | None = None
 
     @classmethod
     def of(cls, config: DataConfig) -> Reading:
         """The reading that a recipe's data section asks for."""
-        options = ("format", "columns", "separator", "max_line", "blank_lines", "record_start")
+        options = ("format", "columns", "separator", "max_line", "blank_lines", "record_start", "images", "captions")
         return cls(**{name: getattr(config, name) for name in options})
 
     def as_text(self) -> str:
@@ -73,7 +77,8 @@ class Format(ABC):
     """One data format.
 
     ``suffixes`` are those of files that are surely of it; ``ends`` is what an example ends with, where a file may be
-    cut (`seqcli.data.chunks`); ``has_frames``: sources are frames, [T, D], not text; ``has_target_texts``: targets are texts, not labels; ``needs_source``: columns that
+    cut (`seqcli.data.chunks`); ``has_frames``: sources are frames, [T, D], not text; ``has_images``: they are images;
+    ``has_recordings``: sources are `MediaFile`; ``has_target_texts``: targets are texts, not labels; ``needs_source``: columns that
     name no source make no sense.
     """
 
@@ -81,6 +86,7 @@ class Format(ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     ends: ClassVar[Literal["line", "blank line", "file"]] = "line"
     has_frames: ClassVar[bool] = False
+    has_images: ClassVar[bool] = False
     has_media: ClassVar[bool] = False
     """Sources are media files, of which the recipe's ``source.features`` makes numbers."""
     folders: ClassVar[bool] = False

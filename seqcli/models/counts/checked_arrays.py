@@ -37,6 +37,16 @@ class CheckedArrays:
             raise self._bad(name, f"is not sorted, or is not within {begin} and {end - 1}")
         return array
 
+    def whole(self, name: str, least: int, end: int, size: int | None = None) -> NDArray[np.int64]:
+        """Whole numbers from ``least`` up to, not with, ``end``, in any order."""
+        array = self._take(name, np.int64, (size,))
+        if len(array) and (array.min() < least or array.max() >= end):
+            raise self._bad(name, f"is not within {least} and {end - 1}")
+        return array
+
+    def bytes(self, name: str) -> bytes:
+        return bytes(self._take(name, np.uint8, (None,)).tobytes())
+
     def nothing_left(self) -> None:
         """Refuse arrays not asked for."""
         if self._arrays:

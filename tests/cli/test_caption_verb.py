@@ -1,0 +1,157 @@
+"""The verb caption: images, rows of features, lists on stdin, bad ones, knobs, pictures of attention."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from tiny import run_inside
+from tiny_images import BY_HEART, MODELS, grid_of, image_recipe, pictures, vector_of
+
+from seqcli.errors import ExitCode
+from seqcli.recipe.dump import dump_recipe
+
+NAMES = [name for name, _ in pictures()[:3]]
+
+
+@pytest.fixture(scope="module")
+def captioners_folder(tmp_path_factory):
+    """``vector`` and ``grid``, which know their images by heart."""
+    folder = tmp_path_factory.mktemp("captioners")
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        for name, model in (("vector", "state"), ("grid", "grid-attention")):
+            recipe = image_recipe(folder / name, *MODELS[model], *BY_HEART, f"name={name}")
+            (folder / f"{name}.yaml").write_text(dump_recipe(recipe))
+            result = run_inside("train", f"{name}.yaml", "-q")
+            assert result.code == 0, result.err
+    finally:
+        os.chdir(before)
+    np.save(folder / "vectors.npy", np.stack([vector_of(name) for name in NAMES]))
+    np.save(folder / "grids.npy", np.stack([grid_of(name) for name in NAMES]))
+    np.save(folder / "one.npy", grid_of(NAMES[0])[None])
+    return folder
+
+
+@pytest.fixture
+def captioners(captioners_folder, tmp_path, monkeypatch):
+    folder = tmp_path / "captioners"
+    shutil.copytree(captioners_folder, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("SEQCLI_RUNS", raising=False)
+    return folder
+
+
+def right(line, name):
+    colour, thing, _ = name.split("-")
+    return colour in line and thing in line
+
+
+def test_a_caption_for_each_row_of_features_with_its_name_in_front(captioners, seqcli):
+    result = seqcli("caption", "vector", "vectors.npy")
+    assert (result.code, result.err) == (0, "")
+    rows = [line.split("\t") for line in result.out.splitlines()]
+    assert [name for name, _ in rows] == ["vectors.npy#0", "vectors.npy#1", "vectors.npy#2"]
+    assert all(right(text, name) for (_, text), name in zip(rows, NAMES, strict=True))
+
+
+def test_the_newest_captioner_is_taken_where_none_is_named(captioners, seqcli):
+    result = seqcli("caption", "grids.npy")
+    assert result.code == 0
+    assert "using grid@1" in result.err
+    assert len(result.out.splitlines()) == 3
+
+
+def test_paths_come_from_stdin(captioners, seqcli):
+    result = seqcli("caption", "vector", "-", stdin=b"vectors.npy\n\nvectors.npy\n")
+    assert len(result.out.splitlines()) == 6
+
+
+def test_several_captions_with_their_scores_the_best_first(captioners, seqcli):
+    result = seqcli("caption", "vector", "vectors.npy", "--n-best", "3", "--scores")
+    rows = [line.split("\t") for line in result.out.splitlines()]
+    assert [row[0] for row in rows] == [f"vectors.npy#{number}" for number in (0, 0, 0, 1, 1, 1, 2, 2, 2)]
+    for at in (0, 3, 6):
+        scores = [float(row[1]) for row in rows[at : at + 3]]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_json_has_all_there_is(captioners, seqcli):
+    result = seqcli("caption", "vector", "vectors.npy", "--jsonl", "--beam", "2")
+    document = json.loads(result.out.splitlines()[0])
+    assert document["image"] == "vectors.npy#0"
+    (one,) = document["captions"]
+    assert one["tokens"] == one["text"].split()
+    assert one["score"] == pytest.approx(one["log_prob"] / (len(one["tokens"]) + 1), rel=1e-2)
+
+
+def test_two_models_write_one_caption(captioners, seqcli):
+    alone = seqcli("caption", "vector", "vectors.npy")
+    result = seqcli("caption", "vector", "vectors.npy", "--with", "vector@1")
+    assert (result.code, result.out) == (0, alone.out)
+
+
+def test_the_search_may_be_bent(captioners, seqcli):
+    result = seqcli("caption", "vector", "vectors.npy", "--max-length", "2")
+    assert all(len(line.split("\t")[1].split()) <= 2 for line in result.out.splitlines())
+    drawn = [
+        seqcli("caption", "vector", "vectors.npy", "--sample", "--temperature", "2", "--seed", "3") for _ in range(2)
+    ]
+    assert drawn[0].out == drawn[1].out
+    assert drawn[0].code == 0
+
+
+def test_where_each_word_looked_is_drawn(captioners, seqcli):
+    pytest.importorskip("matplotlib")
+    result = seqcli("caption", "grid", "one.npy", "--attention", "looked.png")
+    assert result.code == 0, result.err
+    assert right(result.out, NAMES[0])
+    assert (captioners / "looked.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        (("vector",), "no image is given", ExitCode.USAGE),
+        (("vector", "none.jpg"), "none.jpg: there is no such file", ExitCode.IO),
+        (("vector", "vectors.npy", "--attention", "a.png"), "draws one image, and 3 are given", ExitCode.USAGE),
+        (("grid", "one.npy", "--attention", "a.txt"), "is none of .png", ExitCode.USAGE),
+        (("vector", "grids.npy"), "4 vectors for one picture", ExitCode.DATA),
+        (("vector", "narrow.npy"), "vectors of 5 values, but the model was trained on vectors of 8", ExitCode.DATA),
+        (("vector", "empty"), "no image lies in this folder", ExitCode.DATA),
+        (("vector", "vectors.npy", "--with", "grid"), "cannot write together", ExitCode.USAGE),
+    ],
+)
+def test_what_cannot_be_captioned(captioners, seqcli, arguments, message, code):
+    (captioners / "empty").mkdir()
+    np.save(captioners / "narrow.npy", np.zeros((2, 5)))
+    result = seqcli("caption", *arguments)
+    assert (result.code, result.out) == (code, "")
+    assert message in result.err
+    assert "Traceback" not in result.err
+
+
+def test_those_before_a_bad_image_are_answered_and_with_skip_bad_the_rest_too(captioners, seqcli):
+    (captioners / "bad.jpg").write_bytes(b"%PDF-1.4 no image")
+    listed = b"vectors.npy\nbad.jpg\nvectors.npy\n"
+    result = seqcli("caption", "vector", "-", stdin=listed)
+    assert (result.code, len(result.out.splitlines())) == (ExitCode.DATA, 3)
+    assert "bad.jpg" in result.err
+    result = seqcli("caption", "vector", "-", "--skip-bad", stdin=listed)
+    assert (result.code, len(result.out.splitlines())) == (0, 6)
+    assert "skipped: bad.jpg" in result.err
+
+
+def test_it_starts_without_torch(captioners, shell):
+    code = "import sys; from seqcli.cli.app import main\ntry: main(['caption', 'vector', 'vectors.npy'])\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
+    import subprocess
+    import sys
+
+    from tiny import environment
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), text=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "False", done.stderr
