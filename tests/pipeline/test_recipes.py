@@ -72,6 +72,10 @@ WRITE = {
 }
 
 
+CHANNELS = {"utd-mhad-skeleton": 60, "utd-mhad-inertial": 6, "utd-mhad-depth": 24 * 32, "an4-mfcc": 13}
+"""Those of the data that a recipe's joints and pictures are of."""
+
+
 def smaller(recipe):
     """Overrides that cut the sizes of a network down; a model that is fitted in one go is quick as it is."""
     if recipe.task.kind == "word-vectors":
@@ -106,7 +110,11 @@ def one_recipe(request, tmp_path, cache):
         ).recipe
     file = tmp_path / f"tiny.{form}"
     options = {"separator": plain.data.separator or (entry and entry.separator) or "/"} if form == "inline" else {}
-    file.write_text(WRITE[form](**options), encoding="utf-8")
+    if form == "npz":
+        text = tiny_classes.npz(tmp_path, tiny_classes.motions(30, channels=CHANNELS[plain.data.corpus]))
+    else:
+        text = WRITE[form](**options)
+    file.write_text(text, encoding="utf-8")
     files = [f"data.{split}={file}" for split in ("train", "dev", "test")]
     return load_recipe(path, [*files, f"data.format={form}", *smaller(plain)]).recipe
 
@@ -156,8 +164,10 @@ def sample_and_score(run, report):
 def classify(run, report):
     """It gives each text, or each sequence of frames, a label it knows; the report compares it with the baselines."""
     model = Model.load(run)
-    texts = model.task.source.unit == "tokens"
-    sources = ["Paris is big", "", "unseen \u263a"] if texts else [frames for frames, _ in tiny_classes.motions(3)]
+    source = model.task.source
+    sources = ["Paris is big", "", "unseen \u263a"]
+    if source.unit == "frames":
+        sources = [frames for frames, _ in tiny_classes.motions(3, channels=source.raw(source.channels))]
     predictions = model.predict_block(sources)
     assert all(one.labels[0] in model.task.target.labels for one in predictions)
     np.testing.assert_allclose([one.probs_K.sum() for one in predictions], 1, atol=1e-5)

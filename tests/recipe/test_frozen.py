@@ -22,7 +22,7 @@ KINDS = {
         "skip-gram",
         "cbow",
     ],
-    "embedder": ["tokens", "frames", "convolution"],
+    "embedder": ["tokens", "frames", "frame-cnn", "convolution"],
     "characters": ["cnn", "lstm"],
     "encoder": ["rnn", "lstm", "gru", "transformer", "window", "bag", "cnn"],
     "decoder": ["rnn", "lstm", "gru", "transformer"],
