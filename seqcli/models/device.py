@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,9 @@ from torch import nn
 from seqcli.errors import usage_error
 
 T = TypeVar("T")
+
+# Each shape of a product in bf16 is compiled and kept; of a thousand of them, as is usual, a training has a gigabyte.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 _WIDE = 128
 """Values of a Transformer's position from which bf16 is faster on a CPU with matrix tiles."""

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 from seqcli.pipeline.transcribe import Transcript
 from seqcli.tasks.transcription import Spoken
@@ -16,25 +17,38 @@ MAX_WORDS = 10
 _PAUSE = 1.0
 """Seconds without a word that end a subtitle."""
 
+_LEAST = 1.0
+"""Seconds for which a subtitle is shown at least: CTC is sure of a word for a moment only."""
+
 _LETTERS = 84
 """Letters of a subtitle: two lines of 42."""
 
 
 def cues(words: Sequence[Spoken], max_words: int = MAX_WORDS) -> Iterator[tuple[float, float, str]]:
-    """``(begin, end, text)`` of subtitles: so many words at most, none over a pause, none longer than two lines."""
+    """``(begin, end, text)`` of subtitles: so many words at most, none over a pause, none longer than two lines.
+
+    Each stands for `_LEAST` seconds, if the next one does not begin before.
+    """
+    groups = [*_groups(words, max_words)]
+    for group, after in zip_longest(groups, groups[1:]):
+        begin, end = group[0].start, max(group[-1].end, group[0].start + _LEAST)
+        yield (
+            begin,
+            end if after is None else max(group[-1].end, min(end, after[0].start)),
+            " ".join(word.word for word in group),
+        )
+
+
+def _groups(words: Sequence[Spoken], max_words: int) -> Iterator[list[Spoken]]:
     group: list[Spoken] = []
     for word in words:
         letters = sum(len(one.word) + 1 for one in group) + len(word.word)
         if group and (len(group) >= max_words or letters > _LETTERS or word.start - group[-1].end > _PAUSE):
-            yield _cue(group)
+            yield group
             group = []
         group.append(word)
     if group:
-        yield _cue(group)
-
-
-def _cue(group: Sequence[Spoken]) -> tuple[float, float, str]:
-    return group[0].start, group[-1].end, " ".join(word.word for word in group)
+        yield group
 
 
 def clock(seconds: float, point: str) -> str:

@@ -225,8 +225,8 @@ TALK = Transcript(
 
 def test_golden_subtitles():
     assert FORMATS["srt"](TALK, 2) == (
-        "1\n00:00:00,000 --> 00:00:00,800\nhello my\n\n"
-        "2\n00:00:00,900 --> 00:00:01,200\n<b>\n\n"
+        "1\n00:00:00,000 --> 00:00:00,900\nhello my\n\n"
+        "2\n00:00:00,900 --> 00:00:01,900\n<b>\n\n"
         "3\n00:00:03,000 --> 01:01:01,250\nworld\n"
     )
     assert FORMATS["vtt"](TALK, 10) == (

@@ -50,13 +50,16 @@ SMALL = {
     "ts": ("@classLabel true a\n@data\n1,2:3,4:a\n", 1),
     "frames": ("walk.csv\tx\n", 1),
     "npz": ("file\tstart\tlength\nwalk.npy\t0\t1\nwalk.npy\t0\t2\n", 2),
+    "manifest": ("walk.wav\tone two\nwalk.wav\tthree\n", 2),
+    "kaldi": ("walk one two\n", 1),
+    "ljspeech": ("walk|1 2|one two\n", 1),
     "csv-folders": (None, 1),
     "media-folders": (None, 1),
 }
 
 
 def test_every_format_has_a_small_example():
-    assert {*FORMATS} == {*SMALL, "parallel"}  # which has a test file of its own
+    assert {*FORMATS} == {*SMALL, "parallel", "captions", "coco"}  # which have test files of their own
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -64,10 +67,11 @@ def test_every_format_reads_its_example_whole_and_in_chunks(tmp_path, name):
     text, count = SMALL[name]
     (tmp_path / "walk.csv").write_text("1,2\n3,4\n")
     np.save(tmp_path / "walk.npy", np.eye(2))
+    (tmp_path / "wav.scp").write_text("walk walk.wav\n")
     path = tmp_path / "walk.csv" if text is None else tmp_path / "example"
     if text is not None:
         path.write_text(text)
-    recognised = ("conll", "conllu", "inline", "po", "tsv", "csv", "jsonl", "frames", "npz")
+    recognised = ("conll", "conllu", "inline", "po", "tsv", "csv", "jsonl", "frames", "npz", "manifest")
     assert guess_format(path) == (name if name in recognised else "csv" if text is None else "lines")
     reading = Reading(name)
     assert format_class(name).name == name

@@ -87,8 +87,8 @@ def _within_sections(recipe: dict[str, Any]) -> dict[str, Any]:
             features["low"] = min(features["low"], half / 2)
         if features.get("high") is not None:
             features["high"] = half
-        if "cepstra" in features:
-            features["cepstra"] = min(features["cepstra"], features.get("bins", 23))
+        if features["kind"] == "mfcc":
+            features["cepstra"] = min(features.get("cepstra", 13), features.get("bins", 23))
         if features["kind"] != "efficientnet-lite0" and recipe["source"]["kind"] in ("vector", "grid"):
             recipe["source"]["features"] = None
     encoder, head = model.get("encoder"), model.get("head")
