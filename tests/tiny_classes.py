@@ -124,6 +124,17 @@ def labelled(examples: Labelled = TEXTS) -> str:
     return "".join(f"{label} {text}\n" for text, label in examples)
 
 
+def npz(folder: Path, examples: Labelled) -> str:
+    """The index of an array, written into a folder, of all frames one after the other."""
+    np.savez(folder / "frames.npz", x=np.concatenate([frames for frames, _ in examples]))
+    starts = np.cumsum([0, *(len(frames) for frames, _ in examples)]).tolist()
+    rows = [
+        f"frames.npz\t{start}\t{len(frames)}\t{label}\n"
+        for start, (frames, label) in zip(starts, examples, strict=False)
+    ]
+    return "file\tstart\tlength\tlabel\n" + "".join(rows)
+
+
 def ts(examples: Labelled, *, labels: bool = True) -> str:
     """A .ts file: dimensions one after the other, the label last."""
     channels = examples[0][0].shape[1] if examples else 1

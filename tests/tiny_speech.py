@@ -63,3 +63,33 @@ def speech_recipe(folder: Path, *overrides: str, train: Any = None) -> Recipe:
         examples = train if split == "train" and train is not None else recordings(seed=seed)
         text = text.replace(split.upper(), str(write(folder, split, examples)))
     return recipe_from_text(text, overrides=overrides).recipe
+
+
+def write_sounds(folder: Path, name: str, count: int = 30) -> Path:
+    """A manifest of short tones, one for each letter."""
+    from media_files import write_sound
+
+    chance = random.Random(name)
+    lines = []
+    for number in range(count):
+        text = " ".join(chance.choices(WORDS, k=chance.randint(1, 2)))
+        times = np.arange(1200) / 8000
+        tones = [0.3 * np.sin(2 * np.pi * 300 * (1 + LETTERS.index(letter)) * times) for letter in text]
+        write_sound(folder / f"{name}-{number}.wav", np.concatenate(tones).astype(np.float32))
+        lines.append(f"{name}-{number}.wav\t{text}\n")
+    manifest = folder / f"{name}.tsv"
+    manifest.write_text("".join(lines))
+    return manifest
+
+
+def write_joined(folder: Path, name: str, count: int = 30) -> Path:
+    """An index of sequences that stand one after the other in an array."""
+    examples = recordings(count)
+    np.save(folder / f"{name}.npy", np.concatenate([frames for frames, _ in examples]))
+    lines, start = ["file\tstart\tlength\ttext\n"], 0
+    for frames, text in examples:
+        lines.append(f"{name}.npy\t{start}\t{len(frames)}\t{text}\n")
+        start += len(frames)
+    index = folder / f"{name}.tsv"
+    index.write_text("".join(lines))
+    return index

@@ -10,6 +10,7 @@ import typer
 
 from seqcli.cli import console, show
 from seqcli.cli.options import ErrorRows, Format, Json, Model, Running, choice, grouped
+from seqcli.cli.searching import Searching
 from seqcli.errors import usage_error
 from seqcli.recipe.registry import FORMATS
 
@@ -23,6 +24,7 @@ EPILOG = """Examples:
   seqcli evaluate ner@2 my/test.conll --errors errors.tsv
   seqcli evaluate sentiment --against sentiment-bag --errors mistakes.tsv
   seqcli evaluate translate-en-de my/test.tsv --errors worst.tsv
+  seqcli evaluate an4 --split dev --lm words --lm-weight 0.6 --word-bonus 2
   seqcli evaluate embedding questions-words.txt"""
 
 
@@ -42,6 +44,7 @@ def command(
     against: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Also measure this language model or classifier, and compare.")
     ] = None,
+    searching: Searching,
     as_json: Json = False,
     running: Running,
 ) -> None:
@@ -66,6 +69,8 @@ def command(
     from seqcli.cli.training_display import open_display
     from seqcli.pipeline.evaluate import evaluate
 
+    if searching.is_asked and run.report().get("task") != "transcription":
+        raise usage_error(f"--beam, --lm and --lexicon are of speech; {run} is a model for {run.report()['task']}")
     with open_display() as display:
         found = evaluate(
             run,
@@ -76,6 +81,7 @@ def command(
             data_format=format_,
             with_errors=errors is not None,
             against=store.resolve(against) if against is not None else None,
+            set_up=(lambda task: searching.set_up(task, running)) if searching.is_asked else None,
             progress=display.progress,
         )
     for notice in found.notices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,12 +145,9 @@ def video(
         ),
     ] = "grey-frames",
     fps: Annotated[float, typer.Option(min=0.001, max=240, help="Frames a second that are taken.")] = 8.0,
-    height: Annotated[
-        int | None,
-        typer.Option(min=1, max=1024, help="Rows of pixels of a grey frame (default: 24).", show_default=False),
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Pixels of a row (default: 32).", show_default=False)
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="ROWSxCOLUMNS", help="Pixels of a grey frame (default: 24x32).", show_default=False),
     ] = None,
     index: Index = None,
     output: Output,
@@ -159,9 +157,14 @@ def video(
     Several clips are joined [sum of T, D]; --index says where each begins.
     """
     choice("--kind", kind, ("grey-frames", "efficientnet-lite0-frames"))
-    if kind != "grey-frames" and (height or width):
-        raise usage_error("--height and --width are of --kind grey-frames")
-    _write_sequences("video", files, {"kind": kind, "fps": fps, "height": height, "width": width}, output, index)
+    options: dict[str, Any] = {"kind": kind, "fps": fps}
+    if size is not None:
+        if kind != "grey-frames":
+            raise usage_error("--size is of --kind grey-frames")
+        if not (sides := re.fullmatch(r"(\d{1,4})x(\d{1,4})", size)):
+            raise usage_error(f"--size: '{size}' is no ROWSxCOLUMNS", hint="Such as 24x32.")
+        options |= {"height": int(sides[1]), "width": int(sides[2])}
+    _write_sequences("video", files, options, output, index)
 
 
 def _write_sequences(

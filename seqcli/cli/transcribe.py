@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +11,11 @@ import typer
 
 from seqcli.cli import console
 from seqcli.cli.options import Running, choice, examples, grouped
+from seqcli.cli.searching import Searching
 from seqcli.errors import ExitCode, UserError, plural, usage_error
 
 if TYPE_CHECKING:
     from seqcli.pipeline.transcribe import Transcriber, Transcript
-    from seqcli.tasks.transcription import Decoding, TranscriptionTask
 
 EPILOG = examples(
     "seqcli transcribe digits talk.wav",
@@ -24,53 +23,6 @@ EPILOG = examples(
     "seqcli transcribe digits talk.wav --beam 16 --lm words --lm-weight 0.5",
     "cat talk.wav | seqcli transcribe digits -",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Searching:
-    """How the text is searched for: with the recipe's beam, or a language model and a lexicon beside the network."""
-
-    beam: Annotated[
-        int | None,
-        typer.Option(
-            help="Speech: texts followed side by side; 1 takes the likeliest path (default: the recipe's; with --lm or "
-            "--lexicon 16).",
-            min=1,
-            show_default=False,
-        ),
-    ] = None
-    lm: Annotated[
-        str | None,
-        typer.Option("--lm", metavar="MODEL", help="Speech: a trained language model of words or of the same units."),
-    ] = None
-    lm_weight: Annotated[
-        float, typer.Option("--lm-weight", help="Speech: what ln p of the language model counts.", min=0)
-    ] = 0.5
-    word_bonus: Annotated[
-        float, typer.Option("--word-bonus", help="Speech: added for each token of the language model.")
-    ] = 0.0
-    lexicon: Annotated[
-        str | None, typer.Option("--lexicon", metavar="FILE", help="Speech: the only words there are.")
-    ] = None
-
-    def decoding(self, task: TranscriptionTask, running: Running) -> Decoding:
-        """What was asked for, of a loaded task."""
-        from seqcli.pipeline.language import load_language_model
-        from seqcli.pipeline.transcribe import fusion_of
-        from seqcli.store.runs import Store
-        from seqcli.tasks.transcription import Decoding
-
-        language = None
-        if self.lm is not None:
-            run = Store(running.runs).resolve(self.lm, task_kinds=("language-model",))
-            language = load_language_model(run)
-        fusion = fusion_of(task, language, weight=self.lm_weight, bonus=self.word_bonus, lexicon=self.lexicon)
-        beam = self.beam or (task.config.beam if fusion is None else max(16, task.config.beam))
-        return Decoding(beam, fusion)
-
-    @property
-    def is_asked(self) -> bool:
-        return self.beam is not None or self.lm is not None or self.lexicon is not None
 
 
 @grouped

@@ -219,6 +219,9 @@ def open_corpus(
     own = Reading.of(config)
     has_dev = bool(config.dev) or (data_set is not None and "dev" in data_set.splits)
     share = None if has_dev else config.dev_share
+    if config.train_on_dev:
+        share = None
+        splits = (*splits, "dev") if "train" in splits else tuple(name for name in splits if name != "dev")
     needed = [name for name in SPLITS if name in splits or (name == "train" and "dev" in splits and share is not None)]
     split_files: dict[str, SplitFiles] = {}
     for name in needed:
@@ -232,6 +235,12 @@ def open_corpus(
             "data: nothing to train on",
             hint="Name your files with --data, or set data.corpus ('seqcli data ls' lists some).",
         )
+    if config.train_on_dev and (dev := split_files.pop("dev", None)) and (train := split_files.get("train")):
+        if dev.reading != train.reading:
+            raise usage_error(
+                "data.train_on_dev: the train and dev files are not read alike", hint="Join them yourself."
+            )
+        train.files = [*train.files, *dev.files]
     return Corpus(split_files, share if "train" in split_files else None)
 
 

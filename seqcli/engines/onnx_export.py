@@ -37,8 +37,9 @@ from seqcli.models.characters import CharacterCNN, CharacterLSTM
 from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
 from seqcli.models.convolution import ConvolutionEmbedder
 from seqcli.models.ctc import Transcriber
-from seqcli.models.embedders import FrameEmbedder, TokenEmbedder, VectorEmbedder
+from seqcli.models.embedders import TokenEmbedder
 from seqcli.models.encoder_decoder import SOURCE, EncoderDecoder, NoEncoder
+from seqcli.models.frames import FrameCNN, FrameEmbedder, ScaledFrames, VectorEmbedder
 from seqcli.models.heads import CRFHead, SigmoidHead, SoftmaxHead
 from seqcli.models.labeller import Labeller
 from seqcli.models.language import AdaptiveHead, LanguageModel
@@ -250,8 +251,7 @@ def _vector(layer: VectorEmbedder, graph: Graph, lengths_B: str) -> str:
     return graph.node("Unsqueeze", x_BD, [1])
 
 
-@embed.register
-def _frames(layer: FrameEmbedder, graph: Graph, lengths_B: str) -> str:
+def _scaled(layer: ScaledFrames, graph: Graph, lengths_B: str) -> str:
     graph.sizes["channels"] = len(layer.mean_D)
     frames_BTD = graph.input("frames_BTD", FLOAT, "B", "T", len(layer.mean_D))
     x_BTD = graph.node("Div", graph.node("Sub", frames_BTD, layer.mean_D), layer.deviation_D)
@@ -259,7 +259,12 @@ def _frames(layer: FrameEmbedder, graph: Graph, lengths_B: str) -> str:
         missing_BTD = graph.node("IsNaN", frames_BTD)
         x_BTD = graph.node("Where", missing_BTD, 0.0, x_BTD)
         x_BTD = graph.node("Concat", x_BTD, graph.node("Cast", missing_BTD, to=FLOAT), axis=-1)
-    x_BTD = masked(graph, x_BTD, lengths_B)
+    return masked(graph, x_BTD, lengths_B)
+
+
+@embed.register
+def _frames(layer: FrameEmbedder, graph: Graph, lengths_B: str) -> str:
+    x_BTD = _scaled(layer, graph, lengths_B)
     x_BTD = windows(graph, x_BTD, (layer.kernel - 1) // 2, layer.kernel, layer.stride)
     x_BTD = linear(graph, layer.projection, x_BTD)
     if layer.activation is not None:
@@ -267,8 +272,23 @@ def _frames(layer: FrameEmbedder, graph: Graph, lengths_B: str) -> str:
     return masked(graph, x_BTD, positions(layer, graph, lengths_B))
 
 
-@positions.register
-def _frames_positions(layer: FrameEmbedder, graph: Graph, lengths_B: str) -> str:
+@embed.register
+def _frame_cnn(layer: FrameCNN, graph: Graph, lengths_B: str) -> str:
+    x_BTD = windows(graph, _scaled(layer, graph, lengths_B), 0, 1, layer.stride)
+    batch = graph.node("Shape", x_BTD, start=0, end=2)
+    x_PCHW = graph.node("Reshape", x_BTD, [-1, layer.planes, layer.height, layer.width])
+    for one in layer.convolutions():
+        pads = [*one.padding, *one.padding]
+        assert one.bias is not None
+        x_PCHW = graph.node("Relu", graph.node("Conv", x_PCHW, one.weight, one.bias, strides=[2, 2], pads=pads))
+    x_PD = graph.node("Relu", linear(graph, layer.dense, graph.node("Flatten", x_PCHW, axis=1)))
+    x_BTD = graph.node("Reshape", x_PD, graph.node("Concat", batch, [-1], axis=0))
+    return masked(graph, x_BTD, positions(layer, graph, lengths_B))
+
+
+@positions.register(FrameEmbedder)
+@positions.register(FrameCNN)
+def _frame_positions(layer: FrameEmbedder | FrameCNN, graph: Graph, lengths_B: str) -> str:
     if layer.stride == 1:
         return lengths_B
     return graph.node("Div", graph.node("Add", lengths_B, layer.stride - 1), layer.stride)
@@ -276,13 +296,7 @@ def _frames_positions(layer: FrameEmbedder, graph: Graph, lengths_B: str) -> str
 
 @embed.register
 def _convolution(layer: ConvolutionEmbedder, graph: Graph, lengths_B: str) -> str:
-    graph.sizes["channels"] = len(layer.mean_D)
-    frames_BTD = graph.input("frames_BTD", FLOAT, "B", "T", len(layer.mean_D))
-    x_BTD = graph.node("Div", graph.node("Sub", frames_BTD, layer.mean_D), layer.deviation_D)
-    if layer.masked:
-        missing_BTD = graph.node("IsNaN", frames_BTD)
-        x_BTD = graph.node("Where", missing_BTD, 0.0, x_BTD)
-        x_BTD = graph.node("Concat", x_BTD, graph.node("Cast", missing_BTD, to=FLOAT), axis=-1)
+    x_BTD = _scaled(layer, graph, lengths_B)
     left, right = (layer.kernel - 1) // 2, layer.kernel // 2
     pads = [left, right] if layer.flat else [left, left, right, right]
     x = graph.node("Transpose", x_BTD, perm=[0, 2, 1]) if layer.flat else graph.node("Unsqueeze", x_BTD, [1])

@@ -15,6 +15,7 @@ from seqcli.data.batch import InputSizes, Side, pad_frames
 from seqcli.data.example import MediaFile
 from seqcli.errors import data_error, plural
 from seqcli.fields.base import Progress, SourceField
+from seqcli.fields.derive import Derive
 from seqcli.fields.media import MediaReader
 from seqcli.files import atomic_write_text
 from seqcli.recipe.fields import FrameFieldConfig
@@ -33,9 +34,10 @@ class FrameField(SourceField):
 
     def __init__(self, config: FrameFieldConfig, *, flat: bool = False) -> None:
         self.config, self.flat = config, flat
+        self.derive = Derive(config.derive) if config.derive is not None else None
         self.media = MediaReader(config.features)
         self.channels = 0
-        self.scaling: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        self.scaling: Scaling | None = None
 
     def prepare(self, values: Callable[[], Iterable[tuple[Any, str]]], key: str, progress: Progress | None) -> None:
         self.media.prepare(progress)
@@ -57,7 +59,7 @@ class FrameField(SourceField):
                 file=at,
                 hint="Check data.format; for text write source: {kind: text}.",
             )
-        if self.channels and value.shape[1] != self.channels:
+        if self.channels and value.shape[1] != self.raw(self.channels):
             raise data_error(self._other_channels(value.shape[1]), file=at)
         if self.config.missing == "refuse" and len(value) and (missing := np.isnan(value)).any():
             frame, channel = np.argwhere(missing)[0].tolist()
@@ -66,10 +68,14 @@ class FrameField(SourceField):
                 file=at,
                 hint="Set 'missing: mask' in the recipe's source, or fill the gaps.",
             )
-        return value
+        return value if self.derive is None else self.derive(value, at)
+
+    def raw(self, channels: int) -> int:
+        """Channels of the data, of which so many are made."""
+        return channels if self.derive is None else self.derive.raw_channels(channels)
 
     def _other_channels(self, channels: int) -> str:
-        return f"frames of {plural(channels, 'channel')}, but the model was trained on {self.channels}"
+        return f"frames of {plural(channels, 'channel')}, but the model was trained on {self.raw(self.channels)}"
 
     def notes(self) -> list[str]:
         return self.media.notes()
@@ -77,13 +83,14 @@ class FrameField(SourceField):
     def fit(self, column: Column, files: Sequence[str]) -> None:
         self.channels = _channels(column)
         if self.start is not None and self.start.channels != self.channels:
-            raise data_error(self.start._other_channels(self.channels), file=", ".join(files))
-        if self.config.scaling == "standard":
-            self.scaling = scaling_of(column)
+            raise data_error(self.start._other_channels(self.raw(self.channels)), file=", ".join(files))
+        if self.config.scaling != "none":
+            groups = self.derive.groups if self.derive is not None else 1
+            self.scaling = scaling_of(column, groups if self.config.scaling == "common" else None)
 
     def over(self, column: Column, files: Sequence[str]) -> FrameView:
         if _channels(column) != self.channels:
-            raise data_error(self._other_channels(_channels(column)), file=", ".join(files))
+            raise data_error(self._other_channels(self.raw(_channels(column))), file=", ".join(files))
         return FrameView(self, column)
 
     def side(self, raws: Sequence[NDArray[np.float32]]) -> Side:
@@ -99,7 +106,8 @@ class FrameField(SourceField):
         return {"channels": self.channels}
 
     def key(self) -> list[Any]:
-        return ["frames", self.config.missing, *self.media.key()]
+        derive = None if self.config.derive is None else self.config.derive.model_dump()
+        return ["frames", self.config.missing, derive, *self.media.key()]
 
     def save(self, folder: Path) -> list[str]:
         values = {"channels": self.channels, **self.media.saved()}
@@ -116,7 +124,7 @@ class FrameField(SourceField):
         self.media.check(values, path)
 
     def readable(self, column: Column, row: int, *, as_seen: bool = False) -> str:
-        return f"{column.lengths_of(np.array([row]))[0]} frames of {self.channels} channels"
+        return f"{column.lengths_of(np.array([row]))[0]} frames of {self.raw(self.channels)} channels"
 
     def summary(self) -> dict[str, int]:
         return {"channels": self.channels}
@@ -136,8 +144,24 @@ def _channels(column: Column) -> int:
     return int(np.asarray(column.values[:1]).shape[1])
 
 
-def scaling_of(frames: Column) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation [D] of each channel over all frames; a channel that never changes has deviation 1."""
+Scaling = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def scaling_of(frames: Column, groups: int | None = None) -> Scaling:
+    """Mean and standard deviation [D] of each channel over all frames; a channel that never changes has deviation 1.
+
+    With ``groups`` one of each for the channels of a group, of which there are so many, equally large.
+    """
+    mean_D, deviation_D = _moments(frames)
+    if groups is not None:
+        mean_GD, deviation_GD = (one.reshape(groups, -1) for one in (mean_D, deviation_D))
+        mean_G1 = mean_GD.mean(1, keepdims=True)
+        deviation_G1 = np.sqrt((deviation_GD**2 + (mean_GD - mean_G1) ** 2).mean(1, keepdims=True))
+        mean_D, deviation_D = (np.broadcast_to(one, mean_GD.shape).ravel() for one in (mean_G1, deviation_G1))
+    return mean_D.astype(np.float32), np.where(deviation_D > 0, deviation_D, 1).astype(np.float32)
+
+
+def _moments(frames: Column) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     total = len(frames.values)
     count = sums = squares = np.zeros(1)
     shift = np.nan_to_num(np.asarray(frames.values[:1], np.float64)).reshape(-1) if total else np.zeros(1)
@@ -149,5 +173,5 @@ def scaling_of(frames: Column) -> tuple[NDArray[np.float32], NDArray[np.float32]
     count = np.maximum(count, 1)
     mean = sums / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    deviation[deviation <= 1e-7 * np.abs(mean + shift)] = 1  # what is left is rounding; 0 is not above 0 either
-    return (mean + shift).astype(np.float32), deviation.astype(np.float32)
+    deviation[deviation <= 1e-7 * np.abs(mean + shift)] = 0  # what is left is rounding
+    return mean + shift, deviation

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seqcli.data.batch import Side
 from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
-from seqcli.models.embedders import FrameEmbedder
+from seqcli.models.frames import ScaledFrames
 from seqcli.models.network import Network
 
 
@@ -33,7 +33,7 @@ def attribution(network: Network, source: Side, label: int, *, exclusive: bool) 
     shares_T = torch.zeros(length)
     for member, (_, x_BTD), gradient in zip(members, pairs, gradients, strict=True):
         values = x_BTD.detach()
-        if isinstance(member.embedder, FrameEmbedder):
+        if isinstance(member.embedder, ScaledFrames):
             values = values - member.embedder.mean_D
         shares_T += torch.nan_to_num(gradient * values).sum(-1)[0, :length].cpu()
     return shares_T.numpy()

@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.example import MediaFile, place
-from seqcli.data.fetch.obtain import Progress
 from seqcli.errors import UserError, usage_error
 from seqcli.lines import source_name
 from seqcli.recipe import registry
 from seqcli.recipe.features import FeaturesConfig
+
+if TYPE_CHECKING:
+    from seqcli.data.fetch.obtain import Progress
 
 
 class Extractor(ABC):

@@ -61,7 +61,8 @@ def read_image(file: MediaFile | bytes) -> NDArray[np.uint8]:
                 except MemoryError:
                     raise
                 except Exception as error:  # a damaged file makes a decoder raise almost anything
-                    raise data_error(f"is a broken image: {error}", file=name) from error
+                    why = str(error).partition(" (")[0]
+                    raise data_error(f"is a broken image: {why}", file=name) from error
 
 
 def _squared(picture: Any) -> NDArray[np.uint8]:

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from seqcli.data.example import MediaFile
 from seqcli.data.fetch.obtain import Progress
 from seqcli.errors import data_error, reading
-from seqcli.lines import batches, source_name
+from seqcli.lines import source_name
 from seqcli.media import encoder
 from seqcli.media.features import Extractor, beginning, needed
 from seqcli.recipe.features import EncodedFramesConfig, GreyFramesConfig
 
-_AT_ONCE = 16
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -109,5 +108,4 @@ class EncodedFrames(Extractor):
 
     def compute(self, file: MediaFile) -> NDArray[np.float32]:
         pictures = read_video(file, self.config.fps, encoder.SIDE, encoder.SIDE)
-        means = [encoder.encode(np.stack(some)).mean(1) for some in batches(pictures, _AT_ONCE)]
-        return np.concatenate(means)
+        return np.stack([encoder.encode(pixels[None])[0].mean(0) for pixels in pictures])  # several at once are slower

@@ -5,13 +5,13 @@ Shapes: B sequences, T frames, D channels of a frame, C filters.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seqcli.data.batch import InputSizes
 from seqcli.models.dropout import SequenceDropout, uniform_like
-from seqcli.models.layers import Embedder, Inputs, only
+from seqcli.models.frames import ScaledFrames
+from seqcli.models.layers import Inputs, only
 from seqcli.models.masks import real_positions
 from seqcli.recipe.embedders import ConvolutionConfig, SpecAugmentConfig
 
@@ -46,7 +46,7 @@ def _spans(most_B: Tensor, sizes_B: Tensor, count: int, size: int) -> Tensor:
     return inside.any(1)
 
 
-class ConvolutionEmbedder(Embedder):
+class ConvolutionEmbedder(ScaledFrames):
     """Frames scaled, layers of convolutions with ReLU, a projection; of T frames ceil(T / subsampling) positions remain.
 
     Over time alone (all channels of a frame at once), or over time and channels, as over a picture, where each layer
@@ -54,16 +54,10 @@ class ConvolutionEmbedder(Embedder):
     scaling is part of the model. Inputs: ``frames_BTD`` (NaN: missing).
     """
 
-    mean_D: Tensor
-    deviation_D: Tensor
-
     def __init__(self, config: ConvolutionConfig, sizes: InputSizes) -> None:
-        super().__init__()
-        self.masked, self.flat, self.kernel = sizes.frame_gaps, config.over == "time", config.kernel
-        mean_D, deviation_D = sizes.scaling or (np.zeros(sizes.frame_dim), np.ones(sizes.frame_dim))
-        self.register_buffer("mean_D", torch.tensor(mean_D, dtype=torch.float32))
-        self.register_buffer("deviation_D", torch.tensor(deviation_D, dtype=torch.float32))
-        channels = sizes.frame_dim * (2 if self.masked else 1)
+        super().__init__(sizes, config.vary)
+        self.flat, self.kernel = config.over == "time", config.kernel
+        channels = self.channels
         halvings = config.subsampling.bit_length() - 1
         self.strides = [2] * halvings + [1] * (config.layers - halvings)
         layers: list[nn.Module] = []
@@ -94,11 +88,7 @@ class ConvolutionEmbedder(Embedder):
 
     def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
         """Vectors [B, ceil(T / subsampling), output_dim]."""
-        frames_BTD = inputs["frames_BTD"]
-        x_BTD = (frames_BTD - self.mean_D) / self.deviation_D
-        if self.masked:
-            missing_BTD = frames_BTD.isnan()
-            x_BTD = torch.cat([x_BTD.masked_fill(missing_BTD, 0), missing_BTD.to(x_BTD.dtype)], dim=-1)
+        x_BTD = self.scaled(inputs, lengths_B)
         if self.augment is not None:
             x_BTD = self.augment(x_BTD, lengths_B)
         left, right = (self.kernel - 1) // 2, self.kernel // 2

@@ -39,6 +39,11 @@ def uniform_like(values: Tensor) -> Tensor:
     return torch.empty_like(values).uniform_(generator=_OWN.generator)
 
 
+def normal_like(values: Tensor) -> Tensor:
+    """Normal numbers of mean 0 and deviation 1 of the same shape, from this thread's source."""
+    return torch.empty_like(values).normal_(generator=_OWN.generator)
+
+
 def keep_mask(shape: Sequence[int], share: float, like: Tensor) -> Tensor:
     """Zeros for the ``share`` that is dropped, 1 / (1 - share) for the rest; device and type of ``like``."""
     mask = torch.empty(shape, device=like.device, dtype=like.dtype)

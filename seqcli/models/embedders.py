@@ -5,15 +5,13 @@ Shapes: B sequences, T positions, D values, U different tokens in the batch, C c
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seqcli.data.batch import InputSizes, affix_table
 from seqcli.models.dropout import SequenceDropout, keep_mask, uniform_like
 from seqcli.models.layers import Counted, Embedder, Inputs, Speller, Tables, build
-from seqcli.models.masks import real_positions
-from seqcli.recipe.embedders import FramesConfig, TokensConfig, VectorConfig
+from seqcli.recipe.embedders import TokensConfig
 
 
 class TokenEmbedder(Embedder):
@@ -97,75 +95,3 @@ class TokenEmbedder(Embedder):
             return words
         chance = self.unknown_chance[words]
         return torch.where(uniform_like(chance) < chance, self.unknown, words)
-
-
-class VectorEmbedder(Embedder):
-    """A vector scaled and projected, as a sequence of one position; the scaling is part of the model.
-
-    Inputs: ``vector_BD``.
-    """
-
-    mean_D: Tensor
-    deviation_D: Tensor
-
-    def __init__(self, config: VectorConfig, sizes: InputSizes) -> None:
-        super().__init__()
-        _keep_scaling(self, sizes)
-        self.input_dropout = SequenceDropout(config.input_dropout, locked=False)
-        self.projection = nn.Linear(sizes.frame_dim, config.dim)
-        self.activation = torch.relu if config.activation == "relu" else None
-        self.dropout = SequenceDropout(config.dropout, locked=False)
-        self.output_dim = config.dim
-
-    def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
-        x_B1D = ((inputs["vector_BD"] - self.mean_D) / self.deviation_D).unsqueeze(1)
-        x_B1D = self.projection(self.input_dropout(x_B1D))
-        return self.dropout(x_B1D if self.activation is None else self.activation(x_B1D))
-
-
-class FrameEmbedder(Embedder):
-    """Frames of real numbers scaled and projected, by a convolution over time where the kernel is longer than one.
-
-    The scaling is part of the model, so that frames go in as they come. Inputs: ``frames_BTD`` (NaN: missing).
-    """
-
-    mean_D: Tensor
-    deviation_D: Tensor
-
-    def __init__(self, config: FramesConfig, sizes: InputSizes) -> None:
-        super().__init__()
-        self.kernel, self.stride, self.masked = config.kernel, config.stride, sizes.frame_gaps
-        _keep_scaling(self, sizes)
-        channels = sizes.frame_dim * (2 if self.masked else 1)
-        self.projection = nn.Linear(config.kernel * channels, config.dim)
-        self.activation = torch.relu if config.activation == "relu" else None
-        self.dropout = SequenceDropout(config.dropout)
-        self.output_dim = config.dim
-
-    def positions(self, lengths_B: Tensor) -> Tensor:
-        return (lengths_B + self.stride - 1) // self.stride
-
-    def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
-        """Vectors [B, ceil(T / stride), output_dim]."""
-        frames_BTD = inputs["frames_BTD"]
-        x_BTD = (frames_BTD - self.mean_D) / self.deviation_D
-        if self.masked:
-            missing_BTD = frames_BTD.isnan()
-            x_BTD = torch.cat([x_BTD.masked_fill(missing_BTD, 0), missing_BTD.to(x_BTD.dtype)], dim=-1)
-        x_BTD = x_BTD * real_positions(lengths_B, x_BTD.size(1)).unsqueeze(-1)
-        if self.kernel > 1 or self.stride > 1:
-            left = (self.kernel - 1) // 2
-            padded = nn.functional.pad(x_BTD, (0, 0, left, self.kernel - 1 - left))
-            x_BTD = padded.unfold(1, self.kernel, self.stride).transpose(2, 3).flatten(2)
-        x_BTD = self.projection(x_BTD)
-        if self.activation is not None:
-            x_BTD = self.activation(x_BTD)
-        real_BT = real_positions(self.positions(lengths_B), x_BTD.size(1))
-        return self.dropout(x_BTD * real_BT.unsqueeze(-1))
-
-
-def _keep_scaling(embedder: nn.Module, sizes: InputSizes) -> None:
-    """Mean and deviation of the training data among the weights, 0 and 1 where nothing is scaled."""
-    mean_D, deviation_D = sizes.scaling or (np.zeros(sizes.frame_dim), np.ones(sizes.frame_dim))
-    embedder.register_buffer("mean_D", torch.tensor(mean_D, dtype=torch.float32))
-    embedder.register_buffer("deviation_D", torch.tensor(deviation_D, dtype=torch.float32))

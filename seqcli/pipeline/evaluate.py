@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,7 @@ def evaluate(
     data_format: str | None = None,
     with_errors: bool = False,
     against: Run | None = None,
+    set_up: Callable[[Any], None] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a finished run.
@@ -61,6 +63,7 @@ def evaluate(
         data: files in the format of the model's data; None measures ``split`` of the data it was trained with.
         data_format: format of the files, where it is another.
         with_errors: also list every error (of a tagger or a classifier).
+        set_up: changes how the task of the loaded model reads its outputs.
         against: a model that is measured on the same data, to compare with; without one, a model that is measured on a
             split of its own has the baselines of its report beside it.
 
@@ -71,14 +74,11 @@ def evaluate(
     other: Model[Any] | None = None
     if against is not None:
         other = Model.load(against, device=device, engine=engine)
+    model = Model.load(run, device=device, engine=engine)
+    if set_up is not None:
+        set_up(model.task)
     return evaluate_model(
-        Model.load(run, device=device, engine=engine),
-        data,
-        split=split,
-        data_format=data_format,
-        with_errors=with_errors,
-        against=other,
-        progress=progress,
+        model, data, split=split, data_format=data_format, with_errors=with_errors, against=other, progress=progress
     )
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.data.encode import in_order
 from seqcli.data.example import MediaFile
 from seqcli.errors import ExitCode, UserError
 from seqcli.files import atomic_write
@@ -37,11 +37,19 @@ def features_of(files: Sequence[Path], computes: Extractor) -> Iterator[NDArray[
         except UserError as error:
             return error
 
-    with ThreadPool(cores()) as pool:
-        for found in in_order(pool.apply_async, work, files, cores() * _AHEAD):
-            if isinstance(found, UserError) and found.code not in (ExitCode.DATA, ExitCode.IO):
-                raise found
-            yield found
+    def checked(found: NDArray[np.float32] | UserError) -> NDArray[np.float32] | UserError:
+        if isinstance(found, UserError) and found.code not in (ExitCode.DATA, ExitCode.IO):
+            raise found
+        return found
+
+    waiting: deque[Future[NDArray[np.float32] | UserError]] = deque()
+    with ThreadPoolExecutor(cores()) as pool:  # whose threads end before the program does, whatever ends it
+        for file in files:
+            if len(waiting) == cores() * _AHEAD:
+                yield checked(waiting.popleft().result())
+            waiting.append(pool.submit(work, file))
+        while waiting:
+            yield checked(waiting.popleft().result())
 
 
 class Rows:

@@ -68,6 +68,11 @@ class DataConfig(Config):
         description="share of the training examples kept for development where there is no dev file, chosen by their "
         "text; with blank_lines: keep the end of the text",
     )
+    train_on_dev: bool = Field(
+        False,
+        description="train on the development examples too, once all is chosen: nothing stops the training early then, and "
+        "the last step is kept",
+    )
     max_line: int = Field(64 * 2**20, ge=1, le=2**40, description="longest line accepted, in bytes")
     max_length: int = Field(
         1000,

@@ -69,6 +69,26 @@ class TokensConfig(Component):
     )
 
 
+class VaryConfig(Config):
+    """How sequences are varied in training, anew in every epoch, so that few recordings teach more."""
+
+    warp: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="largest share left out at either end, the rest being stretched over all frames, and how unevenly",
+    )
+    turn: float = Field(
+        0.0, ge=0, le=180, description="largest turn about the second axis (upright), in degrees; of points x, y, z"
+    )
+    tilt: float = Field(0.0, ge=0, le=180, description="largest turn about each of the two other axes, in degrees")
+    scale: float = Field(0.0, ge=0, le=1, description="standard deviation of the logarithm of a factor of all values")
+    shift: int = Field(0, ge=0, description="farthest that pictures are moved, up or down and left or right, in pixels")
+    noise: float = Field(
+        0.0, ge=0, description="noise added to every value, in standard deviations of its channel in the training data"
+    )
+
+
 class VectorConfig(Component):
     """A vector of real numbers projected: a sequence of one position."""
 
@@ -87,6 +107,27 @@ class FramesConfig(Component):
     kernel: int = Field(1, ge=1, description="frames that the projection sees at once")
     stride: int = Field(1, ge=1, description="frames from one projected frame to the next: of T frames T/stride remain")
     activation: Literal["none", "relu"] = Field("none", description="what follows the projection")
+    vary: VaryConfig | None = Field(None, description="how sequences are varied in training; null: not at all")
+    dropout: Dropout = 0.0
+
+
+class FrameCNNConfig(Component):
+    """A small convolutional network over each frame, a picture: layers of filters, ReLU, each halving it."""
+
+    kind: Literal["frame-cnn"] = "frame-cnn"
+    height: int = Field(ge=1, description="rows of a picture, in pixels")
+    width: int = Field(
+        ge=1, description="columns of a picture; of a frame of more channels each rows x columns are a plane"
+    )
+    filters: list[Annotated[int, Field(ge=1)]] = Field(
+        [16, 32, 64], min_length=1, max_length=8, description="filters of each layer"
+    )
+    kernel: Literal[1, 3, 5, 7] = Field(3, description="rows and columns that a filter sees")
+    dim: int = Field(64, ge=1, description="size of a picture's vector")
+    stride: int = Field(
+        1, ge=1, description="frames from one that is looked at to the next: of T frames T/stride remain"
+    )
+    vary: VaryConfig | None = Field(None, description="how sequences are varied in training; null: not at all")
     dropout: Dropout = 0.0
 
 
@@ -116,6 +157,7 @@ class ConvolutionConfig(Component):
     subsampling: Literal[1, 2, 4] = Field(
         2, description="frames that become one position: of T frames T/subsampling remain, rounded up"
     )
+    vary: VaryConfig | None = Field(None, description="how sequences are varied in training; null: not at all")
     augment: SpecAugmentConfig | None = Field(None, description="what is hidden in training: SpecAugment")
     dropout: Dropout = 0.0
 

@@ -43,6 +43,24 @@ class TextTargetConfig(TextFieldConfig):
     )
 
 
+class DeriveConfig(Config):
+    """Channels made of those that the data holds."""
+
+    point: int = Field(1, ge=1, description="channels that make a point: 3 where a joint is x, y, z")
+    origin: int | None = Field(
+        None, ge=0, description="the point, counted from 0, from whose place in the first frame all points are told"
+    )
+    pairs: list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]] = Field(
+        [], description="points [a, b] of which the difference a - b is added, such as the bones of a skeleton"
+    )
+    differences: int = Field(
+        0,
+        ge=0,
+        le=2,
+        description="changes from each frame to the next that are added: 1 those of all values, 2 the changes of these too",
+    )
+
+
 _Features = Annotated[FeaturesConfig, Slot("features")] | None
 
 
@@ -54,10 +72,10 @@ class NumbersConfig(Component):
         description="what is made of a media file that the data names, or that is to be predicted, such as {kind: "
         "log-mel}; null: the data holds numbers",
     )
-    scaling: Literal["standard", "none"] = Field(
+    scaling: Literal["standard", "common", "none"] = Field(
         "standard",
         description="standard: each channel less its mean, divided by its standard deviation, both of the "
-        "training data",
+        "training data; common: one mean and one deviation for all channels (and one for their changes), as of pictures",
     )
 
 
@@ -65,6 +83,7 @@ class FrameFieldConfig(NumbersConfig):
     """Frames of real numbers: sensors, audio, video; as many values in each."""
 
     kind: Literal["frames"] = "frames"
+    derive: DeriveConfig | None = Field(None, description="channels made of those that the data holds; null: none")
     missing: Literal["refuse", "mask"] = Field(
         "refuse",
         description="missing values (NaN): an error, or zeros with a second channel that says where they are (by "

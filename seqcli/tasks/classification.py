@@ -130,10 +130,11 @@ class ClassificationTask(Task[Classified]):
             "model.embedder",
             lambda r: (
                 (embedder := network(r).embedder) is not None
-                and {"tokens": "text"}.get(embedder.kind, embedder.kind) != r.source.kind
+                and ("text" if embedder.kind == "tokens" else "frames") != r.source.kind
             ),
             lambda r: f"the source is {r.source.kind}, so an embedder of that is needed",
-            "source: {kind: text} goes with embedder: {kind: tokens}, source: {kind: frames} with {kind: frames}.",
+            "source: {kind: text} goes with embedder: {kind: tokens}, source: {kind: frames} with {kind: frames} or "
+            "{kind: frame-cnn}.",
         ),
         Rule(
             "model.kind",

@@ -15,7 +15,7 @@ from seqcli.data.batch import Batch, Outputs, Side
 from seqcli.data.encode import Apart, Pieces
 from seqcli.data.example import Example
 from seqcli.data.order import epoch_batches
-from seqcli.decode.ctc import Fusion, Hypothesis, align, confidence, greedy, needed, prefix_beam
+from seqcli.decode.ctc import Fusion, Hypothesis, align, confidence, forward_score, greedy, needed, prefix_beam
 from seqcli.decode.fusion import SPACE, Words
 from seqcli.errors import data_error, plural
 from seqcli.fields.frames import FrameField
@@ -33,7 +33,7 @@ from seqcli.tasks.rules import head_kind, needs, network, section, selects_by, s
 if TYPE_CHECKING:
     from seqcli.models.ctc import Transcriber
 
-SCORES = ("wer", "cer", "exact")
+SCORES = ("wer", "cer", "exact", "loss")
 
 MAJORITY = "ids_L"
 """The output of the baseline: the units of the most frequent transcript."""
@@ -55,6 +55,7 @@ class Transcribed:
     Attributes:
         words: with places in the frames of the source, the end not included; empty where nobody asked for them.
         frames: of the source.
+        loss: -ln p of what was said in fact, and how many units that has, where it is known and can be written.
     """
 
     text: str
@@ -63,6 +64,7 @@ class Transcribed:
     log_prob: float
     score: float
     frames: int
+    loss: tuple[float, int] | None = None
 
     @property
     def confidence(self) -> float:
@@ -254,7 +256,20 @@ class TranscriptionTask(Task[Transcribed]):
         return self.transcribed(outputs, [*map(len, raws)], self.decoding)
 
     def predict_batch(self, outputs: Outputs, batch: Batch) -> Sequence[Transcribed]:
-        return self.transcribed(outputs, batch.source.lengths_B.tolist(), self.decoding)
+        found = self.transcribed(outputs, batch.source.lengths_B.tolist(), self.decoding)
+        if MAJORITY in outputs:
+            return found
+        ids_BL, lengths_B = batch.target.arrays["ids_BT"], batch.target.lengths_B - 1
+        return [
+            replace(one, loss=self._loss(log_probs_SV[: int(positions)], ids_L[:length]))
+            for one, log_probs_SV, positions, ids_L, length in zip(
+                found, outputs["log_probs_BSV"], outputs["positions_B"], ids_BL, lengths_B, strict=True
+            )
+        ]
+
+    def _loss(self, log_probs_SV: NDArray[Any], ids_L: NDArray[np.int64]) -> tuple[float, int] | None:
+        score = forward_score(log_probs_SV, ids_L.tolist(), self.blank)
+        return (-score, len(ids_L)) if np.isfinite(score) and self.target.unk not in ids_L else None
 
     def transcribed(self, outputs: Outputs, frames: Sequence[int], decoding: Decoding) -> list[Transcribed]:
         """What the outputs of a network for sources of so many frames say."""
@@ -441,25 +456,30 @@ class TranscriptionData(PairData):
 
 
 class TranscriptionScorer:
-    """Word and character error rates by jiwer, and the share of texts that are right throughout."""
+    """Word and character error rates by jiwer, the share of texts that are right throughout, and the loss a unit."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.texts: list[str] = []
         self.golds: list[str] = []
+        self.nats, self.units = 0.0, 0
 
     def add(self, gold: Sequence[str], predictions: Sequence[Transcribed]) -> Sequence[bool]:
         self.golds += gold
         self.texts += [one.text for one in predictions]
+        for one in predictions:
+            if one.loss is not None:
+                self.nats, self.units = self.nats + one.loss[0], self.units + one.loss[1]
         return [one.text == text for one, text in zip(predictions, gold, strict=True)]
 
     def scores(self) -> dict[str, float]:
         return {name: score.value for name, score in self._all().items()}
 
     def score(self) -> Score:
-        """The score that the recipe selects by, the others ``also`` among its counts."""
+        """The score that the recipe selects by (WER where that is the loss), the others ``also`` among its counts."""
         scores = self._all()
-        chosen = scores.pop(self.name)
+        scores.pop("loss", None)
+        chosen = scores.pop(self.name if self.name in scores else "wer")
         also = [{"name": one.name, "value": one.value, "signature": one.signature} for one in scores.values()]
         counts = {**chosen.counts, "right": self._right, "lines": len(self.texts), "also": also}
         return replace(chosen, counts=counts)
@@ -470,7 +490,12 @@ class TranscriptionScorer:
 
     def _all(self) -> dict[str, Score]:
         right = self._right
+        loss = {}
+        if self.units:
+            told = signature("ctc-loss", unit="nats-a-unit")
+            loss = {"loss": Score("loss", self.nats / self.units, told, {"nats": self.nats, "units": self.units})}
         return {
+            **loss,
             "wer": error_rate(self.texts, self.golds),
             "cer": error_rate(self.texts, self.golds, characters=True),
             "exact": Score(

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from media_files import picture, sweep, write_clip, write_sound
+from media_files import picture, put_small_encoder, sweep, write_clip, write_sound
 
 from seqcli.data.example import MediaFile
 from seqcli.media import encoder
@@ -84,7 +84,7 @@ def test_names_are_as_given_or_from_the_one_folder(seqcli, folder):
 
 
 def test_a_clip(seqcli, folder):
-    code, _, _ = seqcli("features", "video", "clip.mp4", "--fps", "5", "--height", "3", "--width", "4", "-o", "c.npy")
+    code, _, _ = seqcli("features", "video", "clip.mp4", "--fps", "5", "--size", "3x4", "-o", "c.npy")
     assert code == 0
     frames = np.load("c.npy")
     assert frames.shape == (10, 12)
@@ -147,6 +147,19 @@ def test_where_all_are_bad_there_is_nothing(seqcli, folder):
     assert not (folder / "a.npy").exists()
 
 
+def test_an_error_while_others_are_being_read_is_one_line(shell, folder, cache):
+    """Threads that are still at work must not end the program in their own way."""
+    put_small_encoder(cache)
+    (folder / "many").mkdir()
+    (folder / "many/0.jpg").write_bytes(b"no picture at all")
+    for number in range(1, 9):
+        picture(224, 224, number).save(folder / f"many/{number}.jpg")
+    code, out, err = shell("features", "image", "many", "-o", "a.npy")
+    assert (code, out, err.count("\n")) == (65, "", 1)
+    code, _, err = shell("features", "image", "many", "-o", "a.npy", "--skip-bad")
+    assert (code, err.splitlines()[-1]) == (0, "a.npy: 8 x 160 of 8 files, 1 skipped, efficientnet-lite0")
+
+
 def test_through_pipes(shell, folder):
     import subprocess
     import sys
@@ -186,7 +199,13 @@ def test_through_pipes(shell, folder):
         (["audio", "bad.wav", "-o", "a.npy", "--bins", "1"], 2, "--bins"),
         (["audio", "bad.wav"], 2, "-o"),
         (["audio", "bad.wav", "-o", "-", "--json"], 2, "which of the two goes to stdout?"),
-        (["video", "clip.mp4", "-o", "a.npy", "--kind", "efficientnet-lite0-frames", "--width", "3"], 2, "--width"),
+        (
+            ["video", "clip.mp4", "-o", "a.npy", "--kind", "efficientnet-lite0-frames", "--size", "3x4"],
+            2,
+            "--size is of",
+        ),
+        (["video", "clip.mp4", "-o", "a.npy", "--size", "3"], 2, "--size: '3' is no ROWSxCOLUMNS. Such as 24x32."),
+        (["video", "clip.mp4", "-o", "a.npy", "--size", "0x3"], 2, "--height: "),
         (["audio", "sounds/a.wav", "-o", "none/a.npy"], 74, "none"),
         (["video", "sounds/a.wav", "-o", "a.npy"], 65, "sounds/a.wav: has no video in it"),
     ],

@@ -112,6 +112,24 @@ def test_nothing_to_train_on_and_an_unknown_data_set(tmp_path):
     )
 
 
+def test_once_all_is_chosen_the_development_split_trains_too(tmp_path):
+    for name, text in (("train", "a"), ("dev", "b"), ("test", "c")):
+        (tmp_path / name).write_text(f"{text}\n")
+    files = {name: str(tmp_path / name) for name in ("train", "dev", "test")}
+    config = DataConfig(**files, format="lines", train_on_dev=True)
+    corpus = open_corpus(config)
+    assert corpus.splits == ("train", "test")
+    assert [one.source for one in corpus.examples("train")] == ["a", "b"]
+    assert open_corpus(config, splits=("train",)).fingerprint("train") == corpus.fingerprint("train")
+    assert corpus.fingerprint("train") != open_corpus(DataConfig(**files, format="lines")).fingerprint("train")
+    assert open_corpus(config, splits=("dev", "test")).splits == ("test",)
+    shared = open_corpus(DataConfig(train=files["train"], format="lines", train_on_dev=True, dev_share=0.5))
+    assert shared.splits == ("train",)
+    (tmp_path / "dev.conll").write_text("a O\n")
+    with pytest.raises(UserError, match=r"data\.train_on_dev: the train and dev files are not read alike"):
+        open_corpus(DataConfig(train=files["train"], dev=str(tmp_path / "dev.conll"), train_on_dev=True))
+
+
 def test_splits_that_are_not_wanted_are_not_looked_for(tmp_path):
     corpus = open_corpus(DataConfig(test=numbered(tmp_path, 1), train="missing"), splits=("test",))
     assert corpus.splits == ("test",)

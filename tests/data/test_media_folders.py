@@ -115,8 +115,8 @@ def test_stats_and_lint(seqcli, folder):
         "files also in clips         66.7%\n"
         "\n"
         "labels  clips  dev\n"
-        "down        1    1\n"
         "up          2    0\n"
+        "down        1    1\n"
         "over        0    2\n"
         "only in dev, not in clips: over\n"
     )

@@ -48,6 +48,8 @@ FRAMES = [
     "{kind: frames, dim: 6, activation: relu}",
     "{kind: frames, dim: 6, kernel: 3, stride: 2}",
     "{kind: frames, dim: 6, kernel: 4, stride: 3}",
+    "{kind: frame-cnn, height: 1, width: 2, dim: 6, filters: [3]}",
+    "{kind: frame-cnn, height: 2, width: 1, dim: 6, filters: [3, 4], kernel: 5, stride: 2}",
 ]
 CONVOLUTIONS = [
     "{kind: convolution, dim: 6, filters: 4, subsampling: 4, layers: 2, augment: {}}",
@@ -123,7 +125,7 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
     (_classifier, ("model.members=2", *SEVERAL)),
     *(
         (_motion, (f"model.embedder={one}", "model.pooling={kind: mean}", *more))
-        for one in FRAMES
+        for one in (*FRAMES, CONVOLUTIONS[0])
         for more in ((), GAPS)
     ),
     *(

@@ -32,7 +32,14 @@ from seqcli.models.labeller import Labeller
 from seqcli.models.language import LanguageModel
 from seqcli.pipeline.export import difference
 from seqcli.recipe import registry
-from seqcli.recipe.embedders import AffixesConfig, CharacterCNNConfig, CharacterLSTMConfig, FramesConfig, TokensConfig
+from seqcli.recipe.embedders import (
+    AffixesConfig,
+    CharacterCNNConfig,
+    CharacterLSTMConfig,
+    FrameCNNConfig,
+    FramesConfig,
+    TokensConfig,
+)
 from seqcli.recipe.encoders import BagConfig
 from seqcli.recipe.heads import AdaptiveConfig, CRFConfig, SigmoidConfig, SoftmaxConfig
 from seqcli.recipe.models import NetworkConfig
@@ -49,6 +56,8 @@ EMBEDDERS = {
     "strided": FramesConfig(dim=4, kernel=3, stride=2, activation="relu"),
     "gaps": FramesConfig(dim=4, kernel=4, stride=3),
     "skipping": FramesConfig(dim=4, kernel=1, stride=2),
+    "pictures": FrameCNNConfig(height=1, width=3, dim=4, filters=[5, 3]),
+    "some pictures": FrameCNNConfig(height=3, width=1, dim=4, filters=[5], kernel=5, stride=3),
 }
 ENCODERS = [
     ("rnn", {}),
@@ -72,14 +81,14 @@ ENCODERS = [
     ("cnn", {"widths": [1, 2, 3, 9], "filters": 3}),
     ("bag", {}),
 ]
-GAPS = (EMBEDDERS["gaps"],)
+GAPS = (EMBEDDERS["gaps"], EMBEDDERS["some pictures"])
 """Those whose frames have gaps."""
 POOLINGS = ["last", "mean", "max", "attention"]
 LABELS = 4
 
 
 def sizes_for(embedder):
-    if isinstance(embedder, FramesConfig):
+    if isinstance(embedder, FramesConfig | FrameCNNConfig):
         random = np.random.default_rng(2)
         mean, deviation = random.normal(size=SIZES.frame_dim), random.uniform(0.5, 1.5, SIZES.frame_dim)
         scaling = mean.astype(np.float32), deviation.astype(np.float32)
@@ -108,7 +117,7 @@ def batch_of(embedder, lengths, seed=3):
     """A batch whose padding holds something."""
     random = np.random.default_rng(seed)
     batch, longest = len(lengths), max(1, *lengths)
-    if isinstance(embedder, FramesConfig):
+    if isinstance(embedder, FramesConfig | FrameCNNConfig):
         frames = random.normal(size=(batch, longest, SIZES.frame_dim)).astype(np.float32)
         if embedder in GAPS:
             frames[random.random(frames.shape) < 0.3] = np.nan

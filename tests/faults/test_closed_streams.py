@@ -49,6 +49,7 @@ READS_NONE = (
     "data ls",
     "data stats test.conll",
     "features audio tone.wav --json -o tone.npy",
+    "transcribe speech speech-0.npy",
     "--help",
     "predict --help",
 )
@@ -59,6 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
     """A tagger, a language model, a translator and files for every verb."""
     import tiny_images
     import tiny_pairs
+    import tiny_speech
     from tiny import run_inside
     from tiny_text import RECIPE
 
@@ -81,6 +83,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
         assert run_inside("train", "captions.yaml", "-q").code == 0
         (folder / "vectors.npy").symlink_to(folder / "images/features.npy")
         assert run_inside("vocab", "build", "train.txt", "-o", "vocab.txt").code == 0
+        tiny_speech.speech_recipe(folder)
+        recipe = tiny_speech.RECIPE
+        for split in ("train", "dev", "test"):
+            recipe = recipe.replace(split.upper(), f"{split}.tsv")
+        (folder / "speech.yaml").write_text(recipe.strip() + "\n")
+        assert run_inside("train", "speech.yaml", "-q").code == 0
+        (folder / "speech-0.npy").symlink_to(folder / "dev-0.npy")
     finally:
         os.chdir(before)
     return folder

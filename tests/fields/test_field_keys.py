@@ -40,6 +40,7 @@ TASKS = {
         "model: {embedder: {kind: tokens}, encoder: {kind: lstm, bidirectional: false}, head: {kind: softmax}}",
     ),
     "word-vectors": ("{kind: word-vectors}", "null", "model: {kind: cbow}"),
+    "transcription": ("{kind: transcription}", "{kind: text}", "model: {kind: majority}"),
     "translation": (
         "{kind: translation}",
         "{kind: text}",
@@ -52,6 +53,7 @@ EXAMPLES = {
     "classification": [Example(text, "good,bad" if text == "a b" else "good", "x:1") for text in TEXTS],
     "language-model": [Example(text, None, "x:1") for text in TEXTS],
     "word-vectors": [Example(text, None, "x:1") for text in TEXTS],
+    "transcription": [Example(FRAMES[0], "THE END", "x:1")],
     "translation": [Example(text, text, "x:1") for text in TEXTS],
     "vector": [Example(np.array([1, 2], np.float32), TEXTS[:2], "x:1")],
     "grid": [Example(np.arange(6, dtype=np.float32).reshape(3, 2), TEXTS[:2], "x:1")],
@@ -74,6 +76,10 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("text", "source.tokenizer.algorithm"): ("classification", [PIECES, "source.tokenizer.algorithm=bpe"]),
     ("text", "source.vocabulary.lowercase"): ("language-model", ["source.vocabulary.lowercase=true"]),
     ("frames", "source.missing"): ("frames", ["source.missing=mask"]),
+    ("frames", "source.derive.point"): ("frames", ["source.derive={differences: 1}", "source.derive.point=9"]),
+    ("frames", "source.derive.origin"): ("frames", ["source.derive={origin: 1}"]),
+    ("frames", "source.derive.pairs"): ("frames", ["source.derive={pairs: [[0, 1]]}"]),
+    ("frames", "source.derive.differences"): ("frames", ["source.derive={differences: 2}"]),
     ("frames", "source.features.kind"): ("media", [SOUND, CEPSTRA]),
     ("vector", "source.features.kind"): ("vector image", ["source.features={kind: efficientnet-lite0}"]),
     ("grid", "source.features.kind"): ("grid image", ["source.features={kind: efficientnet-lite0}"]),
@@ -97,6 +103,7 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("text", "target.tokenizer.algorithm"): ("translation", [TARGET_PIECES, "target.tokenizer.algorithm=bpe"]),
     ("text", "target.vocabulary.lowercase"): ("translation", ["target.vocabulary.lowercase=true"]),
     ("text", "target.share"): ("translation", ["source.tokenizer={kind: characters}", "target.share=source"]),
+    ("transcription", "task.speeds"): ("transcription", ["task.speeds=[1.0, 2.0]"]),
     ("language-model", "task.unit"): ("language-model", ["data.max_length=2", "task.unit=stream"]),
 }
 """Options that change what is read, each with a task and the overrides that show it (the last one against all before)."""
@@ -112,6 +119,7 @@ READS_THE_SAME = {
     ("translation", "task.dev_beam"): ("translation", ["task.dev_beam=3"]),
     ("translation", "task.length_penalty"): ("translation", ["task.length_penalty=0"]),
     ("translation", "task.max_length"): ("translation", ["task.max_length=1"]),
+    ("transcription", "task.beam"): ("transcription", ["task.beam=3"]),
     ("frames", "source.scaling"): ("frames", ["source.scaling=none"]),
     ("vector", "source.scaling"): ("vector", ["source.scaling=none"]),
     ("grid", "source.scaling"): ("grid", ["source.scaling=none"]),
@@ -170,7 +178,7 @@ def task_of(kind: str, overrides: list[str], folder: Any) -> Any:
         name, target, source = "{kind: classification}", "{kind: labels}", "{kind: frames}"
         model = "model: {kind: majority}"
     else:
-        (name, target, model), source = TASKS[kind], "{kind: text}"
+        (name, target, model), source = TASKS[kind], "{kind: frames}" if kind == "transcription" else "{kind: text}"
     text = f"name: x\ntask: {name}\ndata: {{train: x}}\nsource: {source}\ntarget: {target}\n{model}\n"
     recipe = recipe_from_text(text, overrides=[one.replace("OTHER", str(folder / "other.model")) for one in overrides])
     task = new_task(recipe.recipe)

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from media_files import picture, write_clip
+from media_files import ENCODER_BLOCKS, picture, random_weights, write_clip
 from torch.nn import functional
 
 from seqcli.data.example import MediaFile
@@ -24,49 +24,6 @@ from seqcli.media import encoder
 from seqcli.media.features import extractor
 from seqcli.media.image import read_image
 from seqcli.recipe.features import EfficientNetLite0Config, EncodedFramesConfig
-
-BLOCKS = (  # kernel, stride, times wider inside, channels out: Tan and Le (2019), table 1, at an eighth of the width
-    *(
-        (3, 1, 1, 2),
-        (3, 2, 6, 3),
-        (3, 1, 6, 3),
-        (5, 2, 6, 5),
-        (5, 1, 6, 5),
-        (3, 2, 6, 10),
-        (3, 1, 6, 10),
-        (3, 1, 6, 10),
-    ),
-    *((5, 1, 6, 14), (5, 1, 6, 14), (5, 1, 6, 14), (5, 2, 6, 24), (5, 1, 6, 24), (5, 1, 6, 24), (5, 1, 6, 24)),
-    (3, 1, 6, 40),
-)
-
-
-def random_weights():
-    """Named and shaped as the published ones, narrower."""
-    torch.manual_seed(1)
-    weights = {}
-
-    def layer(name, norm, shape):
-        weights[f"{name}.weight"] = torch.randn(shape) * (2 / np.prod(shape[1:])) ** 0.5
-        for part, values in (
-            ("weight", 1 + 0.1 * torch.randn(shape[0])),
-            ("bias", 0.1 * torch.randn(shape[0])),
-            ("running_mean", 0.1 * torch.randn(shape[0])),
-            ("running_var", 0.5 + torch.rand(shape[0])),
-        ):
-            weights[f"{norm}.{part}"] = values
-
-    layer("_conv_stem", "_bn0", (4, 3, 3, 3))
-    channels = 4
-    for number, (kernel, _, wider, out) in enumerate(BLOCKS):
-        name, inside = f"_blocks.{number}.", channels * wider
-        if wider > 1:
-            layer(f"{name}_expand_conv", f"{name}_bn0", (inside, channels, 1, 1))
-        layer(f"{name}_depthwise_conv", f"{name}_bn1", (inside, 1, kernel, kernel))
-        layer(f"{name}_project_conv", f"{name}_bn2", (out, inside, 1, 1))
-        channels = out
-    layer("_conv_head", "_bn1", (160, channels, 1, 1))
-    return weights
 
 
 def by_torch(weights, pixels_BHWC):
@@ -83,7 +40,7 @@ def by_torch(weights, pixels_BHWC):
 
     x = (torch.from_numpy(pixels_BHWC).float().permute(0, 3, 1, 2) - 127) / 128
     x = convolution(x, "_conv_stem", "_bn0", 2)
-    for number, (_, stride, wider, out) in enumerate(BLOCKS):
+    for number, (_, stride, wider, out) in enumerate(ENCODER_BLOCKS):
         name, inner = f"_blocks.{number}.", x
         if wider > 1:
             inner = convolution(inner, f"{name}_expand_conv", f"{name}_bn0")

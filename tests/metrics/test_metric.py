@@ -7,13 +7,22 @@ import pytest
 
 from seqcli.metrics.accuracy import AccuracyScorer
 from seqcli.metrics.classes import ClassScorer, MultilabelScorer
-from seqcli.metrics.metric import CAPTION_METRICS, CLASS_METRICS, F1, LANGUAGE_METRICS, METRICS, TRANSLATION_METRICS
+from seqcli.metrics.metric import (
+    CAPTION_METRICS,
+    CLASS_METRICS,
+    F1,
+    LANGUAGE_METRICS,
+    METRICS,
+    TRANSCRIPTION_METRICS,
+    TRANSLATION_METRICS,
+)
 from seqcli.metrics.perplexity import PerplexityScorer
 
 
 def test_a_name_has_one_direction():
     every = sorted(
-        (*CLASS_METRICS, *LANGUAGE_METRICS, *TRANSLATION_METRICS, *CAPTION_METRICS, F1), key=lambda metric: metric.name
+        (*CLASS_METRICS, *LANGUAGE_METRICS, *TRANSLATION_METRICS, *CAPTION_METRICS, *TRANSCRIPTION_METRICS, F1),
+        key=lambda metric: metric.name,
     )
     for name, metrics in groupby(every, key=lambda metric: metric.name):
         assert {metric.better for metric in metrics} == {METRICS[name].better}
@@ -49,6 +58,8 @@ def test_better():
     lower = {name for name, metric in METRICS.items() if metric.better == "lower"}
     assert lower == {
         "token_error_rate",
+        "wer",
+        "cer",
         "loss",
         "perplexity",
         "perplexity_known",

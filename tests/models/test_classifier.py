@@ -26,6 +26,7 @@ ENCODERS = {
 }
 CASES = [(encoder, pooling) for encoder in ENCODERS for pooling in registry.kinds("pooling")]
 FRAMES = "{kind: frames, dim: 6, kernel: 3, stride: 2, activation: relu}"
+PICTURES = "{kind: frame-cnn, height: 1, width: 2, dim: 6, filters: [4, 3], stride: 2}"
 
 
 def test_every_network_is_here():
@@ -87,7 +88,7 @@ def pooled(model, batch, sequences):
 def test_company_and_order_change_nothing(encoder, pooling):
     made = [(classifier(encoder, pooling), text_batch)]
     if pooling in ("max", "last"):
-        made.append((classifier(encoder, pooling, FRAMES), frame_batch))
+        made += ((classifier(encoder, pooling, one), frame_batch) for one in (FRAMES, PICTURES))
 
     @few
     @given(sequences=SEQUENCES, longer=st.integers(0, 12), random=st.randoms(use_true_random=False))
@@ -104,7 +105,7 @@ def test_company_and_order_change_nothing(encoder, pooling):
 
 
 @pytest.mark.parametrize(("encoder", "pooling"), CASES)
-@pytest.mark.parametrize("embedder", ["{kind: tokens, dim: 6}", FRAMES])
+@pytest.mark.parametrize("embedder", ["{kind: tokens, dim: 6}", FRAMES, PICTURES])
 def test_empty_sequences_have_finite_gradients(encoder, pooling, embedder):
     model = classifier(encoder, pooling, embedder).train()
     batch = text_batch if "tokens" in embedder else frame_batch

@@ -10,7 +10,8 @@ from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
 from seqcli.decode import chain
 from seqcli.models.characters import CharacterCNN, CharacterLSTM
 from seqcli.models.dropout import chance
-from seqcli.models.embedders import FrameEmbedder, TokenEmbedder
+from seqcli.models.embedders import TokenEmbedder
+from seqcli.models.frames import FrameEmbedder
 from seqcli.models.labeller import Labeller
 from seqcli.models.network import Memory
 from seqcli.recipe.embedders import AffixesConfig, CharacterCNNConfig, CharacterLSTMConfig, FramesConfig, TokensConfig

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tiny_classes
 import tiny_images
+import tiny_speech
 from tiny_corpus import SENTENCES, conll, conllu
 from tiny_pairs import pairs, write_pairs
 
@@ -72,6 +73,10 @@ WRITE = {
 }
 
 
+CHANNELS = {"utd-mhad-skeleton": 60, "utd-mhad-inertial": 6, "utd-mhad-depth": 24 * 32, "an4-mfcc": 13}
+"""Those of the data that a recipe's joints and pictures are of."""
+
+
 def smaller(recipe):
     """Overrides that cut the sizes of a network down; a model that is fitted in one go is quick as it is."""
     if recipe.task.kind == "word-vectors":
@@ -94,6 +99,10 @@ def one_recipe(request, tmp_path, cache):
     assert plain.description
     entry = catalogue.data_set(plain.data.corpus) if plain.data.corpus else None
     form = plain.data.format or (entry.format if entry else "conll")
+    if plain.task.kind == "transcription":
+        write = tiny_speech.write_sounds if form == "manifest" else tiny_speech.write_joined
+        files = [f"data.{split}={write(tmp_path, split)}" for split in ("train", "dev", "test")]
+        return load_recipe(path, [*files, f"data.format={form}", *smaller(plain)]).recipe
     if plain.task.kind == "captioning":
         grid = plain.source.kind == "grid"
         images = tiny_images.write_images(tmp_path, [name for name, _ in tiny_images.pictures()], grid=grid)
@@ -108,7 +117,11 @@ def one_recipe(request, tmp_path, cache):
         ).recipe
     file = tmp_path / f"tiny.{form}"
     options = {"separator": plain.data.separator or (entry and entry.separator) or "/"} if form == "inline" else {}
-    file.write_text(WRITE[form](**options), encoding="utf-8")
+    if form == "npz":
+        text = tiny_classes.npz(tmp_path, tiny_classes.motions(30, channels=CHANNELS[plain.data.corpus]))
+    else:
+        text = WRITE[form](**options)
+    file.write_text(text, encoding="utf-8")
     files = [f"data.{split}={file}" for split in ("train", "dev", "test")]
     return load_recipe(path, [*files, f"data.format={form}", *smaller(plain)]).recipe
 
@@ -158,8 +171,10 @@ def sample_and_score(run, report):
 def classify(run, report):
     """It gives each text, or each sequence of frames, a label it knows; the report compares it with the baselines."""
     model = Model.load(run)
-    texts = model.task.source.unit == "tokens"
-    sources = ["Paris is big", "", "unseen \u263a"] if texts else [frames for frames, _ in tiny_classes.motions(3)]
+    source = model.task.source
+    sources = ["Paris is big", "", "unseen \u263a"]
+    if source.unit == "frames":
+        sources = [frames for frames, _ in tiny_classes.motions(3, channels=source.raw(source.channels))]
     predictions = model.predict_block(sources)
     assert all(one.labels[0] in model.task.target.labels for one in predictions)
     np.testing.assert_allclose([one.probs_K.sum() for one in predictions], 1, atol=1e-5)
@@ -199,7 +214,20 @@ def neighbors(run, report):
     assert len(vectors.neighbors("paris", 3)) == 3
 
 
+def transcribe(run, report):
+    """The graph is the network's to rounding, and error rates stand beside those of the most frequent transcript."""
+    assert report["engine"]["kind"] == "onnx"
+    assert report["engine"]["difference"] < 1e-4
+    assert report["test"]["name"] == "WER"
+    assert [entry["model"] for entry in report["baselines"]] == ["most frequent transcript"]
+    model = Model.load(run, engine="torch")
+    frames = np.random.default_rng(1).normal(size=(60, model.task.source.channels)).astype(np.float32)
+    (one,) = model.predict([frames])
+    assert len(one.words) == len(one.text.split())
+
+
 USE = {
+    "transcription": transcribe,
     "tagging": tag,
     "language-model": sample_and_score,
     "classification": classify,

@@ -92,6 +92,9 @@ def _within_sections(recipe: dict[str, Any]) -> dict[str, Any]:
         if features["kind"] != "efficientnet-lite0" and recipe["source"]["kind"] in ("vector", "grid"):
             recipe["source"]["features"] = None
     encoder, head = model.get("encoder"), model.get("head")
+    embedder = model.get("embedder")
+    if _kind(embedder) == "convolution":
+        embedder["layers"] = max(2, embedder.get("layers", 2))  # each halves once at most
     if _kind(encoder) == "transformer":
         encoder["dim"] = encoder.get("heads", 4) * 8
     decoder = model.get("decoder")

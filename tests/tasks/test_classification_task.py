@@ -131,6 +131,14 @@ def test_a_threshold_decides_which_labels_are_given(tmp_path, cache):
     [
         (("model.members=2",), {}),
         (("source.missing=mask", "model.embedder={kind: frames, dim: 8, kernel: 4, stride: 2}"), {"missing": True}),
+        (("model.embedder={kind: frame-cnn, height: 1, width: 2, filters: [8], dim: 8, vary: {noise: 0.05}}",), {}),
+        (
+            (
+                "source={kind: frames, scaling: common, derive: {pairs: [[1, 0]], origin: 0, differences: 1}}",
+                "model.embedder={kind: frames, dim: 8, vary: {warp: 0.2, scale: 0.1, turn: 5}}",
+            ),
+            {},
+        ),
         (("source.scaling=none", "model.encoder={kind: cnn, filters: 6}"), {}),
     ],
 )

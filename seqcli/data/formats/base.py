@@ -77,8 +77,8 @@ class Format(ABC):
     """One data format.
 
     ``suffixes`` are those of files that are surely of it; ``ends`` is what an example ends with, where a file may be
-    cut (`seqcli.data.chunks`); ``has_frames``: sources are frames, [T, D], not text; ``has_images``: they are images; ``has_target_texts``: targets are texts, not labels; ``has_recordings``: sources are
-    `MediaFile`; ``needs_source``: columns that
+    cut (`seqcli.data.chunks`); ``has_frames``: sources are frames, [T, D], not text; ``has_images``: they are images;
+    ``has_recordings``: sources are `MediaFile`; ``has_target_texts``: targets are texts, not labels; ``needs_source``: columns that
     name no source make no sense.
     """
 
@@ -92,7 +92,6 @@ class Format(ABC):
     folders: ClassVar[bool] = False
     """A path may be a folder, which `expand` makes files of."""
     has_target_texts: ClassVar[bool] = False
-    has_recordings: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
     roles: ClassVar[tuple[str, ...]] = ("token", "tag", "source", "target")
     """What a column may hold."""

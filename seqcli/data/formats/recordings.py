@@ -37,7 +37,7 @@ def inside(cell: str, folder: Path) -> Path:
 class Recordings(LineFormat):
     """A recording a line, which is a file beside the list, or a part of one."""
 
-    has_recordings = True
+    has_media = True
     has_target_texts = True
 
     def __init__(self, reading: Reading) -> None:
