@@ -514,4 +514,5 @@ def _train_one(task_kinds: Collection[str]) -> str:
 
 
 def _either(kinds: Collection[str]) -> str:
-    return " or ".join(sorted(kinds))
+    *others, last = sorted(kinds)
+    return f"{', '.join(others)} or {last}" if others else last

@@ -99,7 +99,7 @@ def test_missing_files_say_what_was_looked_for(tmp_path):
     )
     assert str(failure(train=str(tmp_path), format="conll")) == f"{tmp_path}: is a folder, not the train file"
     assert str(failure(train=str(tmp_path))) == (  # a folder may hold frames
-        f"{tmp_path}: no sequences: expected a folder for each label, with .csv or .npy files in it"
+        f"{tmp_path}: no sequences (.csv, .npy): expected a folder for each label, with such files in it"
     )
     assert failure(train=str(tmp_path / "no" / "x.conll")).hint == f"The folder '{tmp_path / 'no'}' does not exist."
 
@@ -142,6 +142,8 @@ def test_every_entry_of_the_catalogue_is_whole(entry):
     assert all([entry.description, entry.task, entry.licence, entry.citation, entry.size, entry.sources])
     assert set(entry.splits) in ({"train", "dev", "test"}, {"train", "dev"}, {"train", "test"}, {"train"}, {"test"})
     for name in [*entry.file_names(), *entry.fetched_names()]:
+        if entry.made is not None and name == entry.images:
+            continue  # pictures drawn of fonts: their bytes are those of the drawing library's version
         assert entry.embedded or (len(entry.file(name).sha256) == 64 and entry.file(name).bytes > 0)
     assert entry.made is None or set(entry.made.makes()) <= set(entry.file_names())
     for source in entry.sources:

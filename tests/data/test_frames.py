@@ -421,7 +421,11 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "message", "code"),
     [
-        (lambda folder: None, "set: no sequences: expected a folder for each label, with .csv or .npy files in it", 65),
+        (
+            lambda folder: None,
+            "set: no sequences (.csv, .npy): expected a folder for each label, with such files in it",
+            65,
+        ),
         (
             lambda folder: (folder / "x.csv").write_text("1\n"),
             "set/x.csv: lies in no folder of a label. Put it in a folder that is called like its label.",

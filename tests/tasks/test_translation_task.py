@@ -284,11 +284,11 @@ def test_pieces_from_files_lie_in_the_run(tmp_path, cache):
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [
-        ("", "rot", "x:7: the source is empty. Fill it, or take the pair out."),
-        ("red", " ", "x:7: the target is empty. Fill it, or take the pair out."),
+        ("", "rot", "x:7: the source is empty. Fill it, or take it out."),
+        ("red", " ", "x:7: the target is empty. Fill it, or take it out."),
         ("red", None, "x:7: there is no target. Check data.format and data.columns."),
         ("red", [], "x:7: there is no target. Check data.format and data.columns."),
-        ("red", ["rot", ""], "x:7: the target is empty. Fill it, or take the pair out."),
+        ("red", ["rot", ""], "x:7: the target is empty. Fill it, or take it out."),
         (
             "red",
             ["rot", 5],
