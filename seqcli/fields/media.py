@@ -17,9 +17,10 @@ from seqcli.recipe.features import FeaturesConfig
 
 
 class MediaReader:
-    """The ``features`` of a field, None where its data holds numbers."""
+    """The ``features`` of a field, None where its data holds numbers; ``usual`` is a kind that would suit it."""
 
-    def __init__(self, config: FeaturesConfig | None) -> None:
+    def __init__(self, config: FeaturesConfig | None, usual: str = "log-mel") -> None:
+        self.usual = usual
         self.extractor: Extractor | None = None if config is None else extractor(config)
 
     def prepare(self, progress: Progress | None) -> None:
@@ -35,9 +36,9 @@ class MediaReader:
         """
         if self.extractor is None:
             raise data_error(
-                "the data names media files, and the recipe does not say which features of them are read",
+                "a media file, and the recipe does not say which features of it are read",
                 file=at,
-                hint="Set source.features, such as {kind: log-mel}.",
+                hint=f"Train with source.features, such as {{kind: {self.usual}}}.",
             )
         return self.extractor.read(file, at)
 

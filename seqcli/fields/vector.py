@@ -24,7 +24,7 @@ class PlacesField(FrameField):
 
     def __init__(self, config: VectorFieldConfig | GridFieldConfig) -> None:
         super().__init__(FrameFieldConfig.model_validate({"scaling": config.scaling}))
-        self.media = MediaReader(config.features)
+        self.media = MediaReader(config.features, "efficientnet-lite0")
 
     def prepare(self, values: Callable[[], Iterable[tuple[Any, str]]], key: str, progress: Progress | None) -> None:
         """Fetches the image encoder only where the data holds images, not what was made of them before."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.data.example import MediaFile, place
+from seqcli.data.example import MediaFile
 from seqcli.errors import UserError, usage_error
 from seqcli.lines import source_name
 from seqcli.recipe import registry
@@ -72,10 +72,10 @@ def named_at(file: MediaFile, at: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        name, line = place(at)
-        if error.file == source_name(file.path) and line and name != error.file:
+        name, _, line = at.rpartition(":")
+        if error.file == source_name(file.path) and line.isdecimal() and name != error.file:
             raise UserError(
-                f"'{file.path}': {error.message}", file=name, line=line, hint=error.hint, code=error.code
+                f"'{file.path}': {error.message}", file=name, line=int(line), hint=error.hint, code=error.code
             ) from error
         raise
 

@@ -8,6 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
+from media_files import picture, put_small_encoder
 from tiny import run_inside
 from tiny_images import BY_HEART, MODELS, grid_of, image_recipe, pictures, vector_of
 
@@ -155,3 +156,28 @@ def test_it_starts_without_torch(captioners, shell):
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "False", done.stderr
+
+
+def test_photographs_of_ones_own_by_the_recipe_of_others(tmp_path, monkeypatch, cache, seqcli):
+    monkeypatch.chdir(tmp_path)
+    put_small_encoder(cache)
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        picture(240, 320, number).save(tmp_path / f"photos/{number}.jpg")
+    lines = [f"{number}.jpg\tPicture number {number} of four .\n" for number in range(4)]
+    (tmp_path / "train.tsv").write_text("".join(lines))
+    (tmp_path / "dev.tsv").write_text("".join(lines[:2]))
+    own = ("data.corpus=null", "data.dev_share=null", "data.format=captions", "data.images=photos")
+    short = ("training.max_steps=2", "training.min_steps=0", "model.decoder.dim=8", "model.embedder.dim=8")
+    settings = [argument for value in (*own, *short) for argument in ("--set", value)]
+    trained = seqcli("train", "caption-flickr8k", "--name", "mine", "--data", "train.tsv", "dev.tsv", *settings)
+    assert trained.code == 0, trained.err
+    (tmp_path / "broken.jpg").write_bytes((tmp_path / "photos/0.jpg").read_bytes()[:900])
+    result = seqcli("caption", "mine", "photos/1.jpg", "broken.jpg", "photos/2.jpg")
+    assert (result.code, result.err.count("\n"), len(result.out.splitlines())) == (ExitCode.DATA, 1, 1)
+    assert "broken.jpg: is a broken image" in result.err
+    result = seqcli("caption", "mine", "photos", "broken.jpg", "--skip-bad")
+    assert (result.code, len(result.out.splitlines())) == (0, 4)
+    (tmp_path / "other.tsv").write_text("0.jpg\tA picture .\n../broken.jpg\tAnother .\n")
+    result = seqcli("evaluate", "mine", "other.tsv")
+    assert (result.code, "other.tsv:2" in result.err) == (ExitCode.DATA, True), result.err
