@@ -38,7 +38,7 @@ class MediaReader:
             raise data_error(
                 "a media file, and the recipe does not say which features of it are read",
                 file=at,
-                hint=f"Train with source.features, such as {{kind: {self.usual}}}.",
+                hint=f"Set source.features in the recipe, such as {{kind: {self.usual}}}.",
             )
         return self.extractor.read(file, at)
 

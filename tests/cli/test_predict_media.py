@@ -191,7 +191,7 @@ def test_media_files_without_features(seqcli, sounds):
     (sounds / "none.yaml").write_text(RECIPE.replace(", features: FEATURES", "").replace("own", "none"))
     code, _, err = seqcli("train", "none.yaml", "-q")
     assert code == 65
-    assert "the recipe does not say which features of them are read. Set source.features" in err
+    assert "a media file, and the recipe does not say which features of it are read. Set source.features" in err
 
 
 def test_what_other_models_do_not_take(seqcli, trained):
