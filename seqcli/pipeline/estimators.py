@@ -354,6 +354,7 @@ class GradientEstimator:
         window = _Window()
         if self.progress.stopped:
             return
+        (self.trainer.time_share,) = self.world.largest(self._time_share())  # not 0 where a training goes on
         for event in self._trained():
             window.add(event)
             yield event

@@ -151,7 +151,7 @@ class CaptioningTask(WritingTask):
         yield self._columns(example)
 
     def read_measured(self, example: Example) -> Iterator[Mapping[str, Any]]:
-        """The same, and in ``references`` the captions as they are written."""
+        """`read`, with ``references`` beside it: the captions as text, which scores compare with."""
         written = [one if isinstance(one, str) else " ".join(one) for one in references_of(example)]
         yield {**self._columns(example), "references": written}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqcli.data.example import Example, MediaFile
-from seqcli.data.formats.base import Columns, Format, Reading
-from seqcli.errors import UserError, data_error, did_you_mean, io_error, plural, reading, usage_error
+from seqcli.data.formats.base import Format, Reading
+from seqcli.errors import UserError, data_error, did_you_mean, io_error, plural, reading
 from seqcli.files import sha256_file
 from seqcli.lines import Chunk, Input, is_stdin, source_name
 
@@ -50,12 +50,6 @@ class Captions(Format):
     @classmethod
     def likelihood(cls, lines: list[str], *, has_blank: bool) -> float:
         return 1.0 if all(_IMAGE.search(line.split("\t", 1)[0]) for line in lines) else 0.0
-
-    @classmethod
-    def check_columns(cls, columns: Columns | None) -> dict[str, int | str]:
-        if columns:
-            raise usage_error(f"data.columns: the {cls.name} format has no columns")
-        return {}
 
     def examples(self, source: Input) -> Iterator[Example]:
         path = (
@@ -162,8 +156,8 @@ class Coco(Captions):
             found = {one["id"]: Captioned(str(one["file_name"]), [], 1) for one in document["images"]}
             captions = [(one["image_id"], one["caption"]) for one in document["annotations"]]
         except (ValueError, RecursionError) as error:
-            line = getattr(error, "lineno", None)
-            raise data_error(f"is no JSON: {getattr(error, 'msg', error)}", file=str(path), line=line) from error
+            line, why = (error.lineno, error.msg) if isinstance(error, json.JSONDecodeError) else (None, str(error))
+            raise data_error(f"is no JSON: {why}", file=str(path), line=line) from error
         except (KeyError, TypeError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else "expected 'images' and 'annotations'"
             raise data_error(f"is not COCO's JSON: {what}", file=str(path)) from error

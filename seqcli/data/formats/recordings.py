@@ -44,19 +44,13 @@ class Recordings(LineFormat):
         super().__init__(reading)
         self.folder = Path()
 
-    @classmethod
-    def check_columns(cls, columns: Columns | None) -> dict[str, int | str]:
-        if columns:
-            raise usage_error(f"data.columns: the {cls.name} format has no columns")
-        return {}
-
     def examples(self, source: Input) -> Iterator[Example]:
         self.folder = folder_of(source)
         self.begin()
         return super().examples(source)
 
     def begin(self) -> None:
-        """Read what lies beside the file."""
+        """Read what the lines refer to in other files of the folder, before the first line."""
 
     @abstractmethod
     def parse(self, line: str) -> tuple[MediaFile, str | None]: ...
