@@ -167,7 +167,7 @@ class CountsEstimator:
             named = ", ".join(f"training.{name}" for name in idle)
             yield Notice(f"nothing here is trained in steps, so these have no effect: {named}")
         self.arrays = job.task.fit_counts(self.data["train"], self._progress)
-        save_arrays(job.run, self.arrays)
+        save_arrays(job.run.weights_path, self.arrays)
 
     def _progress(self, done: int, total: int) -> None:
         if (code := self.job.should_stop()) is not None:

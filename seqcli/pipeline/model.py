@@ -239,7 +239,7 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str, *, steps: bool)
                 f"{run} is a model of kind {task.recipe.model.kind}, not a network: {option} has no effect on it",
                 hint="Leave it out.",
             )
-        return task.counts_engine(load_arrays(run), run.weights_path), None
+        return task.counts_engine(load_arrays(run.weights_path), run.weights_path), None
     files = read_manifest(run.path).files
     exported = "onnx" if ENGINE_FILE in files else "ctranslate2" if CT2_FILE in files else None
     if engine in ("onnx", "ctranslate2"):

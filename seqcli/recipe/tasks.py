@@ -111,6 +111,12 @@ class CaptioningConfig(WritingConfig):
 
     kind: Literal["captioning"] = "captioning"
     max_length: int = Field(30, ge=1, description="longest caption that is written, in tokens")
+    rerank: int | None = Field(
+        None,
+        ge=1,
+        description="training images, those nearest to the image, whose captions choose among the hypotheses of the beam: "
+        "the one that is most like them all comes first (Mao et al. 2015); null: the likeliest",
+    )
     baselines: list[Literal["random-caption", "nearest-caption", "consensus-caption"]] | None = Field(
         None, description="models the report compares with, made of the same data; null for all three"
     )

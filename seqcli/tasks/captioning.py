@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,14 @@ from seqcli.fields.vector import GridField, VectorField
 from seqcli.metrics.captions import CiderD, rouge_l
 from seqcli.metrics.score import Score, percent, signature
 from seqcli.metrics.translation import TranslationMetric
-from seqcli.models.counts.captions import CaptionModel, Captions
+from seqcli.models.counts.captions import CaptionModel, Captions, Reranker
 from seqcli.recipe import registry
 from seqcli.recipe.fields import FrameFieldConfig, GridFieldConfig, TextTargetConfig, VectorFieldConfig
 from seqcli.recipe.models import ConsensusCaptionConfig, EncoderDecoderConfig, NearestCaptionConfig, RandomCaptionConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 from seqcli.recipe.tasks import CaptioningConfig
+from seqcli.store.weights import load_arrays, save_arrays
 from seqcli.tasks.base import Arrays, Count, CountsEngine, Data, Engine, Measured, Task
 from seqcli.tasks.rules import needs, section, selects_by, sides
 from seqcli.tasks.writing import (
@@ -47,6 +50,9 @@ SOURCES = ("vector", "grid", "frames")
 SCORES = ("bleu", "cider", "rouge_l", "exact", "bleu_3", "bleu_2", "bleu_1")
 BASELINES = ("random-caption", "nearest-caption", "consensus-caption")
 """Models that write what somebody wrote of a training image, to compare others with."""
+
+CAPTIONS_FILE = "captions.safetensors"
+"""Where a run keeps the captions that choose among those it writes."""
 
 _SECTIONS = {
     "random-caption": RandomCaptionConfig,
@@ -96,6 +102,12 @@ class CaptioningTask(WritingTask):
             "Set model.tied: target-output.",
         ),
         Rule(
+            "task.rerank",
+            lambda r: _config(r).rerank is not None and _config(r).beam == 1,
+            "there is nothing to choose from: task.beam is 1",
+            "Set task.beam, such as 20, or leave rerank out.",
+        ),
+        Rule(
             "target.share",
             lambda r: section(r.target, TextTargetConfig).share,
             "source: an image has neither tokenizer nor vocabulary",
@@ -119,6 +131,8 @@ class CaptioningTask(WritingTask):
             assert isinstance(recipe.source, FrameFieldConfig)
             self.source = FrameField(recipe.source)
         self.target = TargetText(recipe.target)
+        self._reranker: Reranker | None = None
+        self._folder: Path | None = None
         super().__init__(recipe)
 
     def longest(self, length: int) -> int:
@@ -179,6 +193,35 @@ class CaptioningTask(WritingTask):
             )
         return texts
 
+    def fit(self, train: Columns) -> None:
+        super().fit(train)
+        if self._reranks:
+            self._reranker = Reranker.of(CaptionData(self, train).pictures())
+
+    def save(self, folder: Path) -> list[str]:
+        names = super().save(folder)
+        if self._reranker is None:
+            return names
+        save_arrays(folder / CAPTIONS_FILE, self._reranker.arrays())
+        return [*names, CAPTIONS_FILE]
+
+    def load(self, folder: Path) -> None:
+        super().load(folder)
+        self._folder = folder
+
+    @property
+    def _reranks(self) -> bool:
+        return self.is_network and self.config.rerank is not None
+
+    @property
+    def reranker(self) -> Reranker:
+        """Of a model that has one; it is read when it is first asked."""
+        if self._reranker is None:
+            assert self._folder is not None
+            path = self._folder / CAPTIONS_FILE
+            self._reranker = Reranker.from_arrays(load_arrays(path), self.source.channels, path)
+        return self._reranker
+
     # -- the model
 
     @property
@@ -220,7 +263,22 @@ class CaptioningTask(WritingTask):
         if isinstance(engine, CaptionCounts):
             texts = engine.model.captions(_means(side))
             return [Generated(raw, [Written.plain(text)]) for raw, text in zip(raws, texts, strict=True)]
-        return super().generate(engine, side, raws, options, **how)
+        if not self._reranks or options.beam == 1:
+            return super().generate(engine, side, raws, options, **how)
+        assert self.config.rerank is not None
+        found = super().generate(engine, side, raws, replace(options, best=options.beam), **how)
+        return [
+            Generated(one.source, self._reranked(one.hypotheses, vector_D, self.config.rerank)[: options.best])
+            for one, vector_D in zip(found, _means(side), strict=True)
+        ]
+
+    def _reranked(self, hypotheses: Sequence[Written], vector_D: NDArray[np.float32], neighbours: int) -> list[Written]:
+        """Hypotheses ranked, and scored, by their agreement with the captions of the nearest training images."""
+        scores = self.reranker.agreement(vector_D, [one.text for one in hypotheses], neighbours)
+        return [
+            replace(hypotheses[place], score=float(scores[place]))
+            for place in np.argsort(-scores, kind="stable").tolist()
+        ]
 
     def scorer(self) -> CaptionScorer:
         return CaptionScorer(self.select_by)

@@ -94,6 +94,27 @@ def test_attention_over_the_grid_sums_to_one(cache, runs, name, engine):
         assert (looked_TS >= 0).all()
 
 
+def test_the_hypothesis_most_like_the_captions_of_near_images_comes_first(cache, tmp_path):
+    recipe = image_recipe(tmp_path, "task.beam=6", "task.rerank=2", "training.epochs=4", "task.baselines=[]")
+    model = Model.load(trained_run(recipe, tmp_path))
+    task, images = model.task, sources(model)[0]
+    found = task.generate(model.engine, task.source.side(images), images, options_of(model, best=6))
+    unlike_the_search = 0
+    for image, one in zip(images, found, strict=True):
+        scores = [text.score for text in one.hypotheses]
+        assert scores == sorted(scores, reverse=True)
+        agreement = task.reranker.agreement(image[0], [text.text for text in one.hypotheses], 2)
+        np.testing.assert_allclose(scores, agreement)
+        unlike_the_search += one.hypotheses[0].log_prob < max(text.log_prob for text in one.hypotheses)
+        (alone,) = model.predict([image])
+        assert alone.hypotheses == one.hypotheses[:1]
+    assert unlike_the_search
+    (run,) = [path for path in tmp_path.rglob("captions.safetensors")]
+    run.unlink()
+    with pytest.raises(UserError, match=r"captions\.safetensors"):
+        Model.load(str(run.parent))
+
+
 def test_an_image_is_kept_once_and_each_of_its_captions_is_trained_on(cache, tmp_path):
     recipe = image_recipe(tmp_path)
     task = new_task(recipe)
@@ -213,6 +234,7 @@ def test_ln_p_of_a_caption_is_the_loss(cache, runs):
         (("model.decoder=null",), "is missing"),
         (("model={kind: majority}",), "cannot do the task captioning"),
         ((*GRID, "model.decoder={kind: lstm, dim: 16, attention: dot}"), "dot compares vectors of 12 and of 16"),
+        (("task.beam=1", "task.rerank=5"), "there is nothing to choose from"),
         (("training.select_by=f1",), "there is no dev score 'f1'"),
     ],
 )

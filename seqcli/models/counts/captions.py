@@ -1,6 +1,7 @@
 """Captions that somebody wrote of a training image: any one, the nearest image's, or what its neighbours agree on.
 
-Letters: B images asked about, N training images, C captions, D values of a vector, K neighbours, G n-grams.
+Letters: A, B texts or images asked about, N training images, C captions, D values of a vector, K neighbours, G n-grams, M of them
+in all captions.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -89,28 +91,12 @@ class CaptionModel(ABC):
     # -- neighbours
 
     @cached_property
-    def _unit_ND(self) -> Floats:
-        return self._unit(self.known.vectors_ND)
-
-    @cached_property
-    def _scaling(self) -> tuple[Floats, Floats]:
-        vectors_ND = self.known.vectors_ND
-        deviation_D = vectors_ND.std(0)
-        deviation_D[deviation_D <= 0] = 1
-        return vectors_ND.mean(0), deviation_D
-
-    def _unit(self, vectors_BD: Floats) -> Floats:
-        """Vectors scaled by the training data, of length 1: their products are cosines."""
-        mean_D, deviation_D = self._scaling
-        scaled_BD = (vectors_BD - mean_D) / deviation_D
-        unit_BD: Floats = scaled_BD / np.maximum(np.linalg.norm(scaled_BD, axis=1, keepdims=True), 1e-12)
-        return unit_BD
+    def _nearest(self) -> Nearest:
+        return Nearest(self.known.vectors_ND)
 
     def neighbours(self, vectors_BD: Floats, count: int) -> Ints:
         """The training images [B, K] with the highest cosine, the nearest first."""
-        similar_BN = self._unit(vectors_BD) @ self._unit_ND.T
-        order_BN: Ints = np.argsort(-similar_BN, axis=1, kind="stable")
-        return order_BN[:, :count]
+        return self._nearest.find(vectors_BD, count)
 
     def captions_of(self, image: int) -> range:
         """The numbers of the captions of a training image."""
@@ -175,28 +161,160 @@ class ConsensusCaption(CaptionModel):
     def likeness(self, numbers: Sequence[int]) -> NDArray[np.float64]:
         """CIDEr of each of some captions against each other [C, C]."""
         rows = [self._rows[number] for number in numbers]
-        grams, columns = np.unique(np.concatenate([ids for ids, _ in rows]), return_inverse=True)
-        weights_CG = np.zeros((len(numbers), len(grams)))
-        weights_CG[np.repeat(np.arange(len(rows)), [len(ids) for ids, _ in rows]), columns] = np.concatenate(
-            [weights for _, weights in rows]
-        )
-        likeness_CC: NDArray[np.float64] = weights_CG @ weights_CG.T
-        return likeness_CC
+        return products(rows, rows)
 
     @cached_property
-    def _rows(self) -> list[tuple[Ints, NDArray[np.float64]]]:
-        """Of each caption the numbers of its n-grams and their tf-idf, scaled so that a product of two is their CIDEr."""
-        texts = [text.lower() for text in self.known.texts]
-        images = [[texts[number] for number in self.captions_of(image)] for image in range(len(self.known.vectors_ND))]
-        frequency = document_counts(one for one in images if one)
-        number_of = {gram: number for number, gram in enumerate(frequency)}
-        rarity_G = np.log(sum(map(bool, images))) - np.log(np.array([*frequency.values()], np.float64))
-        found = []
-        for text in texts:
-            counts = ngrams(text)
-            ids = np.array([number_of[gram] for gram in counts], np.int64)
-            weights = np.array([*counts.values()], np.float64) * rarity_G[ids]
-            orders = np.array([len(gram) for gram in counts], np.int64)
-            norms = np.sqrt(np.bincount(orders, weights**2, minlength=ORDER + 1))
-            found.append((ids, weights / np.maximum(norms[orders], 1e-12) / ORDER**0.5))
-        return found
+    def _rows(self) -> list[Row]:
+        likeness = Likeness.of(self.known)
+        return [likeness.row(text) for text in self.known.texts]
+
+
+class Reranker:
+    """Chooses among the texts written for an image by the captions of its nearest training images (Mao et al. 2015).
+
+    What most of them say is more often right than what one network thinks likeliest.
+    """
+
+    def __init__(self, vectors_ND: Floats, owners_C: Ints, likeness: Likeness, rows: Rows) -> None:
+        self._nearest, self._owners_C, self._likeness, self._rows = Nearest(vectors_ND), owners_C, likeness, rows
+
+    @classmethod
+    def of(cls, captions: Captions) -> Reranker:
+        likeness = Likeness.of(captions)
+        rows = Rows.of([likeness.row(text) for text in captions.texts])
+        vectors_ND = captions.vectors_ND.astype(np.float16).astype(np.float32)  # as it will be loaded
+        return cls(vectors_ND, np.asarray(captions.owners_C, np.int64), likeness, rows)
+
+    def agreement(self, vector_D: Floats, texts: Sequence[str], neighbours: int) -> NDArray[np.float64]:
+        """For each text the mean of its CIDEr against every caption of so many nearest images, times 100."""
+        images = self._nearest.find(vector_D[None], neighbours)[0]
+        ends = np.searchsorted(self._owners_C, np.stack([images, images + 1]))
+        captions = [number for begin, end in ends.T.tolist() for number in range(begin, end)]
+        found: NDArray[np.float64] = products(
+            [self._likeness.row(text) for text in texts], [self._rows[number] for number in captions]
+        )
+        return 100 * found.mean(1)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """``vectors`` [N, D], ``owners`` [C]; n-grams by hash, ``grams`` [G], with their ``rarity`` [G]; the n-grams of
+        each caption, ``ids`` [M] and ``weights`` [M] up to ``ends`` [C]."""
+        return {
+            "vectors": self._nearest.vectors_ND.astype(np.float16),
+            "owners": self._owners_C,
+            "grams": self._likeness.grams_G,
+            "rarity": self._likeness.rarity_G,
+            "ids": self._rows.ids_M,
+            "weights": self._rows.weights_M,
+            "ends": self._rows.ends_C,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], values: int, file: object = None) -> Reranker:
+        """What the `arrays` of one make, which may come from anywhere; ``values`` of a vector.
+
+        Raises:
+            UserError: they are none (65, naming ``file``).
+        """
+        checked = CheckedArrays(arrays, "captions of training images", file)
+        vectors_ND = checked.floats("vectors", (None, values), dtype=np.float16).astype(np.float32)
+        owners_C = checked.whole("owners", 0, len(vectors_ND))
+        grams_G = checked.hashes("grams")
+        rarity_G = checked.floats("rarity", (len(grams_G),))
+        ids_M = checked.whole("ids", 0, len(grams_G))
+        weights_M = checked.floats("weights", (len(ids_M),))
+        ends_C = checked.whole("ends", 0, len(ids_M) + 1, len(owners_C))
+        checked.nothing_left()
+        if not len(owners_C) or (np.diff(owners_C) < 0).any() or (np.diff(ends_C) < 0).any():
+            raise data_error("no captions of training images: they are not in order", file=file)
+        return cls(vectors_ND, owners_C, Likeness(grams_G, rarity_G), Rows(ids_M, weights_M, ends_C))
+
+
+class Nearest:
+    """Training images by the cosine of their vectors, scaled by the training data."""
+
+    def __init__(self, vectors_ND: Floats) -> None:
+        self.vectors_ND = vectors_ND
+        self._mean_D, self._deviation_D = vectors_ND.mean(0), vectors_ND.std(0)
+        self._deviation_D[self._deviation_D <= 0] = 1
+        self._unit_ND = self._unit(vectors_ND)
+
+    def _unit(self, vectors_BD: Floats) -> Floats:
+        scaled_BD = (vectors_BD - self._mean_D) / self._deviation_D
+        unit_BD: Floats = scaled_BD / np.maximum(np.linalg.norm(scaled_BD, axis=1, keepdims=True), 1e-12)
+        return unit_BD
+
+    def find(self, vectors_BD: Floats, count: int) -> Ints:
+        """The numbers [B, K] of those with the highest cosine, the nearest first."""
+        similar_BN = self._unit(vectors_BD) @ self._unit_ND.T
+        order_BN: Ints = np.argsort(-similar_BN, axis=1, kind="stable")
+        return order_BN[:, :count]
+
+
+Row = tuple[Ints, Floats]
+"""The n-grams of a text, by their numbers in `Likeness`, and their tf-idf, scaled so that a product of two is their CIDEr."""
+
+
+class Likeness:
+    """CIDEr of texts in lower case, with the n-grams of some images' captions told apart by 64 bits of hash.
+
+    ``grams_G`` rise; ``rarity_G`` is ln of images over images in whose captions one stands.
+    """
+
+    def __init__(self, grams_G: NDArray[np.uint64], rarity_G: Floats) -> None:
+        self.grams_G, self.rarity_G = grams_G, rarity_G
+        self._unseen = float(rarity_G.max(initial=0))  # as rare as what stands in one image's captions
+
+    @classmethod
+    def of(cls, captions: Captions) -> Likeness:
+        images: dict[int, list[str]] = {}
+        for owner, text in zip(captions.owners_C.tolist(), captions.texts, strict=True):
+            images.setdefault(owner, []).append(text.lower())
+        frequency = document_counts(images.values())
+        grams_G = np.array([*map(_hash, frequency)], np.uint64)
+        rarity_G = np.log(len(images)) - np.log(np.array([*frequency.values()], np.float64))
+        order = np.argsort(grams_G, kind="stable")
+        return cls(grams_G[order], rarity_G[order].astype(np.float32))
+
+    def row(self, text: str) -> Row:
+        counts = ngrams(text.lower())
+        hashes = np.array([*map(_hash, counts)], np.uint64)
+        ids = np.searchsorted(self.grams_G, hashes).clip(max=max(0, len(self.grams_G) - 1))
+        known = self.grams_G[ids] == hashes
+        weights = np.array([*counts.values()], np.float64) * np.where(known, self.rarity_G[ids], self._unseen)
+        orders = np.array([len(gram) for gram in counts], np.int64)
+        norms = np.sqrt(np.bincount(orders, weights**2, minlength=ORDER + 1))
+        scaled = weights / np.maximum(norms[orders], 1e-12) / ORDER**0.5
+        return ids[known], scaled[known].astype(np.float32)
+
+
+def _hash(gram: tuple[str, ...]) -> int:
+    return int.from_bytes(blake2b(" ".join(gram).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A `Row` of each of C captions, one after the other."""
+
+    ids_M: Ints
+    weights_M: Floats
+    ends_C: Ints
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Rows:
+        ids, weights = zip(*rows, strict=True)
+        return cls(np.concatenate(ids), np.concatenate(weights), np.cumsum([*map(len, ids)], dtype=np.int64))
+
+    def __getitem__(self, number: int) -> Row:
+        part = slice(int(self.ends_C[number - 1]) if number else 0, int(self.ends_C[number]))
+        return self.ids_M[part], self.weights_M[part]
+
+
+def products(some: Sequence[Row], others: Sequence[Row]) -> NDArray[np.float64]:
+    """CIDEr of each text against each of the others [A, B]."""
+    rows = [*some, *others]
+    grams, columns = np.unique(np.concatenate([ids for ids, _ in rows]), return_inverse=True)
+    weights_CG = np.zeros((len(rows), len(grams)))
+    owners = np.repeat(np.arange(len(rows)), [len(ids) for ids, _ in rows])
+    weights_CG[owners, columns] = np.concatenate([weights for _, weights in rows])
+    found: NDArray[np.float64] = weights_CG[: len(some)] @ weights_CG[len(some) :].T
+    return found

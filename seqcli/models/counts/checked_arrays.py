@@ -44,6 +44,13 @@ class CheckedArrays:
             raise self._bad(name, f"is not within {least} and {end - 1}")
         return array
 
+    def hashes(self, name: str) -> NDArray[np.uint64]:
+        """Rising 64-bit numbers."""
+        array = self._take(name, np.uint64, (None,))
+        if not len(array) or not (array[1:] > array[:-1]).all():
+            raise self._bad(name, "is empty or not sorted")
+        return array
+
     def bytes(self, name: str) -> bytes:
         return bytes(self._take(name, np.uint8, (None,)).tobytes())
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seqcli.errors import ExitCode, UserError
-from seqcli.models.counts.captions import Captions, ConsensusCaption, NearestCaption, RandomCaption
+from seqcli.models.counts.captions import Captions, ConsensusCaption, NearestCaption, RandomCaption, Reranker
 from seqcli.recipe.models import ConsensusCaptionConfig, NearestCaptionConfig, RandomCaptionConfig
 
 VECTORS = np.array([[1, 0], [0.9, 0.1], [0.8, 0.3], [-1, 0.2], [0, -1]], np.float32)
@@ -34,7 +34,7 @@ def idf(gram):
     images = [[TEXTS[n].lower().split() for n in np.flatnonzero(image == OWNERS)] for image in range(5)]
     size = len(gram)
     having = sum(any(gram == tuple(t[i : i + size]) for t in own for i in range(len(t))) for own in images)
-    return math.log(5 / having)
+    return math.log(5 / max(1, having))
 
 
 def cider(one, other):
@@ -56,7 +56,7 @@ def test_likeness_is_cider():
     numbers = range(len(TEXTS))
     found = consensus().likeness(numbers)
     expected = [[cider(TEXTS[a], TEXTS[b]) for b in numbers] for a in numbers]
-    np.testing.assert_allclose(found, expected, atol=1e-9)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("row", range(5))
@@ -74,6 +74,34 @@ def test_consensus_by_hand_on_five_images(row, agreeing):
     best = max(map(worth, candidates))
     expected = next(TEXTS[n] for n in candidates if worth(n) == pytest.approx(best, abs=1e-9))
     assert consensus(neighbours=3, agreeing=agreeing).captions(VECTORS[row : row + 1]) == [expected]
+
+
+def test_texts_agree_with_the_captions_of_the_nearest_images_as_much_as_their_cider_says():
+    reranker = Reranker.of(FIVE)
+    texts = ["a red dog sleeps", "purple", "A dog runs fast", "a red zebra runs"]
+    near = [n for n in range(len(TEXTS)) if OWNERS[n] in (0, 1)]
+    expected = [100 * np.mean([cider(text, TEXTS[n]) for n in near]) for text in ("a red dog sleeps", "a dog runs fast")]
+    found = reranker.agreement(np.array([1, 0.02], np.float32), texts, 2)
+    np.testing.assert_allclose(found[[0, 2]], expected, atol=1e-4)
+    assert found[1] == 0
+    assert 0 < found[3] < 100 * np.mean([cider("a red runs", TEXTS[n]) for n in near])  # what nobody says weighs in
+    again = Reranker.from_arrays(reranker.arrays(), 2)
+    np.testing.assert_array_equal(again.agreement(np.array([1, 0.02], np.float32), texts, 2), found)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("grams", np.array([3, 2, 1], np.uint64), "'grams' is empty or not sorted"),
+        ("ids", np.array([10**6]), "'ids' is not within"),
+        ("ends", np.array([9, 1, 2, 3, 4, 5, 6]), "not in order"),
+        ("owners", np.array([4, 0, 1, 2, 3, 3, 4]), "not in order"),
+    ],
+)
+def test_captions_that_cannot_choose_are_refused(name, value, message):
+    with pytest.raises(UserError, match=message) as caught:
+        Reranker.from_arrays(Reranker.of(FIVE).arrays() | {name: value}, 2, "captions.safetensors")
+    assert caught.value.code == ExitCode.DATA
 
 
 def test_the_nearest_image_gives_its_first_caption():
