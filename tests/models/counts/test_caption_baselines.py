@@ -80,7 +80,9 @@ def test_texts_agree_with_the_captions_of_the_nearest_images_as_much_as_their_ci
     reranker = Reranker.of(FIVE)
     texts = ["a red dog sleeps", "purple", "A dog runs fast", "a red zebra runs"]
     near = [n for n in range(len(TEXTS)) if OWNERS[n] in (0, 1)]
-    expected = [100 * np.mean([cider(text, TEXTS[n]) for n in near]) for text in ("a red dog sleeps", "a dog runs fast")]
+    expected = [
+        100 * np.mean([cider(text, TEXTS[n]) for n in near]) for text in ("a red dog sleeps", "a dog runs fast")
+    ]
     found = reranker.agreement(np.array([1, 0.02], np.float32), texts, 2)
     np.testing.assert_allclose(found[[0, 2]], expected, atol=1e-4)
     assert found[1] == 0
