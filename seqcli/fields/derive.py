@@ -15,8 +15,7 @@ Frames = NDArray[np.float32]
 
 
 class Derive:
-    """What `DeriveConfig` asks for; each frame depends on itself, the one or two before it, the first, and what all have
-    in common where they are centred."""
+    """What `DeriveConfig` asks for; each frame depends on itself, the one or two before it, and the first."""
 
     def __init__(self, config: DeriveConfig) -> None:
         self.config = config
@@ -52,9 +51,6 @@ class Derive:
             parts.append(points_TPC[:, first] - points_TPC[:, second])
         if config.origin is not None and length:
             parts[0] = points_TPC - points_TPC[:1, [config.origin]]
-        if config.center and length:
-            counts = [np.maximum(1, (~np.isnan(part)).sum(0)) for part in parts]
-            parts = [part - np.nansum(part, 0, np.float64) / count for part, count in zip(parts, counts, strict=True)]
         together = np.concatenate(parts, axis=1)
         derived = [together.reshape(length, together.shape[1] * size)]
         for _ in range(config.differences):

@@ -50,11 +50,6 @@ class DeriveConfig(Config):
     origin: int | None = Field(
         None, ge=0, description="the point, counted from 0, from whose place in the first frame all points are told"
     )
-    center: bool = Field(
-        False,
-        description="take from each channel its mean over the sequence, as of cepstra, whose mean tells the voice and the "
-        "microphone rather than the words (Atal 1974)",
-    )
     pairs: list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]] = Field(
         [], description="points [a, b] of which the difference a - b is added, such as the bones of a skeleton"
     )

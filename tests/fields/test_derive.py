@@ -34,17 +34,6 @@ def test_pairs_of_points_are_added():
     np.testing.assert_array_equal(found, np.concatenate([POINTS - [1, 2], bones], 1).reshape(3, 10))
 
 
-def test_the_mean_of_a_sequence_is_taken_away_and_its_changes_stay():
-    found = read(center=True, differences=1)
-    np.testing.assert_allclose(found[:, :6], POINTS.reshape(3, 6) - POINTS.reshape(3, 6).mean(0), atol=1e-6)
-    np.testing.assert_allclose(found[:, 6:], read(differences=1)[:, 6:], atol=1e-6)
-    gaps = POINTS.copy()
-    gaps[0, 0, 0] = gaps[:, 1, 1] = np.nan
-    masked = FrameField(FrameFieldConfig.model_validate({"derive": {"center": True}, "missing": "mask"}))
-    np.testing.assert_allclose(masked.read(gaps.reshape(3, 6), "x:1")[:, 0], [np.nan, 0, 0])
-    assert np.isnan(masked.read(gaps.reshape(3, 6), "x:1")[:, 3]).all()
-
-
 def test_changes_are_added_and_a_single_frame_has_none():
     found = read(differences=2)
     first = np.array([[0] * 6, [1, 0, 1, 1, 0, 2], [0, 3, 1, -1, 1, -2]])

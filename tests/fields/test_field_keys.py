@@ -80,7 +80,6 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("frames", "source.derive.origin"): ("frames", ["source.derive={origin: 1}"]),
     ("frames", "source.derive.pairs"): ("frames", ["source.derive={pairs: [[0, 1]]}"]),
     ("frames", "source.derive.differences"): ("frames", ["source.derive={differences: 2}"]),
-    ("frames", "source.derive.center"): ("frames", ["source.derive={center: true}"]),
     ("frames", "source.features.kind"): ("media", [SOUND, CEPSTRA]),
     ("vector", "source.features.kind"): ("vector image", ["source.features={kind: efficientnet-lite0}"]),
     ("grid", "source.features.kind"): ("grid image", ["source.features={kind: efficientnet-lite0}"]),
