@@ -62,6 +62,22 @@ class InputSizes:
     scaling: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
+@dataclass(frozen=True)
+class SeriesSizes:
+    """What a network of series must know: columns read, which of them are predicted, features of each step, steps read
+    and predicted (imputation: as many), the quantiles predicted (none: values), the period of the series, and whether values read may be missing (NaN).
+    """
+
+    columns: int
+    targets: tuple[int, ...]
+    features: int
+    look_back: int
+    steps: int
+    quantiles: tuple[float, ...] = ()
+    season: int = 1
+    gaps: bool = False
+
+
 def affix_table(column: int) -> str:
     """What a table of affixes is called among the tables of a field: ``words``, ``characters``, ``labels``, ..."""
     return f"entries of affix table {column + 1}"
