@@ -191,7 +191,7 @@ class SeriesField(SourceField):
             UserError: no series, other columns than the model's, another frequency, missing values where none may be,
                 fewer steps than the model reads, a known column that ends too soon (65).
         """
-        series = _series(value, at)
+        series = as_series(value, at)
         values_TC, known_TN = self._columns_of(series, at)
         end = len(series)
         if self.known:
@@ -211,14 +211,12 @@ class SeriesField(SourceField):
         features_SF = self._features_ahead(series, known_TN, end, scale_2C, times_A, at)
         return History(series.name, values_TC, features_SF, scale_2C, times_A, self.window.look_back)
 
-    def encode(self, value: Any, at: str, split: str, part: Part) -> Mapping[str, Any]:
+    def encode(self, series: Series, at: str, split: str, part: Part) -> Mapping[str, Any]:
         """The columns of a series in a split: its steps up to the end of the part, scaled by those trained on.
 
         Raises:
-            UserError: no series, columns that are not there, missing values where none may be, none that is there
-                (65).
+            UserError: columns that are not there, missing values where none may be, none that is there (65).
         """
-        series = _series(value, at)
         values_TC, known_TN = self._columns_of(series, at)
         values_TC, missing_TC = self._filled(values_TC[: part.end], at)
         known_TN = known_TN[: part.end]
@@ -687,7 +685,8 @@ def season_of(frequency: str) -> int:
     return Frequency.parse(frequency).season if frequency else 1
 
 
-def _series(value: Any, at: str) -> Series:
+def as_series(value: Any, at: str) -> Series:
+    """Raises UserError (65): it is none."""
     if isinstance(value, Series):
         return value
     raise data_error(

@@ -303,6 +303,10 @@ class Task(ABC, Generic[P]):
     def data(self, columns: Columns) -> Data:
         return PairData(self, columns)
 
+    def extent(self, data: Data) -> dict[str, int]:
+        """How much a split holds, to be shown: examples, and positions of their sources."""
+        return {"examples": len(data.columns), "tokens": int(data.lengths.sum())}
+
     def unseen(self, data: Data) -> list[str]:
         """Labels of a split that the model does not know."""
         return []

@@ -18,15 +18,16 @@ from seqcli.data.batch import Batch, Ints, Outputs, SeriesSizes, Side
 from seqcli.data.encode import Pieces
 from seqcli.data.example import Example
 from seqcli.data.order import Batches, Lengths
-from seqcli.data.series import Times
+from seqcli.data.series import Series, Steps, Times
 from seqcli.errors import data_error, plural, usage_error
-from seqcli.fields.series import Floats, History, Part, SeriesColumn, SeriesField, SeriesWindows, Window
+from seqcli.fields.series import Floats, History, Part, SeriesColumn, SeriesField, SeriesWindows, Window, as_series
 from seqcli.metrics.metric import SERIES_METRICS
 from seqcli.metrics.score import Score
 from seqcli.metrics.series import SeriesScore
 from seqcli.models.counts.series import SeriesForecaster, has_statsforecast
 from seqcli.recipe import registry
 from seqcli.recipe.fields import SeriesFieldConfig
+from seqcli.recipe.models import EncoderDecoderConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 from seqcli.recipe.tasks import ForecastingConfig
@@ -147,6 +148,7 @@ class ForecastingTask(Task[Forecast]):
         *BY_TIME,
     )
     comparable = "a forecaster"
+    has_series = True
     output_formats = ("csv", "jsonl")
     source: SeriesField
 
@@ -202,30 +204,20 @@ class ForecastingTask(Task[Forecast]):
         return partial(self._read, split, shared)
 
     def _read(self, split: str, shared: bool, example: Example) -> Iterator[Mapping[str, Any]]:
-        part = self._part(split, shared, len(example.source), example.at)
-        yield self.source.encode(example.source, example.at, split, part)
+        series = as_series(example.source, example.at)
+        part = self._part(split, shared, series, example.at)
+        yield self.source.encode(series, example.at, split, part)
 
-    def _part(self, split: str, shared: bool, length: int, at: str) -> Part:
-        """The steps of a series that a split has; a file that is not shared with others is one split throughout."""
-        data = self.recipe.data
-        dev, test = data.dev_steps or 0, data.test_steps or 0
-        trained = length - dev - test if data.train_steps is None else data.train_steps
+    def _part(self, split: str, shared: bool, series: Series, at: str) -> Part:
+        """The steps of a series that a split has; all of a file that is not shared with others."""
+        steps = Steps.of(self.recipe.data)
         if not shared and split != "train":
-            return Part(min(length, self.source.needed), 0, length)
-        start = {"train": 0, "dev": trained, "test": trained + dev}[split]
-        end = {"train": trained, "dev": trained + dev, "test": trained + dev + test}[split]
-        if trained < 1 or end > length:
-            asked = ", ".join(
-                f"{value:,} for {name}"
-                for name, value in (("training", data.train_steps), ("dev", dev), ("the test", test))
-                if value
-            )
-            raise data_error(f"{plural(length, 'step')}, and the recipe takes {asked}", file=at)
-        return Part(trained, start, end)
+            return Part(min(len(series), self.source.needed), 0, len(series))
+        _, trained = steps.part("train", series, at)
+        return Part(trained, *steps.part(split, series, at))
 
     def key(self) -> list[Any]:
-        data = self.recipe.data
-        return [*super().key(), data.train_steps, data.dev_steps, data.test_steps, self.source.needed]
+        return [*super().key(), Steps.of(self.recipe.data), self.source.needed]
 
     def fit(self, train: Columns) -> None:
         """Raises UserError (2): a season or a horizon that does not go with the columns."""
@@ -246,13 +238,19 @@ class ForecastingTask(Task[Forecast]):
             )
         return ForecastData(columns, windows)
 
+    def extent(self, data: Data) -> dict[str, int]:
+        start_S, end_S = _windows(data).column.part_S2.T
+        return {"examples": len(data.columns), "tokens": int((end_S - start_S).sum())}
+
     def notices(self, name: str, data: Data) -> list[str]:
         windows, field = _windows(data), self.source
         count = len(windows.column)
-        said = [f"{name}: {plural(count, 'series', 'series')}, {plural(len(windows), 'window')}"]
         if name == "train":
-            every = f", steps of {field.frequency}" if field.frequency else ""
-            said[0] += f"{every}, season {field.season}"
+            every = f"steps of {field.frequency}, " if field.frequency else ""
+            said = [f"{name}: {every}season {field.season}, {plural(len(windows), 'window')} to learn from"]
+        else:
+            measured = len(windows.ahead(self.horizon, self.config.stride))
+            said = [f"{name}: {plural(measured, 'forecast')} of {plural(self.horizon, 'step')} to measure"]
         if windows.empty:
             said.append(f"{name}: {windows.empty:,} of them are too short for a window")
         if name == "train" and (still := windows.constant):
@@ -283,6 +281,7 @@ class ForecastingTask(Task[Forecast]):
     def network(self) -> Network:
         from seqcli.models.forecaster import new_forecaster
 
+        assert isinstance(self.recipe.model, NetworkConfig | EncoderDecoderConfig)
         return new_forecaster(self.recipe.model, self.sizes())
 
     @property
