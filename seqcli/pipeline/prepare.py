@@ -31,7 +31,8 @@ def open_columns(
 
     The task may be another's: then it reads this recipe's data.
     """
-    corpus = open_corpus(recipe.data, splits=splits, plain=task.plain_text, progress=progress)
+    data, plain = recipe.data, task.plain_text
+    corpus = open_corpus(data, splits=splits, plain=plain, series=task.has_series, progress=progress)
     if "train" in corpus.splits:
         key = corpus.fingerprint("train")
         task.prepare(lambda: corpus.examples("train"), key, progress)

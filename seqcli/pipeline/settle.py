@@ -39,8 +39,8 @@ def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
     own = tuple(name for name in SPLITS if dict(data)[name] or (is_auto and name == "train"))
     if "train" not in own:
         return Settled(recipe)
-    plain = registry.implementation("task", recipe.task.kind).plain_text
-    corpus = open_corpus(data, splits=own, plain=plain, progress=progress)
+    task = registry.implementation("task", recipe.task.kind)
+    corpus = open_corpus(data, splits=own, plain=task.plain_text, series=task.has_series, progress=progress)
     train = corpus.split_files["train"]
     changes: dict[str, Any] = {}
     notes: list[str] = []
@@ -49,7 +49,7 @@ def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
             changes[name] = [str(file) for file in files]
             notes += [f"{source_name(file)}: read once and kept as {file}" for file in files if is_kept(file)]
     if train.table is not None:
-        if recipe.target is not None:
+        if recipe.target is not None and not train.has_series:
             _check_label(train)
         if train.reading.columns and _same_format(corpus):
             changes["columns"] = dict(train.reading.columns)
