@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from seqcli.models.dropout import SequenceDropout
 from seqcli.models.layers import Encoder, Head
+from seqcli.models.pooling import LastPooling
 from seqcli.recipe.heads import DirectConfig, ForecastConfig, SegmentsConfig, ShiftedConfig, StepwiseConfig
+from seqcli.recipe.pooling import LastConfig
 
 
 @dataclass(frozen=True)
@@ -106,17 +108,14 @@ class DirectHead(WindowHead):
     def __init__(self, config: DirectConfig, encoder: Encoder, sizes: ForecastSizes) -> None:
         super().__init__(config)
         self.reads_all = config.reads == "all"
+        self.pooling = LastPooling(LastConfig(), encoder.output_dim, bidirectional=encoder.bidirectional)
         dim = encoder.output_dim * (sizes.positions if self.reads_all else 1)
         self.read = Steps(config, dim, sizes, columns=sizes.columns if config.own else 1)
 
     def forward(self, encoder: Encoder, x_RND: Tensor, future_RKF: Tensor) -> Tensor:
         lengths_R = torch.full((len(x_RND),), x_RND.size(1), device=x_RND.device)
         hidden_RND = encoder(x_RND, lengths_R)
-        if self.reads_all:
-            hidden_RD = hidden_RND.flatten(1)
-        else:
-            ahead = encoder.output_dim // (2 if encoder.bidirectional else 1)
-            hidden_RD = torch.cat([hidden_RND[:, -1, :ahead], hidden_RND[:, 0, ahead:]], -1)
+        hidden_RD = hidden_RND.flatten(1) if self.reads_all else self.pooling(hidden_RND, lengths_R)
         outputs_RKO: Tensor = self.read(hidden_RD, future_RKF)
         return outputs_RKO
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from seqcli.errors import did_you_mean
+from seqcli.recipe import registry
 from seqcli.recipe.base import Config
 from seqcli.recipe.embedders import TokensConfig
+from seqcli.recipe.encoders import EncoderConfig
 from seqcli.recipe.models import GradientsConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
@@ -38,6 +40,12 @@ def head_kind(recipe: Recipe) -> str:
 def encoder_kind(recipe: Recipe) -> str:
     encoder = network(recipe).encoder
     return "" if encoder is None else encoder.kind
+
+
+def causal_encoders() -> list[str]:
+    """Kinds of encoder whose positions need not see those after them."""
+    classes = {kind: registry.config_class("encoder", kind) for kind in registry.kinds("encoder")}
+    return [kind for kind, config in classes.items() if issubclass(config, EncoderConfig) and config.causal]
 
 
 def has_no_spelling(recipe: Recipe) -> bool:
