@@ -72,7 +72,7 @@ def figure(value: float | None) -> str:
 def _steps(steps: Sequence[Scores], best: Mapping[str, Any] | None) -> list[str]:
     names = [name for name in ("mae", "rmse", "mase", "smape", "mse_standardised") if _is_there(steps[0].get(name))]
     rival = None if best is None else best["score"]["counts"]["steps"]
-    shown = range(len(steps))
+    shown = [*range(len(steps))]
     if len(steps) > MOST_STEPS:
         shown = sorted({round(number * (len(steps) - 1) / (MOST_STEPS - 1)) for number in range(MOST_STEPS)})
     rows = [

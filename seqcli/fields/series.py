@@ -156,6 +156,11 @@ class SeriesField(SourceField):
     Args:
         predicted: columns that are predicted; None: all that are read.
         plain: for a model that is not trained by gradients: values are standardised, whatever the recipe says.
+
+    Attributes:
+        ahead: steps that a forecast has.
+        lead: steps before a window that it takes to make it: the one before the first change.
+        filled: missing values that `read` filled, of all series.
     """
 
     unit = "steps"
@@ -169,6 +174,7 @@ class SeriesField(SourceField):
         self.scaling = "series" if plain else config.scaling
         self.lead = int("difference" in self.transform)
         self.ahead = window.steps
+        self.filled = 0
         self.columns: list[str] = []
         self.known: list[str] = list(config.known)
         self.frequency = ""
@@ -193,23 +199,28 @@ class SeriesField(SourceField):
         """
         series = as_series(value, at)
         values_TC, known_TN = self._columns_of(series, at)
-        end = len(series)
-        if self.known:
-            there = np.flatnonzero(~np.isnan(values_TC).all(1))
-            end = int(there[-1]) + 1 if len(there) else 0
+        end = self.end_of(series)
         if end < self.needed:
             raise data_error(f"{_named(series)}{plural(end, 'step')}, and the model reads {self.needed}", file=at)
         if self.frequency and series.frequency and series.frequency != self.frequency:
             raise data_error(
                 f"steps of {series.frequency}, but the model was trained on steps of {self.frequency}", file=at
             )
-        values_TC, _ = self._filled(values_TC[:end], at)
+        values_TC, missing_TC = self._filled(values_TC[:end], at)
+        self.filled += int(missing_TC.sum()) if self.config.missing == "last" else 0
         scale_2C = self._scale_of(series.name, values_TC, known_TN[:end])
         times_A = None
         if series.times_T is not None:
             times_A = Frequency.parse(series.frequency).after(series.times_T[:end], self.ahead)
         features_SF = self._features_ahead(series, known_TN, end, scale_2C, times_A, at)
         return History(series.name, values_TC, features_SF, scale_2C, times_A, self.window.look_back)
+
+    def end_of(self, series: Series) -> int:
+        """Steps of a series that are past; rows behind them hold known columns alone."""
+        if not self.known:
+            return len(series)
+        there = np.flatnonzero(~np.isnan(self._columns_of(series, "")[0]).all(1))
+        return int(there[-1]) + 1 if len(there) else 0
 
     def encode(self, series: Series, at: str, split: str, part: Part) -> Mapping[str, Any]:
         """The columns of a series in a split: its steps up to the end of the part, scaled by those trained on.
@@ -309,8 +320,8 @@ class SeriesField(SourceField):
         self, series: Series, known_TN: Floats, end: int, scale_2C: Floats, times_A: Times | None, at: str
     ) -> Singles:
         """Features of the steps read and of those ahead [S, F]."""
-        start = end - self.window.look_back
-        known_SN = known_TN[start : end + self.ahead]
+        start, steps = end - self.window.look_back, self.window.look_back + self.ahead
+        known_SN = known_TN[start : end + self.ahead] if self.known else np.zeros((steps, 0))
         if self.known:
             last = known_SN[self.window.look_back :]
             if len(last) < self.ahead or np.isnan(last).any():
@@ -324,12 +335,10 @@ class SeriesField(SourceField):
             if np.isnan(known_SN).any():
                 raise data_error(f"{_named(series)}a value of {', '.join(self.known)} is missing", file=at)
         known_SN = (known_SN - scale_2C[0, len(self.columns) :]) / scale_2C[1, len(self.columns) :]
-        calendar_SF = np.zeros((self.window.look_back + self.ahead, 0))
+        calendar_SF = np.zeros((steps, 0))
         if self.config.calendar:
             read_S = self._calendar(None if series.times_T is None else series.times_T[start:end], at)
             calendar_SF = np.concatenate([read_S, self._calendar(times_A, at)])
-        elif not self.known:
-            known_SN = np.zeros((len(calendar_SF), 0))
         return np.concatenate([known_SN, calendar_SF], 1).astype(np.float32)
 
     # -- scales

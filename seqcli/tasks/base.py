@@ -226,6 +226,8 @@ class Task(ABC, Generic[P]):
     """The output of a network that `predict` reads."""
     plain_text: ClassVar[bool] = False
     """Its data is text and nothing beside it: a file of which nobody said the format is lines."""
+    exact: ClassVar[bool] = False
+    """Its networks run in fp32 unless another precision is asked for."""
     has_series: ClassVar[bool] = False
     """Its data is series: a file of which nobody said the format is one of series."""
 

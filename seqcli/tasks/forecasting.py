@@ -32,6 +32,7 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 from seqcli.recipe.tasks import ForecastingConfig
 from seqcli.tasks.base import Arrays, Count, CountsEngine, Data, Engine, Measured, Task
+from seqcli.tasks.forecaster_rules import FORECASTER_RULES
 from seqcli.tasks.rules import BY_TIME, needs, section, selects_by, sides, single, unless_network
 
 if TYPE_CHECKING:
@@ -64,6 +65,12 @@ class Forecast(NamedTuple):
     times_K: Times | None = None
     quantiles: tuple[float, ...] = ()
     quantiles_KMQ: Floats | None = None
+
+    def only(self, quantiles: Sequence[float]) -> Forecast:
+        """With these of its quantiles."""
+        places = [self.quantiles.index(share) for share in quantiles]
+        values = None if self.quantiles_KMQ is None or not places else self.quantiles_KMQ[..., places]
+        return self._replace(quantiles=tuple(quantiles), quantiles_KMQ=values)
 
 
 def _config(recipe: Recipe) -> ForecastingConfig:
@@ -107,6 +114,7 @@ class ForecastingTask(Task[Forecast]):
         *sides(("series",), ("series",)),
         unless_network("forecasting", "encoder-decoder", *BASELINES),
         *needs("embedder", "head"),
+        *FORECASTER_RULES,
         *single("forecasting"),
         selects_by(_scores),
         Rule(
@@ -149,6 +157,7 @@ class ForecastingTask(Task[Forecast]):
     )
     comparable = "a forecaster"
     has_series = True
+    exact = True
     output_formats = ("csv", "jsonl")
     source: SeriesField
 
