@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import IO, Any
@@ -181,7 +181,8 @@ class SeriesFile:
         layout: what the columns are; known once `series` has given its first.
         column: of the times, None where there are none; it knows how they are written.
         kept: with ``keep`` the cells of every row, by file and line.
-        lines: with ``keep`` the file and the line of each step [T, 2] of a series, by its name; -1 of one that was filled in.
+        lines: with ``keep`` the file and the line of each step [T, 2] of a series, by its name; -1 of one that the file
+            leaves out. ``times``: with ``keep`` its times and its offset.
     """
 
     sources: Sequence[Input]
@@ -192,6 +193,7 @@ class SeriesFile:
     column: TimeColumn | None = field(default=None, init=False)
     kept: dict[tuple[int, int], list[str]] = field(default_factory=dict, init=False)
     lines: dict[str, Ints] = field(default_factory=dict, init=False)
+    times: dict[str, tuple[Times, int]] = field(default_factory=dict, init=False)
     _files: list[str] = field(default_factory=list, init=False)
     _names: dict[str, int] = field(default_factory=dict, init=False)
     _variables: dict[str, int] = field(default_factory=dict, init=False)
@@ -250,6 +252,59 @@ class SeriesFile:
         fits = np.diff(times.astype(np.int64), prepend=0) == size
         fits[begins] = True
         return np.asarray(np.logical_and.reduceat(fits, begins)) if len(begins) else fits
+
+    def rows_with(
+        self, filled: Mapping[str, Floats], spell: Callable[[float], str]
+    ) -> Iterator[tuple[list[str], list[str]]]:
+        """Yield the rows of a table that was kept, in their order: cells, and the names of the columns filled in.
+
+        A cell that holds a missing value gets that of ``filled`` (by the name of the series, [T, C]) as ``spell`` writes it;
+        rows of steps that the file left out stand behind the row before; any other cell stays as it is.
+        """
+        layout = self.layout
+        assert layout is not None
+        steps = {
+            (int(file), int(line)): (name, step)
+            for name, places in self.lines.items()
+            for step, (file, line) in enumerate(places)
+        }
+        for place, cells in self.kept.items():
+            name, step = steps.get(place, ("", -1))
+            if step < 0:
+                yield cells, []
+                continue
+            row, new = [*cells], []
+            for column, at in enumerate(layout.values):
+                if (
+                    is_missing(cells[at])
+                    or float(cells[at]) in self.reading.missing
+                    or not np.isfinite(float(cells[at]))
+                ):
+                    row[at] = spell(filled[name][step, column])
+                    new.append(layout.names[at])
+            yield row, new
+            places = self.lines[name]
+            while step + 1 < len(places) and places[step + 1, 0] < 0:
+                step += 1
+                yield self._row(name, step, filled[name], spell), [*layout.columns]
+
+    def _row(self, name: str, step: int, values: Floats, spell: Callable[[float], str]) -> list[str]:
+        """A row of a step that the file left out."""
+        layout = self.layout
+        assert layout is not None
+        row = [""] * len(layout.names)
+        if layout.id is not None:
+            row[layout.id] = name
+        if self.column is not None:
+            time, offset = self.times[name]
+            (written,) = self.column.style.write(time[step : step + 1], offset)
+            for place, text in zip(
+                layout.time, written.split("\t") if len(layout.time) > 1 else [written], strict=True
+            ):
+                row[place] = text
+        for column, place in enumerate(layout.values):
+            row[place] = spell(values[step, column])
+        return row
 
     # -- from text to numbers
 
@@ -378,6 +433,8 @@ class SeriesFile:
                     places = None if places is None else _spread(places, positions, -1)
         if places is not None:
             self.lines[name] = places
+            if times is not None:
+                self.times[name] = times, offset
         called = frequency.name if frequency is not None else ""
         return Series(name, layout.columns, np.array(values), times, called, offset)
 
