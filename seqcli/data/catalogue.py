@@ -156,6 +156,9 @@ class DataSet:
     images: str | None = None
     names: str | None = None
     captions: str | None = None
+    missing: tuple[float, ...] = ()
+    frequency: str | None = None
+    gaps: Literal["refuse", "fill", "ignore"] = "refuse"
     files: Mapping[str, DataFile] = field(default_factory=dict)
 
     @property

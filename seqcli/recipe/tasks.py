@@ -135,8 +135,15 @@ class ForecastingConfig(TaskConfig):
     """The next values of series: one step or many, one column or several."""
 
     target_kind: ClassVar[str | None] = "series"
+    predicts: ClassVar[bool] = True
     kind: Literal["forecasting"] = "forecasting"
     steps: int = Field(1, ge=1, description="steps that are predicted at once")
+    horizon: int | None = Field(
+        None,
+        ge=1,
+        description="steps that are forecast and measured; those beyond steps are made of the forecast before them, one "
+        "after the other; null: steps",
+    )
     look_back: int = Field(24, ge=1, description="steps before them that a network reads")
     season: int | None = Field(
         None,

@@ -154,6 +154,7 @@ class LanguageModelTask(Task[float]):
     )
     comparable = "a language model"
     generates = True
+    exact = True
     output = "log_probs_NV"
     plain_text = True
     source: RunningTextField

@@ -130,3 +130,25 @@ def unless_network(task: str, *others: str) -> Rule:
         lambda r: f"{r.model.kind} cannot do the task {task}",
         f"It does {' or '.join(able)}.",
     )
+
+
+def _measured_whole(split: str) -> Rule:
+    return Rule(
+        f"data.{split}_steps",
+        lambda r: dict(r.data)[f"{split}_steps"] is not None and dict(r.data)[split],
+        f"there is a {split} file, which is measured whole",
+        f"Leave data.{split} or data.{split}_steps out.",
+    )
+
+
+BY_TIME = (
+    _measured_whole("dev"),
+    _measured_whole("test"),
+    Rule(
+        "data.dev_share",
+        lambda r: r.data.dev_share is not None,
+        "series are divided by time, never by chance",
+        "Set data.dev_steps.",
+    ),
+)
+"""How series are divided into splits."""

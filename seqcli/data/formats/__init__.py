@@ -15,7 +15,7 @@ from seqcli.lines import Chunk, Input, is_stdin, read_blocks, source_name
 from seqcli.recipe import registry
 
 __all__ = ["FORMATS", "FRAME_FORMATS", "FileLook", "Reading", "format_class", "guess_format", "look_at_lines"]
-__all__ += ["read_examples"]
+__all__ += ["guess_series", "read_examples"]
 
 FORMATS = tuple(registry.FORMATS)
 
@@ -82,9 +82,17 @@ def guess_format(source: Input) -> str:
         from seqcli.data.formats.frames import format_of_folder
 
         return format_of_folder(Path(name))
-    if known := format_by_name(name):
-        return known
+    known = format_by_name(name)
+    if known not in (None, "csv", "tsv"):
+        return str(known)
     return look_at_lines(first_lines(str(source.path if isinstance(source, Chunk) else source)), name).format
+
+
+def guess_series(source: Input) -> str:
+    """Which format of series a file has: a row for each step, or a line for each series."""
+    lines = first_lines(str(source.path if isinstance(source, Chunk) else source))
+    likely = {form: format_class(form).likelihood(lines, has_blank=False) for form in ("series", "series-rows")}
+    return "series-rows" if likely["series-rows"] > likely["series"] else "series"
 
 
 def first_lines(name: str) -> list[str]:
@@ -119,10 +127,12 @@ def look_at_lines(lines: list[str], name: str = "", reading: Reading | None = No
     """What the first lines of a file called ``name`` show; what ``reading`` says is not guessed."""
     reading = reading or Reading()
     form = reading.format or format_by_name(name) or guess_from_lines(lines)
+    if reading.format is None and form in ("csv", "tsv") and format_class("series").likelihood(lines, has_blank=False):
+        form = "series"
     if (
         reading.format is None
         and _suffix(name) == ".tsv"
-        and form not in ("conll", "conllu", "frames", "npz", "manifest")
+        and form not in ("conll", "conllu", "frames", "npz", "manifest", "series")
     ):
         form = "tsv"
     table = None if reading.columns else format_class(form)(replace(reading, format=form)).look(lines)
