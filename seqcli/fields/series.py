@@ -232,7 +232,7 @@ class SeriesField(SourceField):
         values_TC, missing_TC = self._filled(values_TC[: part.end], at)
         known_TN = known_TN[: part.end]
         trained_TX = np.concatenate([np.where(missing_TC, np.nan, values_TC), known_TN], 1)[: part.trained]
-        scale_2C = _moments(trained_TX)
+        scale_2C = moments(trained_TX)
         for name, mean in zip(self._names(series), scale_2C[0], strict=True):
             if np.isnan(mean):
                 raise data_error(f"{_named(series)}all values of '{name}' for {split} are missing", file=at)
@@ -403,7 +403,7 @@ class SeriesField(SourceField):
             return self.scale_S2C[0]
         if name in self.names:
             return self.scale_S2C[self.names[name]]
-        return _moments(np.concatenate([transformed(values_TC, self.transform), known_TN], 1))
+        return moments(np.concatenate([transformed(values_TC, self.transform), known_TN], 1))
 
     def scaled(self, values_BTC: Floats, scale_B2C: Floats) -> Singles:
         """Values in their own unit [B, lead + T, C] -> what a network reads [B, T, C]."""
@@ -452,13 +452,17 @@ class SeriesField(SourceField):
 
     def over(self, column: Column, files: Sequence[str]) -> SeriesWindows:
         assert isinstance(column, SeriesColumn)
+        self.check_columns(column, files)
+        return SeriesWindows(self, column, self.window.steps)
+
+    def check_columns(self, column: SeriesColumn, files: Sequence[str]) -> None:
+        """Raises UserError (65): a split of other columns than the model's."""
         mine = [*self.columns, *self.known]
         if column.read != mine:
             raise data_error(
                 f"the columns are {', '.join(column.read)}, and the model reads {', '.join(mine)}",
                 file=", ".join(files),
             )
-        return SeriesWindows(self, column, self.window.steps)
 
     # -- what it keeps
 
@@ -713,7 +717,7 @@ def _mean(values_TC: Floats) -> Floats:
     return np.where(count_C > 0, np.nansum(values_TC, axis=0) / np.maximum(count_C, 1), np.nan)
 
 
-def _moments(values_TC: Floats) -> Floats:
+def moments(values_TC: Floats) -> Floats:
     """Mean and deviation of each column [2, C]; NaN where no value is there."""
     mean_C = _mean(values_TC)
     return np.stack([mean_C, _deviation(_mean((values_TC - mean_C) ** 2), mean_C)])
