@@ -91,7 +91,8 @@ def guess_format(source: Input) -> str:
 def guess_series(source: Input) -> str:
     """Which format of series a file has: a row for each step, or a line for each series."""
     lines = first_lines(str(source.path if isinstance(source, Chunk) else source))
-    return "series-rows" if format_class("series-rows").likelihood(lines, has_blank=False) else "series"
+    likely = {form: format_class(form).likelihood(lines, has_blank=False) for form in ("series", "series-rows")}
+    return "series-rows" if likely["series-rows"] > likely["series"] else "series"
 
 
 def first_lines(name: str) -> list[str]:
