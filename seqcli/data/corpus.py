@@ -21,6 +21,7 @@ from seqcli.data.formats import (
     format_class,
     guess_format,
     guess_series,
+    holds_series,
     read_examples,
 )
 from seqcli.data.formats.base import Format, OnError, Reading
@@ -334,22 +335,27 @@ def catalogue_split(data_set: DataSet, name: str, own: Reading, progress: Progre
     return SplitFiles(name, files, _with_options(data_set, reading), translates=data_set.task == "translation")
 
 
-def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False, series: bool = False) -> SplitFiles:
+def file_split(
+    name: str, paths: list[str], own: Reading, *, plain: bool = False, series: bool | None = None
+) -> SplitFiles:
     """A split made of files, each checked to be there; a format that nobody said is guessed from the first.
 
-    Paths with braces are parallel text, whatever the format of the other splits; of ``series``, which files hold that
-    are read for a task of series, they are files that continue each other. ``plain``: what the name of a file does not
-    say is plain lines, whatever they look like.
+    Paths with braces are parallel text, whatever the format of the other splits; of series they are files that continue
+    each other. ``plain``: what the name of a file does not say is plain lines, whatever they look like. ``series``:
+    whether the files are read for a task of series; None: nobody knows what they hold.
 
     Raises:
         UserError: a missing file (74), an empty one (65), unknown columns (2).
     """
     folder = format_class(own.format).folders if own.format else not plain
-    series = series or (own.format is not None and format_class(own.format).has_series)
     together = own.format == "parallel" or any(map(is_parallel, paths))
     files = [_check_parallel(path, name) if together else check_file(path, name, folder=folder) for path in paths]
-    reading, guessed = own, own.format is None or (together and own.format != "parallel" and not series)
     first = Path(parallel_files(str(files[0]))[0]) if together else files[0]
+    if own.format is not None:
+        series = format_class(own.format).has_series
+    elif series is None:
+        series = holds_series(first)
+    reading, guessed = own, own.format is None or (together and own.format != "parallel" and not series)
     if guessed and series:
         reading = replace(own, format=guess_series(first))
     elif guessed:

@@ -47,7 +47,7 @@ class Frequency:
         match = re.fullmatch(r"(?:(\d{1,6}) +)?([a-z ]+?)", text.strip().lower())
         unit = match[2] if match else text
         unit = _NAMED.get(unit, unit if unit in _UNITS else unit.removesuffix("s"))
-        if match is None or unit not in _UNITS or match[1] is not None and not int(match[1]):
+        if match is None or unit not in _UNITS or (match[1] is not None and not int(match[1])):
             hint = did_you_mean(unit, _UNITS) or "Such as '1 hour', '15 minutes', '1 month' or '1 business day'."
             raise usage_error(f"data.frequency: '{text}' is none", hint=hint)
         return cls(int(match[1] or 1), unit).reduced()

@@ -11,6 +11,9 @@ from seqcli.data.formats.table import place_of
 from seqcli.data.times import TimeColumn
 from seqcli.errors import data_error, usage_error
 
+LOOK_ROWS = 200
+"""Rows that are looked at, beside a header."""
+
 MISSING = frozenset({"", "na", "nan", "n/a", "null", "none", "-", "?", "#n/a", "nil"})
 """What stands for a missing value, in lower case."""
 
@@ -35,6 +38,7 @@ class Layout:
         time: several where a time is made of as many columns; none where there are no times.
         variable: the column that names what ``values``, one column then, is a value of.
         left_out: columns of text, and one that numbers the rows.
+        quoted: names and times stand in quotes, which need none.
     """
 
     separator: str
@@ -45,6 +49,7 @@ class Layout:
     values: tuple[int, ...]
     variable: int | None = None
     left_out: tuple[int, ...] = ()
+    quoted: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -88,7 +93,9 @@ def has_decimal_comma(cell: str) -> bool:
     return bool(_COMMA.fullmatch(cell.strip()))
 
 
-def find_layout(rows: Sequence[Sequence[str]], separator: str, said: Mapping[str, int | str]) -> Layout:
+def find_layout(
+    rows: Sequence[Sequence[str]], separator: str, said: Mapping[str, int | str], *, quoted: bool = False
+) -> Layout:
     """The layout that the first rows of a table show, of which ``said`` names some roles: id, time, variable, value.
 
     Raises:
@@ -139,6 +146,7 @@ def find_layout(rows: Sequence[Sequence[str]], separator: str, said: Mapping[str
         values,
         variable[0] if variable else None,
         left_out,
+        quoted,
     )
 
 
@@ -221,9 +229,11 @@ def _id(
     is_repeated = len(steps) > len({*steps})
     lower = [name.lower() for name in names]
     for name in _IDS:
-        if name in lower and (place := lower.index(name)) not in taken:
-            if kinds[place] == "text" or is_repeated or len({*cells[place]}) < len(cells[place]):
-                return (place,)
+        place = lower.index(name) if name in lower else -1
+        if place < 0 or place in taken:
+            continue
+        if kinds[place] == "text" or is_repeated or len({*cells[place]}) < len(cells[place]):
+            return (place,)
     if is_repeated:
         texts = [place for place in range(len(names)) if place not in taken and kinds[place] == "text"]
         telling = [place for place in texts if len({*zip(steps, cells[place], strict=True)}) == len(steps)]

@@ -263,7 +263,7 @@ class TimeColumn:
         widths = dict(zip(style.fields, style.widths, strict=True))
         for letter in "mdabHuv":
             if letter in texts:
-                widths[letter] = min(widths[letter], min(map(len, texts[letter])))
+                widths[letter] = min(widths[letter], *map(len, texts[letter]))
         names = style.names
         if "B" in texts:
             short = [text.lower() for text in texts["B"]]
@@ -276,7 +276,7 @@ class TimeColumn:
             style.pieces, tuple(widths[letter] for letter in style.fields), style.day_first, names, style.offset
         )
         if "u" in numbers or "v" in numbers:
-            return numbers.get("v", 1000 * numbers.get("u", 0)), offsets, bad
+            return numbers["v"] if "v" in numbers else 1000 * numbers["u"], offsets, bad
         zero, one = np.zeros(count, np.int64), np.ones(count, np.int64)
         hour = numbers.get("H", zero)
         if "p" in texts:
@@ -301,7 +301,7 @@ class TimeColumn:
         bad |= (first < 1) | (first > 31) | (second < 1) | (second > 31)
         return ((year * 100 + first) * 100 + second) * _OF_DAY + clock, offsets, bad
 
-    def decide(self, packed_N: Ints, offsets_N: Ints) -> None:
+    def decide(self, packed_N: Ints) -> None:
         """Settle which of day and month comes first, once all cells are read; the times are the first ones.
 
         Raises:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,9 +69,8 @@ class Piece(NamedTuple):
 def windows_over(raw: Gappy, window: int) -> list[Piece]:
     """Windows half a window apart, each step decided by the one in which it is farthest from an end."""
     length = len(raw)
-    begins = [*range(0, max(1, length - window), max(1, window // 2)), max(0, length - window)]
-    begins = sorted({*begins})
-    edges = [0, *((left + window + right) // 2 for left, right in zip(begins, begins[1:], strict=False)), length]
+    begins = sorted({*range(0, max(1, length - window), max(1, window // 2)), max(0, length - window)})
+    edges = [0, *((left + window + right) // 2 for left, right in pairwise(begins)), length]
     return [
         Piece(raw, begin, min(begin + window, length), *edges[number : number + 2])
         for number, begin in enumerate(begins)

@@ -22,7 +22,7 @@ from seqcli.data.frequency import Frequency, calendar
 from seqcli.data.gaps import last_known
 from seqcli.data.series import Series, Times
 from seqcli.errors import data_error, plural
-from seqcli.fields.base import SourceField
+from seqcli.fields.base import Raw, SourceField
 from seqcli.files import atomic_write
 from seqcli.metrics.series import naive_error
 from seqcli.recipe.fields import SeriesFieldConfig
@@ -190,7 +190,7 @@ class SeriesField(SourceField):
         """Fewest steps that a forecast is made of."""
         return self.window.look_back + self.lead
 
-    def read(self, value: Any, at: str) -> History:
+    def read(self, value: Any, at: str) -> Raw:
         """A series as it is before the forecast; rows behind it that hold only known columns are their future.
 
         Raises:
@@ -441,7 +441,7 @@ class SeriesField(SourceField):
     def target_names(self) -> tuple[str, ...]:
         return tuple(self.columns[place] for place in self.targets)
 
-    def side(self, raws: Sequence[History]) -> Side:
+    def side(self, raws: Sequence[Raw]) -> Side:
         windows_BTC = np.stack([raw.values_TC[len(raw.values_TC) - self.needed :] for raw in raws])
         scale_B2C = np.stack([raw.scale_2C for raw in raws])
         arrays = {

@@ -32,7 +32,7 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 from seqcli.recipe.tasks import ImputationConfig
 from seqcli.tasks.base import Arrays, Count, CountsEngine, Data, Engine, Measured, Task
-from seqcli.tasks.rules import BY_TIME, needs, network, section, selects_by, sides, single, unless_network
+from seqcli.tasks.rules import BY_TIME, head_kind, needs, network, section, selects_by, sides, single, unless_network
 
 if TYPE_CHECKING:
     from seqcli.models.network import Network
@@ -78,16 +78,11 @@ class ImputationTask(Task[Filled]):
         *needs("embedder", "encoder", "head"),
         Rule(
             "model.embedder",
-            lambda r: network(r).embedder is not None and network(r).embedder.kind != "gaps",
+            lambda r: (embedder := network(r).embedder) is not None and embedder.kind != "gaps",
             "does not say where the gaps are",
             "Set embedder: {kind: gaps}.",
         ),
-        Rule(
-            "model.head",
-            lambda r: network(r).head is not None and network(r).head.kind != "fill",
-            "fills no gaps",
-            "Set head: {kind: fill}.",
-        ),
+        Rule("model.head", lambda r: head_kind(r) not in ("", "fill"), "fills no gaps", "Set head: {kind: fill}."),
         *single("imputation"),
         selects_by(lambda recipe: SCORES),
         Rule(

@@ -15,7 +15,7 @@ from seqcli.lines import Chunk, Input, is_stdin, read_blocks, source_name
 from seqcli.recipe import registry
 
 __all__ = ["FORMATS", "FRAME_FORMATS", "FileLook", "Reading", "format_class", "guess_format", "look_at_lines"]
-__all__ += ["guess_series", "read_examples"]
+__all__ += ["guess_series", "holds_series", "read_examples"]
 
 FORMATS = tuple(registry.FORMATS)
 
@@ -82,17 +82,28 @@ def guess_format(source: Input) -> str:
         from seqcli.data.formats.frames import format_of_folder
 
         return format_of_folder(Path(name))
-    known = format_by_name(name)
-    if known not in (None, "csv", "tsv"):
-        return str(known)
+    if known := format_by_name(name):
+        return known
     return look_at_lines(first_lines(str(source.path if isinstance(source, Chunk) else source)), name).format
 
 
 def guess_series(source: Input) -> str:
     """Which format of series a file has: a row for each step, or a line for each series."""
+    return _series_format(source) or "series"
+
+
+def holds_series(source: Input) -> bool:
+    """Whether a file of which nobody knows what it holds is a table of series: numbers beside times, or behind names."""
+    name = source_name(source)
+    is_table = format_by_name(name) in (None, "csv", "tsv") and not Path(name).is_dir()
+    return is_table and _series_format(source) is not None
+
+
+def _series_format(source: Input) -> str | None:
     lines = first_lines(str(source.path if isinstance(source, Chunk) else source))
     likely = {form: format_class(form).likelihood(lines, has_blank=False) for form in ("series", "series-rows")}
-    return "series-rows" if likely["series-rows"] > likely["series"] else "series"
+    best = max(likely, key=likely.__getitem__)
+    return best if likely[best] else None
 
 
 def first_lines(name: str) -> list[str]:
@@ -127,12 +138,10 @@ def look_at_lines(lines: list[str], name: str = "", reading: Reading | None = No
     """What the first lines of a file called ``name`` show; what ``reading`` says is not guessed."""
     reading = reading or Reading()
     form = reading.format or format_by_name(name) or guess_from_lines(lines)
-    if reading.format is None and form in ("csv", "tsv") and format_class("series").likelihood(lines, has_blank=False):
-        form = "series"
     if (
         reading.format is None
         and _suffix(name) == ".tsv"
-        and form not in ("conll", "conllu", "frames", "npz", "manifest", "series")
+        and form not in ("conll", "conllu", "frames", "npz", "manifest", "series", "series-rows")
     ):
         form = "tsv"
     table = None if reading.columns else format_class(form)(replace(reading, format=form)).look(lines)

@@ -65,8 +65,8 @@ class Reading:
     @classmethod
     def of(cls, config: DataConfig) -> Reading:
         """The reading that a recipe's data section asks for."""
-        options = ("format", "columns", "separator", "max_line", "blank_lines", "record_start", "images", "captions")
-        options += ("frequency", "gaps")
+        texts = ("format", "columns", "separator", "max_line", "blank_lines", "record_start", "images", "captions")
+        options = (*texts, "frequency", "gaps")
         return cls(missing=tuple(config.missing), **{name: getattr(config, name) for name in options})
 
     def as_text(self) -> str:
