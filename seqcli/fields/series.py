@@ -22,7 +22,7 @@ from seqcli.data.frequency import Frequency, calendar
 from seqcli.data.gaps import last_known
 from seqcli.data.series import Series, Times
 from seqcli.errors import data_error, plural
-from seqcli.fields.base import SourceField
+from seqcli.fields.base import Raw, SourceField
 from seqcli.files import atomic_write
 from seqcli.metrics.series import naive_error
 from seqcli.recipe.fields import SeriesFieldConfig
@@ -190,7 +190,7 @@ class SeriesField(SourceField):
         """Fewest steps that a forecast is made of."""
         return self.window.look_back + self.lead
 
-    def read(self, value: Any, at: str) -> History:
+    def read(self, value: Any, at: str) -> Raw:
         """A series as it is before the forecast; rows behind it that hold only known columns are their future.
 
         What was read before stays as it is.
@@ -236,7 +236,7 @@ class SeriesField(SourceField):
         values_TC, missing_TC = self._filled(values_TC[: part.end], at)
         known_TN = known_TN[: part.end]
         trained_TX = np.concatenate([np.where(missing_TC, np.nan, values_TC), known_TN], 1)[: part.trained]
-        scale_2C = _moments(trained_TX)
+        scale_2C = moments(trained_TX)
         for name, mean in zip(self._names(series), scale_2C[0], strict=True):
             if np.isnan(mean):
                 raise data_error(f"{_named(series)}all values of '{name}' for {split} are missing", file=at)
@@ -407,7 +407,7 @@ class SeriesField(SourceField):
             return self.scale_S2C[0]
         if name in self.names:
             return self.scale_S2C[self.names[name]]
-        return _moments(np.concatenate([transformed(values_TC, self.transform), known_TN], 1))
+        return moments(np.concatenate([transformed(values_TC, self.transform), known_TN], 1))
 
     def scaled(self, values_BTC: Floats, scale_B2C: Floats) -> Singles:
         """Values in their own unit [B, lead + T, C] -> what a network reads [B, T, C]."""
@@ -445,7 +445,7 @@ class SeriesField(SourceField):
     def target_names(self) -> tuple[str, ...]:
         return tuple(self.columns[place] for place in self.targets)
 
-    def side(self, raws: Sequence[History]) -> Side:
+    def side(self, raws: Sequence[Raw]) -> Side:
         windows_BTC = np.stack([raw.values_TC[len(raw.values_TC) - self.needed :] for raw in raws])
         scale_B2C = np.stack([raw.scale_2C for raw in raws])
         arrays = {
@@ -456,13 +456,17 @@ class SeriesField(SourceField):
 
     def over(self, column: Column, files: Sequence[str]) -> SeriesWindows:
         assert isinstance(column, SeriesColumn)
+        self.check_columns(column, files)
+        return SeriesWindows(self, column, self.window.steps)
+
+    def check_columns(self, column: SeriesColumn, files: Sequence[str]) -> None:
+        """Raises UserError (65): a split of other columns than the model's."""
         mine = [*self.columns, *self.known]
         if column.read != mine:
             raise data_error(
                 f"the columns are {', '.join(column.read)}, and the model reads {', '.join(mine)}",
                 file=", ".join(files),
             )
-        return SeriesWindows(self, column, self.window.steps)
 
     # -- what it keeps
 
@@ -717,7 +721,7 @@ def _mean(values_TC: Floats) -> Floats:
     return np.where(count_C > 0, np.nansum(values_TC, axis=0) / np.maximum(count_C, 1), np.nan)
 
 
-def _moments(values_TC: Floats) -> Floats:
+def moments(values_TC: Floats) -> Floats:
     """Mean and deviation of each column [2, C]; NaN where no value is there."""
     mean_C = _mean(values_TC)
     return np.stack([mean_C, _deviation(_mean((values_TC - mean_C) ** 2), mean_C)])

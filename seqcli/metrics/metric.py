@@ -78,6 +78,14 @@ SERIES_METRICS = (
 )
 """Of what predicts values: in the units of the data where nothing else is said. In the order of its table."""
 
+IMPUTATION_METRICS = tuple(
+    metric
+    for name in ("mae_standardised", "rmse_standardised", "mae", "rmse")
+    for metric in SERIES_METRICS
+    if metric.name == name
+)
+"""Of what fills gaps, in the order of its table."""
+
 _ALL = (
     *SERIES_METRICS,
     *CAPTION_METRICS,

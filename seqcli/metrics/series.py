@@ -39,6 +39,7 @@ class SeriesScore:
 
     Attributes:
         windows: how many were added.
+        unit: what the signature calls them.
         quantiles: those predicted beside the values, rising; none of them, none are scored.
         choices: what else decides the scores, for the signature: ``{"look-back": 96, "season": 24}``.
     """
@@ -50,9 +51,10 @@ class SeriesScore:
         *,
         quantiles: Sequence[float] = (),
         choices: Mapping[str, object] | None = None,
+        unit: str = "windows",
     ) -> None:
         self.columns, self.quantiles, self.choices = tuple(columns), tuple(quantiles), dict(choices or {})
-        self.windows = 0
+        self.windows, self.unit = 0, unit
         self._shape = steps, len(self.columns)
         names = ["mae", "mse", "mase", "smape", "mape", "mae_standardised", "mse_standardised"]
         names += ["pinball"] if quantiles else []
@@ -183,9 +185,8 @@ class SeriesScore:
             choices["left-out"] = f"{self.values - int(self._counts[name].sum()):,}"
         if name == "pinball":
             choices["quantiles"] = ",".join(f"{share:g}" for share in self.quantiles)
-        return signature(
-            name.removesuffix("_standardised"), **choices, windows=f"{self.windows:,}", values=f"{self.values:,}"
-        )
+        choices |= {self.unit: f"{self.windows:,}", "values": f"{self.values:,}"}
+        return signature(name.removesuffix("_standardised"), **choices)
 
 
 def naive_error(values_TC: NDArray[Any], season: int) -> Floats:

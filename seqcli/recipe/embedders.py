@@ -207,3 +207,11 @@ class SeriesConfig(Component):
         if self.dim is None and self.activation != "none":
             raise ValueError("activation follows a projection: it needs a dim")
         return self
+
+
+class GapsConfig(Component):
+    """What stands around each step of series with gaps (the last value, the next one, how far they are), projected."""
+
+    kind: Literal["gaps"] = "gaps"
+    dim: int = Field(128, ge=1, description="size of a step's vector")
+    dropout: Dropout = 0.0

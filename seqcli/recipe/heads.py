@@ -107,3 +107,17 @@ class StepwiseConfig(ForecastConfig):
         description="share of the windows of a training batch whose decoder reads the true values, not what it predicted "
         "(Bengio et al. 2015)",
     )
+
+
+class FillConfig(Component):
+    """A value for each step of each column, as its distance from a simple guess."""
+
+    kind: Literal["fill"] = "fill"
+    guess: Literal["line", "none"] = Field(
+        "line",
+        description="line: what is learned is added to the line between the values around a gap, so that an untrained "
+        "network interpolates; none: to nothing",
+    )
+    loss: Literal["mae", "mse"] = Field(
+        "mae", description="absolute or squared error of the standardised values that are hidden"
+    )

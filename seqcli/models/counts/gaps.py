@@ -13,14 +13,32 @@ from numpy.typing import NDArray
 
 from seqcli.data.batch import SeriesSizes
 from seqcli.data.gaps import interpolated
-from seqcli.models.counts.base import CountsModel, Progress
+from seqcli.models.counts.base import Progress
 from seqcli.models.counts.checked_arrays import CheckedArrays
 
 Values = NDArray[np.float64]
 
 
-class SeriesImputer(CountsModel, Protocol):
-    """A model that fills gaps; it is fitted to whole training series, an iterable of arrays [T, C]."""
+class SeriesImputer(Protocol):
+    """A model that fills gaps; it is fitted to whole training series, an iterable of arrays [T, C].
+
+    But for their data and sizes, `fit`, `arrays` and `from_arrays` are those of `seqcli.models.counts.base.CountsModel`.
+    """
+
+    @staticmethod
+    def title(config: Any) -> str: ...
+
+    @classmethod
+    def fit(
+        cls, config: Any, data: Iterable[NDArray[Any]], sizes: SeriesSizes, progress: Progress | None = None
+    ) -> Self: ...
+
+    @classmethod
+    def from_arrays(
+        cls, config: Any, arrays: Mapping[str, NDArray[Any]], sizes: SeriesSizes, file: object = None
+    ) -> Self: ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]: ...
 
     def impute(self, values_TC: NDArray[Any]) -> Values:
         """A whole series without its gaps [T, C]; a column that says nothing is 0, its training mean."""
