@@ -97,8 +97,10 @@ def _window(layer: SeriesEmbedder, graph: Graph, values_BLC: str) -> Leveled:
         level_BC = mean(values_BLC)
     if level_BC:
         values_BLC = there(per_step("Sub", values_BLC, level_BC))
-    if layer.normalize == "standard":
+    if layer.normalize == "standard" and layer.look_back > 1:
         scale_BC = graph.node("Sqrt", graph.node("Add", mean(graph.node("Mul", values_BLC, values_BLC)), EPSILON))
+        if counts_BC:  # of one value there is no deviation
+            scale_BC = graph.node("Where", graph.node("Greater", counts_BC, 1.0), scale_BC, 1.0)
         values_BLC = per_step("Div", values_BLC, scale_BC)
     if layer.log_factor_C is not None and layer.addend_C is not None:
         values_BLC = graph.node("Mul", values_BLC, layer.log_factor_C.exp())

@@ -193,10 +193,14 @@ class SeriesField(SourceField):
     def read(self, value: Any, at: str) -> Raw:
         """A series as it is before the forecast; rows behind it that hold only known columns are their future.
 
+        What was read before stays as it is.
+
         Raises:
             UserError: no series, other columns than the model's, another frequency, missing values where none may be,
                 fewer steps than the model reads, a known column that ends too soon (65).
         """
+        if isinstance(value, History):
+            return value
         series = as_series(value, at)
         values_TC, known_TN = self._columns_of(series, at)
         end = self.end_of(series)

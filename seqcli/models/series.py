@@ -74,8 +74,9 @@ class SeriesEmbedder(Embedder):
         scale_BC = torch.ones_like(level_BC)
         values_BLC = (values_BLC - level_BC.unsqueeze(1)) * there_BLC
         if self.normalize == "standard":
-            counts_BC = there_BLC.sum(1).clamp(min=1)
-            scale_BC = ((values_BLC**2).sum(1) / counts_BC + EPSILON).sqrt()
+            counts_BC = there_BLC.sum(1)
+            deviation_BC = ((values_BLC**2).sum(1) / counts_BC.clamp(min=1) + EPSILON).sqrt()
+            scale_BC = torch.where(counts_BC > 1, deviation_BC, scale_BC)  # of one value there is none
             values_BLC = values_BLC / scale_BC.unsqueeze(1)
         if self.log_factor_C is not None and self.addend_C is not None:
             values_BLC = (values_BLC * self.log_factor_C.exp() + self.addend_C) * there_BLC

@@ -54,7 +54,7 @@ FORECASTER_RULES = (
         lambda r: (
             f"{_head(r)} is for an encoder-decoder"
             if _head(r) == "stepwise"
-            else f"{_head(r)} is not for a {r.model.kind} that forecasts"
+            else f"{_head(r)} is not for the {r.model.kind} of a forecast"
         ),
         lambda r: f"Set head: {{kind: {' or '.join(_HEADS[r.model.kind])}}}.",
     ),

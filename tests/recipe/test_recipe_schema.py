@@ -96,6 +96,7 @@ def test_a_rule_beyond_json_schema_is_marked():
         "VectorFieldConfig",
         "GridFieldConfig",
         "ConvolutionConfig",
+        "SeriesConfig",
         "TransformerConfig",
         "AdaptiveConfig",
         "RNNDecoderConfig",

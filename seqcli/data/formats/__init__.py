@@ -101,9 +101,8 @@ def holds_series(source: Input) -> bool:
 
 def _series_format(source: Input) -> str | None:
     lines = first_lines(str(source.path if isinstance(source, Chunk) else source))
-    likely = {form: format_class(form).likelihood(lines, has_blank=False) for form in ("series", "series-rows")}
-    best = max(likely, key=likely.__getitem__)
-    return best if likely[best] else None
+    formats = ("series", "series-rows")
+    return next((name for name in formats if format_class(name).likelihood(lines, has_blank=False)), None)
 
 
 def first_lines(name: str) -> list[str]:
