@@ -518,8 +518,9 @@ class SeriesFile:
         """A column for each variable, and in each step the mean of its values there [T, C]."""
         size = frequency.milliseconds
         assert size is not None
+        assert self.column is not None
         instants = times.astype(np.int64)
-        first = instants.min() // size
+        first = 0 if self.column.style.is_elapsed else int(instants.min() // size)
         steps = instants // size - first
         variables = sorted(self._variables)
         number = np.empty(len(variables), np.int64)
