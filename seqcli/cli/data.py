@@ -324,6 +324,8 @@ def _where(entry: DataSet) -> str:
         return "embedded"
     if all(cached_path(entry, name).is_file() for name in entry.file_names()):
         return "cache"
+    if not entry.fetched_names():
+        return "made here"
     mirror = os.environ.get("SEQCLI_MIRROR")
     places = [Path(mirror or "") / entry.mirror_place(name) for name in entry.fetched_names()]
     if mirror and all(place.is_file() or place.with_name(f"{place.name}.gz").is_file() for place in places):

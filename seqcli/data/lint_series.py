@@ -67,8 +67,16 @@ class SeriesLint:
                 yield from self._note(item, "missing", f"{what}: {length:,} values in a row are missing, from {at}")
             place, times = _jump(values_T)
             if times > _FAR:
-                message = f"{what} jumps from {values_T[place - 1]:g} to {values_T[place]:g} at {_at(series, place)}"
-                yield from self._note(item, "jump", f"{message}, {times:.0f} times as far as 99% of its steps go")
+                before, after = values_T[place - 1 : place + 1]
+                message = f"{what} jumps from {before:g} to {after:g} at {_at(series, place)}"
+                message += f", {times:.0f} times as far as 99% of its steps go"
+                end = next(
+                    (one for one in (before, after) if (there == one).sum() > 1 and one in (there.min(), there.max())),
+                    None,
+                )
+                if end is not None:
+                    message += f"; is {end:g} a missing value? (data.missing)"
+                yield from self._note(item, "jump", message)
 
     def _note(self, item: Example, kind: str, message: str) -> Iterator[Finding]:
         self.notes[kind] = self.notes.get(kind, 0) + 1
