@@ -77,6 +77,18 @@ class SeriesSizes:
     season: int = 1
     gaps: bool = False
 
+    @property
+    def tables(self) -> dict[str, int]:
+        """What an engine of such a network is checked by: sizes by name."""
+        return {
+            "columns": self.columns,
+            "columns predicted": len(self.targets),
+            "features": self.features,
+            "steps read": self.look_back,
+            "steps predicted": self.steps,
+            "quantiles": len(self.quantiles),
+        }
+
 
 def affix_table(column: int) -> str:
     """What a table of affixes is called among the tables of a field: ``words``, ``characters``, ``labels``, ..."""

@@ -58,8 +58,9 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
     """One split as arrays on disk."""
     files = corpus.files(split)
     reading = corpus.reading(split)
-    reader = task.reader(split)
-    key = repr([corpus.fingerprint(split), *task.key(), *([split] if reader != task.read else [])])
+    shared = split not in corpus.split_files
+    reader = task.reader(split, shared=shared)
+    key = repr([corpus.fingerprint(split), *task.key(), *([split, shared] if reader != task.read else [])])
     job = EncodeJob(
         files=[str(file) for file in files],
         parts=[

@@ -135,8 +135,15 @@ class ForecastingConfig(TaskConfig):
     """The next values of series: one step or many, one column or several."""
 
     target_kind: ClassVar[str | None] = "series"
+    predicts: ClassVar[bool] = True
     kind: Literal["forecasting"] = "forecasting"
     steps: int = Field(1, ge=1, description="steps that are predicted at once")
+    horizon: int | None = Field(
+        None,
+        ge=1,
+        description="steps that are forecast and measured; those beyond steps are made of the forecast before them, one "
+        "after the other; null: steps",
+    )
     look_back: int = Field(24, ge=1, description="steps before them that a network reads")
     season: int | None = Field(
         None,
@@ -171,6 +178,12 @@ class ImputationConfig(TaskConfig):
         "points", description="what is hidden: single values, or all columns of stretches of time"
     )
     block: int = Field(6, ge=1, description="steps of a hidden stretch")
+    rounds: int = Field(
+        1,
+        ge=1,
+        description="how often a split is measured, each time with other values hidden: 10 hide each value once where "
+        "hide is 0.1, so that the score of a short series depends less on chance",
+    )
     baselines: list[Literal["last-value", "interpolation", "median"]] | None = Field(
         None, description="models the report compares with; null: all three"
     )

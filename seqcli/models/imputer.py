@@ -1,0 +1,87 @@
+"""The network that fills the gaps of series: what stands around each step, an encoder, a value for each column.
+
+Shapes: B windows, L steps, C columns read, M columns filled, F features of a step, D values of a vector.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seqcli.data.batch import Batch, SeriesSizes, Side
+from seqcli.models.dropout import SequenceDropout
+from seqcli.models.layers import Embedder, Encoder, Head, Inputs, build
+from seqcli.models.masks import real_positions
+from seqcli.models.network import Loss, Memory, Network, Tensors
+from seqcli.recipe.embedders import GapsConfig
+from seqcli.recipe.heads import FillConfig
+from seqcli.recipe.models import NetworkConfig
+
+
+class GapEmbedder(Embedder):
+    """A dense layer over what stands around each step, ReLU.
+
+    Inputs: ``before_BLC``, ``after_BLC``, ``line_BLC``, ``since_BLC``, ``until_BLC``
+    (`seqcli.data.gaps.Surroundings`) and ``features_BLF``. Of a distance of s steps it reads 1 / (1 + s), which is 0 where
+    there is no value, and whether it is 0: the mask of what is there.
+    """
+
+    def __init__(self, config: GapsConfig, sizes: SeriesSizes) -> None:
+        super().__init__()
+        self.dense = nn.Linear(6 * sizes.columns + sizes.features, config.dim)
+        self.dropout = SequenceDropout(config.dropout)
+        self.output_dim = config.dim
+
+    def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
+        since_BLC, until_BLC = inputs["since_BLC"], inputs["until_BLC"]
+        parts = [
+            *(inputs[name] for name in ("before_BLC", "after_BLC", "line_BLC")),
+            1 / (1 + since_BLC),
+            1 / (1 + until_BLC),
+            (since_BLC == 0).to(since_BLC.dtype),
+            inputs["features_BLF"],
+        ]
+        return self.dropout(torch.relu(self.dense(torch.cat(parts, -1))))
+
+
+class FillHead(Head):
+    """A linear layer over a step's vectors, behind the encoder and before it; 0 at the start."""
+
+    def __init__(self, config: FillConfig, input_dim: int, columns: int) -> None:
+        super().__init__()
+        self.guess, self.squared = config.guess == "line", config.loss == "mse"
+        self.output = nn.Linear(input_dim, columns)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+
+class Imputer(Network):
+    """Values of all steps, those that are there among them: what is not hidden is left to who asks."""
+
+    def __init__(self, config: NetworkConfig, sizes: SeriesSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.embedder: GapEmbedder = build("embedder", config.embedder, sizes)
+        self.encoder: Encoder = build("encoder", config.encoder, self.embedder.output_dim)
+        input_dim = self.embedder.output_dim + self.encoder.output_dim
+        self.head: FillHead = build("head", config.head, input_dim, len(sizes.targets))
+        self.register_buffer("targets_M", torch.tensor(sizes.targets), persistent=False)
+
+    targets_M: Tensor
+
+    def forward(self, source: Side) -> Tensors:
+        """``values_BLM``, 0 past a window's length."""
+        inputs, lengths_B = self.tensors(source)
+        x_BLD = self.embedder(inputs, lengths_B)
+        values_BLM = self.head.output(torch.cat([self.encoder(x_BLD, lengths_B), x_BLD], -1)).float()
+        if self.head.guess:
+            values_BLM = values_BLM + inputs["line_BLC"].index_select(2, self.targets_M)
+        return {"values_BLM": values_BLM * real_positions(lengths_B, values_BLM.size(1)).unsqueeze(-1)}
+
+    def loss(self, batch: Batch, memory: Memory) -> Loss:
+        """The errors of hidden values summed, and their number; the target is NaN where none is hidden."""
+        gold_BLM = self.tensors(batch.target)[0]["values_BLM"]
+        hidden_BLM = ~gold_BLM.isnan()
+        errors_BLM = torch.where(hidden_BLM, self(batch.source)["values_BLM"] - gold_BLM, 0.0)
+        total = (errors_BLM**2 if self.head.squared else errors_BLM.abs()).sum()
+        return Loss(total, float(hidden_BLM.sum()), memory)
