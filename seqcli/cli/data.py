@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from seqcli.data.corpus import SplitFiles
     from seqcli.data.frame_statistics import FrameStatistics
     from seqcli.data.lint_text import Finding
+    from seqcli.data.series_statistics import ColumnStatistics, SeriesStatistics
     from seqcli.data.statistics import SplitStatistics
 
 command = verb_of_verbs("seqcli data get wnut17", "seqcli data lint my/train.conll my/dev.conll")
@@ -75,6 +76,16 @@ class DataReading:
     scheme: Annotated[
         str | None, typer.Option(help="io, iob1, bio, bioes or bilou (default: the catalogue's, else recognised).")
     ] = None
+    missing: Annotated[
+        str | None, typer.Option(metavar="NUMBER,...", help="Of series: numbers that stand for a missing value.")
+    ] = None
+    frequency: Annotated[
+        str | None, typer.Option(help="Of series: such as '1 hour' or '1 month' (default: what the times show).")
+    ] = None
+    gaps: Annotated[
+        str | None,
+        typer.Option(help="Of series, steps in time that are left out: refuse (the default), fill or ignore."),
+    ] = None
     max_line: MaxLine = DEFAULT_MAX_LINE
 
     def splits(self, names: Sequence[str], invalid: OnInvalid) -> tuple[list[SplitFiles], str | None]:
@@ -86,6 +97,8 @@ class DataReading:
             raise usage_error(f"--format: unknown format '{self.data_format}'", hint=hint)
         if self.blank_lines not in (None, "skip", "keep"):
             raise usage_error(f"--blank-lines: skip or keep, not '{self.blank_lines}'")
+        if self.gaps not in (None, "refuse", "fill", "ignore"):
+            raise usage_error(f"--gaps: refuse, fill or ignore, not '{self.gaps}'")
         if self.record_start == "":
             raise usage_error("--record-start: every line begins with nothing")
         reading = Reading(
@@ -96,8 +109,18 @@ class DataReading:
             invalid,
             blank_lines=cast("Literal['skip', 'keep'] | None", self.blank_lines),
             record_start=self.record_start,
+            missing=_numbers(self.missing),
+            frequency=self.frequency,
+            gaps=cast("Literal['refuse', 'fill', 'ignore']", self.gaps or "refuse"),
         )
         return _choose(names, reading, self.scheme)
+
+
+def _numbers(text: str | None) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, text.split(","))) if text else ()
+    except ValueError:
+        raise usage_error(f"--missing: numbers with commas between, not '{text}'") from None
 
 
 @command.command("ls", epilog=examples("seqcli data ls", "seqcli data ls --json"))
@@ -141,10 +164,15 @@ def get(
 )
 @grouped
 def stats(*, names: Names, reading: DataReading, invalid: Invalid = "strict", as_json: Json = False) -> None:
-    """Print sentences, tokens, characters, lengths, labels, spans and the overlap of the splits."""
+    """Print sentences, tokens, lengths, labels, spans and the overlap of the splits; of series steps, times and gaps."""
     splits, scheme = reading.splits(names, invalid)
-    described: Sequence[SplitStatistics | FrameStatistics]
-    if splits[0].has_frames:
+    described: Sequence[SplitStatistics | FrameStatistics | SeriesStatistics]
+    if splits[0].has_series:
+        from seqcli.data.series_statistics import describe_series
+
+        described = series = describe_series(splits)
+        scheme, lines = None, _series_lines(series)
+    elif splits[0].has_frames:
         from seqcli.data.frame_statistics import describe_frames
 
         described = frames = describe_frames(splits)
@@ -280,7 +308,7 @@ def _choose(names: Sequence[str], reading: formats.Reading, scheme: str | None) 
     for split in splits:
         if split.guessed or split.table:
             console.note(f"{split.name}: read as {split.describe()}")
-    if wanted or stated or splits[0].has_frames:
+    if wanted or stated or splits[0].has_frames or splits[0].has_series:
         return splits, wanted or stated
     recognised = scheme_of(splits[0])
     if recognised:
@@ -296,6 +324,8 @@ def _where(entry: DataSet) -> str:
         return "embedded"
     if all(cached_path(entry, name).is_file() for name in entry.file_names()):
         return "cache"
+    if not entry.fetched_names():
+        return "made here"
     mirror = os.environ.get("SEQCLI_MIRROR")
     places = [Path(mirror or "") / entry.mirror_place(name) for name in entry.fetched_names()]
     if mirror and all(place.is_file() or place.with_name(f"{place.name}.gz").is_file() for place in places):
@@ -399,6 +429,47 @@ def _frame_lines(splits: Sequence[FrameStatistics]) -> Iterator[str]:
     if len(splits) > 1:
         rows.append((f"sequences also in {splits[0].name}", *(_percent(split.seen_sequences) for split in splits)))
     yield from _lines(splits, rows, {"labels": [split.labels for split in splits]})
+
+
+def _series_lines(splits: Sequence[SeriesStatistics]) -> Iterator[str]:
+    header, right = [split.name for split in splits], range(1, len(splits) + 1)
+    rows = [_row("series", (split.series for split in splits)), _row("steps", (split.steps for split in splits))]
+    if any(split.series > 1 for split in splits):
+        rows += [
+            ("steps a series", *(f"{split.mean_length:.1f}" for split in splits)),
+            *_length_rows([split.lengths for split in splits]),
+        ]
+    rows += [
+        _row("columns", (len(split.columns) for split in splits)),
+        ("missing values", *(f"{split.missing:.2%}" for split in splits)),
+        ("frequency", *(", ".join(split.frequencies) or "-" for split in splits)),
+        _row("season of it, in steps", (split.season for split in splits)),
+        ("first time", *(split.first_time or "-" for split in splits)),
+        ("last time", *(split.last_time or "-" for split in splits)),
+    ]
+    if len(splits) > 1:
+        rows.append((f"series not in {splits[0].name}", *(_count_or_none(split.unseen_series) for split in splits)))
+    yield from show.table(rows, ("", *header), right=right)
+    for split in splits:
+        names = [*split.columns][:_LABELS_SHOWN]
+        cells = [(name, *_values_of(split.columns[name], split.steps)) for name in names]
+        yield ""
+        titles = (split.name if len(splits) > 1 else "column", "mean", "deviation", "least", "greatest", "missing")
+        yield from show.table(cells, titles, right=range(1, 6))
+        if len(split.columns) > len(names):
+            yield f"... and {len(split.columns) - len(names):,} more (--json lists all)"
+
+
+def _values_of(column: ColumnStatistics, steps: int) -> Row:
+    numbers = (column.mean, column.deviation, column.least, column.greatest)
+    return (
+        *("-" if number is None else f"{number:.5g}" for number in numbers),
+        f"{column.missing / max(steps, 1):.2%}",
+    )
+
+
+def _count_or_none(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
 
 
 def _lines(

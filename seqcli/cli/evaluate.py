@@ -115,6 +115,11 @@ def _lines(found: Evaluation) -> list[str]:
     lines = [found.score.format()]
     if "nats" in counts:
         return lines + _language(found)
+    if "steps" in counts:
+        from seqcli.cli.series_table import detail_lines, score_lines
+
+        score = found.score.as_json()
+        return [*score_lines(found.run, score, found.compared), *detail_lines(score, found.compared)]
     if "also" in counts:
         others = [f"{one['name']} = {one['value']:.2f} ({one['signature']})" for one in counts["also"]]
         lines += [*others, f"{counts['lines']:,} lines, {counts['right']:,} of them equal to a reference"]

@@ -98,6 +98,14 @@ def command(
     if loaded.notice is not None:
         console.warn(loaded.notice)
     task = loaded.task
+    if task.kind == "forecasting":
+        from seqcli.cli.forecast import print_forecasts
+        from seqcli.pipeline.forecast import Forecaster
+
+        form = choice("--format", format_ or "csv", task.output_formats)
+        for name in file or ["-"]:
+            print_forecasts(Forecaster(loaded, name), as_json=form == "jsonl")
+        return
     for option, needed in (("--tokens", tokens), ("--html", html is not None)):
         if needed and not isinstance(task.source, TextField):
             raise usage_error(f"{option} is for text; {run} reads {task.source.unit}")

@@ -147,6 +147,8 @@ USES = {
     "classification": "echo 'some text' | seqcli predict {run} --scores",
     "translation": "echo 'some text' | seqcli translate {run}",
     "captioning": "seqcli caption {run} photo.jpg",
+    "forecasting": "seqcli forecast {run} FILE",
+    "imputation": "seqcli impute {run} FILE",
     "language-model": "seqcli sample {run} --temperature 0.8",
     "word-vectors": "seqcli neighbors {run} WORD",
 }
@@ -158,7 +160,13 @@ def _show_result(finished: Finished, runs: str | None) -> None:
     split = "test" if "test" in report else "dev"
     if split != "dev" and "dev" in report and "best_step" not in report:  # of steps the table has shown it
         _show_score("dev", report["dev"])
-    if split in report:
+    if split in report and "steps" in report[split]["counts"]:
+        from seqcli.cli.series_table import score_lines
+
+        compared = [{"model": one["model"], "score": one[split]} for one in report.get("baselines", ())]
+        console.emit_lines(score_lines(f"{finished.run}", report[split], compared))
+        console.emit()
+    elif split in report:
         score = report[split]
         _show_score(split, score)
         for other in score["counts"].get("also", ()):

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from seqcli.cli import console
+from seqcli.metrics.metric import SERIES_METRICS
 from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared, Started
 from seqcli.recipe.models import GradientsConfig
 from seqcli.training.events import StepEvent
@@ -20,8 +21,18 @@ HEADINGS = {
     "calibration_error": "calib.err",
     "mean_absolute_error": "abs.error",
     "exact_match": "all right",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "mase": "MASE",
+    "smape": "sMAPE",
+    "mape": "MAPE",
+    "mae_standardised": "MAE std",
+    "mse_standardised": "MSE std",
+    "rmse_standardised": "RMSE std",
 }
 """Names that are too long for a column."""
+
+_OF_SERIES = frozenset(metric.name for metric in SERIES_METRICS)
 
 LEAST, MOST = 7, 80
 """Characters of a column at least, and of a line at most."""
@@ -135,11 +146,15 @@ class Display:
             headings = [*before, *map(_heading, self._columns), *after]
             self._widths = [max(LEAST, len(heading)) for heading in headings]
             self.say(self._row(headings))
-        values = [*before.values(), *(f"{scores[name]:.2f}" for name in self._columns), *after.values()]
+        values = [*before.values(), *(_cell(name, scores[name]) for name in self._columns), *after.values()]
         self.say(self._row(values) + (BEST if event.best and event.scores else ""))
 
     def _row(self, cells: Sequence[str]) -> str:
         return " ".join(f"{cell:>{width}}" for cell, width in zip(cells, self._widths, strict=True))
+
+
+def _cell(score: str, value: float) -> str:
+    return f"{value:.4g}" if score in _OF_SERIES else f"{value:.2f}"
 
 
 def _heading(score: str) -> str:

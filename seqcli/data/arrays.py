@@ -4,7 +4,7 @@ Arrays are memory-mapped, except large ones: those are read a piece at a time, s
 fits into a limited address space (``ulimit -v``), which a mapping would use up.
 
 A field is either symbols (strings, stored as ids into a table of the distinct ones with their counts) or numbers
-(float32 rows of one width, for frames and series). Each field of an example is a sequence, so each field has offsets.
+(float32 rows of one width, for frames and series; float64 where the reader gives it). Each field of an example is a sequence, so each field has offsets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from seqcli.errors import UserError, data_error
 from seqcli.store.manifest import MANIFEST, FileRecord, Manifest, read_manifest
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 MAX_SYMBOLS = 2**19
 """Most distinct strings of a field that are told apart; bounds the memory of an endless list of types."""
@@ -241,7 +241,8 @@ class _FieldWriter:
     def add(self, field: PartField) -> None:
         values = field.values
         if values.ndim == 2:
-            self.dtype, self.width = "float32", values.shape[1]
+            self.dtype = self.dtype if self.total else str(values.dtype)
+            self.width = values.shape[1]
         else:
             self.is_symbols = True
             mapping = self._global_ids(field.symbols)

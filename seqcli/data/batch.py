@@ -62,6 +62,34 @@ class InputSizes:
     scaling: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
 
+@dataclass(frozen=True)
+class SeriesSizes:
+    """What a network of series must know: columns read, which of them are predicted, features of each step, steps read
+    and predicted (imputation: as many), the quantiles predicted (none: values), the period of the series, and whether values read may be missing (NaN).
+    """
+
+    columns: int
+    targets: tuple[int, ...]
+    features: int
+    look_back: int
+    steps: int
+    quantiles: tuple[float, ...] = ()
+    season: int = 1
+    gaps: bool = False
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """What an engine of such a network is checked by: sizes by name."""
+        return {
+            "columns": self.columns,
+            "columns predicted": len(self.targets),
+            "features": self.features,
+            "steps read": self.look_back,
+            "steps predicted": self.steps,
+            "quantiles": len(self.quantiles),
+        }
+
+
 def affix_table(column: int) -> str:
     """What a table of affixes is called among the tables of a field: ``words``, ``characters``, ``labels``, ..."""
     return f"entries of affix table {column + 1}"

@@ -63,7 +63,8 @@ class Division:
     ``references``; ``label: file`` puts the file's name behind each line,
     where ``together`` sees it; ``grade`` at last makes a labelled text of each rated line. With the unit
     ``characters`` the text is cut by ``share`` instead: a file gets the characters int(begin n) to int(end n) of n.
-    With the unit ``glyphs`` the files are fonts, whose code points are numbered (`seqcli.data.glyphs`).
+    With the unit ``glyphs`` the files are fonts, whose code points are numbered (`seqcli.data.glyphs`); with ``sines``
+    there are none, and series are made and numbered (`seqcli.data.sines`).
 
     With ``share`` lines are cut in their order, each run of lines in which ``within`` finds the same text for itself, and
     ``gap`` lines are left out before a file's part unless it is the first; lines of a label and the values of
@@ -124,13 +125,39 @@ class Unpacked:
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """How files of an archive, the events of a series each, become a table for each split (`seqcli.data.fetch.events`).
+
+    Members count whose name matches ``member``; its first group is the name of the series. Below a header stand
+    ``time,variable,value`` lines (``hh:mm``), of which those of the variables ``without``, those whose value is one of
+    ``missing`` and those from ``end`` on are left out, and series that have no other. ``columns`` are those of the table. The series are numbered from 0 in the
+    order of their names; the remainder by ``every`` decides which file of ``take`` one goes to (None: all others).
+    """
+
+    of: tuple[str, ...]
+    member: str
+    columns: tuple[str, ...]
+    without: tuple[str, ...]
+    missing: tuple[str, ...]
+    end: str
+    every: int
+    take: Mapping[str, tuple[int, ...] | None]
+
+    def makes(self) -> list[str]:
+        return [*self.take]
+
+    def needs(self) -> list[str]:
+        return list(self.of)
+
+
+@dataclass(frozen=True, slots=True)
 class DataSet:
     """What the catalogue knows of a data set. ``splits`` maps a split to the names of its files.
 
     ``labels`` maps what the files call a label to a readable name. ``mirror`` is its folder in a mirror where that is
     not its name. ``beside`` are files that those of the splits name: all lie in one folder of the cache. ``images`` is
     the file of features of images, ``names`` that of the names of its rows, ``captions`` that of the captions of the
-    images that the splits list.
+    images that the splits list. ``missing``, ``frequency`` and ``gaps`` are those of the data section, for series.
     """
 
     name: str
@@ -150,12 +177,15 @@ class DataSet:
     blank_lines: Literal["skip", "keep"] | None = None
     record_start: str | None = None
     labels: Mapping[str, str] | None = None
-    made: Division | Unpacked | None = None
+    made: Division | Unpacked | Events | None = None
     mirror: str | None = None
     beside: tuple[str, ...] = ()
     images: str | None = None
     names: str | None = None
     captions: str | None = None
+    missing: tuple[float, ...] = ()
+    frequency: str | None = None
+    gaps: Literal["refuse", "fill", "ignore"] = "refuse"
     files: Mapping[str, DataFile] = field(default_factory=dict)
 
     @property
@@ -223,7 +253,10 @@ def _data_set(name: str, fields: dict[str, Any]) -> DataSet:
     if labels := fields.get("labels"):
         fields["labels"] = {str(label): str(readable) for label, readable in labels.items()}
     made = fields.get("made")
-    if made and "member" in made:
+    if made and "end" in made:
+        take = {file: None if rest == "others" else rest for file, rest in made["take"].items()}
+        fields["made"] = Events(**{**made, "take": take})
+    elif made and "member" in made:
         fields["made"] = Unpacked(**{**made, "words": {str(key): word for key, word in made["words"].items()}})
     elif made:
         made["take"] = {file: None if rest == "others" else rest for file, rest in made.get("take", {}).items()}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from seqcli.data.braces import is_parallel
 from seqcli.data.formats import Reading, format_class, guess_format
 from seqcli.data.formats.base import Columns
 from seqcli.errors import reading
@@ -35,7 +36,7 @@ def chunks(
     form = format_class(format_name or guess_format(path))(
         Reading(columns=columns, separator=separator, max_line=max_line)
     )
-    if path.suffix == ".gz" or form.ends == "file":
+    if path.suffix == ".gz" or form.ends == "file" or is_parallel(str(path)):
         return [Chunk(path)]
     with reading(path), path.open("rb") as handle:
         if (units := form.units(path, handle)) is not None:

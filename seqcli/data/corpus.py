@@ -20,6 +20,8 @@ from seqcli.data.formats import (
     format_by_name,
     format_class,
     guess_format,
+    guess_series,
+    holds_series,
     read_examples,
 )
 from seqcli.data.formats.base import Format, OnError, Reading
@@ -30,6 +32,7 @@ from seqcli.files import user_path
 from seqcli.lines import Chunk, is_stdin, read_batches, source_name
 
 if TYPE_CHECKING:
+    from seqcli.data.series import Steps
     from seqcli.recipe.data import DataConfig
 
 SPLITS = ("train", "dev", "test")
@@ -70,12 +73,18 @@ class SplitFiles:
             if self.has_media
             else "frames"
             if self.has_frames
+            else "series"
+            if self.has_series
             else "text"
         )
 
     @property
     def has_media(self) -> bool:
         return self.format.has_media
+
+    @property
+    def has_series(self) -> bool:
+        return self.format.has_series
 
     @property
     def has_target_texts(self) -> bool:
@@ -100,22 +109,24 @@ class Corpus:
     ``dev_share`` without a dev split keeps that share of the training examples for development: an example is
     chosen by a hash of its source, so the choice is the same on every machine and in every chunk of a file, and equal
     examples fall on the same side. A running text (``blank_lines: keep``) gives the end of each file instead.
+
+    With ``steps`` dev and test are later steps of the training series: they have its files and its examples, whole.
     """
 
     split_files: dict[str, SplitFiles]
     dev_share: float | None = None
+    steps: Steps | None = None
     _hashes: dict[Path, str] = field(default_factory=dict)
     _ends: dict[str, int] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
         """The names of the splits there are, in the order train, dev, test."""
-        return tuple(
-            name for name in SPLITS if name in self.split_files or (name == "dev" and self.dev_share is not None)
-        )
+        made = {"dev"} if self.dev_share is not None else {*(self.steps.divide if self.steps else ())}
+        return tuple(name for name in SPLITS if name in self.split_files or name in made)
 
     def files(self, split: str) -> list[Path]:
-        """The files of a split (those of train where ``dev_share`` makes the dev split)."""
+        """The files of a split (those of train where ``dev_share`` or ``steps`` makes it)."""
         return self.split(split).files
 
     def size(self, split: str) -> int:
@@ -187,6 +198,8 @@ class Corpus:
         digest = hashlib.sha256(files.reading.as_text().encode())
         if self.dev_share is not None and split in ("train", "dev"):
             digest.update(f"{split} {self.dev_share!r}".encode())
+        if self.steps is not None:
+            digest.update(f"{split} {self.steps!r}".encode())
         for path in files.files:
             if path not in self._hashes:
                 self._hashes[path] = files.format.fingerprint(path)
@@ -194,7 +207,7 @@ class Corpus:
         return digest.hexdigest()
 
     def split(self, split: str) -> SplitFiles:
-        if split == "dev" and "dev" not in self.split_files and self.dev_share is not None:
+        if split not in self.split_files and split in self.splits:
             split = "train"
         if split not in self.split_files:
             raise usage_error(f"the corpus has no {split} split", hint=f"Give data.{split}, a file.")
@@ -202,13 +215,19 @@ class Corpus:
 
 
 def open_corpus(
-    config: DataConfig, *, splits: tuple[str, ...] = SPLITS, plain: bool = False, progress: Progress | None = None
+    config: DataConfig,
+    *,
+    splits: tuple[str, ...] = SPLITS,
+    plain: bool = False,
+    series: bool = False,
+    progress: Progress | None = None,
 ) -> Corpus:
     """The corpus of a recipe's data section; catalogue files that are not there yet are fetched.
 
     Args:
         splits: the splits that are wanted; no other is looked for or fetched.
         plain: files are plain lines unless their name or the recipe says otherwise.
+        series: files hold series.
         progress: called with (file, bytes so far, bytes in all or None) while a file is fetched.
 
     Raises:
@@ -222,11 +241,14 @@ def open_corpus(
     if config.train_on_dev:
         share = None
         splits = (*splits, "dev") if "train" in splits else tuple(name for name in splits if name != "dev")
-    needed = [name for name in SPLITS if name in splits or (name == "train" and "dev" in splits and share is not None)]
+    steps = _steps(config, data_set)
+    made = {*(steps.divide if steps else ("dev",) if share is not None else ())}
+    needed = [name for name in SPLITS if name in splits or (name == "train" and made & {*splits})]
     split_files: dict[str, SplitFiles] = {}
     for name in needed:
         if paths := getattr(config, name):
-            split = file_split(name, [paths] if isinstance(paths, str) else list(paths), own, plain=plain)
+            paths = [paths] if isinstance(paths, str) else list(paths)
+            split = file_split(name, paths, own, plain=plain, series=series)
             split_files[name] = split if data_set is None else _read_like(data_set, split, own, plain)
         elif data_set is not None and name in data_set.splits:
             split_files[name] = catalogue_split(data_set, name, own, progress)
@@ -241,7 +263,19 @@ def open_corpus(
                 "data.train_on_dev: the train and dev files are not read alike", hint="Join them yourself."
             )
         train.files = [*train.files, *dev.files]
-    return Corpus(split_files, share if "train" in split_files else None)
+    return Corpus(split_files, share if "train" in split_files else None, steps)
+
+
+def _steps(config: DataConfig, data_set: DataSet | None) -> Steps | None:
+    """The division of the training series in time; None where each split has files of its own."""
+    if (config.train_steps, config.dev_steps, config.test_steps) == (None, None, None):
+        return None
+    from seqcli.data.series import Steps
+
+    for name in ("dev", "test"):
+        if data_set is not None and name in data_set.splits and dict(config)[f"{name}_steps"] is not None:
+            raise usage_error(f"data.{name}_steps: '{data_set.name}' has {name} files of its own", hint="Leave it out.")
+    return Steps.of(config)
 
 
 def choose_splits(
@@ -265,7 +299,7 @@ def choose_splits(
                 raise _neither(file, alone=len(names) == 1)
     splits = [file_split(source_name(name), [name], reading) for name in names]
     for split in splits[1:]:
-        if (split.has_frames, split.has_media) != (splits[0].has_frames, splits[0].has_media):
+        if split.holds != splits[0].holds:
             kinds = [one.holds for one in (splits[0], split)]
             raise usage_error(
                 f"'{splits[0].name}' holds {kinds[0]} and '{split.name}' {kinds[1]}",
@@ -287,7 +321,7 @@ def _neither(name: str, *, alone: bool) -> Exception:
 def catalogue_split(data_set: DataSet, name: str, own: Reading, progress: Progress | None = None) -> SplitFiles:
     """A split of the catalogue, read as the catalogue says; ``own`` may choose other columns (XPOS instead of UPOS)."""
     names = data_set.splits[name]
-    if len(named_files(names[0])) > 1:
+    if len(named_files(names[0])) > 1 and not format_class(data_set.format).has_series:
         reading = replace(own, format="parallel", columns=None)
     else:
         columns = {**(data_set.columns or {}), **format_class(data_set.format).check_columns(own.columns)}
@@ -301,10 +335,14 @@ def catalogue_split(data_set: DataSet, name: str, own: Reading, progress: Progre
     return SplitFiles(name, files, _with_options(data_set, reading), translates=data_set.task == "translation")
 
 
-def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False) -> SplitFiles:
+def file_split(
+    name: str, paths: list[str], own: Reading, *, plain: bool = False, series: bool | None = None
+) -> SplitFiles:
     """A split made of files, each checked to be there; a format that nobody said is guessed from the first.
 
-    Paths with braces are parallel text, whatever the format of the other splits. ``plain``: what the name of a file does not say is plain lines, whatever they look like.
+    Paths with braces are parallel text, whatever the format of the other splits; of series they are files that continue
+    each other. ``plain``: what the name of a file does not say is plain lines, whatever they look like. ``series``:
+    whether the files are read for a task of series; None: nobody knows what they hold.
 
     Raises:
         UserError: a missing file (74), an empty one (65), unknown columns (2).
@@ -312,8 +350,15 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
     folder = format_class(own.format).folders if own.format else not plain
     together = own.format == "parallel" or any(map(is_parallel, paths))
     files = [_check_parallel(path, name) if together else check_file(path, name, folder=folder) for path in paths]
-    reading, guessed = own, own.format is None or (together and own.format != "parallel")
-    if guessed:
+    first = Path(parallel_files(str(files[0]))[0]) if together else files[0]
+    if own.format is not None:
+        series = format_class(own.format).has_series
+    elif series is None:
+        series = holds_series(first)
+    reading, guessed = own, own.format is None or (together and own.format != "parallel" and not series)
+    if guessed and series:
+        reading = replace(own, format=guess_series(first))
+    elif guessed:
         by_name = "parallel" if together else format_by_name(str(files[0]))
         form = by_name or ("lines" if plain else guess_format(files[0]))
         reading = format_class(form).when_guessed(replace(own, format=form))
@@ -321,8 +366,8 @@ def file_split(name: str, paths: list[str], own: Reading, *, plain: bool = False
     if (split.has_frames or split.has_images) and any(map(is_kept, files)):
         hint = "Name the file itself."
         raise usage_error("this cannot come through a pipe: it names files beside it", hint=hint)
-    if reading.columns is None and files[0].is_file():
-        table = split.format.look(first_lines(str(files[0])))
+    if reading.columns is None and (series or files[0].is_file()):
+        table = split.format.look(first_lines(str(first)))
         if table is not None and table.roles != split.format.usual:
             split = replace(split, table=table, reading=replace(reading, columns=dict(table.roles) or None))
     split.files = [file for path in files for file in split.format.expand(path)]
@@ -349,6 +394,9 @@ def _with_options(data_set: DataSet, reading: Reading) -> Reading:
         blank_lines=reading.blank_lines or data_set.blank_lines,
         record_start=reading.record_start or data_set.record_start,
         labels=data_set.labels,
+        missing=reading.missing or data_set.missing,
+        frequency=reading.frequency or data_set.frequency,
+        gaps=data_set.gaps if reading.gaps == "refuse" else reading.gaps,
     )
 
 

@@ -53,7 +53,8 @@ class Apart(dict[str, Any]):
 class Pieces(Protocol):
     """What a task makes of an example: one mapping of fields, or several where a long sequence is cut.
 
-    A field is a list of strings, or a float array [T, width] with T > 0 and the same width in all examples. `Cut` says
+    A field is a list of strings, or a float array [T, width] with T > 0 and the same width in all examples (stored as
+    float32, or as float64 where the first is). `Cut` says
     that only the beginning of an example was kept. Must be picklable.
     """
 
@@ -175,7 +176,7 @@ class _Collector:
                 raise data_error("a sequence without a single frame", file=file, line=line)
             if self.rows and self.rows[0].shape[1] != values.shape[1]:
                 raise other_width(values.shape[1], self.rows[0].shape[1], *place(at))
-            self.rows.append(np.asarray(values, np.float32))
+            self.rows.append(values if values.dtype == np.float64 else np.asarray(values, np.float32))
         else:
             self.ids.extend(map(self.table.__getitem__, values))
         self.lengths.append(len(values))

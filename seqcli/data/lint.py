@@ -59,6 +59,10 @@ def lint(splits: Sequence[SplitFiles], scheme: str | None) -> Iterator[Finding]:
         from seqcli.data.lint_frames import FrameLint  # it needs numpy, which text does not
 
         check = FrameLint().check
+    elif any(split.has_series for split in splits):
+        from seqcli.data.lint_series import SeriesLint
+
+        check = SeriesLint().check
     else:
         check = _TextLint(scheme).check
     for index, split in enumerate(splits):

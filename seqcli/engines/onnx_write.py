@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from seqcli.engines import onnx_forecaster, onnx_imputer  # noqa: F401 - they register their networks
 from seqcli.engines.onnx_export import export, export_encoder_decoder
 from seqcli.models.encoder_decoder import EncoderDecoder
 from seqcli.models.network import Network

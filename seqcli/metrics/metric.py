@@ -65,7 +65,29 @@ CAPTION_METRICS = (
 TRANSCRIPTION_METRICS = (Metric("wer", "WER", "%", "lower"), Metric("cer", "CER", "%", "lower"), TRANSLATION_METRICS[2])
 """Of what writes down speech, in the order of its table."""
 
+SERIES_METRICS = (
+    Metric("mae", "MAE", "", "lower"),
+    Metric("rmse", "RMSE", "", "lower"),
+    Metric("mase", "MASE", "", "lower"),
+    Metric("smape", "sMAPE", "%", "lower"),
+    Metric("mape", "MAPE", "%", "lower"),
+    Metric("mae_standardised", "MAE, standardised", "", "lower"),
+    Metric("mse_standardised", "MSE, standardised", "", "lower"),
+    Metric("rmse_standardised", "RMSE, standardised", "", "lower"),
+    Metric("pinball", "pinball loss", "", "lower"),
+)
+"""Of what predicts values: in the units of the data where nothing else is said. In the order of its table."""
+
+IMPUTATION_METRICS = tuple(
+    metric
+    for name in ("mae_standardised", "rmse_standardised", "mae", "rmse")
+    for metric in SERIES_METRICS
+    if metric.name == name
+)
+"""Of what fills gaps, in the order of its table."""
+
 _ALL = (
+    *SERIES_METRICS,
     *CAPTION_METRICS,
     *LANGUAGE_METRICS,
     *CLASS_METRICS,
@@ -76,3 +98,8 @@ _ALL = (
     RECALL,
 )
 METRICS = {metric.name: metric for metric in _ALL}
+
+
+def metric_of(score: str) -> Metric | None:
+    """The metric that a `Score` is named after, by its key or its title; None for one that no table shows."""
+    return METRICS.get(score.lower()) or next((metric for metric in _ALL if metric.title == score), None)

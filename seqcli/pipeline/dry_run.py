@@ -35,9 +35,7 @@ def dry_run(
     task.fit(columns["train"])
     data = {name: task.data(split) for name, split in columns.items()}
     sizes: dict[str, Any] = {
-        "splits": {
-            name: {"examples": len(one.columns), "tokens": int(one.lengths.sum())} for name, one in data.items()
-        },
+        "splits": {name: task.extent(one) for name, one in data.items()},
         "unit": task.source.unit,
         "summary": task.summary(),
     }

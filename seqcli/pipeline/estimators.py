@@ -108,7 +108,7 @@ class Estimator(Protocol):
 
 
 def _prepared(job: Job, data: Mapping[str, Data], **more: Any) -> Prepared:
-    splits = {name: {"examples": len(one.columns), "tokens": int(one.lengths.sum())} for name, one in data.items()}
+    splits = {name: job.task.extent(one) for name, one in data.items()}
     summary = job.task.summary()
     return Prepared(job.recipe, str(job.run), str(job.run.path), splits, job.task.source.unit, summary, **more)
 

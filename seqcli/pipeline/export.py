@@ -101,8 +101,8 @@ def _export_onnx(
 ) -> Exported:
     """Make ``engine.onnx``, of an encoder-decoder also ``decoder.onnx``.
 
-    Language models stay fp32 unless int8 is asked for, and so does what has no dev split; a small network has nothing
-    to round.
+    Language models and forecasters stay fp32 unless int8 is asked for, and so does what has no dev split; a small
+    network has nothing to round.
     """
     from seqcli.engines.onnx_write import graphs_of, quantize
     from seqcli.engines.torch_engine import torch_engine
@@ -126,7 +126,7 @@ def _export_onnx(
         if why is not None:
             return _only_torch(task, network, why, **{**report, "kind": "torch"})
     engine, wanted = exact, precision == "int8"
-    by_default = precision == "auto" and dev is not None and not isinstance(task, LanguageModelTask)
+    by_default = precision == "auto" and dev is not None and not task.exact
     small = [quantize(graph) for graph in graphs] if wanted or by_default else graphs
     if any(one is not graph for one, graph in zip(small, graphs, strict=True)):
         rounded, rounded_files = _onnx(task, small)

@@ -48,8 +48,15 @@ def own_data(load: Callable[[Sequence[str]], Recipe], files: Sequence[str], over
     remarks = [f"data: {', '.join(f'{name} {file}' for name, file in splits.items())}"]
     if "dev" not in splits:
         changed = load([data_override(section), *overrides])
+        task = new_task(changed)
+        if task.has_series:
+            steps = _steps(changed, "test" not in splits)
+            if steps:
+                shares = " and ".join(f"{count:,} steps for {name.partition('_')[0]}" for name, count in steps.items())
+                remarks.append(f"of the end of each series {shares} (data.dev_steps, data.test_steps)")
+            return OwnData(data_override(section | steps), remarks)
         if changed.data.dev is None and changed.data.dev_share is None:
-            corpus = open_corpus(changed.data, splits=("train",), plain=new_task(changed).plain_text)
+            corpus = open_corpus(changed.data, splits=("train",), plain=task.plain_text)
             try:
                 count = sum(1 for _ in islice(corpus.examples("train"), _SHARES[-1][0]))
             except UserError:  # the training says it better
@@ -59,6 +66,22 @@ def own_data(load: Callable[[Sequence[str]], Recipe], files: Sequence[str], over
     if "test" not in splits:
         remarks.append(ONLY_DEV)
     return OwnData(data_override(section), remarks)
+
+
+def _steps(recipe: Recipe, with_test: bool) -> dict[str, int]:
+    """How many steps at the end of each series are kept, a tenth of the shortest, where nobody says; at least those of one
+    example."""
+    data = recipe.data
+    if data.dev is not None or data.dev_steps is not None or data.train_steps is not None:
+        return {}
+    corpus = open_corpus(data, splits=("train",), series=True)
+    try:
+        length = min(len(example.source) for example in islice(corpus.examples("train"), _SHARES[-1][0]))
+    except UserError:  # the training says it better
+        return {}
+    task = dict(recipe.task)
+    count = max(task.get("window") or task.get("steps") or 1, length // 10)
+    return {"dev_steps": count, **({"test_steps": count} if with_test else {})}
 
 
 def settings_for_other_files(data: DataConfig) -> dict[str, object]:

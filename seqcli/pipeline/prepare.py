@@ -31,7 +31,8 @@ def open_columns(
 
     The task may be another's: then it reads this recipe's data.
     """
-    corpus = open_corpus(recipe.data, splits=splits, plain=task.plain_text, progress=progress)
+    data, plain = recipe.data, task.plain_text
+    corpus = open_corpus(data, splits=splits, plain=plain, series=task.has_series, progress=progress)
     if "train" in corpus.splits:
         key = corpus.fingerprint("train")
         task.prepare(lambda: corpus.examples("train"), key, progress)
@@ -57,8 +58,9 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
     """One split as arrays on disk."""
     files = corpus.files(split)
     reading = corpus.reading(split)
-    reader = task.reader(split)
-    key = repr([corpus.fingerprint(split), *task.key(), *([split] if reader != task.read else [])])
+    shared = split not in corpus.split_files
+    reader = task.reader(split, shared=shared)
+    key = repr([corpus.fingerprint(split), *task.key(), *([split, shared] if reader != task.read else [])])
     job = EncodeJob(
         files=[str(file) for file in files],
         parts=[

@@ -34,13 +34,15 @@ def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
         UserError: a label is to be learned, and which column has it cannot be told; tags that follow no scheme, where
             one is to be recognised (65); what `open_corpus` raises.
     """
+    task = registry.implementation("task", recipe.task.kind)
+    if task.has_series and recipe.data.corpus:
+        recipe = _as_catalogued(recipe, recipe.data.corpus)
     data = recipe.data
     is_auto = isinstance(recipe.target, TagFieldConfig) and recipe.target.scheme == "auto"
     own = tuple(name for name in SPLITS if dict(data)[name] or (is_auto and name == "train"))
     if "train" not in own:
         return Settled(recipe)
-    plain = registry.implementation("task", recipe.task.kind).plain_text
-    corpus = open_corpus(data, splits=own, plain=plain, progress=progress)
+    corpus = open_corpus(data, splits=own, plain=task.plain_text, series=task.has_series, progress=progress)
     train = corpus.split_files["train"]
     changes: dict[str, Any] = {}
     notes: list[str] = []
@@ -48,8 +50,10 @@ def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
         if any(map(is_kept, files := corpus.files(name))):
             changes[name] = [str(file) for file in files]
             notes += [f"{source_name(file)}: read once and kept as {file}" for file in files if is_kept(file)]
+    if train.has_series:
+        changes["format"] = train.reading.format  # forecasts are made of files that are read like this one
     if train.table is not None:
-        if recipe.target is not None:
+        if recipe.target is not None and not train.has_series:
             _check_label(train)
         if train.reading.columns and _same_format(corpus):
             changes["columns"] = dict(train.reading.columns)
@@ -61,6 +65,19 @@ def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
         if data.train:
             notes.append(f"{source_name(train.files[0])}: tag scheme {scheme}, recognised")
     return Settled(recipe.model_copy(update=sections), tuple(notes))
+
+
+def _as_catalogued(recipe: Recipe, corpus: str) -> Recipe:
+    """The recipe with what the catalogue says of a data set of series, where it says nothing else."""
+    data, data_set = recipe.data, catalogue.data_set(corpus)
+    update = {
+        "format": data_set.format,
+        "missing": data.missing or list(data_set.missing),
+        "frequency": data.frequency or data_set.frequency,
+        "gaps": data_set.gaps if data.gaps == "refuse" else data.gaps,
+        "columns": {**(data_set.columns or {}), **(data.columns or {})} or None,
+    }
+    return recipe.model_copy(update={"data": data.model_copy(update=update)})
 
 
 def _scheme(recipe: Recipe, own: Sequence[SplitFiles]) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from seqcli.metrics.metric import METRICS
+from seqcli.metrics.metric import metric_of
 from seqcli.pipeline.events import Notice
 
 
@@ -16,7 +16,7 @@ def verdict(report: Mapping[str, Any]) -> Iterator[Notice]:
     if split is None:
         return
     name, value = report[split]["name"], _value(report, split)
-    metric = METRICS.get(name.lower())
+    metric = metric_of(name)
     sign = -1 if metric is not None and metric.better == "lower" else 1
     if value == 0 and sign > 0:
         yield Notice(

@@ -68,6 +68,36 @@ class DataConfig(Config):
         description="share of the training examples kept for development where there is no dev file, chosen by their "
         "text; with blank_lines: keep the end of the text",
     )
+    train_steps: int | None = Field(
+        None,
+        ge=1,
+        description="of series: the first steps of each are for training; null: all that come before those of dev and test",
+    )
+    dev_steps: int | None = Field(
+        None,
+        ge=1,
+        description="of series: so many steps, those behind the ones for training, are predicted for development, where "
+        "there is no dev file",
+    )
+    test_steps: int | None = Field(
+        None,
+        ge=1,
+        description="of series: so many steps, those behind the ones of dev, are predicted for the test, where there is no "
+        "test file",
+    )
+    missing: list[float] = Field(
+        [], description="of series: numbers that stand for a missing value, such as -200, beside an empty cell and NaN"
+    )
+    frequency: str | None = Field(
+        None,
+        description="of series: what lies between two steps, such as '1 hour', '1 month' or '1 business day' (default: what the "
+        "times show)",
+    )
+    gaps: Literal["refuse", "fill", "ignore"] = Field(
+        "refuse",
+        description="steps in time that a series leaves out: an error; rows of missing values; or none are seen, each row is "
+        "the step behind the one before, as of days on which a market is open",
+    )
     train_on_dev: bool = Field(
         False,
         description="train on the development examples too, once all is chosen: nothing stops the training early then, and "

@@ -166,3 +166,57 @@ class ConvolutionConfig(Component):
         if self.subsampling > 2**self.layers:
             raise ValueError(f"subsampling {self.subsampling} takes more layers than {self.layers}: each halves once")
         return self
+
+
+class SeriesConfig(Component):
+    """A window of series: levelled, cut into segments, projected."""
+
+    kind: Literal["series"] = "series"
+    normalize: Literal["none", "last", "mean", "standard"] = Field(
+        "none",
+        description="what is taken off each column of a window, and given back to what is predicted: nothing, its last "
+        "value (Zeng et al. 2023), its mean, or its mean with its deviation divided out (Kim et al. 2022)",
+    )
+    affine: bool = Field(
+        False, description="after that a factor and an addend for each column, learned and undone too (Kim et al. 2022)"
+    )
+    channels: Literal["together", "apart"] = Field(
+        "together",
+        description="together: a position holds all columns; apart: each column that is predicted is a series of its "
+        "own, read by the same weights (Nie et al. 2023)",
+    )
+    decompose: int | None = Field(
+        None,
+        ge=3,
+        description="in place of the values their mean over so many steps (odd), and what is left (Wu et al. 2021); null: the values",
+    )
+    segment: int = Field(1, ge=1, description="steps that become one position")
+    stride: int | None = Field(
+        None, ge=1, description="steps from one position to the next; null: as many as a segment has"
+    )
+    dim: int | None = Field(None, ge=1, description="size of a projected segment; null: its values as they are")
+    activation: Literal["none", "relu"] = Field("none", description="what follows the projection")
+    dropout: Dropout = 0.0
+
+    @model_validator(mode="after")
+    def _steps_fit(self) -> SeriesConfig:
+        if self.decompose is not None and self.decompose % 2 == 0:
+            raise ValueError(f"decompose ({self.decompose}) must be odd: as many steps before as after")
+        if self.stride is not None and self.stride > self.segment:
+            raise ValueError(f"stride ({self.stride}) leaves out steps between segments of {self.segment}")
+        if self.dim is None and self.activation != "none":
+            raise ValueError("activation follows a projection: it needs a dim")
+        return self
+
+
+class GapsConfig(Component):
+    """What stands around each step of series with gaps (the last value, the next one, how far they are), projected."""
+
+    kind: Literal["gaps"] = "gaps"
+    normalize: Literal["none", "mean", "standard"] = Field(
+        "none",
+        description="what is taken off each column of a window, and given back to what is filled: nothing, the mean of "
+        "what is there, or that with its deviation divided out (Kim et al. 2022)",
+    )
+    dim: int = Field(128, ge=1, description="size of a step's vector")
+    dropout: Dropout = 0.0

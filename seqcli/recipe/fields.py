@@ -114,6 +114,47 @@ class GridFieldConfig(ImageFieldConfig):
     kind: Literal["grid"] = "grid"
 
 
+class SeriesFieldConfig(Component):
+    """Values in the order of time, a column each."""
+
+    kind: Literal["series"] = "series"
+    columns: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="columns that are read; null: all that hold numbers. Those predicted are read too",
+    )
+    known: list[str] = Field(
+        [],
+        description="columns whose future is known, such as a planned price: they are read at the steps predicted too",
+    )
+    calendar: list[Literal["minute", "hour", "weekday", "day", "month", "year-day"]] = Field(
+        [], description="parts of the time that are read as a sine and a cosine each, at the steps predicted too"
+    )
+    scaling: Literal["series", "common", "none"] = Field(
+        "series",
+        description="values less a mean, divided by a standard deviation, both of the training part of each column: of "
+        "each series, or one for all series",
+    )
+    transform: Literal["none", "log", "difference", "log-difference"] = Field(
+        "none",
+        description="what a network reads in place of the values: their logarithms, the change from step to step, or that "
+        "of the logarithms; undone in what is predicted",
+    )
+    missing: Literal["refuse", "last", "mask"] = Field(
+        "refuse",
+        description="missing values of what is read: an error; the last value before; or the network is told where they are",
+    )
+
+
+class SeriesTargetConfig(Component):
+    """Columns of series that are predicted; how they are read is said of the source."""
+
+    kind: Literal["series"] = "series"
+    columns: list[str] | None = Field(
+        None, min_length=1, description="columns that are predicted; null: all that are read"
+    )
+
+
 class TagFieldConfig(Component):
     """A tag for each token of the source."""
 

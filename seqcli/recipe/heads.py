@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from seqcli.recipe.base import Component
+from seqcli.recipe.base import Component, Dropout
 
 
 class SoftmaxConfig(Component):
@@ -53,3 +53,71 @@ class CTCConfig(Component):
     """Text for frames, unaligned: a unit or a blank at each position, summed over all alignments (Graves et al. 2006)."""
 
     kind: Literal["ctc"] = "ctc"
+
+
+class ForecastConfig(Component):
+    """A head that predicts values of series."""
+
+    loss: Literal["mse", "mae", "huber"] = Field(
+        "mse",
+        description="squared error, absolute error, or squared up to 1 and absolute beyond (Huber 1964), of standardised "
+        "values; with quantiles (task.quantiles) always the pinball loss",
+    )
+    future: int = Field(
+        32,
+        ge=0,
+        description="size of the hidden layer by which known values and the calendar of a step to come change what is "
+        "predicted for it, where there are any; 0: by a weight each",
+    )
+    dropout: Dropout = 0.0
+
+
+class DirectConfig(ForecastConfig):
+    """Sequence to vector: all steps at once."""
+
+    kind: Literal["direct"] = "direct"
+    reads: Literal["last", "all"] = Field(
+        "last",
+        description="the last position, or all of them side by side; without an encoder that is a linear forecast "
+        "(Zeng et al. 2023)",
+    )
+    own: bool = Field(False, description="channels: apart: weights of its own for each column")
+
+
+class ShiftedConfig(ForecastConfig):
+    """Sequence to sequence: each position predicts the steps after it, and all of them count in training."""
+
+    kind: Literal["shifted"] = "shifted"
+
+
+class SegmentsConfig(ForecastConfig):
+    """The recurrent encoder goes on from its last state to all segments to come, side by side (SegRNN, Lin et al. 2023)."""
+
+    kind: Literal["segments"] = "segments"
+
+
+class StepwiseConfig(ForecastConfig):
+    """One step after the other, each made of the one before: the decoder of an encoder-decoder (Sutskever et al. 2014)."""
+
+    kind: Literal["stepwise"] = "stepwise"
+    teacher_forcing: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the windows of a training batch whose decoder reads the true values, not what it predicted "
+        "(Bengio et al. 2015)",
+    )
+
+
+class FillConfig(Component):
+    """A value for each step of each column, as its distance from a simple guess."""
+
+    kind: Literal["fill"] = "fill"
+    guess: Literal["line", "none"] = Field(
+        "line",
+        description="line: what is learned is added to the line between the values around a gap, so that an untrained "
+        "network interpolates; none: to nothing",
+    )
+    loss: Literal["mae", "mse"] = Field(
+        "mae", description="absolute or squared error of the standardised values that are hidden"
+    )

@@ -147,6 +147,54 @@ class NGramConfig(CountsConfig):
         return self
 
 
+class LastValueConfig(CountsConfig):
+    """The last value before, again and again: of a forecast, and in a gap."""
+
+    kind: Literal["last-value"] = "last-value"
+
+
+class SeasonalNaiveConfig(CountsConfig):
+    """The value a season before (forecasting)."""
+
+    kind: Literal["seasonal-naive"] = "seasonal-naive"
+
+
+class DriftConfig(CountsConfig):
+    """The line through the first and the last value of a series, carried on (forecasting)."""
+
+    kind: Literal["drift"] = "drift"
+
+
+class LinearForecastConfig(CountsConfig):
+    """Least squares from the values of a window to the next ones, the same weights for each column (forecasting)."""
+
+    kind: Literal["linear"] = "linear"
+
+
+class ETSConfig(CountsConfig):
+    """Exponential smoothing of level, trend and season, fitted by statsforecast (Hyndman et al. 2008; forecasting)."""
+
+    kind: Literal["ets"] = "ets"
+
+
+class ThetaConfig(CountsConfig):
+    """The theta method, fitted by statsforecast (Fiorucci et al. 2016; forecasting)."""
+
+    kind: Literal["theta"] = "theta"
+
+
+class InterpolationConfig(CountsConfig):
+    """The line between the values on both sides of a gap (imputation)."""
+
+    kind: Literal["interpolation"] = "interpolation"
+
+
+class MedianConfig(CountsConfig):
+    """The median of a column's training values, whatever stands beside the gap (imputation)."""
+
+    kind: Literal["median"] = "median"
+
+
 class _Word2VecConfig(Component):
     dim: int = Field(100, ge=1, description="size of a word's vector")
     window: int = Field(5, ge=1, description="neighbours at most so far away, in words")

@@ -135,3 +135,61 @@ class TranscriptionConfig(TaskConfig):
         description="copies of each training example, so many times as fast, such as [0.9, 1.0, 1.1] (Ko et al. 2015); "
         "frames are stretched, so the pitch stays",
     )
+
+
+class ForecastingConfig(TaskConfig):
+    """The next values of series: one step or many, one column or several."""
+
+    target_kind: ClassVar[str | None] = "series"
+    predicts: ClassVar[bool] = True
+    kind: Literal["forecasting"] = "forecasting"
+    steps: int = Field(1, ge=1, description="steps that are predicted at once")
+    horizon: int | None = Field(
+        None,
+        ge=1,
+        description="steps that are forecast and measured; those beyond steps are made of the forecast before them, one "
+        "after the other; null: steps",
+    )
+    look_back: int = Field(24, ge=1, description="steps before them that a network reads")
+    season: int | None = Field(
+        None,
+        ge=1,
+        description="steps after which a series repeats itself, such as 12 of months: for the seasonal naive forecast and for MASE; null: "
+        "what the frequency suggests (months 12, hours 24, days 7, else 1)",
+    )
+    stride: int = Field(
+        1, ge=1, description="steps from one forecast to the next where a split is measured (rolling origin)"
+    )
+    quantiles: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [],
+        description="shares of the outcomes that lie below what is predicted, such as [0.1, 0.5, 0.9]; none: the values alone",
+    )
+    baselines: list[Literal["last-value", "seasonal-naive", "drift", "linear", "ets", "theta"]] | None = Field(
+        None,
+        description="models the report compares with; null: last-value, seasonal-naive, drift and linear, and where statsforecast is "
+        "installed and the forecasts are few ets and theta",
+    )
+
+
+class ImputationConfig(TaskConfig):
+    """The gaps of series filled: values that were never measured, or were lost."""
+
+    target_kind: ClassVar[str | None] = "series"
+    kind: Literal["imputation"] = "imputation"
+    steps: int = Field(48, ge=2, description="steps that a network reads at once, a window")
+    hide: float = Field(
+        0.1, gt=0, lt=1, description="share of the values there are that is hidden to learn, and to measure"
+    )
+    pattern: Literal["points", "blocks"] = Field(
+        "points", description="what is hidden: single values, or all columns of stretches of time"
+    )
+    block: int = Field(6, ge=1, description="steps of a hidden stretch")
+    rounds: int = Field(
+        1,
+        ge=1,
+        description="how often a split is measured, each time with other values hidden: 10 hide each value once where "
+        "hide is 0.1, so that the score of a short series depends less on chance",
+    )
+    baselines: list[Literal["last-value", "interpolation", "median"]] | None = Field(
+        None, description="models the report compares with; null: all three"
+    )

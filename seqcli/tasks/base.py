@@ -222,10 +222,14 @@ class Task(ABC, Generic[P]):
     """Two models compare example by example (`Measured.paired`): its score, or one beside it, is a mean over them."""
     generates: ClassVar[bool] = False
     """Its model is asked token by token; it has no outputs of a whole batch."""
-    output: ClassVar[str] = ""
+    output: str = ""
     """The output of a network that `predict` reads."""
     plain_text: ClassVar[bool] = False
     """Its data is text and nothing beside it: a file of which nobody said the format is lines."""
+    exact: ClassVar[bool] = False
+    """Its networks run in fp32 unless another precision is asked for."""
+    has_series: ClassVar[bool] = False
+    """Its data is series: a file of which nobody said the format is one of series."""
 
     source: SourceField
     target: Field | None
@@ -263,8 +267,8 @@ class Task(ABC, Generic[P]):
         """Learn of the training examples what must be known before anything is read; ``key`` tells which they are."""
         self.source.prepare(lambda: ((example.source, example.at) for example in examples()), key, progress)
 
-    def reader(self, split: str) -> Pieces:
-        """What reads the examples of a split."""
+    def reader(self, split: str, *, shared: bool = False) -> Pieces:
+        """What reads the examples of a split; ``shared``: its files are those of the training split too."""
         return self.read
 
     def key(self) -> list[Any]:
@@ -302,6 +306,10 @@ class Task(ABC, Generic[P]):
 
     def data(self, columns: Columns) -> Data:
         return PairData(self, columns)
+
+    def extent(self, data: Data) -> dict[str, int]:
+        """How much a split holds, to be shown: examples, and positions of their sources."""
+        return {"examples": len(data.columns), "tokens": int(data.lengths.sum())}
 
     def unseen(self, data: Data) -> list[str]:
         """Labels of a split that the model does not know."""

@@ -151,7 +151,7 @@ class CaptioningTask(WritingTask):
         self.source.prepare(lambda: ((example.source, example.at) for example in examples()), key, progress)
         self.target.prepare(captions, f"{key} target", progress)
 
-    def reader(self, split: str) -> Pieces:
+    def reader(self, split: str, *, shared: bool = False) -> Pieces:
         return self.read if split == "train" else self.read_measured
 
     def read(self, example: Example) -> Iterator[Mapping[str, Any]]:

@@ -19,8 +19,7 @@ from seqcli.metrics.perplexity import PerplexityScorer
 from seqcli.metrics.score import Score
 from seqcli.models.counts.base import Sizes, Tokens
 from seqcli.models.counts.ngram import NGramModel
-from seqcli.recipe import registry
-from seqcli.recipe.encoders import EncoderConfig, TransformerConfig, WindowConfig
+from seqcli.recipe.encoders import TransformerConfig, WindowConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.heads import AdaptiveConfig, SoftmaxConfig
 from seqcli.recipe.models import NGramConfig
@@ -29,6 +28,7 @@ from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import LanguageModelConfig
 from seqcli.tasks.base import Arrays, Count, CountsEngine, Data, Engine, Measured, Task
 from seqcli.tasks.rules import (
+    causal_encoders,
     encoder_kind,
     head_kind,
     needs,
@@ -48,12 +48,6 @@ MOST_COUNTED = 2 * 10**7
 
 _AT_ONCE = 2**10
 """Sentences scored together."""
-
-
-def causal_encoders() -> list[str]:
-    """Kinds of encoder that a language model can be made of."""
-    classes = {kind: registry.config_class("encoder", kind) for kind in registry.kinds("encoder")}
-    return [kind for kind, config in classes.items() if issubclass(config, EncoderConfig) and config.causal]
 
 
 def _config(recipe: Recipe) -> LanguageModelConfig:
@@ -160,6 +154,7 @@ class LanguageModelTask(Task[float]):
     )
     comparable = "a language model"
     generates = True
+    exact = True
     output = "log_probs_NV"
     plain_text = True
     source: RunningTextField

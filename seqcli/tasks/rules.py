@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from seqcli.errors import did_you_mean
+from seqcli.recipe import registry
 from seqcli.recipe.base import Config
 from seqcli.recipe.embedders import TokensConfig
+from seqcli.recipe.encoders import EncoderConfig
 from seqcli.recipe.models import GradientsConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
@@ -38,6 +40,12 @@ def head_kind(recipe: Recipe) -> str:
 def encoder_kind(recipe: Recipe) -> str:
     encoder = network(recipe).encoder
     return "" if encoder is None else encoder.kind
+
+
+def causal_encoders() -> list[str]:
+    """Kinds of encoder whose positions need not see those after them."""
+    classes = {kind: registry.config_class("encoder", kind) for kind in registry.kinds("encoder")}
+    return [kind for kind, config in classes.items() if issubclass(config, EncoderConfig) and config.causal]
 
 
 def has_no_spelling(recipe: Recipe) -> bool:
@@ -122,3 +130,25 @@ def unless_network(task: str, *others: str) -> Rule:
         lambda r: f"{r.model.kind} cannot do the task {task}",
         f"It does {' or '.join(able)}.",
     )
+
+
+def _measured_whole(split: str) -> Rule:
+    return Rule(
+        f"data.{split}_steps",
+        lambda r: dict(r.data)[f"{split}_steps"] is not None and dict(r.data)[split],
+        f"there is a {split} file, which is measured whole",
+        f"Leave data.{split} or data.{split}_steps out.",
+    )
+
+
+BY_TIME = (
+    _measured_whole("dev"),
+    _measured_whole("test"),
+    Rule(
+        "data.dev_share",
+        lambda r: r.data.dev_share is not None,
+        "series are divided by time, never by chance",
+        "Set data.dev_steps.",
+    ),
+)
+"""How series are divided into splits."""

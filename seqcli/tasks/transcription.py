@@ -150,7 +150,7 @@ class TranscriptionTask(Task[Transcribed]):
         super().prepare(examples, key, progress)
         self.target.prepare(lambda: ((one.target, one.at) for one in examples()), f"{key} target", progress)
 
-    def reader(self, split: str) -> Pieces:
+    def reader(self, split: str, *, shared: bool = False) -> Pieces:
         return self.read if split == "train" else self.read_measured
 
     def read(self, example: Example) -> Iterator[Mapping[str, Any]]:

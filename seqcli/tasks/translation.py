@@ -163,7 +163,7 @@ class TranslationTask(WritingTask):
             self.source.prepare(lambda: values("source"), key, progress)
             self.target.prepare(lambda: values("target"), f"{key} target", progress)
 
-    def reader(self, split: str) -> Pieces:
+    def reader(self, split: str, *, shared: bool = False) -> Pieces:
         return self.read if split == "train" else self.read_measured
 
     def read(self, example: Example) -> Iterator[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import tiny_classes
 import tiny_corpus
+import tiny_forecasts
 import tiny_images
 import tiny_numbers
 import tiny_pairs
@@ -152,7 +153,14 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
 NAMES = [f"{recipe.__name__[1:]}-{number}" for number, (recipe, _) in enumerate(NETWORKS)]
 KINDS = set(
     re.findall(
-        r"kind: ([\w-]+)", " ".join((tiny_speech.RECIPE, *(text for _, overrides in NETWORKS for text in overrides)))
+        r"kind: ([\w-]+)",
+        " ".join(
+            (
+                tiny_speech.RECIPE,
+                *tiny_forecasts.MODELS.values(),
+                *(text for _, overrides in NETWORKS for text in overrides),
+            )
+        ),
     )
 )
 

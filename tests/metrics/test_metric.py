@@ -13,6 +13,7 @@ from seqcli.metrics.metric import (
     F1,
     LANGUAGE_METRICS,
     METRICS,
+    SERIES_METRICS,
     TRANSCRIPTION_METRICS,
     TRANSLATION_METRICS,
 )
@@ -21,7 +22,15 @@ from seqcli.metrics.perplexity import PerplexityScorer
 
 def test_a_name_has_one_direction():
     every = sorted(
-        (*CLASS_METRICS, *LANGUAGE_METRICS, *TRANSLATION_METRICS, *CAPTION_METRICS, *TRANSCRIPTION_METRICS, F1),
+        (
+            *CLASS_METRICS,
+            *LANGUAGE_METRICS,
+            *TRANSLATION_METRICS,
+            *CAPTION_METRICS,
+            *TRANSCRIPTION_METRICS,
+            *SERIES_METRICS,
+            F1,
+        ),
         key=lambda metric: metric.name,
     )
     for name, metrics in groupby(every, key=lambda metric: metric.name):
@@ -68,4 +77,5 @@ def test_better():
         "brier",
         "calibration_error",
         "mean_absolute_error",
+        *(metric.name for metric in SERIES_METRICS),
     }

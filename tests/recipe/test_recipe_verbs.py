@@ -197,6 +197,10 @@ def test_components(seqcli):
         "sigmoid",
         "adaptive",
         "ctc",
+        "direct",
+        "shifted",
+        "segments",
+        "stepwise",
     ]
     headings = [line.split(":")[0] for line in seqcli("components")[0].splitlines() if line and line[0] != " "]
     assert headings == [f"{slot} {kind}" for slot, kinds in REGISTRY.items() for kind in kinds]

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from seqcli.data.braces import joint_path, named_files
-from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, Unpacked, cached_path
+from seqcli.data.catalogue import EMBEDDED, DataFile, DataSet, Division, Events, Unpacked, cached_path
 from seqcli.data.fetch import archives, deb, npm, pypi
 from seqcli.data.fetch.download import (
     ChecksumFailed,
@@ -67,7 +67,7 @@ def obtain_split(data_set: DataSet, name: str, progress: Progress | None = None)
     return files[0] if len(files) == 1 else joint_path(files, files[0].parents[name.count("/")] / name)
 
 
-def _make(data_set: DataSet, division: Division | Unpacked, progress: Progress | None) -> None:
+def _make(data_set: DataSet, division: Division | Unpacked | Events, progress: Progress | None) -> None:
     """Make the files of a division in the cache, all at once; each must have the checksum that the catalogue knows."""
     files = {name: obtain(data_set, name, progress) for name in division.needs()}
     made: Mapping[str, str | bytes]
@@ -76,6 +76,15 @@ def _make(data_set: DataSet, division: Division | Unpacked, progress: Progress |
 
         (archive,) = files.values()
         made = unpack(division, archive, cached_path(data_set, archive.name).parent)
+    elif isinstance(division, Events):
+        from seqcli.data.fetch.events import gather
+
+        (archive,) = files.values()
+        made = gather(division, archive)
+    elif division.unit == "sines":
+        from seqcli.data.sines import sine_files
+
+        made = sine_files(division)
     elif division.unit == "glyphs":
         from seqcli.data.glyphs import glyph_files
 
@@ -84,7 +93,7 @@ def _make(data_set: DataSet, division: Division | Unpacked, progress: Progress |
         from seqcli.data.divide import divide
 
         # The bytes are those the catalogue knows, so they are UTF-8, and every line end counts as it stands.
-        made = divide(division, {name: path.read_bytes().decode("utf-8") for name, path in files.items()})
+        made = divide(division, {name: _bytes(path).decode("utf-8") for name, path in files.items()})
     for name, data in made.items():
         path = cached_path(data_set, name)
         with writing(path):
@@ -92,6 +101,11 @@ def _make(data_set: DataSet, division: Division | Unpacked, progress: Progress |
         made_of = f"made of {', '.join(division.of)} it has"
         raw = data if isinstance(data, bytes) else data.encode("utf-8")
         _write(path, raw, data_set.file(name), path, made_of, "The rule of the catalogue changed")
+
+
+def _bytes(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
 
 
 def _write(path: Path, data: bytes, file: DataFile, shown: Path, what: str, why: str) -> None:

@@ -15,7 +15,7 @@ from seqcli.lines import Chunk, Input, is_stdin, read_blocks, source_name
 from seqcli.recipe import registry
 
 __all__ = ["FORMATS", "FRAME_FORMATS", "FileLook", "Reading", "format_class", "guess_format", "look_at_lines"]
-__all__ += ["read_examples"]
+__all__ += ["guess_series", "holds_series", "read_examples"]
 
 FORMATS = tuple(registry.FORMATS)
 
@@ -87,6 +87,24 @@ def guess_format(source: Input) -> str:
     return look_at_lines(first_lines(str(source.path if isinstance(source, Chunk) else source)), name).format
 
 
+def guess_series(source: Input) -> str:
+    """Which format of series a file has: a row for each step, or a line for each series."""
+    return _series_format(source) or "series"
+
+
+def holds_series(source: Input) -> bool:
+    """Whether a file of which nobody knows what it holds is a table of series: numbers beside times, or behind names."""
+    name = source_name(source)
+    is_table = format_by_name(name) in (None, "csv", "tsv") and not Path(name).is_dir()
+    return is_table and _series_format(source) is not None
+
+
+def _series_format(source: Input) -> str | None:
+    lines = first_lines(str(source.path if isinstance(source, Chunk) else source))
+    formats = ("series", "series-rows")
+    return next((name for name in formats if format_class(name).likelihood(lines, has_blank=False)), None)
+
+
 def first_lines(name: str) -> list[str]:
     """The lines at a file's beginning that a guess is made of; invalid UTF-8 does not matter here.
 
@@ -122,7 +140,7 @@ def look_at_lines(lines: list[str], name: str = "", reading: Reading | None = No
     if (
         reading.format is None
         and _suffix(name) == ".tsv"
-        and form not in ("conll", "conllu", "frames", "npz", "manifest")
+        and form not in ("conll", "conllu", "frames", "npz", "manifest", "series", "series-rows")
     ):
         form = "tsv"
     table = None if reading.columns else format_class(form)(replace(reading, format=form)).look(lines)

@@ -58,18 +58,24 @@ class Reading:
     images: str | None = None
     names: str | None = None
     captions: str | None = None
+    missing: tuple[float, ...] = ()
+    frequency: str | None = None
+    gaps: Literal["refuse", "fill", "ignore"] = "refuse"
 
     @classmethod
     def of(cls, config: DataConfig) -> Reading:
         """The reading that a recipe's data section asks for."""
-        options = ("format", "columns", "separator", "max_line", "blank_lines", "record_start", "images", "captions")
-        return cls(**{name: getattr(config, name) for name in options})
+        texts = ("format", "columns", "separator", "max_line", "blank_lines", "record_start", "images", "captions")
+        options = (*texts, "frequency", "gaps")
+        return cls(missing=tuple(config.missing), **{name: getattr(config, name) for name in options})
 
     def as_text(self) -> str:
         """All options on one line: part of a fingerprint."""
         columns = dict(sorted(self.columns.items())) if self.columns else None
         options = (self.format, columns, self.separator, self.max_line, self.on_invalid)
         text = repr((*options, self.tag_prefixes, self.tag_suffixes, self.blank_lines == "keep", self.record_start))
+        if self.missing or self.frequency or self.gaps != "refuse":
+            text = f"{text} series {(self.missing, self.frequency, self.gaps)!r}"
         return f"{text} labels {sorted(self.labels.items())!r}" if self.labels else text
 
 
@@ -89,6 +95,8 @@ class Format(ABC):
     has_images: ClassVar[bool] = False
     has_media: ClassVar[bool] = False
     """Sources are media files, of which the recipe's ``source.features`` makes numbers."""
+    has_series: ClassVar[bool] = False
+    """Sources are `Series`; a path with braces is one series in several files."""
     folders: ClassVar[bool] = False
     """A path may be a folder, which `expand` makes files of."""
     has_target_texts: ClassVar[bool] = False
