@@ -200,7 +200,9 @@ def test_zeros_with_reversible_normalisation_are_the_last_value_or_the_mean(tmp_
 def test_baselines_by_hand(tmp_path, cache):
     values = wave(72, noise=1).round(4)
     task, data = opened(
-        series_recipe(monthly(tmp_path / "a.csv", values), "task.horizon=8", "task.baselines=[last-value, seasonal-naive, drift]")
+        series_recipe(
+            monthly(tmp_path / "a.csv", values), "task.horizon=8", "task.baselines=[last-value, seasonal-naive, drift]"
+        )
     )
     gold = values[64:]
     expected = {
@@ -250,7 +252,9 @@ def test_a_model_that_loses_says_so(tmp_path, cache):
     """A series that only its last value tells something about."""
     steps = np.random.default_rng(2).normal(size=120).cumsum() + 50
     recipe = series_recipe(monthly(tmp_path / "a.csv", steps), "training.max_steps=1")
-    notices = [event.text for event in train(recipe, Store(tmp_path / "runs"), device="cpu") if isinstance(event, Notice)]
+    notices = [
+        event.text for event in train(recipe, Store(tmp_path / "runs"), device="cpu") if isinstance(event, Notice)
+    ]
     assert any(text.startswith("the model is no better than its baseline: test MSE, standardised") for text in notices)
     found = run_inside("evaluate", "waves", "--runs", str(tmp_path / "runs"))
     assert "verdict: loses to " in found.out
@@ -287,7 +291,16 @@ def test_evaluate_shows_models_steps_and_columns(tmp_path, cache):
     trained_run(series_recipe(path, "task.quantiles=[0.1, 0.5, 0.9]"), tmp_path)
     runs = ["--runs", str(tmp_path / "runs")]
     shown = run_inside("evaluate", "waves", *runs).out
-    for part in ("waves@1 ", "last value ", "seasonal naive ", "linear ", "verdict: ", "step ", "column ", "pinball loss"):
+    for part in (
+        "waves@1 ",
+        "last value ",
+        "seasonal naive ",
+        "linear ",
+        "verdict: ",
+        "step ",
+        "column ",
+        "pinball loss",
+    ):
         assert part in shown
     assert [line.split()[0] for line in shown.split("\nstep ")[1].split("\n")[1:5]] == ["1", "2", "3", "4"]
     assert "% of the values lie between the quantiles 0.1 and 0.9 (should: 80%)" in shown
