@@ -130,7 +130,7 @@ class DataSet:
     ``labels`` maps what the files call a label to a readable name. ``mirror`` is its folder in a mirror where that is
     not its name. ``beside`` are files that those of the splits name: all lie in one folder of the cache. ``images`` is
     the file of features of images, ``names`` that of the names of its rows, ``captions`` that of the captions of the
-    images that the splits list.
+    images that the splits list, ``projection`` that of what made the features smaller than the encoder's.
     """
 
     name: str
@@ -156,6 +156,7 @@ class DataSet:
     images: str | None = None
     names: str | None = None
     captions: str | None = None
+    projection: str | None = None
     files: Mapping[str, DataFile] = field(default_factory=dict)
 
     @property
@@ -168,7 +169,7 @@ class DataSet:
     def file_names(self) -> list[str]:
         """Every file of the splits, each once, in their order; names with braces are several files."""
         names = (name for names in self.splits.values() for name in names)
-        beside = (name for name in (self.images, self.names, self.captions) if name)
+        beside = (name for name in (self.images, self.names, self.captions, self.projection) if name)
         return list(dict.fromkeys([*(file for name in names for file in named_files(name)), *beside]))
 
     def fetched_names(self) -> list[str]:

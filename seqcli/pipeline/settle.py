@@ -8,11 +8,13 @@ from typing import Any
 
 from seqcli.data import catalogue
 from seqcli.data.corpus import SPLITS, Corpus, SplitFiles, open_corpus
+from seqcli.data.fetch.obtain import obtain
 from seqcli.data.kept import is_kept
 from seqcli.data.statistics import scheme_of
 from seqcli.errors import data_error
 from seqcli.fields.base import Progress
 from seqcli.lines import source_name
+from seqcli.pipeline.prepare import projected, with_projection
 from seqcli.recipe import registry
 from seqcli.recipe.fields import TagFieldConfig
 from seqcli.recipe.schema import Recipe
@@ -34,16 +36,16 @@ def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
         UserError: a label is to be learned, and which column has it cannot be told; tags that follow no scheme, where
             one is to be recognised (65); what `open_corpus` raises.
     """
+    recipe, notes = _projected(recipe, progress)
     data = recipe.data
     is_auto = isinstance(recipe.target, TagFieldConfig) and recipe.target.scheme == "auto"
     own = tuple(name for name in SPLITS if dict(data)[name] or (is_auto and name == "train"))
     if "train" not in own:
-        return Settled(recipe)
+        return Settled(recipe, tuple(notes))
     plain = registry.implementation("task", recipe.task.kind).plain_text
     corpus = open_corpus(data, splits=own, plain=plain, progress=progress)
     train = corpus.split_files["train"]
     changes: dict[str, Any] = {}
-    notes: list[str] = []
     for name in own:
         if any(map(is_kept, files := corpus.files(name))):
             changes[name] = [str(file) for file in files]
@@ -61,6 +63,19 @@ def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
         if data.train:
             notes.append(f"{source_name(train.files[0])}: tag scheme {scheme}, recognised")
     return Settled(recipe.model_copy(update=sections), tuple(notes))
+
+
+def _projected(recipe: Recipe, progress: Progress | None) -> tuple[Recipe, list[str]]:
+    """The recipe with the projection that the catalogue's stored grids were made by, so that its model takes images too."""
+    data, features = recipe.data, projected(recipe)
+    if data.corpus is None or data.train or data.images or features is None or features.projection is not None:
+        return recipe, []
+    data_set = catalogue.data_set(data.corpus)
+    if data_set.projection is None:
+        return recipe, []
+    file = obtain(data_set, data_set.projection, progress)
+    note = f"{data.corpus}: its features are projected; those of other images will be, by {data_set.projection}"
+    return with_projection(recipe, features, str(file)), [note]
 
 
 def _scheme(recipe: Recipe, own: Sequence[SplitFiles]) -> str:
