@@ -124,7 +124,7 @@ class Projection(NamedTuple):
 
 
 def read_projection(path: Path) -> Projection:
-    """The projection in a ``.npz``: arrays ``mean`` [1280], ``basis`` [1280, K] and, where it is not 1, ``scale`` [K].
+    """The projection in a ``.npz``: arrays ``mean`` [D], ``basis`` [D, K] and, where it is not 1, ``scale`` [K].
 
     Raises:
         UserError: it holds no such arrays of numbers (65); it cannot be read (74).
@@ -138,13 +138,13 @@ def read_projection(path: Path) -> Projection:
             raise
         except Exception as error:  # a damaged file makes numpy raise almost anything
             raise data_error(f"holds no projection: {error}", file=path) from error
-    if basis.ndim != 2 or mean.shape != (encoder.CHANNELS,) or len(basis) != encoder.CHANNELS:
+    shapes = [list(one.shape) for one in (mean, basis, scale)]
+    if basis.ndim != 2 or mean.shape != basis.shape[:1] or scale.shape not in ((1,), basis.shape[1:]):
         raise data_error(
-            f"holds no projection: mean is {list(mean.shape)} and basis {list(basis.shape)}, not [1280] and [1280, N]",
-            file=path,
+            "holds no projection: mean is {}, basis {}, scale {}, not [D], [D, N] and [N]".format(*shapes), file=path
         )
-    if scale.shape not in ((1,), basis.shape[1:]) or not all(np.isfinite(one).all() for one in (mean, basis, 1 / scale)):
-        raise data_error("holds no projection: scale is not a number above or below 0 for each of basis", file=path)
+    if not all(np.isfinite(one).all() for one in (mean, basis, scale)) or not scale.all():
+        raise data_error("holds no projection: a value is no number, or a scale is 0", file=path)
     return Projection(mean, basis, scale)
 
 
@@ -163,8 +163,16 @@ class EfficientNetLite0(Extractor):
         encoder.graph_path(progress)
 
     def compute(self, file: MediaFile) -> NDArray[np.float32]:
+        projection = self.projection
         places_PD = encoder.encode(read_image(file)[None])[0]
-        return places_PD if self.projection is None else self.projection.of(places_PD)
+        if projection is None:
+            return places_PD
+        if len(projection.mean_D) != places_PD.shape[1]:
+            raise data_error(
+                f"projects {len(projection.mean_D):,} channels, and the encoder has {places_PD.shape[1]:,}",
+                file=self.file,
+            )
+        return projection.of(places_PD)
 
     def key(self) -> list[Any]:
         """With what is in the file of the projection, wherever it lies."""
