@@ -89,6 +89,7 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
         key=hashlib.sha256(key.encode()).hexdigest(),
         size=corpus.size(split),
         nothing=lambda: corpus.no_example(split),
+        notes=task.source.media.notes if task.source.media is not None else tuple,
     )
 
     def report(done: int, total: int) -> None:
