@@ -93,3 +93,22 @@ def write_joined(folder: Path, name: str, count: int = 30) -> Path:
     index = folder / f"{name}.tsv"
     index.write_text("".join(lines))
     return index
+
+
+ATTENTION = (
+    "model={kind: encoder-decoder, "
+    "embedder: {kind: convolution, dim: 16, filters: 16, kernel: 3, layers: 1, subsampling: 2}, "
+    "encoder: {kind: lstm, dim: 16}, "
+    "decoder: {kind: gru, dim: 16, attention: additive}, "
+    "head: {kind: softmax}}"
+)
+TRANSFORMER = (
+    "model.encoder={kind: transformer, dim: 16, heads: 2, layers: 1, feedforward: 32, dropout: 0}",
+    "model.decoder={kind: transformer, dim: 16, heads: 2, layers: 1, feedforward: 32, dropout: 0}",
+)
+DECODERS = {
+    "joint": (ATTENTION,),
+    "joint-transformer": (ATTENTION, *TRANSFORMER),
+    "alone": (ATTENTION, "task.ctc_weight=0"),
+}
+"""Overrides that put a decoder behind the encoder."""

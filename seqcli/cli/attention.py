@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 
+_SIDE = 224
+"""Pixels that a picture is drawn with at least."""
+
+_DIM, _TINT, _COLOUR = 0.35, 0.55, (1.0, 0.6, 0.1)
+"""How bright a picture is where nobody looks; how strong the light is, and its colour."""
+
 
 def draw_attention(one: Generated, file: Path) -> None:
     """Write a matrix of weights, source tokens across, target tokens down (Bahdanau et al. 2015, figure 3).
@@ -38,13 +44,14 @@ def draw_attention(one: Generated, file: Path) -> None:
     _save(figure, file)
 
 
-def draw_places(one: Generated, file: Path, image: Path | None) -> None:
+def draw_places(one: Generated, file: Path, pixels: NDArray[np.uint8] | None) -> None:
     """Write the image once for each word, lit where the word looked (Xu et al. 2015, figure 3).
 
-    Without an image (a row of features) only the light is drawn.
+    Args:
+        pixels: of the image, [height, width] or [height, width, 3]; without them only the light is drawn.
 
     Raises:
-        UserError: as `draw_attention`; the image cannot be read (65).
+        UserError: as `draw_attention`.
     """
     import math
 
@@ -55,12 +62,6 @@ def draw_places(one: Generated, file: Path, image: Path | None) -> None:
     words = [*best.tokens, *(["<EOS>"] if best.ended else [])]
     side = math.isqrt(weights_TS.shape[1])
     shape = (side, side) if side**2 == weights_TS.shape[1] else (1, weights_TS.shape[1])
-    pixels = None
-    if image is not None:
-        from seqcli.data.example import MediaFile
-        from seqcli.media.image import read_image
-
-        pixels = read_image(MediaFile(image))
     across = min(6, len(words))
     down = math.ceil(len(words) / across)
     figure, grid = pyplot.subplots(
@@ -69,20 +70,32 @@ def draw_places(one: Generated, file: Path, image: Path | None) -> None:
     for axes in grid.flat:
         axes.axis("off")
     for axes, word, weights_S in zip(grid.flat, words, weights_TS, strict=False):
-        extent = (0.0, 1.0, 0.0, 1.0)
-        light = np.asarray(weights_S).reshape(shape)
-        if pixels is not None:
-            axes.imshow(pixels, extent=extent)
-        axes.imshow(
-            light,
-            cmap="Greys_r",
-            alpha=0.65 if pixels is not None else 1,
-            extent=extent,
-            vmin=0,
-            interpolation="bicubic",
-        )
-        axes.set_title(f"{word}  {light.max():.2f}", fontsize=9)
+        axes.imshow(lit(np.asarray(weights_S).reshape(shape), pixels), extent=(0.0, 1.0, 0.0, 1.0))
+        axes.set_title(f"{word}  {weights_S.max():.2f}", fontsize=9)
     _save(figure, file)
+
+
+def lit(weights_RC: NDArray[np.float32], pixels: NDArray[np.uint8] | None) -> NDArray[np.float64]:
+    """A picture [height, width, 3], 0 to 1: as it is where the weights of its places are greatest, dim where they are 0.
+
+    What is dark in the picture takes the colour of the light, so that the light is seen there too.
+    """
+    import numpy as np
+
+    if pixels is None:
+        pixels = np.zeros(weights_RC.shape, np.uint8)
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    larger = -(-_SIDE // min(pixels.shape[:2]))  # of few pixels, so that the light is smooth
+    picture_HW3 = np.repeat(np.repeat(pixels, larger, axis=0), larger, axis=1) / 255
+    light_HW = weights_RC / max(float(weights_RC.max()), 1e-9)
+    for axis in (0, 1):
+        middles = (np.arange(picture_HW3.shape[axis]) + 0.5) * light_HW.shape[axis] / picture_HW3.shape[axis] - 0.5
+        spread = [np.interp(middles, np.arange(len(line)), line) for line in np.moveaxis(light_HW, axis, -1)]
+        light_HW = np.moveaxis(np.stack(spread), -1, axis)
+    light_HW1 = light_HW[:, :, None]
+    seen_HW3 = picture_HW3 * (_DIM + (1 - _DIM) * light_HW1)
+    return np.asarray(seen_HW3 + (1 - seen_HW3) * _TINT * light_HW1 * np.array(_COLOUR))
 
 
 def _drawing(best: Written, file: Path) -> tuple[Any, NDArray[np.float32]]:

@@ -107,7 +107,7 @@ def _lines(task: WritingTask, one: Captioned, searching: Searching, *, several: 
 def _draw(captioner: Captioner, images: Iterator[Picture], picture: str) -> None:
     """Write the picture of one image, and print its caption."""
     from seqcli.cli.attention import draw_places
-    from seqcli.data.example import MediaFile
+    from seqcli.pipeline.caption import pixels_of
 
     given = list(images)
     if len(given) != 1:
@@ -115,6 +115,5 @@ def _draw(captioner: Captioner, images: Iterator[Picture], picture: str) -> None
     (one,) = captioner.captions(given)
     if isinstance(one.found, UserError):
         raise one.found
-    value = given[0].value
-    draw_places(one.found, Path(picture), value.path if isinstance(value, MediaFile) else None)
+    draw_places(one.found, Path(picture), pixels_of(given[0]))
     console.emit(one.found.text)

@@ -212,6 +212,7 @@ def lint(
     """List faults with file and line, what stops a training first; exits 65 when there is one."""
     from seqcli.data.lint import STOPS
     from seqcli.data.lint import lint as find_faults
+    from seqcli.media.check import check_media
 
     splits, scheme = reading.splits(names, "replace")
     counts: Counter[str] = Counter()
@@ -219,7 +220,7 @@ def lint(
     listed: list[Finding] = []
     harmless: list[Finding] = []
     most = shown or _STOPS_SHOWN
-    for finding in find_faults(splits, scheme):
+    for finding in find_faults(splits, scheme, check_media):
         if finding.is_note:
             notes.append(finding)
             continue

@@ -70,7 +70,9 @@ def command(
     from seqcli.pipeline.evaluate import evaluate
 
     if searching.is_asked and run.report().get("task") != "transcription":
-        raise usage_error(f"--beam, --lm and --lexicon are of speech; {run} is a model for {run.report()['task']}")
+        raise usage_error(
+            f"--beam, --lm, --lexicon and --ctc-weight are of speech; {run} is a model for {run.report()['task']}"
+        )
     with open_display() as display:
         found = evaluate(
             run,

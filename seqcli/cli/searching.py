@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seqcli.cli.options import Running
+from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
     from seqcli.tasks.transcription import Decoding, TranscriptionTask
@@ -39,21 +40,40 @@ class Searching:
     lexicon: Annotated[
         str | None, typer.Option("--lexicon", metavar="FILE", help="Speech: the only words there are.")
     ] = None
+    ctc_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--ctc-weight",
+            help="Speech, of a decoder with CTC beside it: what CTC counts in the search, 0 to 1 (default: the recipe's).",
+            min=0,
+            max=1,
+            show_default=False,
+        ),
+    ] = None
 
     def decoding(self, task: TranscriptionTask, running: Running) -> Decoding:
-        """What was asked for, of a loaded task."""
+        """What was asked for, of a loaded task.
+
+        Raises:
+            UserError: a weight for a model that has not both CTC and a decoder, a language model of other units (2).
+        """
         from seqcli.pipeline.language import load_language_model
         from seqcli.pipeline.transcribe import fusion_of
         from seqcli.store.runs import Store
         from seqcli.tasks.transcription import Decoding
 
+        if self.ctc_weight is not None and not (task.generates and task.has_ctc):
+            raise usage_error(
+                "--ctc-weight weighs CTC against a decoder, and the model has not both",
+                hint="Leave it out, or train one with model.kind: encoder-decoder and task.ctc_weight above 0.",
+            )
         language = None
         if self.lm is not None:
             run = Store(running.runs).resolve(self.lm, task_kinds=("language-model",))
             language = load_language_model(run)
         fusion = fusion_of(task, language, weight=self.lm_weight, bonus=self.word_bonus, lexicon=self.lexicon)
         beam = self.beam or (task.config.beam if fusion is None else max(16, task.config.beam))
-        return Decoding(beam, fusion)
+        return Decoding(beam, fusion, ctc=task.decoding.ctc if self.ctc_weight is None else self.ctc_weight)
 
     def set_up(self, task: TranscriptionTask, running: Running) -> None:
         """Let a loaded task search so."""
@@ -61,4 +81,5 @@ class Searching:
 
     @property
     def is_asked(self) -> bool:
-        return self.beam is not None or self.lm is not None or self.lexicon is not None
+        asked = (self.beam, self.lm, self.lexicon, self.ctc_weight)
+        return any(one is not None for one in asked)

@@ -87,6 +87,11 @@ def command(
         skipped.append(str(error))
 
     transcriber = _open(run_name, searching, running, longest, skip if skip_bad else None)
+    if not transcriber.task.has_ctc and (timed := [form for form in forms if form != "txt"]):
+        raise usage_error(
+            f"--to {','.join(timed)}: {transcriber.model.name} has no CTC, so it does not know when words are said",
+            hint="Say --to txt; a decoder with CTC beside it (task.ctc_weight above 0) knows.",
+        )
     begin, seconds, count = time.perf_counter(), 0.0, 0
     is_one = len(names) == 1 and not Path(names[0]).is_dir() and not _is_list(names[0])
     written: dict[str, str] = {}

@@ -125,6 +125,7 @@ class Columns:
         self.size: int = meta["size"]
         self.files: list[str] = list(files or meta["files"])
         self.cut: int = meta["cut"]
+        self.notes: list[str] = meta.get("notes", [])
         self.columns = {name: self._open(name, spec) for name, spec in meta["fields"].items()}
         self._lines = _open(folder / "lines.bin", np.int64)
         self._file_of = _open(folder / "file_of.bin", np.uint16)
@@ -175,6 +176,7 @@ class SplitWriter:
         self.max_symbols = max_symbols
         self.size = 0
         self.cut = 0
+        self.notes: dict[str, None] = {}
         self.fields: dict[str, _FieldWriter] = {}
         self.lines = (folder / "lines.bin").open("wb")
         self.file_of = (folder / "file_of.bin").open("wb")
@@ -196,13 +198,21 @@ class SplitWriter:
         self.file_of.write(np.full(len(part.lines), part.file, np.uint16).tobytes())
         self.size += len(part.lines)
         self.cut += part.cut
+        self.notes |= dict.fromkeys(part.notes)
 
     def close(self) -> None:
         """Write the tables, the meta file and the manifest of all files last."""
         self.lines.close()
         self.file_of.close()
         fields = {name: writer.close() for name, writer in self.fields.items()}
-        meta = {"version": FORMAT_VERSION, "size": self.size, "cut": self.cut, "files": self.files, "fields": fields}
+        meta = {
+            "version": FORMAT_VERSION,
+            "size": self.size,
+            "cut": self.cut,
+            "notes": [*self.notes],
+            "files": self.files,
+            "fields": fields,
+        }
         (self.folder / "meta.json").write_text(json.dumps(meta), encoding="ascii")  # names of files may be no UTF-8
         records = {path.name: FileRecord.of_file(path) for path in self.folder.iterdir()}
         (self.folder / MANIFEST).write_bytes(Manifest(records).to_bytes())
@@ -219,12 +229,14 @@ class PartField:
 
 @dataclass
 class Part:
-    """Some consecutive examples of one file, as a worker hands them over. ``cut`` counts over-long sequences."""
+    """Some consecutive examples of one file, as a worker hands them over. ``cut`` counts over-long sequences, ``notes`` say what
+    was done to files that are not as the recipe wants them."""
 
     file: int
     lines: NDArray[np.int64]
     fields: dict[str, PartField]
     cut: int = 0
+    notes: Sequence[str] = ()
 
 
 class _FieldWriter:

@@ -157,7 +157,8 @@ class DataSet:
     ``labels`` maps what the files call a label to a readable name. ``mirror`` is its folder in a mirror where that is
     not its name. ``beside`` are files that those of the splits name: all lie in one folder of the cache. ``images`` is
     the file of features of images, ``names`` that of the names of its rows, ``captions`` that of the captions of the
-    images that the splits list. ``missing``, ``frequency`` and ``gaps`` are those of the data section, for series.
+    images that the splits list, ``projection`` that of what made the features smaller than the encoder's. ``missing``,
+    ``frequency`` and ``gaps`` are those of the data section, for series.
     """
 
     name: str
@@ -186,6 +187,7 @@ class DataSet:
     missing: tuple[float, ...] = ()
     frequency: str | None = None
     gaps: Literal["refuse", "fill", "ignore"] = "refuse"
+    projection: str | None = None
     files: Mapping[str, DataFile] = field(default_factory=dict)
 
     @property
@@ -198,7 +200,7 @@ class DataSet:
     def file_names(self) -> list[str]:
         """Every file of the splits, each once, in their order; names with braces are several files."""
         names = (name for names in self.splits.values() for name in names)
-        beside = (name for name in (self.images, self.names, self.captions) if name)
+        beside = (name for name in (self.images, self.names, self.captions, self.projection) if name)
         return list(dict.fromkeys([*(file for name in names for file in named_files(name)), *beside]))
 
     def fetched_names(self) -> list[str]:

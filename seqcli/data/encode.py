@@ -67,7 +67,8 @@ class EncodeJob:
 
     ``parts``: one list a file of whatever ``read`` turns into examples (a whole file, or pieces of it);
     ``key``: hash of everything that decides the result, the name of its folder in the cache;
-    ``nothing``: what to say where there is no example.
+    ``nothing``: what to say where there is no example; ``notes``: what ``pieces`` has to say of the files it has read, picklable
+    with it.
     """
 
     files: Sequence[str]
@@ -77,6 +78,7 @@ class EncodeJob:
     key: str
     size: int
     nothing: Callable[[], UserError] = lambda: data_error("no example")
+    notes: Callable[[], Sequence[str]] = tuple
 
 
 def encode_split(
@@ -126,13 +128,15 @@ def _encoded(job: EncodeJob, tasks: list[tuple[int, Any]]) -> Iterator[Iterable[
     workers = min(len(tasks), cores())
     if workers < 2 or job.size < PARALLEL_BYTES:
         for file, part in tasks:
-            yield encode_examples(job.read(part), job.pieces, file)
+            yield encode_examples(job.read(part), job.pieces, file, job.notes)
         return
     from multiprocessing import get_context
 
     # spawn, not fork: a forked child of a process whose thread pools have started can hang
     with get_context("spawn").Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        for parts in in_order(pool.apply_async, partial(_work, job.read, job.pieces), tasks, workers * _AHEAD):
+        for parts in in_order(
+            pool.apply_async, partial(_work, job.read, job.pieces, job.notes), tasks, workers * _AHEAD
+        ):
             if isinstance(parts, UserError):
                 raise parts
             yield parts
@@ -152,10 +156,12 @@ def in_order(submit: Callable[..., Any], work: Callable[[Any], Any], tasks: Iter
         yield waiting.popleft().get()
 
 
-def _work(read: Callable[[Any], Iterator[Example]], pieces: Pieces, task: tuple[int, Any]) -> list[Part] | UserError:
+def _work(
+    read: Callable[[Any], Iterator[Example]], pieces: Pieces, notes: Callable[[], Sequence[str]], task: tuple[int, Any]
+) -> list[Part] | UserError:
     file, part = task
     try:
-        return list(encode_examples(read(part), pieces, file))
+        return list(encode_examples(read(part), pieces, file, notes))
     except UserError as error:
         return error
 
@@ -212,18 +218,20 @@ class _PartBuilder:
     def full(self) -> bool:
         return self.examples >= _EXAMPLES_A_PART or self.size >= _VALUES_A_PART
 
-    def finish(self) -> Part:
+    def finish(self, notes: Sequence[str]) -> Part:
         fields = {name: collector.finish() for name, collector in self.collectors.items()}
-        return Part(self.file, np.array(self.lines, np.int64), fields, self.cut)
+        return Part(self.file, np.array(self.lines, np.int64), fields, self.cut, notes)
 
 
-def encode_examples(examples: Iterator[Example], pieces: Pieces, file: int) -> Iterator[Part]:
+def encode_examples(
+    examples: Iterator[Example], pieces: Pieces, file: int, notes: Callable[[], Sequence[str]] = tuple
+) -> Iterator[Part]:
     """Number the symbols of the examples, in parts of bounded size."""
     builder = _PartBuilder(file)
     for example in examples:
         builder.add(example, pieces)
         if builder.full:
-            yield builder.finish()
+            yield builder.finish(notes())
             builder = _PartBuilder(file)
     if builder.examples:
-        yield builder.finish()
+        yield builder.finish(notes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,9 +64,9 @@ def places(picture_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def picture(places_SD: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture [32, 32] of its places."""
-    count = SIDE // PATCH
-    return places_SD.reshape(count, count, PATCH, PATCH).transpose(0, 2, 1, 3).reshape(SIDE, SIDE)
+    """The picture of such places, squares of pixels in a square of places."""
+    count, patch = map(math.isqrt, places_SD.shape)
+    return places_SD.reshape(count, count, patch, patch).transpose(0, 2, 1, 3).reshape(count * patch, count * patch)
 
 
 def name_of(code: int) -> str:

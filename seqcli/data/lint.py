@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from seqcli.data.corpus import SplitFiles
-from seqcli.data.example import Example, place
+from seqcli.data.example import Example, MediaFile, place
 from seqcli.data.formats import read_examples
 from seqcli.data.lint_text import Finding, check_text
 from seqcli.data.oddities import Labelled, oddities
@@ -16,6 +17,7 @@ from seqcli.data.statistics import tags_of, tokens_of
 from seqcli.errors import ExitCode, UserError
 from seqcli.lines import source_name
 from seqcli.metrics import schemes
+from seqcli.recipe.features import Media
 
 KINDS = {
     "encoding": "invalid UTF-8",
@@ -39,17 +41,27 @@ KINDS = {
     "many": "as many labels as examples",
     "header": "header as an example",
     "blank": "empty texts",
+    "media": "media files that cannot be read",
 }
 """Each kind of finding in words."""
 
-STOPS = frozenset({"encoding", "long", "format", "empty", "tags", "no-frames", "channels", "missing", "classes"})
+STOPS = frozenset(
+    {"encoding", "long", "format", "empty", "tags", "no-frames", "channels", "missing", "classes", "media"}
+)
 """Kinds that end a training; a model can be trained on all others, right or not."""
 
 
-def lint(splits: Sequence[SplitFiles], scheme: str | None) -> Iterator[Finding]:
+class Opens(Protocol):
+    """Decodes a media file; see `seqcli.media.check`."""
+
+    def __call__(self, file: MediaFile, at: str, media: Media | None = None) -> None: ...
+
+
+def lint(splits: Sequence[SplitFiles], scheme: str | None, opens: Opens | None = None) -> Iterator[Finding]:
     """Yield what is wrong, file by file: the text, the format, then tags, labels and sentences against the others.
 
-    The first split is the one that is trained on. ``scheme`` None leaves the order of tags unchecked.
+    The first split is the one that is trained on. ``scheme`` None leaves the order of tags unchecked; media files that the
+    data names are opened by ``opens``, and without it only looked for.
 
     Raises:
         UserError: an unreadable file (74), columns that the format does not know (2).
@@ -71,7 +83,24 @@ def lint(splits: Sequence[SplitFiles], scheme: str | None) -> Iterator[Finding]:
                 for file in split.format.text_files(path):
                     yield from check_text(file, split.reading.max_line)
             yield from split.format.lint(path)
-        yield from check(split, index, _examples_and_findings(split))
+        yield from check(split, index, _opened(split, _examples_and_findings(split), opens))
+
+
+def _opened(split: SplitFiles, items: Iterator[Example | Finding], opens: Opens | None) -> Iterator[Example | Finding]:
+    """The items, and a finding where a media file cannot be read."""
+    media: Media | None = "image" if split.has_images else None
+    for item in items:
+        yield item
+        if opens is None or isinstance(item, Finding) or not isinstance(item.source, MediaFile):
+            continue
+        try:
+            opens(item.source, item.at, media)
+        except UserError as error:
+            if error.code == ExitCode.USAGE:  # what cannot be read here is not the data's fault
+                yield Finding(source_name(item.source.path), None, "media", f"was not opened: {error}", is_note=True)
+                opens = None
+            else:
+                yield Finding(error.file or source_name(item.source.path), error.line, "media", error.message)
 
 
 def _examples_and_findings(split: SplitFiles) -> Iterator[Example | Finding]:

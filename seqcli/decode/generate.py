@@ -8,7 +8,7 @@ The beam search is CTranslate2's (``BeamSearch`` in its src/decoding.cc, release
 - A step takes the 2 K most probable continuations of a source's K beams. One with <EOS> among the first K is a finished
   hypothesis; the first K without <EOS> are the next beams.
 - A source is done when it has K hypotheses (patience 1, Kasai et al. 2022), or at its greatest length, where the first
-  K are hypotheses as they are, with <EOS> or cut. Without length and coverage penalty the order of the hypotheses can
+  K are hypotheses as they are, with <EOS> or cut. Without length and coverage penalty hypotheses can, but for `grows`,
   only get worse with length, and it is done when a best continuation has ended and there are as many as are asked for.
 - A hypothesis is ranked by ``ln p / length ** penalty``, <EOS> counted in the length, plus the coverage penalty.
   Penalties order hypotheses; they do not steer the search.
@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.decode.sampling import SamplingOptions, check_numbers, choose, largest, nothing_left
-from seqcli.decode.stepper import LogProbs, Stepper
+from seqcli.decode.stepper import LogProbs, Reader
 from seqcli.errors import usage_error
 
 Ids = NDArray[np.int64]
@@ -52,6 +52,7 @@ class GenerateOptions:
         min_length: tokens, <EOS> not counted, before which a sequence does not end.
         max_length: tokens, <EOS> not counted, after which a sequence is cut.
         no_repeat: no n-gram of this many tokens comes twice; 0 allows all.
+        grows: a score may grow with length even without a length penalty, as that of a model that rewards tokens.
         sampling: draw with these options instead of searching.
         seed: with the numbers of the source and of the sample, the seed of the sample's random numbers.
 
@@ -66,6 +67,7 @@ class GenerateOptions:
     min_length: int = 0
     max_length: int = 256
     no_repeat: int = 0
+    grows: bool = False
     sampling: SamplingOptions | None = None
     seed: int = 0
 
@@ -113,7 +115,7 @@ class Hypothesis:
 
 
 def generate(
-    model: Stepper,
+    model: Reader,
     count: int,
     options: GenerateOptions,
     *,
@@ -242,7 +244,7 @@ class _Search:
 
         nexts = candidates.at(np.argsort(candidates.ends, axis=1, kind="stable")[:, :beam])
         nexts.scores[nexts.ends] = -math.inf  # where there are too few that go on
-        if options.length_penalty or options.coverage_penalty:
+        if options.length_penalty or options.coverage_penalty or options.grows:
             enough_A = self.counts_A >= beam
         else:
             enough_A = self.best_ended_A & (self.counts_A >= options.best)

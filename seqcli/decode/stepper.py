@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 State = Any
 """What a model remembers of the tokens it has read; only the model that gave it knows what is in it."""
 
-LogProbs = NDArray[np.float32]
+LogProbs = NDArray[np.floating[Any]]
 
 
-class Stepper(Protocol):
-    """A model of the next token, given those before it; that of an encoder-decoder is bound to its sources."""
+class Reader(Protocol):
+    """What a search asks for the next token, given those before it."""
 
     def start(self, count: int) -> tuple[LogProbs, State]:
         """``(ln p of the first token [B, V], state)`` of ``count`` sequences that have read nothing yet.
@@ -36,14 +36,18 @@ class Stepper(Protocol):
     def select(self, state: State, rows: NDArray[np.int64]) -> State:
         """The state of some of the sequences, in the order of ``rows``; a row may come more than once."""
 
-    def score(self, sequences: Sequence[NDArray[np.int64]], *, headed: bool = False) -> list[NDArray[np.float64]]:
-        """ln p of each token of each sequence, read from the start; <EOS> is a token like any other.
-
-        ``headed``: of each but the first, which is only read, as the token that the second one follows.
-        """
-
     def attention(self, state: State) -> NDArray[np.float32] | None:
         """Where the model looked in the source when it made the log-probabilities that came with this state.
 
         Weights [B, S], 0 at padding; None from a model without a source or without attention.
+        """
+
+
+class Stepper(Reader, Protocol):
+    """A model of the next token, given those before it; that of an encoder-decoder is bound to its sources."""
+
+    def score(self, sequences: Sequence[NDArray[np.int64]], *, headed: bool = False) -> list[NDArray[np.float64]]:
+        """ln p of each token of each sequence, read from the start; <EOS> is a token like any other.
+
+        ``headed``: of each but the first, which is only read, as the token that the second one follows.
         """

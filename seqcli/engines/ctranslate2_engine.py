@@ -123,7 +123,7 @@ class CTranslate2Engine:
     def outputs(self, source: Side) -> Outputs:
         raise usage_error("an encoder-decoder is asked token by token")
 
-    def stepper(self, source: Side | None = None) -> Stepper:
+    def stepper(self, source: Side | None = None, outputs: Outputs | None = None) -> Stepper:
         raise usage_error("CTranslate2 gives whole sequences only", hint="Say --engine torch.")
 
     def score(self, source: Side, targets: Sequence[Ints]) -> list[NDArray[np.float64]]:

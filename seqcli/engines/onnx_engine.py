@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from seqcli.data.batch import Outputs, Side
 from seqcli.decode.generate import GenerateOptions, Hypothesis
 from seqcli.decode.stepper import LogProbs, Stepper
-from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper, SourceStepper, SourceWriter
+from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper, SourceStepper, SourceWriter, numbered
 from seqcli.errors import data_error, usage_error
 from seqcli.fields.pairs import TargetText
 from seqcli.machine import cores
@@ -83,7 +83,7 @@ class OnnxEngine(OnnxGraph):
         super().__init__(model)
         self.eos, self.context = eos, context
 
-    def stepper(self, source: Side | None = None) -> OnnxStepper:
+    def stepper(self, source: Side | None = None, outputs: Outputs | None = None) -> OnnxStepper:
         return OnnxStepper(self)
 
     def generate(self, source: Side, options: GenerateOptions, **how: Any) -> list[list[Hypothesis]]:
@@ -104,13 +104,13 @@ class OnnxEncoderDecoder(SourceWriter):
         self.encoder, self.decoder, self.eos = encoder, decoder, eos
 
     def outputs(self, source: Side) -> Outputs:
-        """What the decoder keeps of the source, and its first states."""
+        """What the decoder keeps of the source, its first states, and `Task.encoder_outputs`."""
         return self.encoder.outputs(source)
 
-    def stepper(self, source: Side | None = None) -> Stepper:
+    def stepper(self, source: Side | None = None, outputs: Outputs | None = None) -> Stepper:
         if source is None:
             raise usage_error("this model has no next token without a source")
-        return OnnxSourceStepper(self, source)
+        return OnnxSourceStepper(self, len(source.lengths_B), self.outputs(source) if outputs is None else outputs)
 
 
 class OnnxStepper(NetworkStepper[Array]):
@@ -155,12 +155,13 @@ class OnnxStepper(NetworkStepper[Array]):
 class OnnxSourceStepper(SourceStepper[Array]):
     """An encoder-decoder that has read some sources, token by token."""
 
-    def __init__(self, engine: OnnxEncoderDecoder, source: Side) -> None:
-        self.decoder, made = engine.decoder, engine.outputs(source)
-        kept, states = ([made[name] for name in _numbered(name, made)] for name in ("kept", "state"))
-        super().__init__(engine.eos, kept, states, len(source.lengths_B))
-        self._inputs = [*_numbered("kept", made), *_numbered("state", made)]
-        self._after = _numbered("after", self.decoder.names)
+    def __init__(self, engine: OnnxEncoderDecoder, sources: int, made: Outputs) -> None:
+        """``made``: what the encoder says of the sources."""
+        self.decoder = engine.decoder
+        kept, states = ([made[name] for name in numbered(name, made)] for name in ("kept", "state"))
+        super().__init__(engine.eos, kept, states, sources)
+        self._inputs = [*numbered("kept", made), *numbered("state", made)]
+        self._after = numbered("after", self.decoder.names)
         self._seen = [name for name in self.decoder.names if name == "seen_BS"]
 
     def next(
@@ -190,13 +191,6 @@ class OnnxSourceStepper(SourceStepper[Array]):
     ) -> list[Array]:
         feeds = {"words_BT": ids_BT, "places_N": places_N, "targets_N": targets_N}
         return self.decoder.run(names, feeds | dict(zip(self._inputs, memory, strict=True)))
-
-
-def _numbered(prefix: str, names: Iterable[str]) -> list[str]:
-    """The names that are ``prefix`` and a number, in the order of their numbers."""
-    return sorted(
-        (name for name in names if name.startswith(f"{prefix}_")), key=lambda name: int(name.rpartition("_")[2])
-    )
 
 
 def _options() -> onnxruntime.SessionOptions:
@@ -255,7 +249,8 @@ def _misfits(task: Task[Any], graphs: Sequence[OnnxGraph], weights: str | None) 
     first, last = graphs[0], graphs[-1]
     wanted = [(last, task.output)]
     if len(graphs) > 1:
-        wanted += [(first, name) for name in (*_numbered("kept", last.inputs), *_numbered("state", last.inputs))]
+        kept = (*numbered("kept", last.inputs), *numbered("state", last.inputs))
+        wanted += [(first, name) for name in (*kept, *task.encoder_outputs)]
     for graph, output in wanted:
         if output not in graph.names:
             yield graph, f"a graph for something else than {task.kind}: it gives {', '.join(graph.names)}, not {output}"
@@ -266,8 +261,10 @@ def _misfits(task: Task[Any], graphs: Sequence[OnnxGraph], weights: str | None) 
                 yield graph, f"the graph is for {found:,} {name}, but the model has {size:,}"
     width = last.shapes[task.output][-1]
     choices = next((task.tables[name] for name in ("labels", TargetText.table, "words") if name in task.tables), width)
-    if width != choices:  # whatever it says of itself
-        yield last, f"{task.output} of the graph is {width} wide, but the model has {choices:,} to choose from"
+    for graph, output in ((last, task.output), *((first, name) for name in task.encoder_outputs)):
+        shape = graph.shapes.get(output, ())
+        if len(shape) > 1 and shape[-1] != choices:  # whatever it says of itself
+            yield graph, f"{output} of the graph is {shape[-1]} wide, but the model has {choices:,} to choose from"
     for graph in graphs:
         if weights is not None and graph.weights != weights:
             made = (graph.weights or "unknown")[:12]

@@ -36,7 +36,7 @@ from seqcli.engines.onnx_recurrent import encode_tokens, recurrence, stream_word
 from seqcli.models.characters import CharacterCNN, CharacterLSTM
 from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
 from seqcli.models.convolution import ConvolutionEmbedder
-from seqcli.models.ctc import Transcriber
+from seqcli.models.ctc import CTCHead, JointTranscriber, Transcriber
 from seqcli.models.embedders import TokenEmbedder
 from seqcli.models.encoder_decoder import SOURCE, EncoderDecoder, NoEncoder
 from seqcli.models.frames import FrameCNN, FrameEmbedder, ScaledFrames, VectorEmbedder
@@ -101,13 +101,16 @@ def export_transcriber(network: Transcriber) -> onnx.ModelProto:
     graph = Graph()
     lengths_B = graph.input("lengths_B", INT64, "B")
     hidden_BSD = hidden_states(network.embedder, network.encoder, graph, lengths_B)
-    positions_B = positions(network.embedder, graph, lengths_B)
-    units = network.head.output.out_features
-    graph.sizes[network.predicts] = units
-    log_probs_BSV = graph.node("LogSoftmax", linear(graph, network.head.output, hidden_BSD), axis=-1)
-    graph.output("log_probs_BSV", masked(graph, log_probs_BSV, positions_B), "B", "S", units)
-    graph.output("positions_B", graph.node("Cast", positions_B, to=FLOAT), "B")
+    graph.sizes[network.predicts] = network.head.output.out_features
+    _heard(network.head, graph, hidden_BSD, positions(network.embedder, graph, lengths_B))
     return graph.model()
+
+
+def _heard(head: CTCHead, graph: Graph, hidden_BSD: str, positions_B: str) -> None:
+    """Give out `CTCHead.outputs`."""
+    log_probs_BSV = graph.node("LogSoftmax", linear(graph, head.output, hidden_BSD), axis=-1)
+    graph.output("log_probs_BSV", masked(graph, log_probs_BSV, positions_B), "B", "S", head.output.out_features)
+    graph.output("positions_B", graph.node("Cast", positions_B, to=FLOAT), "B")
 
 
 @export.register
@@ -138,7 +141,7 @@ def export_encoder_decoder(network: EncoderDecoder) -> tuple[onnx.ModelProto, on
     """What reads a source, and what reads tokens of its target.
 
     The first: its embedder's inputs and ``lengths_B`` -> ``kept_0``, ... (what the decoder keeps of the source) and
-    ``state_0``, ... (states to begin with). The second: these, ``words_BT``, ``places_N`` and ``targets_N`` ->
+    ``state_0``, ... (states to begin with); with CTC beside the decoder ``log_probs_BSV`` and ``positions_B`` too. The second: these, ``words_BT``, ``places_N`` and ``targets_N`` ->
     ``log_probs_NV``, ``chosen_N`` and ``after_0``, ... as in `export_language_model`; with attention also ``seen_BS``,
     where the last token looked.
     """
@@ -153,6 +156,8 @@ def export_encoder_decoder(network: EncoderDecoder) -> tuple[onnx.ModelProto, on
         x_BSD = embed(embedder, graph, lengths_B)
     lengths_B = positions(embedder, graph, lengths_B)
     encoded = Sized(encode(encoder, graph, x_BSD, lengths_B), ("B", "S", encoder.output_dim))
+    if isinstance(network, JointTranscriber):
+        _heard(network.ctc, graph, encoded.value, lengths_B)
     kept, states = begin(decoder, graph, encoded, lengths_B)
     for name, made in (("kept", kept), ("state", states)):
         for number, one in enumerate(made):

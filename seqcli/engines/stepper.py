@@ -6,14 +6,14 @@ Shapes: B sequences, T tokens, V rows of the vocabulary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.data.batch import Side
+from seqcli.data.batch import Outputs, Side
 from seqcli.data.order import sorted_batches
 from seqcli.decode.generate import GenerateOptions, Hypothesis, generate
 from seqcli.decode.stepper import LogProbs, Stepper
@@ -39,8 +39,8 @@ class SourceWriter(ABC):
     """How an engine that has a stepper for some sources writes their targets."""
 
     @abstractmethod
-    def stepper(self, source: Side | None = None) -> Stepper:
-        """One that has read these sources; of a language model without any."""
+    def stepper(self, source: Side | None = None, outputs: Outputs | None = None) -> Stepper:
+        """One that has read these sources, of which ``outputs`` may be known; of a language model without any."""
 
     def generate(
         self, source: Side, options: GenerateOptions, *, scores: bool = True, **how: Any
@@ -224,6 +224,13 @@ class NetworkStepper(ABC, Generic[S]):
             parts.append(found)
         log_probs_BT = np.concatenate(parts, axis=1).astype(np.float64)
         return [row[: len(after)] for row, (_, after) in zip(log_probs_BT, pairs, strict=True)]
+
+
+def numbered(prefix: str, names: Iterable[str]) -> list[str]:
+    """The names that are ``prefix`` and a number, in the order of their numbers."""
+    return sorted(
+        (name for name in names if name.startswith(f"{prefix}_")), key=lambda name: int(name.rpartition("_")[2])
+    )
 
 
 def _padded(sequences: list[Ids]) -> Ids:

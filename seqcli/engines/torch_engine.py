@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqcli.data.batch import Outputs, Side
 from seqcli.decode.stepper import LogProbs, Stepper
-from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper, SourceStepper, SourceWriter
+from seqcli.engines.stepper import LOGITS, Ids, NetworkStepper, SourceStepper, SourceWriter, numbered
 from seqcli.errors import usage_error
 from seqcli.models.device import choose_device
 from seqcli.models.encoder_decoder import EncoderDecoder
@@ -39,9 +39,9 @@ class TorchEngine(SourceWriter):
             outputs = self.network.eval()(source)
         return {name: value.float().cpu().numpy() for name, value in outputs.items()}
 
-    def stepper(self, source: Side | None = None) -> Stepper:
+    def stepper(self, source: Side | None = None, outputs: Outputs | None = None) -> Stepper:
         if isinstance(self.network, EncoderDecoder) and source is not None:
-            return TorchSourceStepper(self.network, self.eos, source)
+            return TorchSourceStepper(self.network, self.eos, source, outputs)
         if not isinstance(self.network, LanguageModel):
             raise usage_error("this model has no next token")
         return TorchStepper(self.network, self.eos, self.context)
@@ -77,10 +77,17 @@ class TorchSourceStepper(SourceStepper[Tensor]):
     """An encoder-decoder that has read some sources, token by token."""
 
     @torch.inference_mode()
-    def __init__(self, network: EncoderDecoder, eos: int, source: Side) -> None:
+    def __init__(self, network: EncoderDecoder, eos: int, source: Side, outputs: Outputs | None = None) -> None:
         self.network = network.eval()
         self.device = next(network.parameters()).device
-        super().__init__(eos, *self.network.encode(source), len(source.lengths_B))
+        if outputs is None:
+            kept, states = network.encode(source)
+        else:
+            kept, states = (
+                [torch.from_numpy(outputs[name]).to(self.device) for name in numbered(part, outputs)]
+                for part in ("kept", "state")
+            )
+        super().__init__(eos, kept, states, len(source.lengths_B))
 
     @torch.inference_mode()
     def next(

@@ -112,7 +112,7 @@ class FrameField(SourceField):
     def save(self, folder: Path) -> list[str]:
         values = {"channels": self.channels, **self.media.saved()}
         atomic_write_text(folder / FRAMES_FILE, json.dumps(values) + "\n")
-        return [FRAMES_FILE]
+        return [FRAMES_FILE, *self.media.save(folder)]
 
     def load(self, folder: Path) -> None:
         path = folder / FRAMES_FILE

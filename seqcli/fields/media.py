@@ -49,6 +49,10 @@ class MediaReader:
     def key(self) -> list[Any]:
         return [] if self.extractor is None else self.extractor.key()
 
+    def save(self, folder: Path) -> list[str]:
+        """Copy what features are computed with into a run's folder; returns the names of the files."""
+        return [] if self.extractor is None else self.extractor.save(folder)
+
     def saved(self) -> dict[str, Any]:
         """What a run's folder says of them beside the recipe."""
         return {"features": self.key()} if self.extractor else {}

@@ -53,10 +53,11 @@ def read_audio(file: MediaFile | bytes) -> Recording:
         return Recording(np.concatenate(blocks), sound.samplerate, sound.channels)
 
 
-def read_blocks(file: MediaFile | bytes, rate: int, seconds: float = _BLOCK_SECONDS) -> Iterator[Samples]:
-    """`read_audio` resampled to ``rate``, some seconds at a time: in memory that stays flat, however long it is."""
+def read_blocks(file: MediaFile | bytes, rate: int | None, seconds: float = _BLOCK_SECONDS) -> Iterator[Samples]:
+    """`read_audio` resampled to ``rate`` (None: its own), some seconds at a time: in memory that stays flat, however long it
+    is."""
     with _opened(file) as sound:
-        if sound.samplerate == rate:
+        if rate is None or sound.samplerate == rate:
             yield from _blocks(sound, file, seconds)
             return
         stream = needed("soxr", "soxr", "audio").ResampleStream(sound.samplerate, rate, 1, dtype="float32")

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,8 @@ class Extractor(ABC):
     """Computes the features of media files; picklable, since workers read with it.
 
     Attributes:
-        channels: D of the arrays.
         notes: what was done to files that are not as the recipe wants them; in a dict, to be said once each.
     """
-
-    channels: int
 
     def __init__(self, config: FeaturesConfig) -> None:
         self.config = config
@@ -58,6 +56,10 @@ class Extractor(ABC):
     def key(self) -> list[Any]:
         """Everything that decides the numbers."""
         return [self.config.model_dump(), self.config.version]
+
+    def save(self, folder: Path) -> list[str]:
+        """Copy what it reads beside the media into a run's folder; returns the names of the files."""
+        return []
 
 
 def extractor(config: FeaturesConfig) -> Extractor:

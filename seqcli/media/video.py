@@ -89,10 +89,6 @@ def _pixels(frame: Any, height: int, width: int) -> NDArray[np.uint8]:
 class GreyFrames(Extractor):
     config: GreyFramesConfig
 
-    def __init__(self, config: GreyFramesConfig) -> None:
-        super().__init__(config)
-        self.channels = config.height * config.width
-
     def compute(self, file: MediaFile) -> NDArray[np.float32]:
         config = self.config
         pictures = read_video(file, config.fps, config.height, config.width)
@@ -101,7 +97,6 @@ class GreyFrames(Extractor):
 
 class EncodedFrames(Extractor):
     config: EncodedFramesConfig
-    channels = encoder.CHANNELS
 
     def prepare(self, progress: Progress | None = None) -> None:
         encoder.graph_path(progress)

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: frames -> text, unaligned (Graves et al. 2006).
+"""Connectionist temporal classification: frames -> text, unaligned (Graves et al. 2006), alone or beside a decoder.
 
 Shapes: B sequences, T frames, S positions (of the embedder, fewer than frames), D values, L units of a text, V units.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
+from seqcli.models.encoder_decoder import EncoderDecoder
 from seqcli.models.layers import Counted, Embedder, Encoder, Head, Tables, build
 from seqcli.models.masks import real_positions
 from seqcli.models.network import Loss, Memory, Network, Tensors
 from seqcli.recipe.heads import CTCConfig
-from seqcli.recipe.models import NetworkConfig
+from seqcli.recipe.models import EncoderDecoderConfig, NetworkConfig
 
 
 class CTCHead(Head):
@@ -28,6 +29,14 @@ class CTCHead(Head):
 
     def log_probs(self, hidden_BSD: Tensor) -> Tensor:
         return self.output(hidden_BSD).float().log_softmax(-1)
+
+    def outputs(self, hidden_BSD: Tensor, positions_B: Tensor) -> dict[str, Tensor]:
+        """``log_probs_BSV``, zero past the positions, and ``positions_B``: how many there are (as float32)."""
+        real_BS = real_positions(positions_B, hidden_BSD.size(1))
+        return {
+            "log_probs_BSV": self.log_probs(hidden_BSD).masked_fill(~real_BS.unsqueeze(2), 0.0),
+            "positions_B": positions_B.float(),
+        }
 
     def loss(self, hidden_BSD: Tensor, positions_B: Tensor, ids_BL: Tensor, lengths_B: Tensor) -> Tensor:
         """-ln p of the texts over all alignments, summed; a text that its positions are too few for counts nothing."""
@@ -54,14 +63,8 @@ class Transcriber(Network):
         self.head: CTCHead = build("head", config.head, self.encoder.output_dim, LabelSpace(target.words), blank=blank)
 
     def forward(self, source: Side) -> Tensors:
-        """``log_probs_BSV``, zero past the positions, and ``positions_B``: how many there are (as float32)."""
-        hidden_BSD, positions_B = self._hidden(source)
-        log_probs_BSV = self.head.log_probs(hidden_BSD)
-        real_BS = real_positions(positions_B, log_probs_BSV.size(1))
-        return {
-            "log_probs_BSV": log_probs_BSV.masked_fill(~real_BS.unsqueeze(2), 0.0),
-            "positions_B": positions_B.float(),
-        }
+        """See `CTCHead.outputs`."""
+        return self.head.outputs(*self._hidden(source))
 
     def loss(self, batch: Batch, memory: Memory) -> Loss:
         """The CTC loss in nats, and the number of units of the texts (<EOS> is none of them)."""
@@ -75,3 +78,32 @@ class Transcriber(Network):
         inputs, lengths_B = self.tensors(source)
         positions_B = self.embedder.positions(lengths_B)
         return self.encoder(self.embedder(inputs, lengths_B), positions_B), positions_B
+
+
+class JointTranscriber(EncoderDecoder):
+    """A decoder with attention, and CTC over the same encoder, which teaches it that text and sound run the same way (Watanabe
+    et al. 2017)."""
+
+    def __init__(
+        self, config: EncoderDecoderConfig, source: InputSizes, target: InputSizes, *, blank: int, weight: float
+    ) -> None:
+        """``weight``: share of CTC in the loss."""
+        super().__init__(config, source, target, shared=False)
+        self.ctc = CTCHead(CTCConfig(), self.encoder.output_dim, LabelSpace(target.words), blank=blank)
+        self.weight = weight
+
+    def forward(self, source: Side) -> Tensors:
+        """What the decoder keeps, and what CTC says: see `CTCHead.outputs`."""
+        encoded_BSD, positions_B = self.encoded(source)
+        return self.begun(encoded_BSD, positions_B) | self.ctc.outputs(encoded_BSD, positions_B)
+
+    def loss(self, batch: Batch, memory: Memory) -> Loss:
+        """Both losses in nats, summed over the texts and weighed, and the number of tokens, <EOS> among them."""
+        encoded_BSD, positions_B = self.encoded(batch.source)
+        written = self.written(encoded_BSD, positions_B, batch.target)
+        arrays, ended_B = self.tensors(batch.target)
+        spoken = self.ctc.loss(encoded_BSD, positions_B, arrays["ids_BT"], ended_B - 1)
+        return written._replace(sum=(1 - self.weight) * written.sum + self.weight * spoken)
+
+    def tables(self) -> Tables:
+        return super().tables() | {f"ctc.{name}": one for name, one in self.ctc.tables(self.target_table).items()}

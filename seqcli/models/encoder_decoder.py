@@ -66,9 +66,13 @@ class EncoderDecoder(Network):
 
     def encode(self, source: Side) -> tuple[list[Tensor], list[Tensor]]:
         """``(what the decoder keeps of the source, its first states)``."""
+        return self.decoder.start(*self.encoded(source))
+
+    def encoded(self, source: Side) -> tuple[Tensor, Tensor]:
+        """``(vectors of the source [B, S, D], how many of them are real [B])``."""
         inputs, lengths_B = self.tensors(source)
-        encoded_BSD = self.encoder(self.embedder(inputs, lengths_B), self.embedder.positions(lengths_B))
-        return self.decoder.start(encoded_BSD, self.embedder.positions(lengths_B))
+        positions_B = self.embedder.positions(lengths_B)
+        return self.encoder(self.embedder(inputs, lengths_B), positions_B), positions_B
 
     def read(
         self, words_BT: Tensor, source: list[Tensor], states: list[Tensor]
@@ -79,13 +83,22 @@ class EncoderDecoder(Network):
 
     def forward(self, source: Side) -> Tensors:
         """What the decoder keeps of the source, which has no other outputs before a target is begun."""
-        kept, states = self.encode(source)
-        return {f"kept_{number}": one for number, one in enumerate([*kept, *states])}
+        return self.begun(*self.encoded(source))
+
+    def begun(self, encoded_BSD: Tensor, positions_B: Tensor) -> Tensors:
+        """What the decoder keeps of the source as ``kept_0``, ..., its first states as ``state_0``, ..."""
+        kept, states = self.decoder.start(encoded_BSD, positions_B)
+        named = {f"kept_{number}": one for number, one in enumerate(kept)}
+        return named | {f"state_{number}": one for number, one in enumerate(states)}
 
     def loss(self, batch: Batch, memory: Memory) -> Loss:
         """Cross-entropy in nats summed over the target's tokens, <EOS> among them."""
-        kept, states = self.encode(batch.source)
-        arrays, _ = self.tensors(batch.target)
+        return self.written(*self.encoded(batch.source), batch.target)
+
+    def written(self, encoded_BSD: Tensor, positions_B: Tensor, target: Side) -> Loss:
+        """The loss of targets, given the vectors of their sources."""
+        kept, states = self.decoder.start(encoded_BSD, positions_B)
+        arrays, _ = self.tensors(target)
         hidden_BTD, _, _ = self.read(arrays["words_BT"], kept, states)
         targets_N = arrays["ids_BT"].flatten()
         rows = (targets_N != IGNORE).nonzero().squeeze(1)

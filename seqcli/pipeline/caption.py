@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ from seqcli.data.batch import Side
 from seqcli.data.example import MediaFile
 from seqcli.data.formats.captions import is_image
 from seqcli.data.frame_files import open_array
+from seqcli.data.glyphs import picture
 from seqcli.decode.generate import GenerateOptions
 from seqcli.errors import UserError, data_error, io_error
+from seqcli.media.image import read_image
 from seqcli.pipeline.model import Model
 from seqcli.pipeline.writing import task_of
 from seqcli.tasks.writing import Generated
@@ -60,6 +63,25 @@ def pictures(places: Iterable[str]) -> Iterator[Picture]:
                 yield Picture(f"{place}#{number}", row.reshape(-1, row.shape[-1]))
         else:
             yield Picture(place, MediaFile(path))
+
+
+def pixels_of(one: Picture) -> NDArray[np.uint8] | None:
+    """The pixels of an image, [224, 224, 3] of a file; of a grid whose places are squares of grey pixels [height, width].
+
+    None where they cannot be known: a grid of features. Pixels are whole numbers from 0 to 255, as many rows as columns in
+    a place, and places in the picture.
+
+    Raises:
+        UserError: a file that cannot be read (65, 74).
+    """
+    if isinstance(one.value, MediaFile):
+        return read_image(one.value)
+    across, side = (math.isqrt(size) for size in one.value.shape)
+    if one.value.shape != (across**2, side**2) or side < 2 or ((one.value % 1 != 0) | (one.value < 0)).any():
+        return None
+    if not 0 < one.value.max() <= 255:
+        return None
+    return picture(one.value.astype(np.uint8))
 
 
 class Captioner:

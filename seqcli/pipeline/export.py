@@ -235,6 +235,7 @@ def _data(task: Task[Any], progress: Progress | None) -> tuple[dict[str, Data], 
 
 def difference(task: Task[Any], one: Engine, other: Engine, data: Data) -> float:
     """The greatest difference between what two engines say of the first batches of a split."""
+    worst = 0.0
     if isinstance(task, LanguageModelTask):
         rows = data.training_order(task.recipe.training.batch, seed=0, epoch=0)[0][:8]
         return _scores_apart(one.stepper(), other.stepper(), _sequences(data.batch(rows).source, "words_BT"))
@@ -242,13 +243,12 @@ def difference(task: Task[Any], one: Engine, other: Engine, data: Data) -> float
     if task.generates:
         assert batch.target is not None
         targets = _sequences(batch.target, "ids_BT")
-        return _scores_apart(one.stepper(batch.source), other.stepper(batch.source), targets)
+        worst = _scores_apart(one.stepper(batch.source), other.stepper(batch.source), targets)
     source = batch.source
     here, there = one.outputs(source), other.outputs(source)
     real_BT = np.arange(source.lengths_B.max(initial=1)) < source.lengths_B[:, None]
-    worst = 0.0
-    for name, values in here.items():
-        gap = np.abs(values - there[name])
+    for name in task.encoder_outputs if task.generates else here:
+        gap = np.abs(here[name] - there[name])
         worst = max(worst, float(gap[real_BT].max(initial=0) if name.endswith("_BTK") else gap.max(initial=0)))
     return worst
 

@@ -17,7 +17,9 @@ from seqcli.fields.base import Progress
 from seqcli.fields.tags import SchemeFault
 from seqcli.fields.text import TOKENIZER_MODEL
 from seqcli.files import cache_folder
-from seqcli.recipe.fields import TextFieldConfig
+from seqcli.media.image import PROJECTION_FILE
+from seqcli.recipe.features import EfficientNetLite0Config
+from seqcli.recipe.fields import NumbersConfig, TextFieldConfig
 from seqcli.recipe.paths import move_paths, seen_from
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tokenizers import SentencePieceConfig
@@ -40,8 +42,10 @@ def open_columns(
 
 
 def kept_recipe(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe as a run in ``folder`` keeps it: its paths start there, its tokenizer's model is the copy there."""
+    """The recipe as a run in ``folder`` keeps it: its paths start there, a tokenizer's model and a projection are the copies there."""
     recipe = move_paths(recipe, lambda path: seen_from(path, folder))
+    if (features := projected(recipe)) is not None and features.projection is not None:
+        recipe = with_projection(recipe, features, PROJECTION_FILE)
     for name in ("source", "target"):
         section = dict(recipe)[name]
         if not isinstance(section, TextFieldConfig) or not isinstance(section.tokenizer, SentencePieceConfig):
@@ -52,6 +56,19 @@ def kept_recipe(recipe: Recipe, folder: Path) -> Recipe:
         tokenizer = section.tokenizer.model_copy(update={"model": file})
         recipe = recipe.model_copy(update={name: section.model_copy(update={"tokenizer": tokenizer})})
     return recipe
+
+
+def projected(recipe: Recipe) -> EfficientNetLite0Config | None:
+    """The features of the recipe's source, if they are such as may be projected."""
+    source = recipe.source
+    features = source.features if isinstance(source, NumbersConfig) else None
+    return features if isinstance(features, EfficientNetLite0Config) else None
+
+
+def with_projection(recipe: Recipe, features: EfficientNetLite0Config, file: str) -> Recipe:
+    """The recipe with a projection of its features."""
+    changes = {"features": features.model_copy(update={"projection": file})}
+    return recipe.model_copy(update={"source": recipe.source.model_copy(update=changes)})
 
 
 def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | None = None) -> Columns:
@@ -74,6 +91,7 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
         key=hashlib.sha256(key.encode()).hexdigest(),
         size=corpus.size(split),
         nothing=lambda: corpus.no_example(split),
+        notes=task.source.media.notes if task.source.media is not None else tuple,
     )
 
     def report(done: int, total: int) -> None:

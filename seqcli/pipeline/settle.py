@@ -8,11 +8,13 @@ from typing import Any
 
 from seqcli.data import catalogue
 from seqcli.data.corpus import SPLITS, Corpus, SplitFiles, open_corpus
+from seqcli.data.fetch.obtain import obtain
 from seqcli.data.kept import is_kept
 from seqcli.data.statistics import scheme_of
 from seqcli.errors import data_error
 from seqcli.fields.base import Progress
 from seqcli.lines import source_name
+from seqcli.pipeline.prepare import projected, with_projection
 from seqcli.recipe import registry
 from seqcli.recipe.fields import TagFieldConfig
 from seqcli.recipe.schema import Recipe
@@ -37,15 +39,15 @@ def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
     task = registry.implementation("task", recipe.task.kind)
     if task.has_series and recipe.data.corpus:
         recipe = _as_catalogued(recipe, recipe.data.corpus)
+    recipe, notes = _projected(recipe, progress)
     data = recipe.data
     is_auto = isinstance(recipe.target, TagFieldConfig) and recipe.target.scheme == "auto"
     own = tuple(name for name in SPLITS if dict(data)[name] or (is_auto and name == "train"))
     if "train" not in own:
-        return Settled(recipe)
+        return Settled(recipe, tuple(notes))
     corpus = open_corpus(data, splits=own, plain=task.plain_text, series=task.has_series, progress=progress)
     train = corpus.split_files["train"]
     changes: dict[str, Any] = {}
-    notes: list[str] = []
     for name in own:
         if any(map(is_kept, files := corpus.files(name))):
             changes[name] = [str(file) for file in files]
@@ -78,6 +80,19 @@ def _as_catalogued(recipe: Recipe, corpus: str) -> Recipe:
         "columns": {**(data_set.columns or {}), **(data.columns or {})} or None,
     }
     return recipe.model_copy(update={"data": data.model_copy(update=update)})
+
+
+def _projected(recipe: Recipe, progress: Progress | None) -> tuple[Recipe, list[str]]:
+    """The recipe with the projection that the catalogue's stored grids were made by, so that its model takes images too."""
+    data, features = recipe.data, projected(recipe)
+    if data.corpus is None or data.train or data.images or features is None or features.projection is not None:
+        return recipe, []
+    data_set = catalogue.data_set(data.corpus)
+    if data_set.projection is None:
+        return recipe, []
+    file = obtain(data_set, data_set.projection, progress)
+    note = f"{data.corpus}: its features are projected; those of other images will be, by {data_set.projection}"
+    return with_projection(recipe, features, str(file)), [note]
 
 
 def _scheme(recipe: Recipe, own: Sequence[SplitFiles]) -> str:

@@ -119,7 +119,9 @@ def _check_origin(run: Run, origin: Origin | None) -> None:
 
 def data_notices(task: Task[Any], data: Mapping[str, Data]) -> Iterator[Notice]:
     """What is odd about the splits: sequences that are cut, labels never seen, files beside another corpus."""
-    yield from (Notice(note, is_warning=False) for field in task.fields.values() for note in field.notes())
+    notes = [note for field in task.fields.values() for note in field.notes()]
+    notes += [note for split in data.values() for note in split.columns.notes]
+    yield from (Notice(note, is_warning=False) for note in dict.fromkeys(notes))
     for name, split in data.items():
         if split.columns.cut:
             yield Notice(cut_sequences(split.columns.cut, task, task.too_long[0], f"{name} "))

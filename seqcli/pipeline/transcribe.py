@@ -181,7 +181,7 @@ class Transcriber:
             return []
 
         def ask(side: Any, some: Sequence[Any], rows: Sequence[int]) -> Sequence[Transcribed]:
-            return self.task.transcribed(self.model.engine.outputs(side), [*map(len, some)], self.decoding)
+            return self.task.transcribe(self.model.engine, side, self.decoding)
 
         return self.model.predict_block(sequences, ask=ask)
 

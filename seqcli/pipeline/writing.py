@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from seqcli.data.batch import Side
+from seqcli.data.batch import Outputs, Side
 from seqcli.decode.ensemble import Ensemble
 from seqcli.decode.generate import GenerateOptions
 from seqcli.decode.stepper import Stepper
@@ -26,7 +26,7 @@ class EnsembleEngine(SourceWriter, CountsEngine):
     def __init__(self, engines: Sequence[Engine]) -> None:
         self.engines = engines
 
-    def stepper(self, source: Side | None = None) -> Stepper:
+    def stepper(self, source: Side | None = None, outputs: Outputs | None = None) -> Stepper:
         return Ensemble([engine.stepper(source) for engine in self.engines])
 
 

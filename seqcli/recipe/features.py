@@ -95,3 +95,9 @@ class EfficientNetLite0Config(FeaturesConfig):
 
     media: ClassVar[Media] = "image"
     kind: Literal["efficientnet-lite0"] = "efficientnet-lite0"
+    projection: str | None = Field(
+        None,
+        min_length=1,
+        description="a .npz of numpy arrays mean [1280], basis [1280, N] and, if need be, scale [N], by which a place x becomes "
+        "(x - mean) basis / scale: N values in place of 1,280, as of principal components; null: the 1,280",
+    )

@@ -19,6 +19,7 @@ _PLACES = (
     ("data", "test"),
     ("data", "images"),
     ("data", "captions"),
+    ("source", "features", "projection"),
     ("source", "tokenizer", "model"),
     ("target", "tokenizer", "model"),
     ("model", "embedder", "vectors", "file"),

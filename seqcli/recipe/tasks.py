@@ -129,6 +129,19 @@ class TranscriptionConfig(TaskConfig):
     predicts: ClassVar[bool] = True
     kind: Literal["transcription"] = "transcription"
     beam: int = Field(1, ge=1, description="texts that the search over prefixes follows; 1 takes the likeliest path")
+    ctc_weight: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="encoder-decoder: share of CTC in the loss, beside the decoder's cross-entropy (Watanabe et al. 2017); 0 trains the "
+        "decoder alone; null: 0.3",
+    )
+    ctc_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="encoder-decoder: share of CTC in the score of the texts that are followed (Hori et al. 2017); null: ctc_weight",
+    )
     speeds: list[Annotated[float, Field(ge=0.5, le=2)]] = Field(
         [1.0],
         min_length=1,

@@ -77,8 +77,11 @@ class Engine(Protocol):
     def outputs(self, source: Side) -> Outputs:
         """What the model says of some examples."""
 
-    def stepper(self, source: Side | None = None) -> Stepper:
-        """A language model, or an encoder-decoder that has read these sources, one token after the other."""
+    def stepper(self, source: Side | None = None, outputs: Outputs | None = None) -> Stepper:
+        """A language model, or an encoder-decoder that has read these sources, one token after the other.
+
+        ``outputs``: what `outputs` said of them, where that is known already.
+        """
 
     def generate(
         self,
@@ -113,7 +116,7 @@ class CountsEngine:
     def outputs(self, source: Side) -> Outputs:
         raise usage_error("a language model is asked token by token")
 
-    def stepper(self, source: Side | None = None) -> Stepper:
+    def stepper(self, source: Side | None = None, outputs: Outputs | None = None) -> Stepper:
         raise usage_error("only a language model has a next token")
 
     def generate(self, source: Side, options: GenerateOptions, **how: Any) -> list[list[Hypothesis]]:
@@ -220,10 +223,12 @@ class Task(ABC, Generic[P]):
     """What two models of this task are called that can be measured against each other; None where they cannot yet."""
     pairs: ClassVar[bool] = False
     """Two models compare example by example (`Measured.paired`): its score, or one beside it, is a mean over them."""
-    generates: ClassVar[bool] = False
-    """Its model is asked token by token; it has no outputs of a whole batch."""
+    generates: bool = False
+    """Its model is asked token by token; it has no outputs of a whole batch, but what an encoder says beside."""
     output: str = ""
-    """The output of a network that `predict` reads."""
+    """The output of a network that `predict` reads; of an encoder-decoder, that of its decoder."""
+    encoder_outputs: Sequence[str] = ()
+    """Of an encoder-decoder: what its encoder says of the source, beside what the decoder keeps of it."""
     plain_text: ClassVar[bool] = False
     """Its data is text and nothing beside it: a file of which nobody said the format is lines."""
     exact: ClassVar[bool] = False
@@ -441,7 +446,7 @@ class Task(ABC, Generic[P]):
         wrong: list[Mistake[P]] = []
         for rows in data.measuring_order(engine.positions):
             batch = data.batch(rows)
-            predictions = self.predict_batch(engine.outputs(batch.source), batch)
+            predictions = self.ask_batch(engine, batch)
             gold = self.gold(data, rows)
             right[rows] = scorer.add(gold, predictions)
             if mistakes:
@@ -451,6 +456,10 @@ class Task(ABC, Generic[P]):
                     if not right[row]
                 ]
         return Measured(scorer, right, wrong)
+
+    def ask_batch(self, engine: Engine, batch: Batch) -> Sequence[P]:
+        """`ask` where the target is known."""
+        return self.predict_batch(engine.outputs(batch.source), batch)
 
     def predict_batch(self, outputs: Outputs, batch: Batch) -> Sequence[P]:
         """`predict` where the target is known, with what the scores need of it (a loss)."""

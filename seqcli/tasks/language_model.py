@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqcli.data.arrays import Columns
-from seqcli.data.batch import Side
+from seqcli.data.batch import Outputs, Side
 from seqcli.data.example import Example
 from seqcli.data.streams import SentenceData, StreamData, TokenIds
 from seqcli.decode.stepper import Stepper
@@ -315,5 +315,5 @@ class TokenCounts(CountsEngine):
     def __init__(self, model: Stepper) -> None:
         self.model = model
 
-    def stepper(self, source: Side | None = None) -> Stepper:
+    def stepper(self, source: Side | None = None, outputs: Outputs | None = None) -> Stepper:
         return self.model

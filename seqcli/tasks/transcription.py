@@ -17,23 +17,35 @@ from seqcli.data.example import Example
 from seqcli.data.order import epoch_batches
 from seqcli.decode.ctc import Fusion, Hypothesis, align, confidence, forward_score, greedy, needed, prefix_beam
 from seqcli.decode.fusion import SPACE, Words
+from seqcli.decode.generate import GenerateOptions, generate
+from seqcli.decode.joint import Beginnings, JointReader
+from seqcli.decode.stepper import Stepper
 from seqcli.errors import data_error, plural
 from seqcli.fields.frames import FrameField
 from seqcli.fields.pairs import TargetText
 from seqcli.metrics.score import Score, percent, signature
 from seqcli.metrics.wer import error_rate
 from seqcli.recipe.fields import FrameFieldConfig, TextTargetConfig
-from seqcli.recipe.models import MajorityConfig, NetworkConfig
+from seqcli.recipe.models import EncoderDecoderConfig, GradientsConfig, MajorityConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 from seqcli.recipe.tasks import TranscriptionConfig
 from seqcli.tasks.base import Addition, Arrays, Count, CountsEngine, Data, Engine, Measured, Mistake, PairData, Task
-from seqcli.tasks.rules import head_kind, needs, network, section, selects_by, sides, single, unless_network
+from seqcli.tasks.rules import head_kind, needs, network, section, selects_by, sides, single
+from seqcli.tasks.writing import WRITER_RULES, model
 
 if TYPE_CHECKING:
-    from seqcli.models.ctc import Transcriber
+    from seqcli.models.network import Network
 
 SCORES = ("wer", "cer", "exact", "loss")
+
+MODELS = ("network", "encoder-decoder", "majority")
+
+CTC_WEIGHT = 0.3
+"""Share of CTC where a recipe does not say it; Watanabe et al. 2017 take 0.2 to 0.5."""
+
+HEARD = ("log_probs_BSV", "positions_B")
+"""The outputs of CTC."""
 
 MAJORITY = "ids_L"
 """The output of the baseline: the units of the most frequent transcript."""
@@ -53,8 +65,9 @@ class Transcribed:
     """What was said: the text and its words, and the scores by which it was chosen.
 
     Attributes:
-        words: with places in the frames of the source, the end not included; empty where nobody asked for them.
+        words: with places in the frames of the source, the end not included; empty where nobody asked for them, or knows.
         frames: of the source.
+        sure: the geometric mean of the probability of its units, where words have no confidence of their own.
         loss: -ln p of what was said in fact, and how many units that has, where it is known and can be written.
     """
 
@@ -64,12 +77,13 @@ class Transcribed:
     log_prob: float
     score: float
     frames: int
+    sure: float = 1.0
     loss: tuple[float, int] | None = None
 
     @property
     def confidence(self) -> float:
-        """Of the word that is least sure; 1 of a text without words."""
-        return min((one.confidence for one in self.words), default=1.0)
+        """Of the word that is least sure."""
+        return min((one.confidence for one in self.words), default=self.sure)
 
 
 @dataclass(frozen=True)
@@ -80,16 +94,37 @@ class Decoding:
         beam: texts that are followed; 1 and no fusion take the likeliest path.
         fusion: a language model, a lexicon.
         words: also say where each word is.
+        ctc: share of CTC in the score, beside a decoder.
     """
 
     beam: int = 1
     fusion: Fusion | None = None
     words: bool = True
+    ctc: float = 1.0
 
 
 def _config(recipe: Recipe) -> TranscriptionConfig:
-    assert isinstance(recipe.task, TranscriptionConfig)
-    return recipe.task
+    return section(recipe.task, TranscriptionConfig)
+
+
+def _embedder(recipe: Recipe) -> dict[str, Any]:
+    return dict(section(recipe.model, GradientsConfig).embedder or ())
+
+
+def _ctc_weight(recipe: Recipe) -> float:
+    """Share of CTC in the loss of an encoder-decoder."""
+    said = _config(recipe).ctc_weight
+    return CTC_WEIGHT if said is None else said
+
+
+def _of_two(name: str) -> Rule:
+    """An option that weighs CTC against a decoder."""
+    return Rule(
+        f"task.{name}",
+        lambda r: dict(_config(r)).get(name) is not None and r.model.kind != "encoder-decoder",
+        "weighs CTC against a decoder, and this model has none",
+        "Leave it out, or set model.kind: encoder-decoder.",
+    )
 
 
 class TranscriptionTask(Task[Transcribed]):
@@ -97,13 +132,24 @@ class TranscriptionTask(Task[Transcribed]):
 
     rules = (
         *sides(("frames",), ("text",)),
-        unless_network("transcription", "majority"),
+        Rule(
+            "model.kind",
+            lambda r: r.model.kind not in MODELS,
+            lambda r: f"{r.model.kind} cannot do the task transcription",
+            f"It does {', '.join(MODELS[:-1])} or {MODELS[-1]}.",
+        ),
         *needs("embedder", "encoder", "head"),
+        Rule(
+            "model.decoder",
+            lambda r: isinstance(r.model, EncoderDecoderConfig) and r.model.decoder is None,
+            "is missing; an encoder-decoder needs it",
+            "'seqcli components' lists the kinds of decoder.",
+        ),
         *single("transcription"),
         selects_by(lambda r: SCORES),
         Rule(
             "model.embedder",
-            lambda r: (one := network(r).embedder) is not None and one.kind == "tokens",
+            lambda r: _embedder(r).get("kind") == "tokens",
             "the source is frames, so an embedder of frames is needed",
             "embedder: {kind: convolution, subsampling: 2} is one.",
         ),
@@ -113,6 +159,20 @@ class TranscriptionTask(Task[Transcribed]):
             lambda r: f"a {head_kind(r)} head cannot write text for frames",
             "For transcription by a network: ctc.",
         ),
+        *WRITER_RULES,
+        Rule(
+            "model.tied",
+            lambda r: model(r).tied in ("source-target", "all"),
+            lambda r: f"{model(r).tied}: speech has no vocabulary that the text could share",
+            "Set model.tied: target-output.",
+        ),
+        *map(_of_two, ("ctc_weight", "ctc_score")),
+        Rule(
+            "task.ctc_score",
+            lambda r: bool(_config(r).ctc_score) and _ctc_weight(r) == 0,
+            "there is no CTC to be asked: task.ctc_weight is 0",
+            "Leave it out, or train with a task.ctc_weight above 0.",
+        ),
         Rule(
             "target.share",
             lambda r: section(r.target, TextTargetConfig).share is not None,
@@ -120,7 +180,7 @@ class TranscriptionTask(Task[Transcribed]):
             "Leave it out.",
         ),
     )
-    output = "log_probs_BSV"
+    output = HEARD[0]
     output_formats = ("lines", "jsonl")
     error_columns = ("place", "cer", "reference", "transcript", "confidence")
     source: FrameField
@@ -130,9 +190,17 @@ class TranscriptionTask(Task[Transcribed]):
         assert isinstance(recipe.source, FrameFieldConfig)
         assert isinstance(recipe.target, TextTargetConfig)
         self.config = _config(recipe)
-        self.source = FrameField(recipe.source, flat=not isinstance(recipe.model, NetworkConfig))
+        self.source = FrameField(recipe.source, flat=not isinstance(recipe.model, GradientsConfig))
         self.target = TargetText(recipe.target)
-        self.decoding = Decoding(self.config.beam)
+        self.generates = isinstance(recipe.model, EncoderDecoderConfig)
+        self.has_ctc = isinstance(recipe.model, NetworkConfig)
+        score = 1.0
+        if self.generates:
+            self.ctc_weight = _ctc_weight(recipe)
+            self.has_ctc = self.ctc_weight > 0
+            score = self.ctc_weight if self.config.ctc_score is None else self.config.ctc_score
+            self.output, self.encoder_outputs = "log_probs_NV", HEARD if self.has_ctc else ()
+        self.decoding = Decoding(self.config.beam, ctc=score)
         super().__init__(recipe)
 
     @property
@@ -199,17 +267,28 @@ class TranscriptionTask(Task[Transcribed]):
     @property
     def subsampling(self) -> int:
         """Frames that become one position of the network."""
-        embedder = dict(network(self.recipe).embedder or ())
+        embedder = _embedder(self.recipe)
         return int(embedder.get("subsampling", embedder.get("stride", 1)))
 
     def positions(self, frames: Any) -> Any:
         """How many positions come of so many frames."""
         return -(-frames // self.subsampling)
 
-    def network(self) -> Transcriber:
-        from seqcli.models.ctc import Transcriber
+    @property
+    def eos(self) -> int:
+        return self.target.eos
 
-        return Transcriber(network(self.recipe), self.source.sizes(), self.target.sizes(), blank=self.blank)
+    def network(self) -> Network:
+        from seqcli.models.ctc import JointTranscriber, Transcriber
+        from seqcli.models.encoder_decoder import EncoderDecoder
+
+        source, target = self.source.sizes(), self.target.sizes()
+        if not self.generates:
+            return Transcriber(network(self.recipe), source, target, blank=self.blank)
+        config = model(self.recipe)
+        if not self.has_ctc:
+            return EncoderDecoder(config, source, target, shared=False)
+        return JointTranscriber(config, source, target, blank=self.blank, weight=self.ctc_weight)
 
     def fit_counts(self, train: Data, progress: Count) -> Arrays:
         """The most frequent transcript (of several the first in the alphabet), as units."""
@@ -252,8 +331,42 @@ class TranscriptionTask(Task[Transcribed]):
     def too_long(self) -> tuple[str, str]:
         return "left out", "measured whole"
 
+    def ask(self, engine: Engine, side: Side, raws: Sequence[Any], *, scores: bool = False) -> Sequence[Transcribed]:
+        return self.transcribe(engine, side, self.decoding)
+
     def predict(self, outputs: Outputs, raws: Sequence[Any], *, scores: bool = False) -> Sequence[Transcribed]:
         return self.transcribed(outputs, [*map(len, raws)], self.decoding)
+
+    def transcribe(self, engine: Engine, side: Side, decoding: Decoding) -> list[Transcribed]:
+        """What a model says of some sources."""
+        outputs, frames = engine.outputs(side), side.lengths_B.tolist()
+        if not self.generates:
+            return self.transcribed(outputs, frames, decoding)
+        return self._searched(engine.stepper(side, outputs), outputs, frames, decoding)
+
+    def ask_batch(self, engine: Engine, batch: Batch) -> Sequence[Transcribed]:
+        if not self.generates:
+            return super().ask_batch(engine, batch)
+        outputs = engine.outputs(batch.source)
+        stepper = engine.stepper(batch.source, outputs)
+        ids_BT, lengths_B = batch.target.arrays["ids_BT"], batch.target.lengths_B.tolist()
+        targets = [ids_T[:length] for ids_T, length in zip(ids_BT, lengths_B, strict=True)]
+        written = [-float(one.sum()) for one in stepper.score(targets)]
+        found = self._searched(stepper, outputs, batch.source.lengths_B.tolist(), self.decoding)
+        heard: Sequence[NDArray[Any] | None] = self._heard(outputs) if self.has_ctc else [None] * len(found)
+        return [
+            replace(one, loss=self._joint_loss(loss, ids_T, log_probs_SV))
+            for one, loss, ids_T, log_probs_SV in zip(found, written, targets, heard, strict=True)
+        ]
+
+    def _joint_loss(
+        self, written: float, ids_T: NDArray[np.int64], log_probs_SV: NDArray[Any] | None
+    ) -> tuple[float, int] | None:
+        """As training weighs it, of a text with <EOS> after it."""
+        if self.target.unk in ids_T:
+            return None
+        spoken = self._loss(log_probs_SV, ids_T[:-1]) if log_probs_SV is not None else (0.0, 0)
+        return None if spoken is None else ((1 - self.ctc_weight) * written + self.ctc_weight * spoken[0], len(ids_T))
 
     def predict_batch(self, outputs: Outputs, batch: Batch) -> Sequence[Transcribed]:
         found = self.transcribed(outputs, batch.source.lengths_B.tolist(), self.decoding)
@@ -276,11 +389,48 @@ class TranscriptionTask(Task[Transcribed]):
         if MAJORITY in outputs:
             units = self.target.words.decode(outputs[MAJORITY].tolist())
             return [Transcribed(self._text(units), units, [], 0.0, 0.0, length) for length in frames]
-        log_probs_BSV, positions_B = outputs["log_probs_BSV"], outputs["positions_B"].astype(np.int64)
         return [
-            self._transcribed(log_probs_SV[:positions].astype(np.float64), length, decoding)
-            for log_probs_SV, positions, length in zip(log_probs_BSV, positions_B.tolist(), frames, strict=True)
+            self._transcribed(log_probs_SV, length, decoding)
+            for log_probs_SV, length in zip(self._heard(outputs), frames, strict=True)
         ]
+
+    def _heard(self, outputs: Outputs) -> list[NDArray[np.float64]]:
+        """What CTC says of each source [S, V]."""
+        return [
+            log_probs_SV[:positions].astype(np.float64)
+            for log_probs_SV, positions in zip(
+                outputs["log_probs_BSV"], outputs["positions_B"].astype(np.int64).tolist(), strict=True
+            )
+        ]
+
+    def _searched(
+        self, stepper: Stepper, outputs: Outputs, frames: Sequence[int], decoding: Decoding
+    ) -> list[Transcribed]:
+        """The texts that a decoder and CTC find best together; the decoder alone ranks by the mean ln p of a unit."""
+        beginnings = None
+        if self.has_ctc and decoding.ctc:
+            beginnings = Beginnings(outputs["log_probs_BSV"], outputs["positions_B"], self.blank)
+        joint = JointReader(
+            stepper, beginnings, decoding.ctc, eos=self.eos, forbidden=(self.target.unk,), fusion=decoding.fusion
+        )
+        options = GenerateOptions(
+            beam=decoding.beam,
+            length_penalty=0.0 if beginnings is not None else 1.0,
+            max_length=max(1, *map(self.positions, frames)),
+            grows=decoding.fusion is not None,
+        )
+        found = generate(joint, len(frames), options, eos=self.eos, limits=[*map(self.positions, frames)])
+        heard: Sequence[NDArray[Any] | None] = self._heard(outputs) if self.has_ctc else [None] * len(frames)
+        texts = []
+        for (best,), length, log_probs_SV in zip(found, frames, heard, strict=True):
+            units = self.target.words.decode(best.ids)
+            words: list[Spoken] = []
+            if log_probs_SV is not None and decoding.words and best.ids:
+                aligned = align(log_probs_SV, best.ids, self.blank)
+                words = self._words(log_probs_SV, best.ids, units, aligned.spans if aligned else [], length)
+            sure = float(np.exp(best.log_prob / len(best.log_probs)))
+            texts.append(Transcribed(self._text(units), units, words, best.log_prob, best.score, length, sure))
+        return texts
 
     def _transcribed(self, log_probs_SV: NDArray[Any], frames: int, decoding: Decoding) -> Transcribed:
         unk, blank = self.target.unk, self.blank
@@ -342,13 +492,15 @@ class TranscriptionTask(Task[Transcribed]):
         return [self._text([column.symbols[number] for number in column.sequence(row)]) for row in rows.tolist()]
 
     def scorer(self) -> TranscriptionScorer:
-        return TranscriptionScorer(self.select_by)
+        loss = "joint-loss" if self.generates else "ctc-loss"
+        told = {"ctc": f"{self.ctc_weight:g}"} if self.generates else {}
+        return TranscriptionScorer(self.select_by, signature(loss, **told, unit="nats-a-unit"))
 
     def measure(
         self, engine: Engine, data: Data, *, mistakes: bool = False, quick: bool = False
     ) -> Measured[Transcribed]:
         before = self.decoding
-        self.decoding = Decoding(words=False) if quick else replace(before, words=mistakes)
+        self.decoding = Decoding(words=False, ctc=before.ctc) if quick else replace(before, words=mistakes)
         try:
             return super().measure(engine, data, mistakes=mistakes)
         finally:
@@ -421,7 +573,8 @@ class TranscriptionData(PairData):
         ]
         frames = np.asarray(self.lengths)
         positions = task.positions(frames)
-        wanted = np.array([needed(target.sequence(row).tolist()) for row in range(len(columns))], np.int64)
+        need = needed if task.has_ctc else len
+        wanted = np.array([need(target.sequence(row).tolist()) for row in range(len(columns))], np.int64)
         long, short = frames > task.max_length, positions < wanted
         self.chosen = np.flatnonzero(~long & ~short)
         self._left_out = []
@@ -458,8 +611,9 @@ class TranscriptionData(PairData):
 class TranscriptionScorer:
     """Word and character error rates by jiwer, the share of texts that are right throughout, and the loss a unit."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, loss: str) -> None:
+        """``loss``: its signature."""
+        self.name, self.loss = name, loss
         self.texts: list[str] = []
         self.golds: list[str] = []
         self.nats, self.units = 0.0, 0
@@ -492,8 +646,7 @@ class TranscriptionScorer:
         right = self._right
         loss = {}
         if self.units:
-            told = signature("ctc-loss", unit="nats-a-unit")
-            loss = {"loss": Score("loss", self.nats / self.units, told, {"nats": self.nats, "units": self.units})}
+            loss = {"loss": Score("loss", self.nats / self.units, self.loss, {"nats": self.nats, "units": self.units})}
         return {
             **loss,
             "wer": error_rate(self.texts, self.golds),

@@ -12,7 +12,10 @@ from media_files import picture, put_small_encoder
 from tiny import run_inside
 from tiny_images import BY_HEART, MODELS, grid_of, image_recipe, pictures, vector_of
 
+from seqcli.cli.attention import lit
+from seqcli.data.glyphs import places
 from seqcli.errors import ExitCode
+from seqcli.pipeline.caption import Picture, pixels_of
 from seqcli.recipe.dump import dump_recipe
 
 NAMES = [name for name, _ in pictures()[:3]]
@@ -114,6 +117,34 @@ def test_where_each_word_looked_is_drawn(captioners, seqcli):
     assert (captioners / "looked.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_is_seen_beneath_the_light():
+    """As it is where the greatest weight is, dim where none is, and where it is dark the light itself is seen."""
+    pixels = np.full((40, 40, 3), 200, np.uint8)
+    pixels[:, :20] = 0
+    weights = np.zeros((2, 2), np.float32)
+    weights[0] = 0.5
+    shown = lit(weights, pixels)
+    assert shown.shape == (240, 240, 3)
+    assert shown[0, -1, 2] == pytest.approx(200 / 255, abs=0.02)
+    np.testing.assert_allclose(shown[-1, -1], 0.35 * 200 / 255, atol=1e-6)
+    assert shown[0, 0, 0] > shown[0, 0, 2] > 0
+    assert not shown[-1, 0].any()
+    assert 0 <= shown.min() <= shown.max() <= 1
+    grey = lit(weights, pixels[:, :, 0])
+    np.testing.assert_allclose(grey, shown)
+    assert lit(weights, None).shape == (224, 224, 3)
+
+
+def test_places_of_pixels_are_the_picture_and_features_are_none():
+    drawn = np.random.default_rng(1).integers(0, 256, (32, 32)).astype(np.uint8)
+    np.testing.assert_array_equal(pixels_of(Picture("", places(drawn).astype(np.float32))), drawn)
+    assert pixels_of(Picture("", places(drawn) / np.float32(3))) is None
+    assert pixels_of(Picture("", places(drawn) - np.float32(40))) is None
+    assert pixels_of(Picture("", np.zeros((16, 64), np.float32))) is None
+    assert pixels_of(Picture("", np.ones((49, 96), np.float32))) is None
+    assert pixels_of(Picture("", np.ones((1, 1280), np.float32))) is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
@@ -156,6 +187,54 @@ def test_it_starts_without_torch(captioners, shell):
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "False", done.stderr
+
+
+def test_a_model_of_stored_grids_takes_photographs_by_the_projection_that_made_them(
+    tmp_path, monkeypatch, cache, seqcli
+):
+    """The projection lies in the run, so that the file it came from may go; captions are those of the stored grid."""
+    from seqcli.data.example import MediaFile
+    from seqcli.media.features import extractor
+    from seqcli.recipe.features import EfficientNetLite0Config
+
+    monkeypatch.chdir(tmp_path)
+    put_small_encoder(cache)
+    chance = np.random.default_rng(1)
+    np.savez("pca.npz", mean=chance.normal(size=160), basis=chance.normal(size=(160, 6)), scale=np.full(6, 0.2))
+    (tmp_path / "photos").mkdir()
+    sees = extractor(EfficientNetLite0Config(projection="pca.npz"))
+    for number in range(4):
+        picture(240, 320, number).save(tmp_path / f"photos/{number}.jpg")
+    grids = np.stack([sees.read(MediaFile(tmp_path / f"photos/{number}.jpg")) for number in range(4)])
+    np.save("grids.npy", grids)
+    (tmp_path / "names.txt").write_text("".join(f"{number}.jpg\n" for number in range(4)))
+    words = ("zero", "one", "two", "three")
+    (tmp_path / "train.tsv").write_text("".join(f"{at}.jpg\tPicture {word} .\n" for at, word in enumerate(words)))
+    settings = (
+        *("data.corpus=null", "data.dev_share=null", "data.format=captions", "data.images=grids.npy"),
+        *("source.features.projection=pca.npz", "training.epochs=60", "training.min_steps=0", "training.average=null"),
+        *("model.decoder.dim=16", "model.embedder.dim=16", "training.optimizer.lr=0.02", "task.baselines=[]"),
+        *("target.vocabulary.min_count=1", "training.evaluate_every=60", "training.schedule={kind: constant}"),
+        *("model.embedder.dropout=0", "model.decoder.dropout=0", "model.head.label_smoothing=0"),
+    )
+    options = [argument for value in settings for argument in ("--set", value)]
+    trained = seqcli(
+        "train", "caption-flickr8k-attention", "--name", "mine", "--data", "train.tsv", "train.tsv", *options
+    )
+    assert trained.code == 0, trained.err
+    (tmp_path / "pca.npz").rename("elsewhere.npz")
+    stored = seqcli("caption", "mine", "grids.npy")
+    assert [line.split("\t")[1] for line in stored.out.splitlines()] == [f"picture {word} ." for word in words]
+    found = seqcli("caption", "mine", "photos")
+    assert (found.code, found.err) == (0, "")
+    assert [line.split("\t")[1] for line in found.out.splitlines()] == [f"picture {word} ." for word in words]
+    looked = seqcli("caption", "mine", "photos/2.jpg", "--attention", "looked.png")
+    assert (looked.code, looked.out) == (0, "picture two .\n")
+    (run,) = tmp_path.rglob("projection.npz")
+    assert "projection: projection.npz" in (run.parent / "recipe.yaml").read_text()
+    run.write_bytes(run.read_bytes()[:-9])
+    damaged = seqcli("caption", "mine", "photos/2.jpg")
+    assert (damaged.code, "projection.npz" in damaged.err) == (ExitCode.DATA, True)
 
 
 def test_photographs_of_ones_own_by_the_recipe_of_others(tmp_path, monkeypatch, cache, seqcli):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 
@@ -160,6 +161,7 @@ def test_a_bad_recording_stops_or_is_skipped(folder, talk, tmp_path):
         (("--to", "txt,srt"), "several formats take files"),
         (("--to", "doc"), "--to: unknown value 'doc'"),
         (("--lm", "tones"), "language-model"),
+        (("--ctc-weight", "0.5"), "--ctc-weight weighs CTC against a decoder, and the model has not both"),
     ],
 )
 def test_what_cannot_be_meant(folder, talk, arguments, message):
@@ -187,6 +189,49 @@ model: {{kind: ngram, order: 2}}
     trained_run(recipe_from_text(recipe).recipe, folder)
     assert transcribe(folder, "tones", talk, "--lm", "words", "--lm-weight", "0").out == "low high high low\n"
     assert set(transcribe(folder, "tones", talk, "--lm", "words", "--lm-weight", "50").out.split()) <= {"high"}
+
+
+DECODER = "model.decoder={kind: gru, dim: 16, attention: additive}"
+WRITERS = {"joint": "0.3", "alone": "0"}
+
+
+@pytest.fixture(scope="module")
+def writers(folder):
+    """Decoders over the same recordings: one with CTC beside it, one alone."""
+    for name, weight in WRITERS.items():
+        overrides = [
+            f"name={name}",
+            "model.kind=encoder-decoder",
+            "model.head={kind: softmax}",
+            DECODER,
+            f"task.ctc_weight={weight}",
+            "training.epochs=60",
+            "training.evaluate_every=100",
+        ]
+        text = RECIPE.replace("TRAIN", str(folder / "train.tsv"))
+        trained_run(recipe_from_text(text, overrides=overrides).recipe, folder)
+    return folder
+
+
+def test_a_decoder_with_ctc_beside_it_writes_words_with_times(writers, talk):
+    assert transcribe(writers, "joint", talk, "--beam", "4") == (0, "low high high low\n", "")
+    assert transcribe(writers, "joint", talk, "--ctc-weight", "1").out == "low high high low\n"
+    words = json.loads(transcribe(writers, "joint", talk, "--to", "json").out)["words"]
+    assert [word["word"] for word in words] == ["low", "high", "high", "low"]
+    assert all(one["start"] < other["start"] for one, other in itertools.pairwise(words))
+
+
+def test_a_decoder_alone_knows_no_times_and_says_so(writers, folder, talk):
+    found = transcribe(writers, "alone", talk)
+    assert (found.code, len(found.out.splitlines()), found.err) == (0, 1, "")
+    found = transcribe(writers, "alone", talk, "--to", "txt,srt", "-o", folder / "out")
+    assert found == (
+        2,
+        "",
+        "error: --to srt: alone@1 has no CTC, so it does not know when words are said. Say --to txt; a decoder with "
+        "CTC beside it (task.ctc_weight above 0) knows.\n",
+    )
+    assert transcribe(writers, "alone", talk, "--ctc-weight", "0.5").code == 2
 
 
 # -- pieces and subtitles

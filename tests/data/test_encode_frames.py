@@ -1,6 +1,6 @@
 """Frames through the encoder: the same numbers on disk for any number of parts and processes, nothing that misfits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -150,3 +150,31 @@ def test_a_part_is_bounded_in_values(monkeypatch, given, stored):
     parts = list(encode_examples(examples, FramePieces(), 0))
     assert [len(part.lines) for part in parts] == [2, 2, 2, 1]
     assert {part.fields["frames"].values.dtype for part in parts} == {np.dtype(stored)}
+
+
+class NotedPieces:
+    """Says of each file that it reads what it has done to it, as what reads recordings does."""
+
+    def __init__(self):
+        self.said = {}
+
+    def __call__(self, example):
+        self.said[f"read {example.at.rpartition(':')[0].rpartition('/')[2]}"] = None
+        return FramePieces()(example)
+
+    def notes(self):
+        return [*self.said]
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_what_was_done_to_files_is_kept_with_the_split_whoever_read_them(tmp_path, monkeypatch, parallel):
+    if parallel:
+        monkeypatch.setattr(encode, "PARALLEL_BYTES", 1)
+        monkeypatch.setattr(encode, "cores", lambda: 2)
+    files = [write_ts(tmp_path / name, random_frames(3)) for name in ("a.ts", "b.ts")]
+    pieces = NotedPieces()
+    job = replace(job_of(files), pieces=pieces, notes=pieces.notes)
+    split = encode_split(job, tmp_path / "cache")
+    assert split.notes == ["read a.ts", "read b.ts"]
+    assert bool(pieces.said) == (not parallel)
+    assert encode_split(job, tmp_path / "cache").notes == split.notes  # and said again by whoever finds it there

@@ -152,6 +152,8 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
         for guess in ("line", "none")
     ),
     (_imputer, ("target.columns=[b]", "source.calendar=[]", "source.scaling=common")),
+    *((_speech, overrides) for overrides in tiny_speech.DECODERS.values()),
+    (_speech, (tiny_speech.ATTENTION, "model.decoder={kind: lstm, dim: 6, attention: general, input_feeding: true}")),
     *((_translator, overrides) for overrides in TRANSLATORS),
     *((_captioner, overrides) for overrides in tiny_images.MODELS.values()),
     (_captioner, ("model.embedder={kind: vector, dim: 12, activation: relu}", "target.vocabulary.min_count=3")),

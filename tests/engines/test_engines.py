@@ -10,7 +10,6 @@ from networks import ENGINES, KINDS, NAMES, NETWORKS, made
 from seqcli.data.batch import Side
 from seqcli.decode.generate import GenerateOptions
 from seqcli.recipe import registry
-from seqcli.tasks.writing import WritingTask
 
 ABSOLUTE = 1e-4
 
@@ -58,14 +57,29 @@ def assert_translates(task, network, columns, engine, name):
     assert [own[0].ids for own in written] == greedy
 
 
+def assert_hears(task, network, columns, engine):
+    """What an encoder says beside what the decoder keeps is the same of an example alone and among others."""
+    source = task.data(columns).batch(np.arange(len(columns))).source
+    found = engine.outputs(source)
+    assert {name for name in found if not name.startswith(("kept_", "state_"))} == {*task.encoder_outputs}
+    for row in range(len(columns)) if task.encoder_outputs else ():
+        wanted = alone(network, source, row)
+        positions = int(wanted["positions_B"][0])
+        assert found["positions_B"][row] == positions == len(wanted["log_probs_BSV"][0])
+        np.testing.assert_allclose(found["log_probs_BSV"][row][:positions], wanted["log_probs_BSV"][0], atol=ABSOLUTE)
+        assert not found["log_probs_BSV"][row][positions:].any()
+
+
 @pytest.mark.parametrize("number", range(len(NETWORKS)), ids=NAMES)
 def test_an_engine_equals_its_network(tmp_path, cache, number):
     recipe_of, overrides = NETWORKS[number]
     task, network, columns = made(recipe_of(tmp_path / "data", *overrides))
     rows = np.arange(len(columns))[::-1].copy()
-    if isinstance(task, WritingTask):
+    if task.generates and task.target is not None:
         for name, engine_of in ENGINES.items():
-            assert_translates(task, network, columns, engine_of(task, network), name)
+            engine = engine_of(task, network)
+            assert_translates(task, network, columns, engine, name)
+            assert_hears(task, network, columns, engine)
         return
     source = task.data(columns).batch(rows).source
     assert len(set(source.lengths_B.tolist())) > 1

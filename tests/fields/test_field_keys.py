@@ -74,6 +74,10 @@ PICTURES = {
     "grid": "{kind: encoder-decoder, embedder: {kind: frames}, decoder: {kind: gru}, head: {kind: softmax}}",
 }
 FORECASTER = "{embedder: {kind: series}, head: {kind: direct}}"
+SPOKEN = (
+    "model={kind: encoder-decoder, embedder: {kind: frames}, encoder: {kind: gru}, decoder: {kind: gru}, "
+    "head: {kind: softmax}}"
+)
 PIECES = "source.tokenizer={kind: sentencepiece, size: 55}"
 TARGET_PIECES = PIECES.replace("source", "target")
 SYLLABLES = ("cat", "mat", "sit", "mis", "ton", "rhin", "an")
@@ -102,6 +106,10 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("frames", "source.features.high"): ("media", [SOUND, "source.features.high=3000"]),
     ("frames", "source.features.bins"): ("media", [SOUND, "source.features.bins=9"]),
     ("frames", "source.features.cepstra"): ("media", [CEPSTRA, "source.features.cepstra=12"]),
+    ("frames", "source.features.projection"): (
+        "media",
+        ["source.features={kind: efficientnet-lite0}", "source.features.projection=OTHER"],
+    ),
     ("frames", "source.features.fps"): ("clips", [CLIP, "source.features.fps=25"]),
     ("frames", "source.features.height"): ("clips", [CLIP, "source.features.height=4"]),
     ("frames", "source.features.width"): ("clips", [CLIP, "source.features.width=3"]),
@@ -140,6 +148,8 @@ READS_THE_SAME = {
     ("translation", "task.length_penalty"): ("translation", ["task.length_penalty=0"]),
     ("translation", "task.max_length"): ("translation", ["task.max_length=1"]),
     ("transcription", "task.beam"): ("transcription", ["task.beam=3"]),
+    ("transcription", "task.ctc_weight"): ("transcription", [SPOKEN, "task.ctc_weight=0.5"]),
+    ("transcription", "task.ctc_score"): ("transcription", [SPOKEN, "task.ctc_score=0.5"]),
     ("frames", "source.scaling"): ("frames", ["source.scaling=none"]),
     ("vector", "source.scaling"): ("vector", ["source.scaling=none"]),
     ("grid", "source.scaling"): ("grid", ["source.scaling=none"]),

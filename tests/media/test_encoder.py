@@ -125,6 +125,70 @@ def test_features_of_pictures_and_of_clips(small, tmp_path):
     assert np.abs(frames_TD[0] - frames_TD[-1]).max() > 0.2
 
 
+def projection(channels=160, values=5):
+    chance = np.random.default_rng(1)
+    sizes = {"mean": channels, "basis": (channels, values), "scale": values}
+    return {name: chance.normal(size=size).astype(np.float32) for name, size in sizes.items()}
+
+
+def test_places_are_projected_where_the_recipe_names_a_file(small, tmp_path):
+    picture().save(tmp_path / "a.png")
+    file, arrays = MediaFile(tmp_path / "a.png"), projection()
+    np.savez(tmp_path / "p.npz", **arrays)
+    plain = extractor(EfficientNetLite0Config()).read(file)
+    found = extractor(EfficientNetLite0Config(projection=str(tmp_path / "p.npz"))).read(file)
+    wanted = (plain.astype(np.float64) - arrays["mean"]) @ arrays["basis"] / arrays["scale"]
+    assert (found.shape, found.dtype) == ((49, 5), np.float32)
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+    np.savez(tmp_path / "q.npz", mean=arrays["mean"], basis=arrays["basis"] / arrays["scale"])
+    np.testing.assert_allclose(
+        extractor(EfficientNetLite0Config(projection=str(tmp_path / "q.npz"))).read(file), wanted, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_projection_is_known_by_what_is_in_it(tmp_path):
+    """The same bytes elsewhere are the same features; others of the same name are not; none is the key of old."""
+    np.savez(tmp_path / "p.npz", **projection())
+    one = extractor(EfficientNetLite0Config(projection=str(tmp_path / "p.npz")))
+    (tmp_path / "run").mkdir()
+    assert one.save(tmp_path / "run") == ["projection.npz"]
+    other = extractor(EfficientNetLite0Config(projection=str(tmp_path / "run" / "projection.npz")))
+    assert one.key() == other.key() != extractor(EfficientNetLite0Config()).key()
+    assert extractor(EfficientNetLite0Config()).key() == [{"kind": "efficientnet-lite0"}, 1]
+    before = one.key()
+    np.savez(tmp_path / "p.npz", **projection(values=6))
+    assert one.key() != before
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"mean": np.zeros(160)}, "holds no projection: 'basis is not a file in the archive'"),
+        ({**projection(), "mean": np.zeros(7)}, r"mean is \[7\], basis \[160, 5\], scale \[5\], not"),
+        ({**projection(), "scale": np.zeros(5)}, "a scale is 0"),
+        ({**projection(), "basis": np.full((160, 5), np.nan)}, "a value is no number"),
+        ({**projection(), "mean": np.array(["a"] * 160)}, "holds no projection: could not convert"),
+        (
+            {**projection(), "basis": np.array([[None] * 5] * 160)},
+            "holds no projection: Object arrays cannot be loaded",
+        ),
+        (projection(32), "projects 32 channels, and the encoder has 160"),
+    ],
+)
+def test_a_file_that_holds_no_projection(small, tmp_path, arrays, message):
+    picture().save(tmp_path / "a.png")
+    np.savez(tmp_path / "p.npz", **arrays)
+    with pytest.raises(UserError, match=message) as caught:
+        extractor(EfficientNetLite0Config(projection=str(tmp_path / "p.npz"))).read(MediaFile(tmp_path / "a.png"))
+    assert (caught.value.code, caught.value.file) == (65, str(tmp_path / "p.npz"))
+
+
+def test_a_projection_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="No such file") as caught:
+        extractor(EfficientNetLite0Config(projection=str(tmp_path / "p.npz"))).key()
+    assert caught.value.code == 74
+
+
 def test_the_encoder_runs_without_torch(small, tmp_path):
     encoder.graph_path()
     picture().save(tmp_path / "a.png")
@@ -174,3 +238,21 @@ def test_stored_features_of_the_same_photographs(published):
                 count += 1
     assert count == 100
     assert worst < 1e-2
+
+
+@pytest.mark.mirror
+def test_photographs_projected_are_the_grids_that_are_stored(published):
+    """Within half a step of the eight bits that they are stored in, where they are not cut at 127."""
+    mirror = Path(os.environ.get("SEQCLI_MIRROR", ""))
+    if not (mirror / "flickr8k-grid/pca.npz").is_file():
+        pytest.skip("needs flickr8k and flickr8k-grid in SEQCLI_MIRROR")
+    names = (mirror / "flickr8k/names.txt").read_text().split()
+    grids = np.load(mirror / "flickr8k-grid/grid96-int8.npy", mmap_mode="r")
+    sees = extractor(EfficientNetLite0Config(projection=str(mirror / "flickr8k-grid/pca.npz")))
+    with tarfile.open(mirror / "flickr8k/images-dev400.tar") as archive:
+        members = [one for one in archive.getmembers() if one.name.endswith(".jpg")]
+        for member in members[::40]:
+            pixels = read_image(archive.extractfile(member).read())
+            found = sees.projection.of(encoder.encode(pixels[None])[0])
+            stored = grids[names.index(Path(member.name).name)]
+            np.testing.assert_allclose(np.clip(found, -127, 127), stored, atol=0.51)

@@ -70,7 +70,7 @@ def test_grey_frames_are_rows_of_pixels_from_0_to_1(tmp_path):
     path = write_clip(tmp_path / "a.mp4", [0, 255, 51])
     grey = GreyFrames(GreyFramesConfig(fps=25, height=3, width=4))
     frames = grey.read(MediaFile(path))
-    assert (frames.shape, frames.dtype, grey.channels) == ((3, 12), np.float32, 12)
+    assert (frames.shape, frames.dtype) == ((3, 12), np.float32)
     np.testing.assert_allclose(frames.mean(1), [0, 1, 0.2], atol=0.02)
 
 

@@ -7,11 +7,15 @@ import random
 
 import numpy as np
 import pytest
+import torch
 from tiny import trained_run
-from tiny_speech import LETTERS, RECIPE, recordings, speech_recipe, spoken, write
+from tiny_speech import ATTENTION, DECODERS, LETTERS, RECIPE, recordings, speech_recipe, spoken, write
 
+from seqcli.decode.ctc import forward_score
 from seqcli.decode.fusion import Lexicon, TextFusion
 from seqcli.errors import ExitCode, UserError, UserErrors
+from seqcli.models.encoder_decoder import EncoderDecoder
+from seqcli.models.network import Memory
 from seqcli.pipeline.events import Notice
 from seqcli.pipeline.model import Model
 from seqcli.pipeline.prepare import open_columns
@@ -212,11 +216,138 @@ def test_a_training_that_was_interrupted_goes_on_bit_for_bit(cache, tmp_path):
         ("model={kind: ngram}", "ngram cannot do the task transcription"),
         ("model.pooling={kind: max}", "has none"),
         ("model.encoder=null", "needs it"),
+        ("task.ctc_weight=0.2", "weighs CTC against a decoder, and this model has none"),
+        ("task.ctc_score=0.2", "weighs CTC against a decoder, and this model has none"),
+        ((ATTENTION, "model.decoder=null"), "an encoder-decoder needs it"),
+        ((ATTENTION, "model.head={kind: ctc}"), "a ctc head cannot write text"),
+        ((ATTENTION, "model.embedder={kind: tokens}"), "an embedder of frames is needed"),
+        ((ATTENTION, "model.tied=all"), "speech has no vocabulary that the text could share"),
+        ((ATTENTION, "model.decoder.attention=dot"), "dot compares vectors of 32 and of 16 values"),
+        ((ATTENTION, "task.ctc_weight=0", "task.ctc_score=0.3"), "there is no CTC to be asked"),
+        ((ATTENTION, "task.ctc_weight=1"), "less than 1"),
     ],
 )
 def test_what_cannot_stand_together_is_refused(override, message):
     from seqcli.tasks.transcription import TranscriptionTask
 
     with pytest.raises((UserError, UserErrors)) as caught:
-        recipe_from_text(RECIPE, overrides=[override], rules=TranscriptionTask.rules)
+        recipe_from_text(
+            RECIPE, overrides=[override] if isinstance(override, str) else override, rules=TranscriptionTask.rules
+        )
     assert message in str(caught.value)
+
+
+# -- a decoder
+
+
+@pytest.fixture(scope="module")
+def writers(tmp_path_factory):
+    """A finished run of each of `DECODERS` that knows its recordings by heart."""
+    made = {}
+
+    def run(name):
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            overrides = (*DECODERS[name], *BY_HEART, "training.optimizer.lr=0.03", "training.evaluate_every=160")
+            recipe = speech_recipe(folder, *overrides)
+            made[name] = trained_run(recipe, folder)
+        return made[name]
+
+    return run
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_decoder_learns_a_handful_by_heart_and_says_it_again_after_loading(cache, writers, name):
+    run = writers(name)
+    assert run.report()["engine"]["kind"] == "onnx"
+    assert run.report()["engine"]["difference"] < 1e-4
+    examples = recordings(seed=1)
+    texts = {}
+    for engine in ("onnx", "torch"):
+        model = Model.load(run, engine=engine)
+        found = list(model.predict([frames for frames, _ in examples]))
+        texts[engine] = [one.text for one in found]
+        for (frames, _), one in zip(examples, found, strict=True):
+            (alone,) = model.predict([frames])
+            assert alone.text == one.text
+            assert alone.log_prob == pytest.approx(one.log_prob, abs=0.05)
+    assert texts["onnx"] == texts["torch"] == [text for _, text in examples]
+
+
+def test_the_loss_of_dev_is_what_training_sums(cache, writers):
+    """Cross-entropy of the decoder and the CTC loss, weighed, by the network's own `loss`."""
+    model = Model.load(writers("joint"), engine="torch")
+    data = model.task.data(model.columns(None, "dev"))
+    batch = data.batch(np.arange(len(data.columns)))
+    with torch.no_grad():
+        loss = model.network.loss(batch, Memory())
+    scorer = model.task.measure(model.engine, data).scorer
+    assert scorer.units == loss.targets
+    assert scorer.nats == pytest.approx(float(loss.sum), rel=1e-4)
+    model.task.select_by = "loss"
+    assert scorer._all()["loss"].signature.startswith("joint-loss|ctc:0.3|unit:nats-a-unit|")
+
+
+def test_the_joint_loss_is_that_of_its_parts(cache, writers):
+    network = Model.load(writers("joint"), engine="torch").network
+    task = Model.load(writers("joint")).task
+    batch = task.data(Model.load(writers("joint")).columns(None, "dev")).batch(np.arange(4))
+    with torch.no_grad():
+        joint = float(network.loss(batch, Memory()).sum)
+        written = float(EncoderDecoder.loss(network, batch, Memory()).sum)
+        outputs = network(batch.source)
+    spoken = -sum(
+        forward_score(log_probs_SV[: int(positions)].double().numpy(), ids[: length - 1].tolist(), task.blank)
+        for log_probs_SV, positions, ids, length in zip(
+            outputs["log_probs_BSV"],
+            outputs["positions_B"],
+            batch.target.arrays["ids_BT"],
+            batch.target.lengths_B,
+            strict=True,
+        )
+    )
+    assert joint == pytest.approx(0.7 * written + 0.3 * spoken, rel=1e-5)
+
+
+def test_words_of_a_decoder_with_ctc_have_places_and_those_of_one_alone_have_none(cache, writers):
+    frames = spoken("ab nab", random.Random(5))
+    for name in ("joint-transformer", "alone"):
+        model = Model.load(writers(name), engine="torch")
+        (one,) = model.predict([frames])
+        if name == "alone":
+            assert one.words == []
+            assert 0 < one.confidence < 1
+        else:
+            assert [word.word for word in one.words] == one.text.split()
+            assert all(word.start < word.end <= len(frames) for word in one.words)
+            assert one.confidence == min(word.confidence for word in one.words)
+
+
+def test_a_lexicon_holds_a_decoder_to_its_words_too(cache, writers):
+    model = Model.load(writers("joint"), engine="torch")
+    side = model.task.source.side([spoken("nab", random.Random(5))])
+    fusion = TextFusion(model.task.spelling(), lexicon=Lexicon(["ban", "an"]))
+    (one,) = model.task.transcribe(model.engine, side, Decoding(8, fusion, ctc=0.3))
+    assert set(one.text.split()) <= {"ban", "an"}
+
+
+def test_a_decoder_goes_on_bit_for_bit_after_an_interruption(cache, tmp_path):
+    overrides = (*DECODERS["joint"], "model.encoder.dropout=0.3", "training.epochs=3")
+    whole = trained_run(speech_recipe(tmp_path / "a", *overrides), tmp_path / "a")
+    store = Store(tmp_path / "b" / "runs")
+    recipe = speech_recipe(tmp_path / "b", *overrides)
+    asked = iter([None] * 5 + [ExitCode.INTERRUPTED] * 100)
+    with pytest.raises(UserError, match="stopped after step"):
+        for _ in train(recipe, store, device="cpu", should_stop=lambda: next(asked)):
+            pass
+    for _ in train(recipe, store, device="cpu", resume=True):
+        pass
+    assert store.resolve("speech").weights_path.read_bytes() == whole.weights_path.read_bytes()
+
+
+def test_a_text_longer_than_its_positions_teaches_a_decoder_alone(cache, tmp_path):
+    """CTC needs a position between two letters that are alike, a decoder does not."""
+    train_set = [*recordings(4), (np.zeros((11, 4), np.float32), "abbban")]
+    for overrides, left in ((DECODERS["joint"], 4), (DECODERS["alone"], 5)):
+        _, data = task_of(tmp_path / str(left), *overrides, train=train_set)
+        assert len(data.chosen) == left
