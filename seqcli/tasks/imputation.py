@@ -407,7 +407,7 @@ class GapScorer:
             "columns": {name: _only(scores) for name, scores in self.counted.by_column().items()},
             "hidden": self.others,
         }
-        del counts["left_out"], counts["bands"]
+        del counts["left_out"]
         return Score(found.name, found.value, found.signature, counts)
 
 
