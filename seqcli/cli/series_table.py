@@ -20,11 +20,11 @@ def score_lines(name: str, score: Mapping[str, Any], compared: Sequence[Mapping[
     title, counts = score["name"], score["counts"]
     lines = [f"{title} = {figure(score['value'])} ({score['signature']})", ""]
     names = [metric.name for metric in SERIES_METRICS if _is_there(counts["scores"].get(metric.name))]
-    models = [(name, counts["scores"]), *((one["model"], one["score"]["counts"]["scores"]) for one in compared)]
-    rows = [(model, *(figure(scores.get(one)) for one in names)) for model, scores in models]
+    models = [(name, counts), *((one["model"], one["score"]["counts"]) for one in compared)]
+    rows = [(model, *(figure(found["scores"].get(one)) for one in names)) for model, found in models]
     header = ("", *(_heading(one) for one in names))
     lines += show.table(rows, header, right=range(1, len(header)))
-    return [*lines, *verdict_lines(score, compared)]
+    return [*lines, *_hidden(models, title), *verdict_lines(score, compared)]
 
 
 def detail_lines(score: Mapping[str, Any], compared: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -44,6 +44,19 @@ def detail_lines(score: Mapping[str, Any], compared: Sequence[Mapping[str, Any]]
             for band in counts["bands"]
         ]
     return lines
+
+
+def _hidden(models: Sequence[tuple[str, Mapping[str, Any]]], title: str) -> list[str]:
+    """Of what fills gaps: the score by what was hidden, a row for each model."""
+    ways = [*models[0][1].get("hidden", {})]
+    if not ways:
+        return []
+    metric = metric_of(title)
+    name = title if metric is None else metric.name
+    rows = [
+        (model, *(figure(counts.get("hidden", {}).get(way, {}).get(name)) for way in ways)) for model, counts in models
+    ]
+    return ["", *show.table(rows, (f"{_heading(name)}, hidden", *ways), right=range(1, len(ways) + 1))]
 
 
 def verdict_lines(score: Mapping[str, Any], compared: Sequence[Mapping[str, Any]]) -> list[str]:

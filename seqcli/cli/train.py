@@ -148,6 +148,7 @@ USES = {
     "translation": "echo 'some text' | seqcli translate {run}",
     "captioning": "seqcli caption {run} photo.jpg",
     "forecasting": "seqcli forecast {run} FILE",
+    "imputation": "seqcli impute {run} FILE",
     "language-model": "seqcli sample {run} --temperature 0.8",
     "word-vectors": "seqcli neighbors {run} WORD",
 }

@@ -11,6 +11,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "caption": ("seqcli.cli.caption", "Write captions for images."),
     "transcribe": ("seqcli.cli.transcribe", "Write down what is said in recordings."),
     "forecast": ("seqcli.cli.forecast", "Forecast the next values of series."),
+    "impute": ("seqcli.cli.impute", "Fill the gaps of series."),
     "sample": ("seqcli.cli.sample", "Sample text from a language model."),
     "score": ("seqcli.cli.score", "Log-probability of each line by a language model."),
     "complete": ("seqcli.cli.complete", "List the most probable next words after a text."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import IO, Any
@@ -253,57 +253,19 @@ class SeriesFile:
         fits[begins] = True
         return np.asarray(np.logical_and.reduceat(fits, begins)) if len(begins) else fits
 
-    def rows_with(
-        self, filled: Mapping[str, Floats], spell: Callable[[float], str]
-    ) -> Iterator[tuple[list[str], list[str]]]:
-        """Yield the rows of a table that was kept, in their order: cells, and the names of the columns filled in.
-
-        A cell that holds a missing value gets that of ``filled`` (by the name of the series, [T, C]) as ``spell`` writes it;
-        rows of steps that the file left out stand behind the row before; any other cell stays as it is.
-        """
-        layout = self.layout
-        assert layout is not None
-        steps = {
-            (int(file), int(line)): (name, step)
-            for name, places in self.lines.items()
-            for step, (file, line) in enumerate(places)
-        }
-        for place, cells in self.kept.items():
-            name, step = steps.get(place, ("", -1))
-            if step < 0:
-                yield cells, []
-                continue
-            row, new = [*cells], []
-            for column, at in enumerate(layout.values):
-                if (
-                    is_missing(cells[at])
-                    or float(cells[at]) in self.reading.missing
-                    or not np.isfinite(float(cells[at]))
-                ):
-                    row[at] = spell(filled[name][step, column])
-                    new.append(layout.names[at])
-            yield row, new
-            places = self.lines[name]
-            while step + 1 < len(places) and places[step + 1, 0] < 0:
-                step += 1
-                yield self._row(name, step, filled[name], spell), [*layout.columns]
-
-    def _row(self, name: str, step: int, values: Floats, spell: Callable[[float], str]) -> list[str]:
-        """A row of a step that the file left out."""
+    def left_out(self, name: str, step: int) -> list[str]:
+        """The row of a step that the file leaves out, without its values; of a series that was read with ``keep``."""
         layout = self.layout
         assert layout is not None
         row = [""] * len(layout.names)
         if layout.id is not None:
             row[layout.id] = name
         if self.column is not None:
-            time, offset = self.times[name]
-            (written,) = self.column.style.write(time[step : step + 1], offset)
-            for place, text in zip(
-                layout.time, written.split("\t") if len(layout.time) > 1 else [written], strict=True
-            ):
-                row[place] = text
-        for column, place in enumerate(layout.values):
-            row[place] = spell(values[step, column])
+            times, offset = self.times[name]
+            (written,) = self.column.style.write(times[step : step + 1], offset)
+            parts = written.split("\t") if len(layout.time) > 1 else [written]
+            for place, part in zip(layout.time, parts, strict=True):
+                row[place] = part
         return row
 
     # -- from text to numbers

@@ -5,6 +5,8 @@ Shapes: B windows, L steps, C columns read, M columns filled, F features of a st
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,16 @@ from seqcli.recipe.embedders import GapsConfig
 from seqcli.recipe.heads import FillConfig
 from seqcli.recipe.models import NetworkConfig
 
+EPSILON = 1e-5
+"""Added to a variance, so that a constant column has a deviation."""
+
+
+class Level(NamedTuple):
+    """What is taken off the columns of a window, and what they are divided by [B, 1, C]."""
+
+    mean: Tensor
+    deviation: Tensor
+
 
 class GapEmbedder(Embedder):
     """A dense layer over what stands around each step, ReLU.
@@ -28,20 +40,38 @@ class GapEmbedder(Embedder):
 
     def __init__(self, config: GapsConfig, sizes: SeriesSizes) -> None:
         super().__init__()
+        self.normalize = config.normalize
         self.dense = nn.Linear(6 * sizes.columns + sizes.features, config.dim)
         self.dropout = SequenceDropout(config.dropout)
         self.output_dim = config.dim
 
     def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
         since_BLC, until_BLC = inputs["since_BLC"], inputs["until_BLC"]
+        level = self.level(inputs)
+        near_since, near_until = 1 / (1 + since_BLC), 1 / (1 + until_BLC)
+        known = {"before": near_since > 0, "after": near_until > 0}
+        known["line"] = known["before"] | known["after"]
         parts = [
-            *(inputs[name] for name in ("before_BLC", "after_BLC", "line_BLC")),
-            1 / (1 + since_BLC),
-            1 / (1 + until_BLC),
+            *(known[name] * (inputs[f"{name}_BLC"] - level.mean) / level.deviation for name in known),
+            near_since,
+            near_until,
             (since_BLC == 0).to(since_BLC.dtype),
             inputs["features_BLF"],
         ]
         return self.dropout(torch.relu(self.dense(torch.cat(parts, -1))))
+
+    def level(self, inputs: Inputs) -> Level:
+        """Of the values that are there: where a column has none 0, and about nothing."""
+        there_BLC = inputs["since_BLC"] == 0
+        values_BLC = inputs["before_BLC"] * there_BLC
+        mean_B1C, deviation_B1C = values_BLC.new_zeros(1, 1, 1), values_BLC.new_ones(1, 1, 1)
+        if self.normalize != "none":
+            counts_B1C = there_BLC.sum(1, keepdim=True).clamp(min=1)
+            mean_B1C = values_BLC.sum(1, keepdim=True) / counts_B1C
+            if self.normalize == "standard":
+                squares_BLC = there_BLC * (values_BLC - mean_B1C) ** 2
+                deviation_B1C = (squares_BLC.sum(1, keepdim=True) / counts_B1C + EPSILON).sqrt()
+        return Level(mean_B1C, deviation_B1C)
 
 
 class FillHead(Head):
@@ -74,9 +104,13 @@ class Imputer(Network):
         inputs, lengths_B = self.tensors(source)
         x_BLD = self.embedder(inputs, lengths_B)
         values_BLM = self.head.output(torch.cat([self.encoder(x_BLD, lengths_B), x_BLD], -1)).float()
-        if self.head.guess:
-            values_BLM = values_BLM + inputs["line_BLC"].index_select(2, self.targets_M)
+        mean, deviation = (self._targets(one) for one in self.embedder.level(inputs))
+        guess_BLM = self._targets(inputs["line_BLC"]) if self.head.guess else mean
+        values_BLM = guess_BLM + deviation * values_BLM
         return {"values_BLM": values_BLM * real_positions(lengths_B, values_BLM.size(1)).unsqueeze(-1)}
+
+    def _targets(self, x_BLC: Tensor) -> Tensor:
+        return x_BLC if x_BLC.size(2) == 1 else x_BLC.index_select(2, self.targets_M)
 
     def loss(self, batch: Batch, memory: Memory) -> Loss:
         """The errors of hidden values summed, and their number; the target is NaN where none is hidden."""

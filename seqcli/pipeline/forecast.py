@@ -5,20 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from seqcli.data.formats import guess_series
 from seqcli.data.formats.base import Reading
 from seqcli.data.series import Series
 from seqcli.data.series_files import SeriesFile, series_rows
 from seqcli.data.series_layout import Layout
 from seqcli.data.times import TimeStyle
 from seqcli.errors import UserError, data_error, in_file, usage_error
-from seqcli.lines import batches, is_stdin, source_name
+from seqcli.lines import batches, source_name
 from seqcli.pipeline.model import Model
+from seqcli.pipeline.series_input import series_reading
 from seqcli.tasks.forecasting import Forecast, ForecastingTask
 
 _AT_ONCE = 1024
@@ -73,10 +73,7 @@ class Forecaster:
 
     def reading(self) -> Reading:
         """As in training, but for what the options and the file say."""
-        config = self.task.recipe.data
-        form = self.form or (config.format if is_stdin(self.source) else guess_series(self.source)) or "series"
-        columns = self.columns or (config.columns if form == (config.format or form) else None)
-        return replace(Reading.of(config), format=form, columns=columns, separator=None)
+        return series_reading(self.task.recipe, self.source, self.form, self.columns)
 
     def answers(self) -> Iterator[list[Answer]]:
         """Forecasts of the series of the file, some at a time, in the order of the file.

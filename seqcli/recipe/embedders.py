@@ -213,5 +213,10 @@ class GapsConfig(Component):
     """What stands around each step of series with gaps (the last value, the next one, how far they are), projected."""
 
     kind: Literal["gaps"] = "gaps"
+    normalize: Literal["none", "mean", "standard"] = Field(
+        "none",
+        description="what is taken off each column of a window, and given back to what is filled: nothing, the mean of "
+        "what is there, or that with its deviation divided out (Kim et al. 2022)",
+    )
     dim: int = Field(128, ge=1, description="size of a step's vector")
     dropout: Dropout = 0.0

@@ -170,7 +170,7 @@ class ImputationConfig(TaskConfig):
 
     target_kind: ClassVar[str | None] = "series"
     kind: Literal["imputation"] = "imputation"
-    window: int = Field(48, ge=2, description="steps that a network reads at once")
+    steps: int = Field(48, ge=2, description="steps that a network reads at once, a window")
     hide: float = Field(
         0.1, gt=0, lt=1, description="share of the values there are that is hidden to learn, and to measure"
     )

@@ -26,7 +26,7 @@ from seqcli.metrics.score import Score
 from seqcli.metrics.series import SeriesScore
 from seqcli.models.counts.gaps import SeriesImputer
 from seqcli.recipe import registry
-from seqcli.recipe.fields import SeriesFieldConfig
+from seqcli.recipe.fields import SeriesFieldConfig, SeriesTargetConfig
 from seqcli.recipe.models import NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
@@ -59,11 +59,6 @@ def _config(recipe: Recipe) -> ImputationConfig:
 
 def _source(recipe: Recipe) -> SeriesFieldConfig:
     return section(recipe.source, SeriesFieldConfig)
-
-
-def _plain(config: Any) -> dict[str, Any]:
-    """What a section says beside its columns."""
-    return section(config, SeriesFieldConfig).model_dump(exclude={"columns"})
 
 
 SCORES = [metric.name for metric in IMPUTATION_METRICS]
@@ -99,16 +94,10 @@ class ImputationTask(Task[Filled]):
             "Leave it out.",
         ),
         Rule(
-            "target",
-            lambda r: _plain(r.target) != _plain(None),
-            "says only which columns are filled; how they are read is said in source",
-            "Leave all but target.columns out.",
-        ),
-        Rule(
             "task.block",
-            lambda r: _config(r).pattern == "blocks" and _config(r).block >= _config(r).window,
-            lambda r: f"a stretch of {_config(r).block} steps leaves nothing of a window of {_config(r).window}",
-            "Raise task.window.",
+            lambda r: _config(r).pattern == "blocks" and _config(r).block >= _config(r).steps,
+            lambda r: f"a stretch of {_config(r).block} steps leaves nothing of a window of {_config(r).steps}",
+            "Raise task.steps.",
         ),
         *BY_TIME,
     )
@@ -121,8 +110,8 @@ class ImputationTask(Task[Filled]):
 
     def __init__(self, recipe: Recipe) -> None:
         self.config = _config(recipe)
-        filled = section(recipe.target, SeriesFieldConfig).columns
-        self.source = GapField(_source(recipe), filled, self.config.window)
+        filled = section(recipe.target, SeriesTargetConfig).columns
+        self.source = GapField(_source(recipe), filled, self.config.steps)
         self.target = None
         self.hiding = Hiding(self.config.hide, self.config.pattern, self.config.block)
         super().__init__(recipe)
@@ -231,7 +220,7 @@ class ImputationTask(Task[Filled]):
 
     def pieces(self, raw: Any) -> list[Any]:
         """Windows of a network; a model of counts reads a series whole."""
-        return windows_over(raw, self.config.window if self.is_network else max(2, len(raw)))
+        return windows_over(raw, self.config.steps if self.is_network else max(2, len(raw)))
 
     def lengths(self, predictions: Sequence[Filled]) -> Sequence[int]:
         return [len(one.values_TM) for one in predictions]
@@ -265,7 +254,7 @@ class ImputationTask(Task[Filled]):
         """As `seqcli.pipeline.model.Model.predict_block` does."""
         pieces = [(owner, piece) for owner, raw in enumerate(raws) for piece in self.pieces(raw)]
         parts: list[list[Filled]] = [[] for _ in raws]
-        size = max(1, engine.positions // self.config.window)
+        size = max(1, engine.positions // self.config.steps)
         for start in range(0, len(pieces), size):
             owners, some = zip(*pieces[start : start + size], strict=True)
             for owner, part in zip(owners, self.ask(engine, self.source.side(some), some), strict=True):
@@ -288,25 +277,25 @@ class ImputationTask(Task[Filled]):
             "draws": f"pcg64-{FIXED_SEED}-series-number",
             "rounds": self.config.rounds,
             "by": f"training-{by[self.source.scaling]}",
-            "window": self.config.window if self.is_network else "all",
+            "window": self.config.steps if self.is_network else "all",
         }
         return GapScorer(SeriesScore(1, self.source.target_names, unit="steps", choices=choices), self.select_by)
 
     def measure(self, engine: Engine, data: Data, *, mistakes: bool = False, quick: bool = False) -> Measured[Filled]:
         """Hide values of the split, fill them, compare; unless ``quick`` also single values, 10% and 50%, and stretches."""
-        scorer = self._measured(engine, data, self.hiding, 1 if quick else self.config.rounds)
+        scorer = self._measured(engine, data, self.hiding)
         if not quick:
             block = self.config.block
             for other in (Hiding(0.1), Hiding(0.5), Hiding(0.1, "blocks", block)):
                 is_own = other.name == self.hiding.name
-                found = scorer if is_own else self._measured(engine, data, other, self.config.rounds)
+                found = scorer if is_own else self._measured(engine, data, other)
                 scorer.others[other.name] = found.scores()
         return Measured(scorer, np.zeros(0, bool), [])
 
-    def _measured(self, engine: Engine, data: Data, hiding: Hiding, rounds: int) -> GapScorer:
+    def _measured(self, engine: Engine, data: Data, hiding: Hiding) -> GapScorer:
         windows, scorer = _windows(data), self._scorer(hiding)
         targets = [*self.source.targets]
-        jobs = [(number, turn) for number in range(len(windows.column)) for turn in range(rounds)]
+        jobs = [(number, turn) for number in range(len(windows.column)) for turn in range(self.config.rounds)]
         for start in range(0, len(jobs), _AT_ONCE):
             golds: list[Floats] = []
             raws: list[Gappy] = []
@@ -321,8 +310,9 @@ class ImputationTask(Task[Filled]):
                 values_TC[begin:, targets] = seen_TM
                 golds.append(gold_TM)
                 raws.append(self.source.gappy(windows.column.names[number], values_TC, features_TF))
-            for raw, gold_TM, found in zip(raws, golds, self._fill(engine, raws), strict=True):
-                scorer.count(gold_TM, found.values_TM, self.source.deviation_of(raw))
+            found = [one.values_TM for one in self._fill(engine, raws)]
+            scale = [np.tile(self.source.deviation_of(raw), (len(raw), 1)) for raw in raws]
+            scorer.count(*map(np.concatenate, (golds, found, scale)))
         if not scorer.counted.values:
             raise data_error(
                 f"{hiding.name} hide nothing: too few values are there", file=", ".join(data.columns.files)
@@ -395,11 +385,10 @@ class GapScorer:
         self.counted, self.name = counted, name
         self.others: dict[str, dict[str, float]] = {}
 
-    def count(self, gold_TM: Floats, filled_TM: Floats, deviation_M: Floats) -> None:
-        """Of the steps of a series; what was not hidden is NaN."""
-        steps_N = np.flatnonzero(~np.isnan(gold_TM).all(1))
-        scale_NM = np.tile(deviation_M, (len(steps_N), 1))
-        self.counted.add(gold_TM[steps_N, None], filled_TM[steps_N, None], scale_BC=scale_NM)
+    def count(self, gold_TM: Floats, filled_TM: Floats, deviation_TM: Floats) -> None:
+        """Of some steps; what was not hidden is NaN."""
+        steps = np.flatnonzero(~np.isnan(gold_TM).all(1))
+        self.counted.add(gold_TM[steps, None], filled_TM[steps, None], scale_BC=deviation_TM[steps])
 
     def add(self, gold: Sequence[Any], predictions: Sequence[Filled]) -> Sequence[bool]:
         raise usage_error("what is filled is measured by the values that are hidden in a split")

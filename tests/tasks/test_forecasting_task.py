@@ -335,7 +335,7 @@ def test_two_forecasters_are_compared(tmp_path, cache):
         (["task.quantiles=[0.5]", "model={kind: drift}"], "task.quantiles", "drift predicts values alone"),
         (["source.columns=[a, b]", "target.columns=[a]", "task.horizon=9"], "task.horizon", "every column"),
         (["source.missing=mask", "source.transform=difference"], "source.missing", "over a gap"),
-        (["target.transform=log"], "target", "says only which columns"),
+        (["target.transform=log"], "target.transform", "unknown key"),
         (["data.dev=x.csv"], "data.dev_steps", "there is a dev file"),
         (["data.dev_share=0.1"], "data.dev_share", "divided by time, never by chance"),
         (["training.select_by=pinball"], "training.select_by", "no dev score 'pinball'"),
