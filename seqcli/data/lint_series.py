@@ -70,9 +70,9 @@ class SeriesLint:
                 before, after = values_T[place - 1 : place + 1]
                 message = f"{what} jumps from {before:g} to {after:g} at {_at(series, place)}"
                 message += f", {times:.0f} times as far as 95% of its steps go"
-                ends = {there.min(), there.max()} - {0}
-                for end in [one for one in (before, after) if one in ends and (there == one).sum() > 1][:1]:
-                    message += f"; is {end:g} a missing value? (data.missing)"
+                odd = max((before, after), key=lambda one: abs(one - np.median(there)))
+                if odd and odd in (there.min(), there.max()) and (there == odd).sum() > 1:
+                    message += f"; is {odd:g} a missing value? (data.missing)"
                 yield from self._note(item, "jump", message)
 
     def _note(self, item: Example, kind: str, message: str) -> Iterator[Finding]:

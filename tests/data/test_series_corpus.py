@@ -106,6 +106,15 @@ def test_a_data_set_with_files_for_a_split_is_not_divided():
     assert caught.value.code == 2
 
 
+def test_texts_are_not_divided_in_time(tmp_path):
+    (tmp_path / "x.txt").write_text("a b c\n")
+    with pytest.raises(UserError) as caught:
+        open_corpus(DataConfig(train=str(tmp_path / "x.txt"), dev_steps=10))
+    assert str(caught.value) == (
+        "data.dev_steps: series are divided so, and this is text. Set data.dev_share, or give files."
+    )
+
+
 def test_names_with_braces_are_series_that_go_on(tmp_path):
     (tmp_path / "h-train.csv").write_text("id,V1,V2\na,1,2\n")
     (tmp_path / "h-test.csv").write_text("id,V1\na,3\n")
