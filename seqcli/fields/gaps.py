@@ -85,6 +85,8 @@ class GapField(SeriesField):
 
     def read(self, value: Any, at: str) -> Gappy:
         """Raises UserError (65): no series, other columns or another frequency than the model's."""
+        if isinstance(value, Gappy):
+            return value
         series = as_series(value, at)
         values_TC, _ = self._columns_of(series, at)
         if self.frequency and series.frequency and series.frequency != self.frequency:
