@@ -51,7 +51,7 @@ MODELS = {
 SIZES = {
     "plain": SeriesSizes(3, (0, 1, 2), 0, LOOK_BACK, STEPS),
     "features-gaps-quantiles": SeriesSizes(4, (2, 0), 3, LOOK_BACK, STEPS, quantiles=(0.1, 0.5, 0.9), gaps=True),
-    "one-step": SeriesSizes(1, (0,), 2, LOOK_BACK, 1),
+    "one-step": SeriesSizes(1, (0,), 2, 1, 1),
 }
 
 

@@ -25,7 +25,7 @@ from seqcli.models.layers import Encoder
 from seqcli.models.series import EPSILON, SeriesEmbedder
 
 
-class Leveled(NamedTuple):
+class Levelled(NamedTuple):
     """`seqcli.models.series.Window` by names; "" for what there is not."""
 
     values_BLC: str
@@ -64,7 +64,7 @@ def export_forecaster(network: Forecaster) -> onnx.ModelProto:
 # -- the embedder
 
 
-def _window(layer: SeriesEmbedder, graph: Graph, values_BLC: str) -> Leveled:
+def _window(layer: SeriesEmbedder, graph: Graph, values_BLC: str) -> Levelled:
     missing_BLC = there_BLC = level_BC = scale_BC = ""
     if layer.gaps:
         gone_BLC = graph.node("IsNaN", values_BLC)
@@ -105,10 +105,10 @@ def _window(layer: SeriesEmbedder, graph: Graph, values_BLC: str) -> Leveled:
     if layer.log_factor_C is not None and layer.addend_C is not None:
         values_BLC = graph.node("Mul", values_BLC, layer.log_factor_C.exp())
         values_BLC = there(graph.node("Add", values_BLC, layer.addend_C))
-    return Leveled(values_BLC, missing_BLC, level_BC, scale_BC)
+    return Levelled(values_BLC, missing_BLC, level_BC, scale_BC)
 
 
-def _embed(layer: SeriesEmbedder, graph: Graph, window: Leveled, features_BLF: str) -> str:
+def _embed(layer: SeriesEmbedder, graph: Graph, window: Levelled, features_BLF: str) -> str:
     """Vectors [R, N, D]."""
     parts = [_rows(layer, graph, window.values_BLC)]
     if layer.decompose is not None:
@@ -139,7 +139,7 @@ def _targets(layer: SeriesEmbedder) -> Tensor:
     return torch.tensor(layer.targets)
 
 
-def _rows(layer: SeriesEmbedder, graph: Graph, x_BLC: str, steps: int | None = None) -> str:
+def _rows(layer: SeriesEmbedder, graph: Graph, x_BLC: str) -> str:
     if not layer.apart:
         return x_BLC
     x_BLM = graph.node("Gather", x_BLC, _targets(layer), axis=2)
@@ -154,7 +154,7 @@ def _each_row(layer: SeriesEmbedder, graph: Graph, x_BSF: str) -> str:
     return graph.node("Reshape", x_BMSF, shape)
 
 
-def _undo(network: Forecaster, graph: Graph, outputs_RKO: str, window: Leveled) -> str:
+def _undo(network: Forecaster, graph: Graph, outputs_RKO: str, window: Levelled) -> str:
     """Values [B, K, M, Q]."""
     layer, sizes = network.embedder, network.sizes
     columns, quantiles = len(sizes.targets), max(1, len(sizes.quantiles))
@@ -177,7 +177,7 @@ def _undo(network: Forecaster, graph: Graph, outputs_RKO: str, window: Leveled) 
 
 
 @singledispatch
-def outputs(network: Forecaster, graph: Graph, window: Leveled, x_RND: str, future_RKF: str) -> str:
+def outputs(network: Forecaster, graph: Graph, window: Levelled, x_RND: str, future_RKF: str) -> str:
     """Outputs [R, K, O]; ``future_RKF`` is "" where steps have no features."""
     return predict(network.head, graph, network.encoder, x_RND, future_RKF)
 
@@ -228,7 +228,7 @@ def _segments(head: SegmentsHead, graph: Graph, encoder: Encoder, x_RND: str, fu
 
 
 @outputs.register
-def _stepwise(network: StepwiseForecaster, graph: Graph, window: Leveled, x_RND: str, future_RKF: str) -> str:
+def _stepwise(network: StepwiseForecaster, graph: Graph, window: Levelled, x_RND: str, future_RKF: str) -> str:
     layer, sizes, encoder, decoder = network.embedder, network.sizes, network.encoder, network.decoder
     lengths_R = _lengths(graph, x_RND)
     encoded = Sized(encode(encoder, graph, x_RND, lengths_R), ("R", layer.count, encoder.output_dim))

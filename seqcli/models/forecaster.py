@@ -63,11 +63,11 @@ class Forecaster(Network):
         inputs, _ = self.tensors(batch.source)
         target_BKM = self.tensors(batch.target)[0]["values_BKC"]
         window = self.embedder.window(inputs["values_BLC"])
-        outputs_RKO = self.outputs(window, inputs["features_BSF"])
+        outputs_RKO = self.outputs(window, inputs["features_BSF"], target_BKM)
         return self.errors(self.finished(outputs_RKO, window), target_BKM)
 
-    def outputs(self, window: Window, features_BSF: Tensor) -> Tensor:
-        """Outputs [R, K, O], in the scale of the window."""
+    def outputs(self, window: Window, features_BSF: Tensor, target_BKM: Tensor | None = None) -> Tensor:
+        """Outputs [R, K, O], in the scale of the window; ``target_BKM``: the truth, in training."""
         future_RKF = self.embedder.each_row(features_BSF[:, self.sizes.look_back :])
         outputs_RKO: Tensor = self.head(self.encoder, self.embedder.embed(window, features_BSF), future_RKF)
         return outputs_RKO
@@ -135,24 +135,16 @@ class StepwiseForecaster(Forecaster):
 
     def build_head(self, config: GradientsConfig) -> None:
         assert isinstance(config, EncoderDecoderConfig)
-        sizes, encoder = self.head_sizes, self.encoder
+        sizes, encoder, quantiles = self.head_sizes, self.encoder, self.sizes.quantiles or (0.5,)
         self.decoder: Decoder = build(
             "decoder", config.decoder, encoder.output_dim, bidirectional=encoder.bidirectional
         )
-        self.quantiles = max(1, len(self.sizes.quantiles))
+        self.quantiles = len(quantiles)
         self.input = nn.Linear(sizes.outputs // self.quantiles + sizes.features, self.decoder.input_dim)
         self.head = build("head", config.head, self.decoder.output_dim, sizes)
-        self.median = min(range(self.quantiles), key=lambda one: abs((*self.sizes.quantiles, 0.5)[one] - 0.5))
-
-    def loss(self, batch: Batch, memory: Memory) -> Loss:
-        inputs, _ = self.tensors(batch.source)
-        target_BKM = self.tensors(batch.target)[0]["values_BKC"]
-        window = self.embedder.window(inputs["values_BLC"])
-        outputs_RKO = self.outputs(window, inputs["features_BSF"], target_BKM)
-        return self.errors(self.finished(outputs_RKO, window), target_BKM)
+        self.median = min(range(self.quantiles), key=lambda one: abs(quantiles[one] - 0.5))
 
     def outputs(self, window: Window, features_BSF: Tensor, target_BKM: Tensor | None = None) -> Tensor:
-        """``target_BKM``: the truth, read in place of predictions as often as the recipe says."""
         embedder = self.embedder
         x_RND = embedder.embed(window, features_BSF)
         lengths_R = torch.full((len(x_RND),), x_RND.size(1), device=x_RND.device)

@@ -178,7 +178,7 @@ def test_missing_values_reach_neither_network_nor_loss(model):
 
 def test_a_gap_is_told_to_the_network():
     """A value that is missing and one that stands at the level are the same number, and not the same."""
-    sizes = replace(SIZES["one-step"], features=0, gaps=True)
+    sizes = replace(SIZES["one-step"], look_back=LOOK_BACK, features=0, gaps=True)
     network = forecaster(f"embedder: {{{APART}}}, head: {{kind: direct, reads: all}}", sizes)
     values_BLC = np.zeros((2, LOOK_BACK, 1), np.float32)
     values_BLC[1, 3] = np.nan
