@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import ErrorRows, Format, Json, Model, Running, choice, grouped
+from seqcli.cli.options import ErrorRows, Format, Json, Model, Running, With, choice, grouped
 from seqcli.cli.searching import Searching
 from seqcli.errors import usage_error
 from seqcli.recipe.registry import FORMATS
@@ -24,6 +24,7 @@ EPILOG = """Examples:
   seqcli evaluate ner@2 my/test.conll --errors errors.tsv
   seqcli evaluate sentiment --against sentiment-bag --errors mistakes.tsv
   seqcli evaluate translate-en-de my/test.tsv --errors worst.tsv
+  seqcli evaluate activity-skeleton --with activity-inertial
   seqcli evaluate an4 --split dev --lm words --lm-weight 0.6 --word-bonus 2
   seqcli evaluate embedding questions-words.txt"""
 
@@ -44,6 +45,7 @@ def command(
     against: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Also measure this language model or classifier, and compare.")
     ] = None,
+    others: With = None,
     searching: Searching,
     as_json: Json = False,
     running: Running,
@@ -69,6 +71,8 @@ def command(
     from seqcli.cli.training_display import open_display
     from seqcli.pipeline.evaluate import evaluate
 
+    if others and (against is not None or searching.is_asked):
+        raise usage_error("--with measures several models as one: --against and the options of speech are of one")
     if searching.is_asked and run.report().get("task") != "transcription":
         raise usage_error(
             f"--beam, --lm, --lexicon and --ctc-weight are of speech; {run} is a model for {run.report()['task']}"
@@ -83,6 +87,7 @@ def command(
             data_format=format_,
             with_errors=errors is not None,
             against=store.resolve(against) if against is not None else None,
+            others=[store.resolve(one, task_kinds=("classification",)) for one in others or ()],
             set_up=(lambda task: searching.set_up(task, running)) if searching.is_asked else None,
             progress=display.progress,
         )

@@ -72,6 +72,14 @@ def image(
     grid: Annotated[
         bool, typer.Option("--grid", help="The 7 x 7 places of each picture [N, 49, 1280], not their mean [N, 1280].")
     ] = False,
+    projection: Annotated[
+        str | None,
+        typer.Option(
+            "--projection",
+            metavar="FILE",
+            help="A .npz by which the 1,280 become fewer: mean, basis and, if need be, scale.",
+        ),
+    ] = None,
     names: Annotated[
         str | None, typer.Option("--names", metavar="FILE", help="Also write the name of each row, a line each.")
     ] = None,
@@ -84,7 +92,7 @@ def image(
     rows = _write(
         "image",
         files,
-        {"kind": "efficientnet-lite0"},
+        {"kind": "efficientnet-lite0", "projection": projection},
         output,
         lambda found: found[None] if grid else found.mean(0)[None],
     )

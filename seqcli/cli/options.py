@@ -200,6 +200,17 @@ class Searching:
         return self.sample or bool(knobs.turned())
 
 
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="MODEL",
+        help="A classifier of another sensor, whose probabilities are averaged with it, clip by clip; again for more. FILEs are "
+        "then one for each model, in their order.",
+    ),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Running:
     """Where the model lies, and what runs it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console
-from seqcli.cli.options import Model, Reading, Running, Tokens, choice, grouped
+from seqcli.cli.options import Model, Reading, Running, Tokens, With, choice, grouped
 from seqcli.cli.predict_input import ConllLook, Input, TableInput, open_input
 from seqcli.errors import usage_error
 
@@ -25,6 +25,7 @@ EPILOG = """Examples:
   seqcli predict pos@2 test.conll > predicted.conll
   seqcli predict sentiment reviews.csv --column review > rated.csv
   seqcli predict words recordings/*.wav
+  seqcli predict activity-skeleton skeleton.tsv inertial.tsv --with activity-inertial
   echo "Good movie, not bad at all" | seqcli predict sentiment --attribution"""
 
 
@@ -64,6 +65,7 @@ def command(
         typer.Option("--attribution", help="Classifiers: how much each token carried the decision (gradient x input)."),
     ] = False,
     tokens: Tokens = False,
+    others: With = None,
     skip_bad: Annotated[
         bool,
         typer.Option("--skip-bad", help="Media files: go on after one that cannot be read, which is said on stderr."),
@@ -106,6 +108,15 @@ def command(
         for name in file or ["-"]:
             print_forecasts(Forecaster(loaded, name), as_json=form == "jsonl")
         return
+    if others:
+        for option, given in (("--html", html is not None), ("--attribution", attribution)):
+            if given:
+                raise usage_error(f"--with and {option}: which of the two?")
+        runs = [Store(running.runs).resolve(one, task_kinds=("classification",)) for one in others]
+        together = [loaded, *(Trained.load(one, device=running.device, engine=running.engine) for one in runs)]
+        form = choice("--format", task.output_formats[0] if format_ is None else format_, task.output_formats)
+        print_together(together, file or [], form, scores=scores, top=top)
+        return
     for option, needed in (("--tokens", tokens), ("--html", html is not None)):
         if needed and not isinstance(task.source, TextField):
             raise usage_error(f"{option} is for text; {run} reads {task.source.unit}")
@@ -144,6 +155,17 @@ def print_predictions(source: Input, form: str, notices: Notices, *, scores: boo
         predictions = source.model.predict_block(block, scores=scores, offsets=form == "jsonl")
         console.write(write(predictions), flush=True)
         notices.about(block, task.lengths(predictions))
+
+
+def print_together(
+    models: Sequence[Trained[Any]], files: Sequence[str], form: str, *, scores: bool, top: int | None
+) -> None:
+    """Print a line for each clip, of which each model has seen something else."""
+    from seqcli.pipeline.fusion import check, predict_together
+
+    check(models)
+    write = models[0].task.writer(form, scores=scores, top=top)
+    console.write(write(predict_together(models, files)))
 
 
 def print_media(source: Input, write: Callable[[Any], str], notices: Notices, *, scores: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,12 @@ import numpy as np
 
 from seqcli.data.kept import keep_stream
 from seqcli.decode.sampling import check_numbers
-from seqcli.errors import usage_error
+from seqcli.errors import plural, usage_error
 from seqcli.fields.base import Progress
 from seqcli.lines import source_name
 from seqcli.metrics.score import Score
+from seqcli.pipeline.fusion import check as check_alike
+from seqcli.pipeline.fusion import measure_together
 from seqcli.pipeline.model import Model
 from seqcli.pipeline.train import cut_sequences, unseen_labels
 from seqcli.store.runs import Run
@@ -53,6 +55,7 @@ def evaluate(
     data_format: str | None = None,
     with_errors: bool = False,
     against: Run | None = None,
+    others: Sequence[Run] = (),
     set_up: Callable[[Any], None] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -63,6 +66,7 @@ def evaluate(
         data: files in the format of the model's data; None measures ``split`` of the data it was trained with.
         data_format: format of the files, where it is another.
         with_errors: also list every error (of a tagger or a classifier).
+        others: classifiers whose probabilities are averaged with it, each on its own data; ``data`` is then a file each.
         set_up: changes how the task of the loaded model reads its outputs.
         against: a model that is measured on the same data, to compare with; without one, a model that is measured on a
             split of its own has the baselines of its report beside it.
@@ -75,6 +79,9 @@ def evaluate(
     if against is not None:
         other = Model.load(against, device=device, engine=engine)
     model = Model.load(run, device=device, engine=engine)
+    if others:
+        together = [model, *(Model.load(one, device=device, engine=engine) for one in others)]
+        return _evaluate_together(together, data, split, data_format, with_errors=with_errors, progress=progress)
     if set_up is not None:
         set_up(model.task)
     return evaluate_model(
@@ -135,6 +142,41 @@ def evaluate_model(
         notices,
         list(task.error_rows(measured.mistakes)),
         compared,
+        task.error_columns,
+    )
+
+
+def _evaluate_together(
+    models: Sequence[Model[Any]],
+    data: Sequence[str] | None,
+    split: str,
+    data_format: str | None,
+    *,
+    with_errors: bool,
+    progress: Progress | None,
+) -> Evaluation:
+    """Classifiers of different sensors as one, beside each of them alone."""
+    check_alike(models)
+    if data is not None and len(data) != len(models):
+        raise usage_error(
+            f"{plural(len(models), 'model')} and {plural(len(data), 'file')}",
+            hint="Give each model a file of its own sensor, in their order, or none.",
+        )
+    splits = [
+        model.columns(None if data is None else [data[number]], split, data_format=data_format, progress=progress)
+        for number, model in enumerate(models)
+    ]
+    measured, alone = measure_together(models, splits, mistakes=with_errors)
+    task = models[0].task
+    return Evaluation(
+        " + ".join(model.name for model in models),
+        ", ".join(map(source_name, data or ())) or split,
+        measured.scorer.score(),
+        measured.scorer.scores(),
+        None,
+        [model.notice for model in models if model.notice is not None],
+        list(task.error_rows(measured.mistakes)),
+        [_compared(model.name, measured, one) for model, one in zip(models, alone, strict=True)],
         task.error_columns,
     )
 

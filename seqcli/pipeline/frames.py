@@ -34,7 +34,9 @@ def frame_batches(
     Raises:
         UserError: no frames (2); frames that the model was not made for, bad data (65); an unreadable file (74).
     """
-    sequences = (model.task.source.read(one.source, one.at) for one in _examples(model, file, on_invalid, max_line))
+    sequences = (
+        model.task.source.read(one.source, one.at) for one in frame_examples(model, file, on_invalid, max_line)
+    )
     return batches(sequences, 1 if is_stdin(file) else _AT_ONCE)
 
 
@@ -77,7 +79,8 @@ def media_batches(
     return batches(readable(), _AT_ONCE)
 
 
-def _examples(model: Model[Any], file: str | None, on_invalid: OnInvalid, max_line: int) -> Iterator[Example]:
+def frame_examples(model: Model[Any], file: str | None, on_invalid: OnInvalid, max_line: int) -> Iterator[Example]:
+    """The sequences of a file, or of a folder, with the place of each; see `frame_batches`."""
     if not is_stdin(file) and Path(str(file)).suffix.lower() in SUFFIXES:
         path = Path(str(file))
         return iter([Example(read_frames(path, max_line=max_line, on_invalid=on_invalid), None, str(path))])

@@ -103,6 +103,15 @@ def test_pictures_as_vectors_and_as_grids(seqcli, folder, means):
     np.testing.assert_array_equal(np.load("one.npy"), vectors[1:])
 
 
+def test_places_of_fewer_values_by_a_projection(seqcli, folder, means):
+    seqcli("features", "image", "photos", "--grid", "-o", "g.npy")
+    basis = np.array([[1, 0], [0, 1], [1, 1]], np.float32)
+    np.savez("p.npz", mean=np.array([1, 2, 3], np.float32), basis=basis, scale=np.array([2, 4], np.float32))
+    code, _, err = seqcli("features", "image", "photos", "--grid", "--projection", "p.npz", "-o", "few.npy")
+    assert (code, "2 x 49 x 2 of 2 files" in err) == (0, True), err
+    np.testing.assert_allclose(np.load("few.npy"), (np.load("g.npy") - [1, 2, 3]) @ basis / [2, 4], rtol=1e-4)
+
+
 def test_the_frames_of_a_clip_through_the_encoder(seqcli, folder, means):
     arguments = ("--kind", "efficientnet-lite0-frames", "--fps", "10", "-o", "c.npy")
     assert seqcli("features", "video", "clip.mp4", *arguments).code == 0

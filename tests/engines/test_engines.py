@@ -62,6 +62,9 @@ def assert_hears(task, network, columns, engine):
     source = task.data(columns).batch(np.arange(len(columns))).source
     found = engine.outputs(source)
     assert {name for name in found if not name.startswith(("kept_", "state_"))} == {*task.encoder_outputs}
+    ids = [np.array([task.eos])] * len(columns)
+    for one, other in zip(engine.stepper(source, found).score(ids), engine.stepper(source).score(ids), strict=True):
+        np.testing.assert_array_equal(one, other)
     for row in range(len(columns)) if task.encoder_outputs else ():
         wanted = alone(network, source, row)
         positions = int(wanted["positions_B"][0])

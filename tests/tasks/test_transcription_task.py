@@ -16,7 +16,8 @@ from seqcli.decode.fusion import Lexicon, TextFusion
 from seqcli.errors import ExitCode, UserError, UserErrors
 from seqcli.models.encoder_decoder import EncoderDecoder
 from seqcli.models.network import Memory
-from seqcli.pipeline.events import Notice
+from seqcli.models.weights import load_weights
+from seqcli.pipeline.events import Notice, Started
 from seqcli.pipeline.model import Model
 from seqcli.pipeline.prepare import open_columns
 from seqcli.pipeline.train import train
@@ -343,6 +344,25 @@ def test_a_decoder_goes_on_bit_for_bit_after_an_interruption(cache, tmp_path):
     for _ in train(recipe, store, device="cpu", resume=True):
         pass
     assert store.resolve("speech").weights_path.read_bytes() == whole.weights_path.read_bytes()
+
+
+def test_a_decoder_starts_from_one_that_knew_fewer_letters_and_from_ctc_alone(cache, tmp_path, writers, run):
+    """Rows of known letters are taken, of both heads; of a network that has CTC alone, what both have."""
+    frames = spoken("ab", random.Random(1))
+    still = ("training.optimizer.lr=1e-30", "training.max_steps=1")
+    for origin, taken in ((writers("joint"), True), (run, False)):
+        folder = tmp_path / str(taken)
+        recipe = speech_recipe(folder, ATTENTION, *still, train=[*recordings(6), (frames, "ac")])
+        events = [*train(recipe, Store(folder / "runs"), device="cpu", origin=origin)]
+        (started,) = [event for event in events if isinstance(event, Started)]
+        before = load_weights(origin.weights_path)
+        after = load_weights(Store(folder / "runs").resolve("speech").weights_path)
+        assert started.tables["target words"].new == 1
+        taken_names = [name for name in before if name.startswith("encoder.")]
+        taken_names += ["ctc.output.weight", "head.output.bias"] if taken else []
+        for name in taken_names:
+            assert torch.equal(after[name][: len(before[name])], before[name]), name
+        assert len(after["ctc.output.weight"]) == len(after["head.output.bias"])
 
 
 def test_a_text_longer_than_its_positions_teaches_a_decoder_alone(cache, tmp_path):
