@@ -594,7 +594,9 @@ def _lines(source: Input, reading: Reading, report: Report) -> Iterator[tuple[st
 
 def _values(cells: Sequence[str], file: str, line: int, reading: Reading, report: Report) -> Floats:
     """The values of a line with an id before them; empty cells at its end are none."""
-    end = max((place + 1 for place, cell in enumerate(cells) if cell.strip()), default=1)
+    end = len(cells)
+    while end > 1 and not cells[end - 1].strip():
+        end -= 1
 
     def fail(place: int, what: str, hint: str | None) -> None:
         what = f"'{cells[place + 1].strip()[:40]}' in column {place + 1} {what}"
