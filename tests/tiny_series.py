@@ -45,7 +45,7 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> Path:
         write = csv.writer(handle, lineterminator="\n").writerow
         write(columns)
         for row in zip(*columns.values(), strict=True):
-            write(["" if cell != cell else cell for cell in row])
+            write(["" if str(cell) == "nan" else cell for cell in row])
     return path
 
 

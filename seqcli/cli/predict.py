@@ -103,7 +103,7 @@ def command(
         from seqcli.pipeline.forecast import Forecaster
 
         form = choice("--format", format_ or "csv", task.output_formats)
-        for name in file or [None]:
+        for name in file or ["-"]:
             print_forecasts(Forecaster(loaded, name), as_json=form == "jsonl")
         return
     for option, needed in (("--tokens", tokens), ("--html", html is not None)):

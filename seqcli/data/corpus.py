@@ -263,7 +263,12 @@ def open_corpus(
                 "data.train_on_dev: the train and dev files are not read alike", hint="Join them yourself."
             )
         train.files = [*train.files, *dev.files]
-    return Corpus(split_files, share if "train" in split_files else None, steps)
+    train = split_files.get("train")
+    if steps is not None and train is not None and not train.has_series:
+        name = next(name for name in ("train_steps", "dev_steps", "test_steps") if dict(config)[name] is not None)
+        hint = "Set data.dev_share, or give files."
+        raise usage_error(f"data.{name}: series are divided so, and this is {train.holds}", hint=hint)
+    return Corpus(split_files, share if train is not None else None, steps)
 
 
 def _steps(config: DataConfig, data_set: DataSet | None) -> Steps | None:

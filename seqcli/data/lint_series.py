@@ -17,8 +17,8 @@ from seqcli.errors import plural
 _LONG = 24
 """Missing values in a row that are worth a word."""
 
-_FAR = 20.0
-"""A step from one value to the next is a jump where it is so many times as long as the longest of 99% of them."""
+_FAR = 30.0
+"""A step from one value to the next is a jump where it is so many times as long as 95% of them are at most."""
 
 _SHOWN = 3
 
@@ -69,13 +69,10 @@ class SeriesLint:
             if times > _FAR:
                 before, after = values_T[place - 1 : place + 1]
                 message = f"{what} jumps from {before:g} to {after:g} at {_at(series, place)}"
-                message += f", {times:.0f} times as far as 99% of its steps go"
-                end = next(
-                    (one for one in (before, after) if (there == one).sum() > 1 and one in (there.min(), there.max())),
-                    None,
-                )
-                if end is not None:
-                    message += f"; is {end:g} a missing value? (data.missing)"
+                message += f", {times:.0f} times as far as 95% of its steps go"
+                odd = max((before, after), key=lambda one: abs(one - np.median(there)))
+                if odd and odd in (there.min(), there.max()) and (there == odd).sum() > 1:
+                    message += f"; is {odd:g} a missing value? (data.missing)"
                 yield from self._note(item, "jump", message)
 
     def _note(self, item: Example, kind: str, message: str) -> Iterator[Finding]:
@@ -99,10 +96,10 @@ def longest_gap(values_T: Floats) -> tuple[int, int]:
 
 
 def _jump(values_T: Floats) -> tuple[int, float]:
-    """The step with the greatest change from the one before, and how often it is that which 99% of them do not exceed."""
+    """The step with the greatest change from the one before, and how often it is that which 95% of them do not exceed."""
     changes = np.abs(np.diff(values_T))
     there = changes[~np.isnan(changes)]
-    usual = float(np.quantile(there, 0.99)) if len(there) else 0.0
+    usual = float(np.quantile(there, 0.95)) if len(there) else 0.0
     if not usual:
         return 0, 0.0
     place = int(np.nanargmax(changes))

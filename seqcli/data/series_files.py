@@ -239,7 +239,7 @@ class SeriesFile:
                 try:
                     series = self._one(names[part["code"][0]], part, of_part, is_even=is_even)
                 except UserError as error:
-                    error.file = self._files[part["file"][int((part["line"] == error.line).argmax())]]
+                    error.file = error.file or self._files[part["file"][0]]
                     self.report(error)
                     continue
                 yield series, f"{self._files[part['file'][0]]}:{part['line'][0]}"
@@ -308,11 +308,11 @@ class SeriesFile:
         return layout
 
     def _times_of(self, rows: Rows, layout: Layout) -> TimeColumn | None:
-        if not layout.time:
-            return None
         body = [row for row in rows.cells[: LOOK_ROWS + 1] if len(row) == len(layout.names)][layout.has_header :]
+        if not layout.time or not body:
+            return None
         cells = [cell for cell in time_cells(body, layout.time) if cell.strip()]
-        column = TimeColumn.recognise(cells[:1], numbers=True)
+        column = TimeColumn.recognise(cells, numbers=True)
         if column is None:
             name = "+".join(layout.names[place] for place in layout.time)
             what = (
@@ -371,7 +371,6 @@ class SeriesFile:
     # -- from rows to series
 
     def _one(self, name: str, rows: NDArray[Any], times: Times | None, *, is_even: bool) -> Series:
-        """One series; the file of an error is not named yet."""
         layout = self.layout
         assert layout is not None
         of = f" of '{name}'" if name else ""
@@ -432,15 +431,19 @@ class SeriesFile:
             return
         place = int((steps <= 0).argmax()) + 1
         here, before, line = self._written(rows, place), self._written(rows, place - 1), int(rows["line"][place])
+        file = self._files[rows["file"][place]]
         if steps[place - 1]:
             hint = "Sort the rows by time."
-            raise data_error(f"times{of} are out of order: '{here}' behind '{before}'", line=line, hint=hint)
+            what = f"times{of} are out of order: '{here}' behind '{before}'"
+            raise data_error(what, file=file, line=line, hint=hint)
         assert self.layout is not None
         hint = "Does a column say which series a row is of? Name it: data.columns: {id: ...}."
         if self.layout.id is not None:
             hint = "Where clocks are set back an hour is there twice, unless times have an offset (+01:00)."
         what = f"the time '{here}'{of} is there twice, also in line {rows['line'][place - 1]}"
-        raise data_error(what, line=line, hint=hint)
+        if rows["file"][place] != rows["file"][place - 1]:
+            what += f" of {self._files[rows['file'][place - 1]]}"
+        raise data_error(what, file=file, line=line, hint=hint)
 
     def _frequency_of(self, times: Times) -> Frequency | None:
         """The one that the recipe says, else that of the series before, unless the series plainly has another."""
@@ -473,7 +476,7 @@ class SeriesFile:
             hint = "data.gaps: ignore (each row is the step behind the one before)."
             hint = f"Set data.gaps: fill (rows of missing values), or {hint}" if fits.all() else f"Set {hint}"
             what = f"unequal steps in time{of}: from '{before}' to '{here}' is not {frequency.name}"
-            raise data_error(what, line=int(rows["line"][place]), hint=hint)
+            raise data_error(what, file=self._files[rows["file"][place]], line=int(rows["line"][place]), hint=hint)
         return positions
 
     def _pivoted(self, name: str, rows: NDArray[Any], times: Times, frequency: Frequency, offset: int) -> Series:

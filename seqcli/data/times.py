@@ -70,6 +70,10 @@ _BETWEEN = {"-": "[-/.]", "/": "[-/.]"}
 """A spreadsheet that reads only some dates of a column as such writes those with the other sign."""
 
 
+_TRIED = 3
+"""Cells of which one at least should be no mistake."""
+
+
 @dataclass(frozen=True)
 class TimeStyle:
     """How a column writes its times.
@@ -173,19 +177,25 @@ class TimeColumn:
 
     @classmethod
     def recognise(cls, cells: Sequence[str], *, numbers: bool = False) -> TimeColumn | None:
-        """The column that some cells are the beginning of; None where they are no times.
+        """The column that some cells are the beginning of; None where half of them are no times.
+
+        The rest is then a mistake, which `read` says.
 
         Args:
             numbers: years, dates without separators and seconds since 1970 count too: the column is named as one of times.
         """
-        first = next((cell.strip() for cell in cells if cell.strip()), "")
+        filled = [cell.strip() for cell in cells if cell.strip()]
         for shape in (*_SHAPES, *(_NUMBERS if numbers else ())):
-            if (match := shape.fullmatch(first)) is None or (match.groupdict().get("B") or "may").lower() not in _MONTH:
-                continue
-            column = cls._of(match)
-            if all(column.pattern.fullmatch(cell.strip()) for cell in cells if cell.strip()):
+            for first in filled[:_TRIED]:
+                match = shape.fullmatch(first)
+                if match is None or (match.groupdict().get("B") or "may").lower() not in _MONTH:
+                    continue
+                column = cls._of(match)
+                fitting = [cell for cell in filled if column.pattern.fullmatch(cell)]
+                if 2 * len(fitting) < len(filled):
+                    continue
                 try:
-                    column.read([cell for cell in cells if cell.strip()])
+                    column.read(fitting)
                 except UserError:
                     continue
                 return column

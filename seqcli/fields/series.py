@@ -242,8 +242,9 @@ class SeriesField(SourceField):
                 raise data_error(f"{_named(series)}all values of '{name}' for {split} are missing", file=at)
         scaled_TX = (np.concatenate([values_TC, known_TN], 1) - scale_2C[0]) / scale_2C[1]
         count = values_TC.shape[1]
-        calendar_TF = self._calendar(series.times_T, at)[: part.end]
-        parts = [scaled_TX, calendar_TF]
+        parts = [scaled_TX]
+        if self.config.calendar:
+            parts.append(self._calendar(series.times_T, at)[: part.end])
         if self.config.missing == "last":
             parts.append(missing_TC)
         season = self.window.season or season_of(series.frequency)
@@ -314,8 +315,6 @@ class SeriesField(SourceField):
         return len(self.known) + 2 * len(self.config.calendar)
 
     def _calendar(self, times_T: Times | None, at: str) -> Singles:
-        if not self.config.calendar:
-            return np.zeros((0 if times_T is None else len(times_T), 0), np.float32)
         if times_T is None:
             raise data_error("source.calendar needs a column of times, and there is none", file=at)
         return calendar(times_T, [*self.config.calendar])

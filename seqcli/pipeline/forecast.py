@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,13 +126,13 @@ class Forecaster:
                 write([answer.forecast.name, *map(number, answer.forecast.values_KM[:, 0])])
             return text.getvalue()
         layout = self.layout
-        write = csv.writer(text, delimiter=layout.separator, lineterminator="\n").writerow
+        names = [*layout.names, *self._added()]
+        words = {layout.id, layout.variable, *layout.time}
         if self._header and layout.has_header:
-            write([*layout.names, *self._added()])
+            text.write(_line(names, layout, {*range(len(names))}))
         self._header = False
         for answer in answers:
-            for row in self._rows(answer, layout):
-                write(row)
+            text.writelines(_line(row, layout, words) for row in self._rows(answer, layout))
         return text.getvalue()
 
     def _added(self) -> list[str]:
@@ -175,6 +175,16 @@ class Forecaster:
             for place, name in enumerate(forecast.columns):
                 row[layout.variable], row[layout.values[0]] = name, number(values_M[place])
                 yield [*row, *([] if bands_MQ is None else map(number, bands_MQ[place]))]
+
+
+def _line(cells: Sequence[str], layout: Layout, words: Collection[int | None]) -> str:
+    """A row as the file writes it: where its words stand in quotes, those of ``words`` do here."""
+    written: list[str] = []
+    for place, cell in enumerate(cells):
+        needs = any(sign in cell for sign in (layout.separator, '"', "\n", "\r"))
+        quoted = needs or (layout.quoted and place in words and cell)
+        written.append('"' + cell.replace('"', '""') + '"' if quoted else cell)
+    return layout.separator.join(written) + "\n"
 
 
 def number(value: Any) -> str:

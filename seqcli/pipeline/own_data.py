@@ -79,8 +79,7 @@ def _steps(recipe: Recipe, with_test: bool) -> dict[str, int]:
         length = min(len(example.source) for example in islice(corpus.examples("train"), _SHARES[-1][0]))
     except UserError:  # the training says it better
         return {}
-    task = dict(recipe.task)
-    count = max(task.get("window") or task.get("steps") or 1, length // 10)
+    count = max(dict(recipe.task).get("steps", 1), length // 10)
     return {"dev_steps": count, **({"test_steps": count} if with_test else {})}
 
 

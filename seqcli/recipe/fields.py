@@ -119,7 +119,9 @@ class SeriesFieldConfig(Component):
 
     kind: Literal["series"] = "series"
     columns: list[str] | None = Field(
-        None, min_length=1, description="columns that are read (or predicted); null: all that hold numbers"
+        None,
+        min_length=1,
+        description="columns that are read; null: all that hold numbers. Those predicted are read too",
     )
     known: list[str] = Field(
         [],
@@ -141,6 +143,15 @@ class SeriesFieldConfig(Component):
     missing: Literal["refuse", "last", "mask"] = Field(
         "refuse",
         description="missing values of what is read: an error; the last value before; or the network is told where they are",
+    )
+
+
+class SeriesTargetConfig(Component):
+    """Columns of series that are predicted; how they are read is said of the source."""
+
+    kind: Literal["series"] = "series"
+    columns: list[str] | None = Field(
+        None, min_length=1, description="columns that are predicted; null: all that are read"
     )
 
 

@@ -26,7 +26,7 @@ from seqcli.metrics.score import Score
 from seqcli.metrics.series import SeriesScore
 from seqcli.models.counts.series import SeriesForecaster, has_statsforecast
 from seqcli.recipe import registry
-from seqcli.recipe.fields import SeriesFieldConfig
+from seqcli.recipe.fields import SeriesFieldConfig, SeriesTargetConfig
 from seqcli.recipe.models import EncoderDecoderConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
@@ -82,7 +82,7 @@ def _source(recipe: Recipe) -> SeriesFieldConfig:
 
 
 def _predicted(recipe: Recipe) -> list[str] | None:
-    return section(recipe.target, SeriesFieldConfig).columns
+    return section(recipe.target, SeriesTargetConfig).columns
 
 
 def horizon(recipe: Recipe) -> int:
@@ -94,11 +94,6 @@ def _scores(recipe: Recipe) -> Sequence[str]:
     with_quantiles = bool(_config(recipe).quantiles)
     names = [metric.name for metric in SERIES_METRICS if with_quantiles or metric.name != "pinball"]
     return sorted(names, key=lambda name: name != "mse_standardised")
-
-
-def _without_columns(config: SeriesFieldConfig | None = None) -> dict[str, Any]:
-    """What a section says beside its columns; that of an empty one."""
-    return (config or SeriesFieldConfig.model_validate({})).model_dump(exclude={"columns"})
 
 
 def _reads_more(recipe: Recipe) -> bool:
@@ -146,12 +141,6 @@ class ForecastingTask(Task[Forecast]):
             lambda r: _source(r).missing == "mask" and "difference" in _source(r).transform,
             "a change over a gap is not that of one step",
             "Set source.missing: last, or source.transform: none.",
-        ),
-        Rule(
-            "target",
-            lambda r: isinstance(r.target, SeriesFieldConfig) and _without_columns(r.target) != _without_columns(),
-            "says only which columns are predicted; how they are read is said in source",
-            "Leave all but target.columns out.",
         ),
         *BY_TIME,
     )

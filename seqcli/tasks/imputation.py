@@ -26,7 +26,7 @@ from seqcli.metrics.score import Score
 from seqcli.metrics.series import SeriesScore
 from seqcli.models.counts.gaps import SeriesImputer
 from seqcli.recipe import registry
-from seqcli.recipe.fields import SeriesFieldConfig
+from seqcli.recipe.fields import SeriesFieldConfig, SeriesTargetConfig
 from seqcli.recipe.models import NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
@@ -59,11 +59,6 @@ def _config(recipe: Recipe) -> ImputationConfig:
 
 def _source(recipe: Recipe) -> SeriesFieldConfig:
     return section(recipe.source, SeriesFieldConfig)
-
-
-def _plain(config: Any) -> dict[str, Any]:
-    """What a section says beside its columns."""
-    return section(config, SeriesFieldConfig).model_dump(exclude={"columns"})
 
 
 SCORES = [metric.name for metric in IMPUTATION_METRICS]
@@ -99,12 +94,6 @@ class ImputationTask(Task[Filled]):
             "Leave it out.",
         ),
         Rule(
-            "target",
-            lambda r: _plain(r.target) != _plain(None),
-            "says only which columns are filled; how they are read is said in source",
-            "Leave all but target.columns out.",
-        ),
-        Rule(
             "task.block",
             lambda r: _config(r).pattern == "blocks" and _config(r).block >= _config(r).steps,
             lambda r: f"a stretch of {_config(r).block} steps leaves nothing of a window of {_config(r).steps}",
@@ -121,7 +110,7 @@ class ImputationTask(Task[Filled]):
 
     def __init__(self, recipe: Recipe) -> None:
         self.config = _config(recipe)
-        filled = section(recipe.target, SeriesFieldConfig).columns
+        filled = section(recipe.target, SeriesTargetConfig).columns
         self.source = GapField(_source(recipe), filled, self.config.steps)
         self.target = None
         self.hiding = Hiding(self.config.hide, self.config.pattern, self.config.block)

@@ -69,6 +69,17 @@ def test_ls_lists_every_set_without_torch(files):
         "flickr8k",
         "flickr8k-grid",
         "glyphs",
+        "airline-passengers",
+        "monthly-sunspots",
+        "daily-min-temperatures",
+        "etth1",
+        "m4-hourly",
+        "stocks",
+        "sines",
+        "air-quality-uci",
+        "physionet2012-a",
+        "pollution",
+        "co2",
     ]
     listed = json.loads(run("ls", "--json")[0])
     assert [(one["name"], one["here"], one["sources"]) for one in listed[:4]] == [
@@ -113,7 +124,19 @@ def test_ls_lists_every_set_without_torch(files):
         ("flickr8k", ["elsewhere"]),
         ("flickr8k-grid", ["elsewhere"]),
         ("glyphs", ["pypi"]),
+        ("airline-passengers", ["https"]),
+        ("monthly-sunspots", ["https"]),
+        ("daily-min-temperatures", ["https"]),
+        ("etth1", ["https"]),
+        ("m4-hourly", ["https"]),
+        ("stocks", ["pypi"]),
+        ("sines", []),
+        ("air-quality-uci", ["https"]),
+        ("physionet2012-a", ["elsewhere"]),
+        ("pollution", ["https"]),
+        ("co2", ["pypi"]),
     ]
+    assert next(one["here"] for one in listed if one["name"] == "sines") == "made here"
     code = "import sys\nfrom seqcli.cli.app import main\ntry: main(['data', 'ls'])\nexcept SystemExit: pass\n"
     code += "print({'torch', 'rich', 'urllib.request', 'seqcli.recipe.data'} & set(sys.modules), file=sys.stderr)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).stderr == b"set()\n"

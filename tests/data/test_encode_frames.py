@@ -142,9 +142,11 @@ def test_what_is_shortened_is_counted(tmp_path):
     assert split["frames"].lengths.tolist() == [min(len(frames), 4) for frames, _ in cases]
 
 
-def test_a_part_is_bounded_in_values(monkeypatch):
+@pytest.mark.parametrize(("given", "stored"), [("f8", "f8"), ("f4", "f4"), ("f2", "f4"), ("i8", "f4")])
+def test_a_part_is_bounded_in_values(monkeypatch, given, stored):
+    """Values keep the 64 bits that a reader gives them; any other numbers are stored in 32."""
     monkeypatch.setattr(encode, "_VALUES_A_PART", 100)
-    examples = (Example(np.ones((10, 5), np.float64), "a", f"x:{line}") for line in range(7))
+    examples = (Example(np.ones((10, 5), given), "a", f"x:{line}") for line in range(7))
     parts = list(encode_examples(examples, FramePieces(), 0))
     assert [len(part.lines) for part in parts] == [2, 2, 2, 1]
-    assert {part.fields["frames"].values.dtype for part in parts} == {np.dtype(np.float32)}
+    assert {part.fields["frames"].values.dtype for part in parts} == {np.dtype(stored)}

@@ -53,6 +53,8 @@ SMALL = {
     "manifest": ("walk.wav\tone two\nwalk.wav\tthree\n", 2),
     "kaldi": ("walk one two\n", 1),
     "ljspeech": ("walk|1 2|one two\n", 1),
+    "series": ("name,date,y\na,2020-01-01,1\nb,2020-01-01,2\na,2020-01-02,3\n", 2),
+    "series-rows": ("a,1,2\nb,3,4,5\n", 2),
     "csv-folders": (None, 1),
     "media-folders": (None, 1),
 }
@@ -72,6 +74,7 @@ def test_every_format_reads_its_example_whole_and_in_chunks(tmp_path, name):
     if text is not None:
         path.write_text(text)
     recognised = ("conll", "conllu", "inline", "po", "tsv", "csv", "jsonl", "frames", "npz", "manifest")
+    recognised += ("series", "series-rows")
     assert guess_format(path) == (name if name in recognised else "csv" if text is None else "lines")
     reading = Reading(name)
     assert format_class(name).name == name

@@ -13,6 +13,7 @@ import pytest
 from media_files import sweep, write_clip, write_sound
 
 from seqcli.data.example import Example, MediaFile
+from seqcli.data.series import Series
 from seqcli.fields.text import TextField
 from seqcli.recipe import registry
 from seqcli.recipe.base import Config
@@ -31,6 +32,13 @@ SOUND = "source.features={kind: log-mel, bins: 8, rate: 8000}"
 CLIP = "source.features={kind: grey-frames, fps: 5, height: 3, width: 4}"
 CEPSTRA = "source.features={kind: mfcc, rate: 8000}"
 FRAMES = [np.arange(6, dtype=np.float32).reshape(3, 2), np.array([[1, np.nan]], np.float32)]
+SERIES = [
+    Series(name, ("a", "b"), values_TC, np.datetime64("2001-01", "M") + np.arange(len(values_TC)), "1 month")
+    for name, values_TC in (
+        ("whole", np.arange(32.0).reshape(16, 2) ** 1.5 - 3),
+        ("gap", np.array([[1, 2], [2, np.nan], [3, 5], [5, 1], [4, 4]])),
+    )
+]
 TASKS = {
     "tagging": ("{kind: tagging}", "{kind: tags}", NETWORK.replace(", pooling: {kind: max}", "")),
     "classification": ("{kind: classification}", "{kind: labels}", "model: {kind: majority}"),
@@ -41,6 +49,7 @@ TASKS = {
     ),
     "word-vectors": ("{kind: word-vectors}", "null", "model: {kind: cbow}"),
     "transcription": ("{kind: transcription}", "{kind: text}", "model: {kind: majority}"),
+    "forecasting": ("{kind: forecasting, look_back: 3}", "{kind: series}", "model: {kind: last-value}"),
     "translation": (
         "{kind: translation}",
         "{kind: text}",
@@ -48,6 +57,7 @@ TASKS = {
         "head: {kind: softmax}}",
     ),
 }
+SOURCES = {"transcription": "{kind: frames}", "forecasting": "{kind: series}"}
 EXAMPLES = {
     "tagging": [Example(tokens, tags, f"x:{line}") for line, (tokens, tags) in enumerate(TAGGED, 1)],
     "classification": [Example(text, "good,bad" if text == "a b" else "good", "x:1") for text in TEXTS],
@@ -55,6 +65,7 @@ EXAMPLES = {
     "word-vectors": [Example(text, None, "x:1") for text in TEXTS],
     "transcription": [Example(FRAMES[0], "THE END", "x:1")],
     "translation": [Example(text, text, "x:1") for text in TEXTS],
+    "forecasting": [Example(series, None, "x:1") for series in SERIES],
     "vector": [Example(np.array([1, 2], np.float32), TEXTS[:2], "x:1")],
     "grid": [Example(np.arange(6, dtype=np.float32).reshape(3, 2), TEXTS[:2], "x:1")],
 }
@@ -62,6 +73,7 @@ PICTURES = {
     "vector": "{kind: encoder-decoder, embedder: {kind: vector}, decoder: {kind: gru}, head: {kind: softmax}}",
     "grid": "{kind: encoder-decoder, embedder: {kind: frames}, decoder: {kind: gru}, head: {kind: softmax}}",
 }
+FORECASTER = "{embedder: {kind: series}, head: {kind: direct}}"
 PIECES = "source.tokenizer={kind: sentencepiece, size: 55}"
 TARGET_PIECES = PIECES.replace("source", "target")
 SYLLABLES = ("cat", "mat", "sit", "mis", "ton", "rhin", "an")
@@ -104,6 +116,14 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("text", "target.vocabulary.lowercase"): ("translation", ["target.vocabulary.lowercase=true"]),
     ("text", "target.share"): ("translation", ["source.tokenizer={kind: characters}", "target.share=source"]),
     ("transcription", "task.speeds"): ("transcription", ["task.speeds=[1.0, 2.0]"]),
+    ("series", "source.columns"): ("forecasting", ["source.columns=[b]"]),
+    ("series", "source.known"): ("forecasting", ["source.known=[b]"]),
+    ("series", "source.calendar"): ("forecasting", ["source.calendar=[month]"]),
+    ("series", "source.missing"): ("forecasting", ["source.missing=last"]),
+    ("series", "source.transform"): ("forecasting", ["model=" + FORECASTER, "source.transform=log"]),
+    ("series", "target.columns"): ("forecasting", ["source.columns=[b]", "target.columns=[a]"]),
+    ("forecasting", "task.look_back"): ("forecasting", ["task.look_back=4"]),
+    ("forecasting", "task.season"): ("forecasting", ["task.season=2"]),
     ("language-model", "task.unit"): ("language-model", ["data.max_length=2", "task.unit=stream"]),
 }
 """Options that change what is read, each with a task and the overrides that show it (the last one against all before)."""
@@ -128,6 +148,12 @@ READS_THE_SAME = {
     ("captioning", "task.length_penalty"): ("vector", ["task.length_penalty=0"]),
     ("captioning", "task.max_length"): ("vector", ["task.max_length=1"]),
     ("captioning", "task.baselines"): ("vector", ["task.baselines=[]"]),
+    ("series", "source.scaling"): ("forecasting", ["source.scaling=none"]),
+    ("forecasting", "task.steps"): ("forecasting", ["task.steps=2"]),
+    ("forecasting", "task.horizon"): ("forecasting", ["task.horizon=2"]),
+    ("forecasting", "task.stride"): ("forecasting", ["task.stride=2"]),
+    ("forecasting", "task.quantiles"): ("forecasting", ["model=" + FORECASTER, "task.quantiles=[0.5]"]),
+    ("forecasting", "task.baselines"): ("forecasting", ["task.baselines=[]"]),
     ("labels", "target.ordinal"): ("classification", ["target.ordinal=true"]),
     ("language-model", "task.bptt"): ("language-model", ["task.bptt=9"]),
     ("language-model", "task.floor"): ("language-model", ["task.floor=2"]),
@@ -178,7 +204,7 @@ def task_of(kind: str, overrides: list[str], folder: Any) -> Any:
         name, target, source = "{kind: classification}", "{kind: labels}", "{kind: frames}"
         model = "model: {kind: majority}"
     else:
-        (name, target, model), source = TASKS[kind], "{kind: frames}" if kind == "transcription" else "{kind: text}"
+        (name, target, model), source = TASKS[kind], SOURCES.get(kind, "{kind: text}")
     text = f"name: x\ntask: {name}\ndata: {{train: x}}\nsource: {source}\ntarget: {target}\n{model}\n"
     recipe = recipe_from_text(text, overrides=[one.replace("OTHER", str(folder / "other.model")) for one in overrides])
     task = new_task(recipe.recipe)

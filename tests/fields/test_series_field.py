@@ -188,7 +188,10 @@ def test_a_constant_series_keeps_its_values(tmp_path, cache):
     assert windows.constant == 1
     assert not windows.sides(np.array([0]))[0].arrays["values_BLC"].any()
     (history,) = [task.source.read(series_of(np.full(20, 7.0)), "")]
-    assert task.source.unscaled(np.zeros((1, 2, 1)), history.scale_2C[None], np.array([[7.0]])).ravel().tolist() == [7, 7]
+    assert task.source.unscaled(np.zeros((1, 2, 1)), history.scale_2C[None], np.array([[7.0]])).ravel().tolist() == [
+        7,
+        7,
+    ]
 
 
 # -- the way of a prediction is that of the training
@@ -383,7 +386,9 @@ def test_a_series_too_short_for_its_parts_and_one_too_short_for_a_window(tmp_pat
     with pytest.raises(UserError, match="fewer than the 17 it is divided into"):
         opened(series_recipe(monthly(tmp_path / "a.csv", wave(16))))
     task, columns = opened(series_recipe(monthly(tmp_path / "b.csv", wave(26))))
-    with pytest.raises(UserError, match="8 steps that are read and 4 that are predicted, and the longest series has 10"):
+    with pytest.raises(
+        UserError, match="8 steps that are read and 4 that are predicted, and the longest series has 10"
+    ):
         task.data(columns["train"])
 
 

@@ -11,8 +11,10 @@ import tiny_images
 import tiny_speech
 from tiny_corpus import SENTENCES, conll, conllu
 from tiny_pairs import pairs, write_pairs
+from tiny_series import hours, wave, write_table
 
 from seqcli.data import catalogue
+from seqcli.data.series import Series
 from seqcli.decode.sampling import SamplingOptions
 from seqcli.errors import ExitCode, UserError
 from seqcli.pipeline.events import Evaluated, Finished, Prepared
@@ -81,6 +83,8 @@ def smaller(recipe):
     """Overrides that cut the sizes of a network down; a model that is fitted in one go is quick as it is."""
     if recipe.task.kind == "word-vectors":
         return ["model.dim=8", "training.epochs=2", "source.vocabulary.min_count=1"]
+    if recipe.task.kind == "forecasting":
+        return smaller_forecaster(recipe)
     if recipe.model.kind == "encoder-decoder":
         decoder = [f"model.{name}.dim=8" for name in ("embedder", "encoder", "decoder") if dict(recipe.model)[name]]
         return [*decoder, "training.max_steps=3", "training.evaluate_every=3", "training.batch.per_epoch=0"]
@@ -88,6 +92,40 @@ def smaller(recipe):
         return []
     size = "filters" if recipe.model.encoder.kind == "cnn" else "dim"
     return ["model.embedder.dim=8", f"model.encoder.{size}=8", "training.max_steps=3", "training.evaluate_every=3"]
+
+
+def smaller_forecaster(recipe):
+    model = recipe.model
+    sizes = [
+        f"model.{name}.dim=8"
+        for name in ("embedder", "encoder", "decoder")
+        if dict(dict(model).get(name) or ()).get("dim")
+    ]
+    if model.embedder.segment > 1:
+        sizes.append("model.embedder.segment=4")
+    steps = min(recipe.task.steps, 4)
+    horizon = [] if recipe.task.horizon is None else [f"task.horizon={min(recipe.task.horizon, 6)}"]
+    training = ["training.max_steps=3", "training.evaluate_every=3", "training.batch.per_epoch=0"]
+    return ["task.look_back=12", f"task.steps={steps}", *horizon, "task.season=4", *sizes, *training]
+
+
+def series_files(folder, recipe, form):
+    """Overrides that name a tiny table of series, divided by time as in the recipe or in files of their own."""
+    names = recipe.source.columns or [f"c{number}" for number in range(2)]
+    names = [*dict.fromkeys([*names, *(recipe.target.columns or [])])]
+    times = {"times": hours(60)} if recipe.source.calendar or form == "series" else {}
+    for split in ("train", "dev", "test"):
+        path = folder / f"{split}.csv"
+        if form == "series-rows":
+            waves = (wave(60, seed=number).round(3).astype(str) for number in range(4))
+            path.write_text("".join(",".join([f"{split}{number}", *row]) + "\n" for number, row in enumerate(waves)))
+        else:
+            write_table(path, {**times, **{name: wave(60, seed=n).round(3) for n, name in enumerate(names)}})
+    files = [f"data.train={folder / 'train.csv'}", "data.frequency=1 hour", f"data.format={form}", "data.columns=null"]
+    for split in ("dev", "test"):
+        by_time = dict(recipe.data)[f"{split}_steps"] is not None
+        files.append(f"data.{split}_steps=8" if by_time else f"data.{split}={folder / f'{split}.csv'}")
+    return [*files, *(["data.train_steps=40"] if recipe.data.train_steps else [])]
 
 
 @pytest.fixture
@@ -99,6 +137,8 @@ def one_recipe(request, tmp_path, cache):
     assert plain.description
     entry = catalogue.data_set(plain.data.corpus) if plain.data.corpus else None
     form = plain.data.format or (entry.format if entry else "conll")
+    if plain.task.kind == "forecasting":
+        return load_recipe(path, [*series_files(tmp_path, plain, form), *smaller(plain)]).recipe
     if plain.task.kind == "transcription":
         write = tiny_speech.write_sounds if form == "manifest" else tiny_speech.write_joined
         files = [f"data.{split}={write(tmp_path, split)}" for split in ("train", "dev", "test")]
@@ -226,7 +266,22 @@ def transcribe(run, report):
     assert len(one.words) == len(one.text.split())
 
 
+def forecast(run, report):
+    """Every engine says the same of what comes next, and baselines stand beside it."""
+    assert report["engine"]["difference"] < 1e-4
+    assert {entry["model"] for entry in report["baselines"]} >= {"last value", "linear"}
+    for engine in ("onnx", "torch"):
+        model = Model.load(run, engine=engine)
+        field = model.task.source
+        values = np.stack([wave(40, seed=number) for number in range(len(field.columns))], 1)
+        name = next(iter(field.names))
+        (one,) = model.predict([Series(name, tuple(field.columns), values, hours(40), "1 hour")])
+        assert one.values_KM.shape == (model.task.horizon, len(field.targets))
+        assert np.isfinite(one.values_KM).all()
+
+
 USE = {
+    "forecasting": forecast,
     "transcription": transcribe,
     "tagging": tag,
     "language-model": sample_and_score,

@@ -18,7 +18,7 @@ KINDS = {
         "word-vectors",
     ],
     "source": ["text", "frames", "vector", "grid", "series"],
-    "target": ["series", "tags", "labels", "text"],
+    "target": ["tags", "labels", "text", "series"],
     "features": ["log-mel", "mfcc", "grey-frames", "efficientnet-lite0-frames", "efficientnet-lite0"],
     "tokenizer": ["whitespace", "words", "characters", "bytes", "sentencepiece"],
     "model": [
@@ -89,6 +89,7 @@ VERB_NAMES = [
     "translate",
     "caption",
     "transcribe",
+    "forecast",
     "sample",
     "score",
     "complete",

@@ -137,12 +137,12 @@ def errors(text=GOOD, *overrides):
         (
             "source: {kind: text,",
             "source: {missing: mask,",
-            "bad.yaml:4:10: source.missing: unknown key. Known here: kind, tokenizer, vocabulary.",
+            "bad.yaml:4:10: source.missing: unknown key. Did you mean 'data.missing'?",
         ),
         (
             "source: {kind: text",
             "target: {scheme: bio}\nsource: {kind: text",
-            "bad.yaml:4:1: target: 'kind' is missing; one of tags, labels, text",
+            "bad.yaml:4:1: target: 'kind' is missing; one of tags, labels, text, series",
         ),
         (
             "model:\n",

@@ -172,7 +172,7 @@ def test_steps_beyond_the_model_are_cut_to_those_asked(tmp_path, cache):
 def test_who_reads_what_it_does_not_predict_cannot_go_on(tmp_path, cache):
     path = monthly(tmp_path / "a.csv", wave(72), z=wave(72, seed=3).round(3))
     task, _ = opened(series_recipe(path, "target.columns=[z]"))
-    with pytest.raises(UserError, match="5 steps are more than the 4 of the model, .* it reads y too") as caught:
+    with pytest.raises(UserError, match=r"5 steps are more than the 4 of the model, .* it reads y too") as caught:
         task.look_ahead(5)
     assert caught.value.code == ExitCode.USAGE
     with pytest.raises(UserError, match="it reads y too"):
@@ -335,7 +335,7 @@ def test_two_forecasters_are_compared(tmp_path, cache):
         (["task.quantiles=[0.5]", "model={kind: drift}"], "task.quantiles", "drift predicts values alone"),
         (["source.columns=[a, b]", "target.columns=[a]", "task.horizon=9"], "task.horizon", "every column"),
         (["source.missing=mask", "source.transform=difference"], "source.missing", "over a gap"),
-        (["target.transform=log"], "target", "says only which columns"),
+        (["target.transform=log"], "target.transform", "unknown key"),
         (["data.dev=x.csv"], "data.dev_steps", "there is a dev file"),
         (["data.dev_share=0.1"], "data.dev_share", "divided by time, never by chance"),
         (["training.select_by=pinball"], "training.select_by", "no dev score 'pinball'"),
