@@ -265,7 +265,8 @@ def _misfits(task: Task[Any], graphs: Sequence[OnnxGraph], weights: str | None) 
             if found != size and (found or name != "words"):  # an embedder may do without vectors of words
                 yield graph, f"the graph is for {found:,} {name}, but the model has {size:,}"
     width = last.shapes[task.output][-1]
-    choices = next((task.tables[name] for name in ("labels", TargetText.table, "words") if name in task.tables), width)
+    chosen = ("labels", TargetText.table, "words", "quantiles", "predicted columns")
+    choices = next(task.tables[name] for name in chosen if name in task.tables)
     if width != choices:  # whatever it says of itself
         yield last, f"{task.output} of the graph is {width} wide, but the model has {choices:,} to choose from"
     for graph in graphs:
