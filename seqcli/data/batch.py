@@ -80,14 +80,14 @@ class SeriesSizes:
     @property
     def tables(self) -> dict[str, int]:
         """What an engine of such a network is checked by: sizes by name."""
-        return {
+        sizes = {
             "columns": self.columns,
-            "columns predicted": len(self.targets),
+            "predicted columns": len(self.targets),
             "features": self.features,
-            "steps read": self.look_back,
-            "steps predicted": self.steps,
-            "quantiles": len(self.quantiles),
+            "steps of look-back": self.look_back,
+            "predicted steps": self.steps,
         }
+        return sizes | ({"quantiles": len(self.quantiles)} if self.quantiles else {})
 
 
 def affix_table(column: int) -> str:

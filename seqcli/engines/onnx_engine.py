@@ -259,8 +259,8 @@ def _misfits(task: Task[Any], graphs: Sequence[OnnxGraph], weights: str | None) 
             found = graph.sizes.get(name, 0)
             if found != size and (found or name != "words"):  # an embedder may do without vectors of words
                 yield graph, f"the graph is for {found:,} {name}, but the model has {size:,}"
-    width = last.shapes[task.output][-1]
-    choices = next((task.tables[name] for name in ("labels", TargetText.table, "words") if name in task.tables), width)
+    chosen = ("labels", TargetText.table, "words", "quantiles", "predicted columns")
+    choices = next(task.tables[name] for name in chosen if name in task.tables)
     for graph, output in ((last, task.output), *((first, name) for name in task.encoder_outputs)):
         shape = graph.shapes.get(output, ())
         if len(shape) > 1 and shape[-1] != choices:  # whatever it says of itself

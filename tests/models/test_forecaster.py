@@ -173,7 +173,7 @@ def test_missing_values_reach_neither_network_nor_loss(model):
         values_BLC = np.full_like(source.arrays["values_BLC"], np.nan)
         source = Side({**source.arrays, "values_BLC": values_BLC}, source.lengths_B)
     empty = network.loss(Batch(source, nothing, one.rows), Memory())
-    assert (float(empty.sum.detach()), empty.targets) == (0, 0)
+    assert (empty.sum.item(), empty.targets) == (0, 0)
 
 
 def test_a_gap_is_told_to_the_network():
@@ -196,7 +196,7 @@ def test_pinball_loss_equals_scikit_learn():
     expected = [
         mean_pinball_loss(true, found[..., number].ravel(), alpha=share) for number, share in enumerate(sizes.quantiles)
     ]
-    assert float(loss_of(network, one)) == pytest.approx(np.mean(expected), rel=1e-5)
+    assert loss_of(network, one).item() == pytest.approx(np.mean(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["mse", "mae", "huber"])
@@ -206,7 +206,7 @@ def test_errors_by_hand(kind):
     found = network.errors(torch.zeros(1, 2, 3, 1), torch.from_numpy(gaps)[None])
     values = np.array([0.5, 0.25, 3.0, 2.0, 1.0])
     expected = {"mse": values**2, "mae": values, "huber": np.where(values < 1, values**2 / 2, values - 0.5)}[kind]
-    assert (float(found.sum), found.targets) == (pytest.approx(expected.sum()), 5)
+    assert (found.sum.item(), found.targets) == (pytest.approx(expected.sum()), 5)
 
 
 @pytest.mark.parametrize("model", ["dlinear", "rnn", "segrnn", "seq2seq"])
@@ -259,7 +259,7 @@ def test_shifted_loss_is_that_of_all_shorter_windows(model):
         total += float((errors.astype(float) ** 2).sum())
     loss = network.loss(one, Memory())
     assert loss.targets == len(ends) * 4 * STEPS * 3
-    assert float(loss.sum) == pytest.approx(total, rel=1e-5)
+    assert loss.sum.item() == pytest.approx(total, rel=1e-5)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -302,7 +302,7 @@ def test_stepwise_by_hand():
                 expected[row, step, column] = made + level
                 reads = target_BKC[row, step, column] - level if forced else made
         loss = network.loss(one, Memory())
-        assert float(loss.sum) == pytest.approx(float(((expected - target_BKC) ** 2).sum()), rel=1e-4)
+        assert loss.sum.item() == pytest.approx(float(((expected - target_BKC) ** 2).sum()), rel=1e-4)
         if not forced:
             close(predicted(network, one.source), expected.detach())
 
