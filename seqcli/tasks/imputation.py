@@ -157,7 +157,7 @@ class ImputationTask(Task[Filled]):
 
     def data(self, columns: Columns) -> GapData:
         windows = self.source.over(SeriesColumn.of(columns), columns.files)
-        return GapData(columns, windows, self.hiding, self.recipe.training.seed)
+        return GapData(columns, windows, self.hiding, self.recipe.training.seed, self.config.vary)
 
     def extent(self, data: Data) -> dict[str, int]:
         windows = _windows(data)
@@ -355,12 +355,13 @@ def document(one: Filled) -> dict[str, Any]:
 class GapData:
     """The windows of a split; a row is the number of one, counted on from epoch to epoch."""
 
-    def __init__(self, columns: Columns, windows: GapWindows, hiding: Hiding, seed: int) -> None:
-        self.columns, self.windows, self.hiding, self.seed = columns, windows, hiding, seed
+    def __init__(self, columns: Columns, windows: GapWindows, hiding: Hiding, seed: int, vary: float) -> None:
+        self.columns, self.windows = columns, windows
+        self.hiding, self.seed, self.vary = hiding, seed, vary
         self.lengths: Lengths = windows.lengths
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        return Batch(*self.windows.hidden_sides(rows, self.hiding, self.seed), rows)
+        return Batch(*self.windows.hidden_sides(rows, self.hiding, self.seed, self.vary), rows)
 
     def widths(self, rows: NDArray[np.int64]) -> Lengths:
         return self.lengths[rows % len(self.lengths)]
