@@ -17,13 +17,13 @@ class Record(NamedTuple):
     ending: str
 
 
-def records(lines: Iterable[bytes]) -> Iterator[Record]:
+def records(lines: Iterable[bytes], separator: str) -> Iterator[Record]:
     """The rows of a file in UTF-8, each a line or, where a quoted cell has line breaks, several."""
     text, begin = "", 1
     for number, raw in enumerate(lines, 1):
         text += raw.decode("utf-8")
         body = text.removesuffix("\n").removesuffix("\r")
-        if '"' in body and spans(body, "\0") is None:
+        if '"' in body and spans(body, separator) is None:
             continue
         yield Record(begin, body, text[len(body) :])
         text, begin = "", number + 1
@@ -64,10 +64,12 @@ def replaced(text: str, separator: str, cells: Mapping[int, str]) -> str:
     for place, (begin, end) in enumerate(spans(text, separator) or ()):
         if place in cells:
             cell = text[begin:end]
-            inner = cell.strip().strip('"').strip()
-            offset = cell.index(inner) if inner else len(cell) // 2  # between the quotes of an empty one
-            parts += [text[done : begin + offset], cells[place]]
-            done = begin + offset + len(inner)
+            first, last = (begin + 1, text.rindex('"', begin, end)) if cell.startswith('"') else (begin, end)
+            inner = text[first:last]
+            if inner.strip():
+                first, last = first + len(inner) - len(inner.lstrip()), last - len(inner) + len(inner.rstrip())
+            parts += [text[done:first], cells[place]]
+            done = last
     return "".join([*parts, text[done:]])
 
 

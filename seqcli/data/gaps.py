@@ -79,6 +79,12 @@ class Hiding:
         """``10% of points``, ``10% in blocks of 6``."""
         return f"{100 * self.share:g}% " + ("of points" if self.pattern == "points" else f"in blocks of {self.block}")
 
+    def varied(self, random: np.random.Generator, steps: int) -> Hiding:
+        """Another way to hide values of so many steps: up to five times as many, or as many in stretches of up to a third."""
+        if random.random() < 0.5:
+            return Hiding(min(0.6, self.share * random.uniform(1, 5)))
+        return Hiding(self.share, "blocks", int(random.integers(2, max(3, steps // 3 + 1))))
+
     def hidden(self, there_TC: NDArray[np.bool_], random: np.random.Generator, number: int = 0) -> NDArray[np.bool_]:
         """True where one of the values that are there is hidden.
 

@@ -85,6 +85,8 @@ class GapField(SeriesField):
 
     def read(self, value: Any, at: str) -> Gappy:
         """Raises UserError (65): no series, other columns or another frequency than the model's."""
+        if isinstance(value, Gappy):
+            return value
         series = as_series(value, at)
         values_TC, _ = self._columns_of(series, at)
         if self.frequency and series.frequency and series.frequency != self.frequency:
@@ -181,8 +183,11 @@ class GapWindows(SeriesWindows):
         """Steps of each window of an epoch."""
         return np.repeat(np.minimum(self.end_S, self.size), np.diff(self.first_S))
 
-    def hidden_sides(self, rows: Ints, hiding: Hiding, seed: int) -> tuple[Side, Side]:
-        """Windows without the values that are hidden, and these alone, on the network's scale."""
+    def hidden_sides(self, rows: Ints, hiding: Hiding, seed: int, vary: float = 0.0) -> tuple[Side, Side]:
+        """Windows without the values that are hidden, and these alone, on the network's scale.
+
+        ``vary``: the share of windows in which values are hidden in another way.
+        """
         epoch_B, number_B = np.divmod(rows, max(1, len(self)))
         series_B = np.searchsorted(self.first_S, number_B, side="right") - 1
         end_B = self.end_S[series_B]
@@ -203,7 +208,8 @@ class GapWindows(SeriesWindows):
         gold_BLM = np.full((*values_BLC.shape[:2], len(targets)), np.nan, np.float32)
         for row, random in enumerate(randoms):
             there_LM = ~np.isnan(values_BLC[row][:, targets])
-            hidden_LM = hiding.hidden(there_LM, random)
+            chosen = hiding.varied(random, self.size) if random.random() < vary else hiding
+            hidden_LM = chosen.hidden(there_LM, random)
             if not hidden_LM.any() and there_LM.any():
                 hidden_LM.flat[random.choice(np.flatnonzero(there_LM))] = True
             window_LM = values_BLC[row][:, targets]

@@ -164,14 +164,14 @@ class Imputer:
         with open_binary(self.path) as lines:
             if layout is None:
                 separator = self.file.reading.separator or separator_of(first_lines(self.path)[:50])
-                for record in records(lines):
+                for record in records(lines, separator):
                     yield replaced(record.text, separator, self._cells.get(record.line, {})) + record.ending
             else:
                 yield from self._rows_of(lines, layout, mark=mark)
 
     def _rows_of(self, lines: Iterable[bytes], layout: Layout, *, mark: bool) -> Iterator[str]:
         separator, ending, is_first = layout.separator, "\n", True
-        for record in records(lines):
+        for record in records(lines, separator):
             ending = record.ending or ending
             if not record.text.strip():
                 yield record.text + record.ending

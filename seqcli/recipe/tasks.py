@@ -178,6 +178,13 @@ class ImputationConfig(TaskConfig):
         "points", description="what is hidden: single values, or all columns of stretches of time"
     )
     block: int = Field(6, ge=1, description="steps of a hidden stretch")
+    vary: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the training windows in which values are hidden in other ways than those measured: up to five "
+        "times as many, or as many in stretches of up to a third of the window, so that a model knows gaps of any kind",
+    )
     rounds: int = Field(
         1,
         ge=1,

@@ -157,7 +157,7 @@ class ImputationTask(Task[Filled]):
 
     def data(self, columns: Columns) -> GapData:
         windows = self.source.over(SeriesColumn.of(columns), columns.files)
-        return GapData(columns, windows, self.hiding, self.recipe.training.seed)
+        return GapData(columns, windows, self.hiding, self.recipe.training.seed, self.config.vary)
 
     def extent(self, data: Data) -> dict[str, int]:
         windows = _windows(data)
@@ -284,12 +284,13 @@ class ImputationTask(Task[Filled]):
     def measure(self, engine: Engine, data: Data, *, mistakes: bool = False, quick: bool = False) -> Measured[Filled]:
         """Hide values of the split, fill them, compare; unless ``quick`` also single values, 10% and 50%, and stretches."""
         scorer = self._measured(engine, data, self.hiding)
+        if not scorer.counted.values:
+            files = ", ".join(data.columns.files)
+            raise data_error(f"{self.hiding.name} hide nothing: too few values are there", file=files)
         if not quick:
-            block = self.config.block
-            for other in (Hiding(0.1), Hiding(0.5), Hiding(0.1, "blocks", block)):
+            for other in (Hiding(0.1), Hiding(0.5), Hiding(0.1, "blocks", self.config.block)):
                 is_own = other.name == self.hiding.name
-                found = scorer if is_own else self._measured(engine, data, other)
-                scorer.others[other.name] = found.scores()
+                scorer.add_other(other.name, scorer if is_own else self._measured(engine, data, other))
         return Measured(scorer, np.zeros(0, bool), [])
 
     def _measured(self, engine: Engine, data: Data, hiding: Hiding) -> GapScorer:
@@ -313,10 +314,6 @@ class ImputationTask(Task[Filled]):
             found = [one.values_TM for one in self._fill(engine, raws)]
             scale = [np.tile(self.source.deviation_of(raw), (len(raw), 1)) for raw in raws]
             scorer.count(*map(np.concatenate, (golds, found, scale)))
-        if not scorer.counted.values:
-            raise data_error(
-                f"{hiding.name} hide nothing: too few values are there", file=", ".join(data.columns.files)
-            )
         return scorer
 
     def differences(self, other: Task[Any], name: str) -> list[str]:
@@ -358,12 +355,13 @@ def document(one: Filled) -> dict[str, Any]:
 class GapData:
     """The windows of a split; a row is the number of one, counted on from epoch to epoch."""
 
-    def __init__(self, columns: Columns, windows: GapWindows, hiding: Hiding, seed: int) -> None:
-        self.columns, self.windows, self.hiding, self.seed = columns, windows, hiding, seed
+    def __init__(self, columns: Columns, windows: GapWindows, hiding: Hiding, seed: int, vary: float) -> None:
+        self.columns, self.windows = columns, windows
+        self.hiding, self.seed, self.vary = hiding, seed, vary
         self.lengths: Lengths = windows.lengths
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        return Batch(*self.windows.hidden_sides(rows, self.hiding, self.seed), rows)
+        return Batch(*self.windows.hidden_sides(rows, self.hiding, self.seed, self.vary), rows)
 
     def widths(self, rows: NDArray[np.int64]) -> Lengths:
         return self.lengths[rows % len(self.lengths)]
@@ -390,6 +388,10 @@ class GapScorer:
         steps = np.flatnonzero(~np.isnan(gold_TM).all(1))
         self.counted.add(gold_TM[steps, None], filled_TM[steps, None], scale_BC=deviation_TM[steps])
 
+    def add_other(self, name: str, scorer: GapScorer) -> None:
+        if scorer.counted.values:
+            self.others[name] = scorer.scores()
+
     def add(self, gold: Sequence[Any], predictions: Sequence[Filled]) -> Sequence[bool]:
         raise usage_error("what is filled is measured by the values that are hidden in a split")
 
@@ -406,7 +408,7 @@ class GapScorer:
             "columns": {name: _only(scores) for name, scores in self.counted.by_column().items()},
             "hidden": self.others,
         }
-        del counts["left_out"], counts["bands"]
+        del counts["left_out"]
         return Score(found.name, found.value, found.signature, counts)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import tiny_classes
 import tiny_corpus
 import tiny_forecasts
+import tiny_gaps
 import tiny_images
 import tiny_numbers
 import tiny_pairs
@@ -115,6 +116,10 @@ def _speech(folder: Path, *overrides: str) -> Any:
     return tiny_speech.speech_recipe(folder, *overrides)
 
 
+def _imputer(folder: Path, *overrides: str) -> Any:
+    return tiny_gaps.short_recipe(folder, *overrides)
+
+
 NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
     *((_tagger, (f"model.encoder={encoder}", "model.head={kind: crf}")) for encoder in ENCODERS),
     *((_tagger, (f"model.embedder={one}", BAG, "model.head={kind: softmax}")) for one in EMBEDDERS),
@@ -137,6 +142,16 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
     *((_speech, (f"model.encoder={one}",)) for one in ENCODERS),
     (_speech, ("source.missing=mask",)),
     (_speech, (f"model.embedder={CONVOLUTIONS[2]}", "source.missing=mask")),
+    *((_imputer, (f"model.encoder={one}",)) for one in ENCODERS),
+    *(
+        (
+            _imputer,
+            (f"model.embedder={{kind: gaps, dim: 6, normalize: {one}}}", f"model.head={{kind: fill, guess: {guess}}}"),
+        )
+        for one in ("none", "mean", "standard")
+        for guess in ("line", "none")
+    ),
+    (_imputer, ("target.columns=[b]", "source.calendar=[]", "source.scaling=common")),
     *((_translator, overrides) for overrides in TRANSLATORS),
     *((_captioner, overrides) for overrides in tiny_images.MODELS.values()),
     (_captioner, ("model.embedder={kind: vector, dim: 12, activation: relu}", "target.vocabulary.min_count=3")),
