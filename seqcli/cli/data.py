@@ -290,10 +290,14 @@ def convert(
 
 
 def _refuse_frames(file: str | None) -> None:
-    from seqcli.data.formats import FRAME_FORMATS, format_by_name
+    from seqcli.data.formats import FRAME_FORMATS, format_by_name, holds_series
 
-    if file is not None and (Path(file).is_dir() or format_by_name(file) in FRAME_FORMATS):
+    if file is None or is_stdin(file):
+        return
+    if Path(file).is_dir() or format_by_name(file) in FRAME_FORMATS:
         raise usage_error(f"'{file}' holds frames, which have no tag scheme", hint="Name a CoNLL file.")
+    if Path(file).is_file() and format_by_name(file) in ("csv", "tsv") and holds_series(file):
+        raise usage_error(f"'{file}' holds series, which have no tag scheme", hint="Name a CoNLL file.")
 
 
 def _choose(names: Sequence[str], reading: formats.Reading, scheme: str | None) -> tuple[list[SplitFiles], str | None]:

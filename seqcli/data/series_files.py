@@ -35,6 +35,9 @@ from seqcli.errors import UserError, data_error, in_file, plural, usage_error
 from seqcli.lines import Chunk, Input, read_blocks, source_name
 
 _BLOCK_ROWS = 8192
+_BLOCK_CELLS = 2**16
+"""Most rows and cells that are read at a time, where a row is no longer than the block."""
+
 _KEPT_BYTES = 2**23
 """Rows that stay in memory before they go to a file."""
 
@@ -73,6 +76,8 @@ def table_rows(sources: Sequence[Input], reading: Reading, report: Report) -> It
         number, first = next(blocks, (1, []))
         separator = reading.separator or separator_of([line for line in first[:50] if line.strip()])
         quoted = any(line.startswith('"') for line in first[:2])
+        width = 1 + max((line.count(separator) for line in first[:50]), default=0)
+        size = min(_BLOCK_ROWS, max(LOOK_ROWS, _BLOCK_CELLS // width))
         lines = chain(first, chain.from_iterable(more for _, more in blocks))
         reader = csv.reader(lines, delimiter=separator, strict=True)
         error: csv.Error | None = None
@@ -80,7 +85,7 @@ def table_rows(sources: Sequence[Input], reading: Reading, report: Report) -> It
         while cells or error or not reader.line_num:
             begin, cells, error = number + reader.line_num, [], None
             try:
-                cells.extend(islice(reader, _BLOCK_ROWS))
+                cells.extend(islice(reader, size))
             except csv.Error as caught:
                 error = caught
             end = number + reader.line_num - (error is not None)
@@ -594,7 +599,9 @@ def _lines(source: Input, reading: Reading, report: Report) -> Iterator[tuple[st
 
 def _values(cells: Sequence[str], file: str, line: int, reading: Reading, report: Report) -> Floats:
     """The values of a line with an id before them; empty cells at its end are none."""
-    end = max((place + 1 for place, cell in enumerate(cells) if cell.strip()), default=1)
+    end = len(cells)
+    while end > 1 and not cells[end - 1].strip():
+        end -= 1
 
     def fail(place: int, what: str, hint: str | None) -> None:
         what = f"'{cells[place + 1].strip()[:40]}' in column {place + 1} {what}"

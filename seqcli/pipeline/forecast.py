@@ -189,6 +189,7 @@ def _line(cells: Sequence[str], layout: Layout, words: Collection[int | None]) -
 
 def number(value: Any) -> str:
     """Seven digits that count, without an exponent; nothing for a missing value."""
-    if np.isnan(value):
-        return ""
+    text = f"{value:.7g}"
+    if "e" not in text:
+        return "" if text == "nan" else text
     return np.format_float_positional(value, precision=7, unique=False, fractional=False, trim="-")

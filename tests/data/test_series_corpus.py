@@ -185,6 +185,15 @@ def test_lint_names_what_is_odd(tmp_path, seqcli):
     assert (result.err, result.code) == ("error: --missing: numbers with commas between, not '1,x'\n", 2)
 
 
+def test_a_table_of_series_has_no_tags(tmp_path, seqcli):
+    path = table(tmp_path)
+    result = seqcli("data", "convert", path, "--to", "bio")
+    assert (result.err, result.code) == (
+        f"error: '{path}' holds series, which have no tag scheme. Name a CoNLL file.\n",
+        2,
+    )
+
+
 # -- the catalogue
 
 

@@ -432,24 +432,18 @@ def test_a_table_of_series_is_recognised(tmp_path, text, holds, form):
     assert (holds_series(path), guess_series(path)) == (holds, form)
 
 
-# -- the rows of a table, filled
+# -- the rows of a table
 
 
-def test_rows_are_written_with_gaps_filled_and_nothing_else_changed(tmp_path):
-    text = 'id,Date,Time,sky,x,y\nb,01/02/2003,13:00,grey, 1.50,NA\na,01/02/2003,13:00,"a, b",5,-9\n'
-    text += "b,01/02/2003,15:00,,2,7\na,01/02/2003,14:00,x,6,8\n"
+def test_a_table_that_is_kept_knows_the_row_of_each_step(tmp_path):
+    text = "id,Date,Time,sky,x\nb,01/02/2003,13:00,grey,1\na,01/02/2003,13:00,,5\nb,01/02/2003,15:00,,2\na,01/02/2003,14:00,x,6\n"
     path = write(tmp_path, text)
 
     def fail(error):
         raise error
 
-    file = SeriesFile([path], Reading("series", gaps="fill", missing=(-9,), frequency="hour"), fail, keep=True)
-    series = {one.name: one for one, _ in file.series()}
-    filled = {name: np.where(np.isnan(one.values_TC), -1.0, one.values_TC) for name, one in series.items()}
-    assert [*file.rows_with(filled, "{:g}".format)] == [
-        (["b", "01/02/2003", "13:00", "grey", " 1.50", "-1"], ["y"]),
-        (["b", "01/02/2003", "14:00", "", "-1", "-1"], ["x", "y"]),
-        (["a", "01/02/2003", "13:00", "a, b", "5", "-1"], ["y"]),
-        (["b", "01/02/2003", "15:00", "", "2", "7"], []),
-        (["a", "01/02/2003", "14:00", "x", "6", "8"], []),
-    ]
+    file = SeriesFile([path], Reading("series", gaps="fill", frequency="hour"), fail, keep=True)
+    assert [one.name for one, _ in file.series()] == ["b", "a"]
+    assert {name: lines[:, 1].tolist() for name, lines in file.lines.items()} == {"b": [2, -1, 4], "a": [3, 5]}
+    assert file.kept[0, 4] == ["b", "01/02/2003", "15:00", "", "2"]
+    assert file.left_out("b", 1) == ["b", "01/02/2003", "14:00", "", ""]
