@@ -147,11 +147,11 @@ class SeriesFieldConfig(Component):
 
 
 class SeriesTargetConfig(Component):
-    """Columns of series that are predicted; how they are read is said of the source."""
+    """Columns of series that are predicted or filled; how they are read is said of the source."""
 
     kind: Literal["series"] = "series"
     columns: list[str] | None = Field(
-        None, min_length=1, description="columns that are predicted; null: all that are read"
+        None, min_length=1, description="columns that are predicted (imputation: filled); null: all that are read"
     )
 
 

@@ -286,7 +286,8 @@ class ImputationTask(Task[Filled]):
         scorer = self._measured(engine, data, self.hiding)
         if not scorer.counted.values:
             files = ", ".join(data.columns.files)
-            raise data_error(f"{self.hiding.name} hide nothing: too few values are there", file=files)
+            hint = "Set task.rounds: 10, or keep more steps (data.dev_steps, data.test_steps)."
+            raise data_error(f"{self.hiding.name} hide nothing: too few values are there", file=files, hint=hint)
         if not quick:
             for other in (Hiding(0.1), Hiding(0.5), Hiding(0.1, "blocks", self.config.block)):
                 is_own = other.name == self.hiding.name

@@ -85,6 +85,9 @@ def smaller(recipe):
         return ["model.dim=8", "training.epochs=2", "source.vocabulary.min_count=1"]
     if recipe.task.kind == "forecasting":
         return smaller_forecaster(recipe)
+    if recipe.task.kind == "imputation":
+        sizes = ["task.steps=12", "task.block=3", "task.rounds=10", "model.embedder.dim=8", "model.encoder.dim=8"]
+        return [*sizes, "training.max_steps=3", "training.evaluate_every=3", "training.batch.per_epoch=0"]
     if recipe.model.kind == "encoder-decoder":
         decoder = [f"model.{name}.dim=8" for name in ("embedder", "encoder", "decoder") if dict(recipe.model)[name]]
         return [*decoder, "training.max_steps=3", "training.evaluate_every=3", "training.batch.per_epoch=0"]
@@ -114,14 +117,19 @@ def series_files(folder, recipe, form):
     names = recipe.source.columns or [f"c{number}" for number in range(2)]
     names = [*dict.fromkeys([*names, *(recipe.target.columns or [])])]
     times = {"times": hours(60)} if recipe.source.calendar or form == "series" else {}
+    gaps = recipe.task.kind == "imputation"
     for split in ("train", "dev", "test"):
         path = folder / f"{split}.csv"
         if form == "series-rows":
             waves = (wave(60, seed=number).round(3).astype(str) for number in range(4))
             path.write_text("".join(",".join([f"{split}{number}", *row]) + "\n" for number, row in enumerate(waves)))
         else:
-            write_table(path, {**times, **{name: wave(60, seed=n).round(3) for n, name in enumerate(names)}})
-    files = [f"data.train={folder / 'train.csv'}", "data.frequency=1 hour", f"data.format={form}", "data.columns=null"]
+            waves = {name: wave(60, seed=number).round(3) for number, name in enumerate(names)}
+            for number, values in enumerate(waves.values() if gaps else ()):
+                values[number::9] = np.nan
+            write_table(path, {**times, **waves})
+    files = [f"data.train={folder / 'train.csv'}", "data.frequency=1 hour", f"data.format={form}"]
+    files.append("data.corpus=null" if gaps else "data.columns=null")
     for split in ("dev", "test"):
         by_time = dict(recipe.data)[f"{split}_steps"] is not None
         files.append(f"data.{split}_steps=8" if by_time else f"data.{split}={folder / f'{split}.csv'}")
@@ -137,7 +145,7 @@ def one_recipe(request, tmp_path, cache):
     assert plain.description
     entry = catalogue.data_set(plain.data.corpus) if plain.data.corpus else None
     form = plain.data.format or (entry.format if entry else "conll")
-    if plain.task.kind == "forecasting":
+    if plain.task.kind in ("forecasting", "imputation"):
         return load_recipe(path, [*series_files(tmp_path, plain, form), *smaller(plain)]).recipe
     if plain.task.kind == "transcription":
         write = tiny_speech.write_sounds if form == "manifest" else tiny_speech.write_joined
@@ -280,7 +288,23 @@ def forecast(run, report):
         assert np.isfinite(one.values_KM).all()
 
 
+def impute(run, report):
+    """Every engine fills the same, and the report has all baselines and all ways to hide."""
+    assert report["engine"]["kind"] == "onnx"
+    assert report["engine"]["difference"] < 1e-4
+    assert [entry["section"]["kind"] for entry in report["baselines"]] == ["last-value", "interpolation", "median"]
+    assert {"10% of points", "50% of points"} <= {*report["test"]["counts"]["hidden"]}
+    field = Model.load(run).task.source
+    values = np.stack([wave(40, seed=number) for number in range(len(field.columns))], 1)
+    values[5:9] = np.nan
+    series = Series("x", tuple(field.columns), values, hours(40).astype("datetime64[ms]"), "1 hour")
+    found = [next(Model.load(run, engine=name).predict([series])) for name in ("auto", "torch")]
+    assert not np.isnan(found[0].values_TM).any()
+    np.testing.assert_allclose(found[0].values_TM, found[1].values_TM, rtol=1e-4)
+
+
 USE = {
+    "imputation": impute,
     "forecasting": forecast,
     "transcription": transcribe,
     "tagging": tag,

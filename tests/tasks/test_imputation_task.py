@@ -292,7 +292,6 @@ def test_windows_cover_every_step_once_and_far_from_their_ends(length, window):
         ("source.known=[a]", "source.known: a gap is filled, not foreseen"),
         ("source.missing=last", "source.missing: leaves no gaps to fill"),
         ("source.transform=log", "source.transform: gaps are filled in the values themselves"),
-        ("target.scaling=common", "target: says only which columns are filled"),
         (
             "task={kind: imputation, pattern: blocks, block: 12, steps: 12}",
             "task.block: a stretch of 12 steps leaves nothing",
