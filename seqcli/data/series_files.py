@@ -42,6 +42,9 @@ _KEPT_BYTES = 2**23
 """Rows that stay in memory before they go to a file."""
 
 _BATCH_ROWS = 2**17
+_MOST_TIMES, _MOST_STEPS = 100, 100_000
+"""Steps that are filled in are at most so many times the rows, and so many more."""
+
 _TOO_FEW = 2
 """Steps that show no frequency of other series."""
 
@@ -482,7 +485,15 @@ class SeriesFile:
             hint = f"Set data.gaps: fill (rows of missing values), or {hint}" if fits.all() else f"Set {hint}"
             what = f"unequal steps in time{of}: from '{before}' to '{here}' is not {frequency.name}"
             raise data_error(what, file=self._files[rows["file"][place]], line=int(rows["line"][place]), hint=hint)
+        self._check_room(rows, int(positions[-1]) + 1, int(steps.argmax()), of)
         return positions
+
+    def _check_room(self, rows: NDArray[Any], steps: int, place: int, of: str) -> None:
+        """Refuse (65) a time so far from the others that hardly any of the steps between is there."""
+        if steps > _MOST_TIMES * len(rows) + _MOST_STEPS:
+            what = f"'{self._written(rows, place)}'{of} makes {steps:,} steps of {plural(len(rows), 'row')}"
+            file, line = self._files[rows["file"][place]], int(rows["line"][place])
+            raise data_error(what, file=file, line=line, hint="Is the time right?")
 
     def _pivoted(self, name: str, rows: NDArray[Any], times: Times, frequency: Frequency, offset: int) -> Series:
         """A column for each variable, and in each step the mean of its values there [T, C]."""
@@ -496,6 +507,7 @@ class SeriesFile:
         number = np.empty(len(variables), np.int64)
         number[[self._variables[variable] for variable in variables]] = np.arange(len(variables))
         count = int(steps.max()) + 1
+        self._check_room(rows, count, int(steps.argmax()), f" of '{name}'" if name else "")
         cells = steps * len(variables) + number[rows["values"][:, 1].astype(np.int64)]
         there = ~np.isnan(rows["values"][:, 0])
         shape = (count, len(variables))

@@ -1,6 +1,7 @@
 """Tables of series, and lines of them: from bytes to values, and what is refused at which line."""
 
 import gzip
+from datetime import date
 
 import numpy as np
 import pytest
@@ -411,6 +412,54 @@ def test_series_of_one_file_may_have_frequencies_of_their_own(tmp_path):
         [f"d,{day},1" for day in DAYS[:6]] + [f"m,2020-{month:02d}-01,2" for month in range(1, 7)] + [f"o,{DAYS[0]},3"]
     )
     assert [one.frequency for one in read(tmp_path, columns_of(rows, "id,ds,y"))] == ["1 day", "1 month", "1 day"]
+
+
+def test_one_time_far_away_does_not_fill_the_memory(tmp_path):
+    text = columns_of(
+        [f"{DAYS[0]} 00:00:00,1", f"{DAYS[0]} 00:00:01,2", f"{DAYS[0]} 00:00:02,3", "9020-01-01 00:00:00,4"]
+    )
+    days = (date(9020, 1, 1) - date(2020, 1, 1)).days
+    assert failure(tmp_path, text, gaps="fill") == (
+        f"x.csv:5: '9020-01-01 00:00:00' makes {86_400 * days + 1:,} steps of 4 rows. Is the time right?",
+        65,
+    )
+    columns = {"time": "at", "variable": "what", "value": "value"}
+    text = "at,what,value\n2020-01-01 00:00,a,1\n9020-01-01 00:00,b,2\n"
+    assert failure(tmp_path, text, columns=columns, frequency="minute")[0].startswith(
+        "x.csv:3: '9020-01-01 00:00' makes"
+    )
+
+
+CELLS = st.sampled_from(
+    ["2020-01-01", "2020-01-02", "1/2/2003", "13.1.03", "1999Q1", "1949", "47:30", "1", "-2.5", "1,5"]
+)
+ODD = st.sampled_from(
+    ["", "NA", "a", "date", "id", "y", "inf", "1e999", '"', '""', "\ufeff", "\x00", "é", "2020-13-01", "+"]
+)
+
+
+@given(
+    st.lists(st.lists(CELLS | ODD, max_size=4), max_size=8),
+    st.sampled_from(",;\t"),
+    st.sampled_from(["series", "series-rows"]),
+    st.sampled_from(["refuse", "fill", "ignore"]),
+    st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_no_table_breaks_the_reader(tmp_path_factory, rows, separator, form, gaps, lenient):
+    """It gives series, or says what is wrong, and where it goes on it says the same."""
+    path = tmp_path_factory.getbasetemp() / "broken.csv"
+    path.write_text("\n".join(separator.join(row) for row in rows))
+    errors = []
+    try:
+        for one in read_examples(path, Reading(form, gaps=gaps), on_error=errors.append if lenient else None):
+            assert len(one.source) > 0
+            assert not np.isinf(one.source.values_TC).any()
+            assert one.source.times_T is None or (np.diff(one.source.times_T.astype(np.int64)) > 0).all()
+    except UserError as error:
+        errors.append(error)
+    assert all(error.code in (2, 65) and error.message for error in errors)
+    holds_series(path)
 
 
 # -- guesses

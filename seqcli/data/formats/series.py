@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from seqcli.data.braces import is_parallel, parallel_files
 from seqcli.data.example import Example
-from seqcli.data.formats.base import Columns, Format
+from seqcli.data.formats.base import Columns, Format, Reading
 from seqcli.data.formats.csv import separator_of
 from seqcli.data.formats.looking import LOOK_ROWS, ColumnLook, TableLook
 from seqcli.errors import UserError, did_you_mean, usage_error
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 class _Series(Format):
     has_series = True
+
+    def __init__(self, reading: Reading) -> None:
+        super().__init__(reading)
+        if reading.separator is not None and len(reading.separator.encode()) != 1:
+            what = f"one ASCII character separates the columns of series, not {reading.separator!r}"
+            raise usage_error(f"data.separator: {what}")
 
     @classmethod
     def check_columns(cls, columns: Columns | None) -> dict[str, int | str]:
