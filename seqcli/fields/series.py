@@ -155,7 +155,7 @@ class SeriesField(SourceField):
 
     Args:
         predicted: columns that are predicted; None: all that are read.
-        plain: for a model that is not trained by gradients: values are standardised, whatever the recipe says.
+        plain: for a model that is not trained by gradients: values are not transformed, whatever the recipe says.
 
     Attributes:
         ahead: steps that a forecast has.
@@ -171,7 +171,7 @@ class SeriesField(SourceField):
     ) -> None:
         self.config, self.predicted, self.window = config, predicted, window
         self.transform: Transform = "none" if plain else config.transform
-        self.scaling = "series" if plain else config.scaling
+        self.scaling = config.scaling
         self.lead = int("difference" in self.transform)
         self.ahead = window.steps
         self.filled = 0

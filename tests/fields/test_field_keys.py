@@ -50,6 +50,7 @@ TASKS = {
     "word-vectors": ("{kind: word-vectors}", "null", "model: {kind: cbow}"),
     "transcription": ("{kind: transcription}", "{kind: text}", "model: {kind: majority}"),
     "forecasting": ("{kind: forecasting, look_back: 3}", "{kind: series}", "model: {kind: last-value}"),
+    "imputation": ("{kind: imputation}", "{kind: series}", "model: {kind: median}"),
     "translation": (
         "{kind: translation}",
         "{kind: text}",
@@ -57,7 +58,7 @@ TASKS = {
         "head: {kind: softmax}}",
     ),
 }
-SOURCES = {"transcription": "{kind: frames}", "forecasting": "{kind: series}"}
+SOURCES = {"transcription": "{kind: frames}", "forecasting": "{kind: series}", "imputation": "{kind: series}"}
 EXAMPLES = {
     "tagging": [Example(tokens, tags, f"x:{line}") for line, (tokens, tags) in enumerate(TAGGED, 1)],
     "classification": [Example(text, "good,bad" if text == "a b" else "good", "x:1") for text in TEXTS],
@@ -66,6 +67,7 @@ EXAMPLES = {
     "transcription": [Example(FRAMES[0], "THE END", "x:1")],
     "translation": [Example(text, text, "x:1") for text in TEXTS],
     "forecasting": [Example(series, None, "x:1") for series in SERIES],
+    "imputation": [Example(series, None, "x:1") for series in SERIES],
     "vector": [Example(np.array([1, 2], np.float32), TEXTS[:2], "x:1")],
     "grid": [Example(np.arange(6, dtype=np.float32).reshape(3, 2), TEXTS[:2], "x:1")],
 }
@@ -165,6 +167,13 @@ READS_THE_SAME = {
     ("forecasting", "task.stride"): ("forecasting", ["task.stride=2"]),
     ("forecasting", "task.quantiles"): ("forecasting", ["model=" + FORECASTER, "task.quantiles=[0.5]"]),
     ("forecasting", "task.baselines"): ("forecasting", ["task.baselines=[]"]),
+    ("imputation", "task.steps"): ("imputation", ["task.steps=9"]),
+    ("imputation", "task.hide"): ("imputation", ["task.hide=0.5"]),
+    ("imputation", "task.pattern"): ("imputation", ["task.pattern=blocks"]),
+    ("imputation", "task.block"): ("imputation", ["task.block=3"]),
+    ("imputation", "task.vary"): ("imputation", ["task.vary=0.5"]),
+    ("imputation", "task.rounds"): ("imputation", ["task.rounds=2"]),
+    ("imputation", "task.baselines"): ("imputation", ["task.baselines=[]"]),
     ("labels", "target.ordinal"): ("classification", ["target.ordinal=true"]),
     ("language-model", "task.bptt"): ("language-model", ["task.bptt=9"]),
     ("language-model", "task.floor"): ("language-model", ["task.floor=2"]),

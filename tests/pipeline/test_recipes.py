@@ -129,7 +129,7 @@ def series_files(folder, recipe, form):
                 values[number::9] = np.nan
             write_table(path, {**times, **waves})
     files = [f"data.train={folder / 'train.csv'}", "data.frequency=1 hour", f"data.format={form}"]
-    files.append("data.columns={time: times}" if gaps else "data.columns=null")
+    files.append("data.corpus=null" if gaps else "data.columns=null")
     for split in ("dev", "test"):
         by_time = dict(recipe.data)[f"{split}_steps"] is not None
         files.append(f"data.{split}_steps=8" if by_time else f"data.{split}={folder / f'{split}.csv'}")
