@@ -6,7 +6,9 @@ import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from seqcli.errors import io_error, reading
 from seqcli.files import cache_folder, writing
@@ -52,7 +54,7 @@ def _kept(path: str) -> Path:
         handle, name = tempfile.mkstemp(dir=folder, prefix="reading-")
     try:
         with open(handle, "wb") as copy, open_binary(path) as source:
-            while data := source.read(_BLOCK):
+            for data in _blocks(source, source_name(path)):
                 digest.update(data)
                 with writing(folder):
                     copy.write(data)
@@ -62,3 +64,9 @@ def _kept(path: str) -> Path:
     finally:
         Path(name).unlink(missing_ok=True)
     return kept
+
+
+def _blocks(source: IO[bytes], name: str) -> Iterator[bytes]:
+    with reading(name):
+        while data := source.read(_BLOCK):
+            yield data

@@ -25,6 +25,7 @@ READS_STDIN = {
     "predict tiny": "Ravi met Anna\n",
     "translate tiny-mt": "see red cats\n",
     "caption tiny-captions -": "vectors.npy\n",
+    "impute gaps": "time,a,b\n2001-01-01T00:00:00,1,2\n2001-01-01T01:00:00,,2\n2001-01-01T02:00:00,3,2\n",
     "score lm": "the cat\n",
     "neighbors --vectors v.txt": "king\n",
     "analogy --vectors v.txt": "man woman king\n",
@@ -58,6 +59,7 @@ READS_NONE = (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Path:
     """A tagger, a language model, a translator and files for every verb."""
+    import tiny_gaps
     import tiny_images
     import tiny_pairs
     import tiny_speech
@@ -82,6 +84,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
         (folder / "captions.yaml").write_text(dump_recipe(tiny_images.image_recipe(folder / "images")))
         assert run_inside("train", "captions.yaml", "-q").code == 0
         (folder / "vectors.npy").symlink_to(folder / "images/features.npy")
+        (folder / "gaps.yaml").write_text(dump_recipe(tiny_gaps.gap_recipe(tiny_gaps.gap_table(folder / "gaps.csv"))))
+        assert run_inside("train", "gaps.yaml", "-q").code == 0
         assert run_inside("vocab", "build", "train.txt", "-o", "vocab.txt").code == 0
         tiny_speech.speech_recipe(folder)
         recipe = tiny_speech.RECIPE
