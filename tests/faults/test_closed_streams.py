@@ -25,6 +25,7 @@ READS_STDIN = {
     "predict tiny": "Ravi met Anna\n",
     "translate tiny-mt": "see red cats\n",
     "caption tiny-captions -": "vectors.npy\n",
+    "forecast waves": "Month,y\n" + "".join(f"2001-{month:02},{month}\n" for month in range(1, 13)),
     "score lm": "the cat\n",
     "neighbors --vectors v.txt": "king\n",
     "analogy --vectors v.txt": "man woman king\n",
@@ -60,6 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
     """A tagger, a language model, a translator and files for every verb."""
     import tiny_images
     import tiny_pairs
+    import tiny_series
     import tiny_speech
     from tiny import run_inside
     from tiny_text import RECIPE
@@ -82,6 +84,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
         (folder / "captions.yaml").write_text(dump_recipe(tiny_images.image_recipe(folder / "images")))
         assert run_inside("train", "captions.yaml", "-q").code == 0
         (folder / "vectors.npy").symlink_to(folder / "images/features.npy")
+        waves = tiny_series.series_recipe(tiny_series.monthly(folder / "waves.csv"), "model={kind: last-value}")
+        (folder / "waves.yaml").write_text(dump_recipe(waves))
+        assert run_inside("train", "waves.yaml", "-q").code == 0
         assert run_inside("vocab", "build", "train.txt", "-o", "vocab.txt").code == 0
         tiny_speech.speech_recipe(folder)
         recipe = tiny_speech.RECIPE
