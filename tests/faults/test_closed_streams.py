@@ -26,6 +26,7 @@ READS_STDIN = {
     "translate tiny-mt": "see red cats\n",
     "caption tiny-captions -": "vectors.npy\n",
     "impute gaps": "time,a,b\n2001-01-01T00:00:00,1,2\n2001-01-01T01:00:00,,2\n2001-01-01T02:00:00,3,2\n",
+    "forecast waves": "Month,y\n" + "".join(f"2001-{month:02},{month}\n" for month in range(1, 13)),
     "score lm": "the cat\n",
     "neighbors --vectors v.txt": "king\n",
     "analogy --vectors v.txt": "man woman king\n",
@@ -62,6 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
     import tiny_gaps
     import tiny_images
     import tiny_pairs
+    import tiny_series
     import tiny_speech
     from tiny import run_inside
     from tiny_text import RECIPE
@@ -86,6 +88,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, trained_folder: Path) -> Pa
         (folder / "vectors.npy").symlink_to(folder / "images/features.npy")
         (folder / "gaps.yaml").write_text(dump_recipe(tiny_gaps.gap_recipe(tiny_gaps.gap_table(folder / "gaps.csv"))))
         assert run_inside("train", "gaps.yaml", "-q").code == 0
+        waves = tiny_series.series_recipe(tiny_series.monthly(folder / "waves.csv"), "model={kind: last-value}")
+        (folder / "waves.yaml").write_text(dump_recipe(waves))
+        assert run_inside("train", "waves.yaml", "-q").code == 0
         assert run_inside("vocab", "build", "train.txt", "-o", "vocab.txt").code == 0
         tiny_speech.speech_recipe(folder)
         recipe = tiny_speech.RECIPE

@@ -233,6 +233,33 @@ def test_the_linear_model_is_least_squares(tmp_path, cache):
     np.testing.assert_allclose(one.values_KM[:, 0], np.r_[values[-8:], 1] @ weights, rtol=1e-4)
 
 
+def test_a_baseline_is_scaled_as_the_recipe_says(tmp_path, cache):
+    """Of series with one window each, scaled by all of their steps, the mean would tell of those to predict."""
+    files = {}
+    for split in ("train", "test"):
+        files[split] = tmp_path / f"{split}.csv"
+        rows = [wave(12, seed=number, level=5 + number % 7, noise=1) for number in range(40)]
+        lines = (",".join([f"{split}{number}", *map(str, row.round(3))]) for number, row in enumerate(rows))
+        files[split].write_text("\n".join(lines) + "\n")
+    recipe = series_recipe(
+        files["train"],
+        f"data.test={files['test']}",
+        "data.dev_steps=null",
+        "data.test_steps=null",
+        "data.format=series-rows",
+        "source.scaling=none",
+        "model={kind: linear}",
+    )
+    task = new_task(recipe)
+    columns = open_columns(recipe, task, ("train", "test"))
+    task.fit(columns["train"])
+    data = {split: task.data(one) for split, one in columns.items()}
+    rows = np.stack([wave(12, seed=number, level=5 + number % 7, noise=1).round(3) for number in range(40)])
+    x = np.c_[rows[:, :8], np.ones(40)]
+    weights, *_ = np.linalg.lstsq(x, rows[:, 8:], rcond=None)
+    assert counted(task, data)["mae"] == pytest.approx(np.abs(x @ weights - rows[:, 8:]).mean(), rel=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["last-value", "seasonal-naive", "drift", "linear"])
 def test_a_baseline_is_a_model_of_its_own(tmp_path, cache, kind):
     recipe = series_recipe(several(tmp_path / "a.csv"), f"model={{kind: {kind}}}", "source.transform=log")
