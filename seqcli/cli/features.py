@@ -75,7 +75,9 @@ def image(
     projection: Annotated[
         str | None,
         typer.Option(
-            "--projection", metavar="FILE", help="A .npz by which the 1,280 become fewer: mean, basis and, if need be, scale."
+            "--projection",
+            metavar="FILE",
+            help="A .npz by which the 1,280 become fewer: mean, basis and, if need be, scale.",
         ),
     ] = None,
     names: Annotated[
