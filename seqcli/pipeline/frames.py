@@ -26,7 +26,7 @@ _AT_ONCE = 64
 def frame_batches(
     model: Model[Any], file: str | None, *, on_invalid: OnInvalid, max_line: int
 ) -> Iterator[list[NDArray[Any]]]:
-    """Yield the sequences, some at a time; from standard input each as soon as it is there.
+    """Yield the sequences as they stand there, some at a time; from standard input each as soon as it is there.
 
     Labels that a file has are not looked at. Standard input holds the lines of a .ts file, or of an index where the
     model was trained on one.
@@ -34,9 +34,7 @@ def frame_batches(
     Raises:
         UserError: no frames (2); frames that the model was not made for, bad data (65); an unreadable file (74).
     """
-    sequences = (
-        model.task.source.read(one.source, one.at) for one in frame_examples(model, file, on_invalid, max_line)
-    )
+    sequences = (one.source for one in frame_examples(model, file, on_invalid, max_line))
     return batches(sequences, 1 if is_stdin(file) else _AT_ONCE)
 
 
@@ -81,6 +79,12 @@ def media_batches(
 
 def frame_examples(model: Model[Any], file: str | None, on_invalid: OnInvalid, max_line: int) -> Iterator[Example]:
     """The sequences of a file, or of a folder, with the place of each; see `frame_batches`."""
+    for one in _examples(model, file, on_invalid, max_line):
+        model.task.source.read(one.source, one.at)  # what cannot be read is said with its place
+        yield one
+
+
+def _examples(model: Model[Any], file: str | None, on_invalid: OnInvalid, max_line: int) -> Iterator[Example]:
     if not is_stdin(file) and Path(str(file)).suffix.lower() in SUFFIXES:
         path = Path(str(file))
         return iter([Example(read_frames(path, max_line=max_line, on_invalid=on_invalid), None, str(path))])

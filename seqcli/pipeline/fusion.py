@@ -158,7 +158,7 @@ def _asked(model: Model[Any], file: str, max_line: int) -> tuple[list[str], NDAr
     lengths: list[int] = []
     parts: list[NDArray[Any]] = []
     for block in batches(frame_examples(model, file, "strict", max_line), _AT_ONCE):
-        found = model.predict_block([model.task.source.read(one.source, one.at) for one in block])
+        found = model.predict_block([one.source for one in block])
         parts.append(np.stack([one.probs_K for one in found]))
         places += [one.at for one in block]
         lengths += [one.length for one in found]
