@@ -396,7 +396,7 @@ def test_a_tagger_cannot_sample_and_a_language_model_cannot_tag(seqcli: Program,
     assert seqcli("predict", "counts", stdin=b"x\n") == (
         2,
         "",
-        "error: counts@1 is a model for language-model; this needs one for classification, tagging or transcription. Known: tiny@1.\n",
+        "error: counts@1 is a model for language-model; this needs one for classification, forecasting, tagging or transcription. Known: tiny@1.\n",
     )
 
 

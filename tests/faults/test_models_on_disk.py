@@ -81,7 +81,7 @@ def test_a_model_of_another_task(seqcli: Program, trained: Path) -> None:
     assert seqcli("predict", "tiny") == (
         2,
         "",
-        "error: tiny@1 is a model for translation; this needs one for classification, tagging or transcription. "
+        "error: tiny@1 is a model for translation; this needs one for classification, forecasting, tagging or transcription. "
         "Train one: seqcli train ner\n",
     )
 

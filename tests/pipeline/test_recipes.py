@@ -182,7 +182,7 @@ def test_a_recipe_trains_and_is_used(one_recipe, tmp_path):
     finished = events[-1]
     assert isinstance(finished, Finished)
     if recipe.training.max_steps is not None:  # a network
-        evaluated = next(event for event in events if isinstance(event, Evaluated))
+        *_, evaluated = (event for event in events if isinstance(event, Evaluated))
         assert recipe.training.select_by is None or recipe.training.select_by in evaluated.scores
         assert finished.report["steps"] == evaluated.step >= 1
     else:

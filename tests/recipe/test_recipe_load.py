@@ -53,12 +53,12 @@ def errors(text=GOOD, *overrides):
         (
             "{kind: softmax}",
             "{kind: 3}",
-            "bad.yaml:10:16: model.head: unknown head '3'. Known: softmax, crf, sigmoid, adaptive, ctc, direct, shifted, segments, stepwise",
+            "bad.yaml:10:16: model.head: unknown head '3'. Known: softmax, crf, sigmoid, adaptive, ctc, direct, shifted, segments, stepwise, fill",
         ),
         (
             "{kind: softmax}",
             "{}",
-            "bad.yaml:10:3: model.head: 'kind' is missing; one of softmax, crf, sigmoid, adaptive, ctc, direct, shifted, segments, stepwise",
+            "bad.yaml:10:3: model.head: 'kind' is missing; one of softmax, crf, sigmoid, adaptive, ctc, direct, shifted, segments, stepwise, fill",
         ),
         (
             "{kind: softmax}",

@@ -201,6 +201,7 @@ def test_components(seqcli):
         "shifted",
         "segments",
         "stepwise",
+        "fill",
     ]
     headings = [line.split(":")[0] for line in seqcli("components")[0].splitlines() if line and line[0] != " "]
     assert headings == [f"{slot} {kind}" for slot, kinds in REGISTRY.items() for kind in kinds]
