@@ -43,7 +43,7 @@ def _object(part: dict[str, Any]) -> st.SearchStrategy:
 def _array(part: dict[str, Any]) -> st.SearchStrategy:
     if "prefixItems" in part:
         return st.tuples(*[values(item) for item in part["prefixItems"]]).map(list)
-    return st.lists(values(part["items"]), min_size=part.get("minItems", 0), max_size=4)
+    return st.lists(values(part["items"]), min_size=part.get("minItems", 0), max_size=part.get("maxItems", 4))
 
 
 def _number(part: dict[str, Any]) -> st.SearchStrategy:
