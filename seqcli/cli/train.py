@@ -246,7 +246,8 @@ def _dry_run(recipe: Recipe, device: str, origin: Run | None, as_json: bool) -> 
     shapes = ", ".join(f"{name} {shape}" for name, shape in batch["shapes"].items())
     console.emit(f"first batch: {batch['sequences']} sequences, {batch['positions']} {unit}, shapes {shapes}")
     console.emit_lines(f"  {line}" for line in batch["examples"])
-    console.emit(f"loss before training: {found['loss']:.3f} nats a target (uniform: {found['uniform_loss']:.3f})")
+    a_target = f"nats a target (uniform: {found['uniform_loss']:.3f})" if unit != "steps" else "a value"
+    console.emit(f"loss before training: {found['loss']:.3f} {a_target}")
     largest = found["largest_batch"]
     memory = (
         f"memory: about {found['memory_mb']:,.0f} MB, measured with the largest batch ({largest['sequences']} "

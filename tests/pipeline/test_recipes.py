@@ -108,7 +108,12 @@ def smaller_forecaster(recipe):
         sizes.append("model.embedder.segment=4")
     steps = min(recipe.task.steps, 4)
     horizon = [] if recipe.task.horizon is None else [f"task.horizon={min(recipe.task.horizon, 6)}"]
-    training = ["training.max_steps=3", "training.evaluate_every=3", "training.batch.per_epoch=0"]
+    training = [
+        "training.max_steps=3",
+        "training.min_steps=0",
+        "training.evaluate_every=3",
+        "training.batch.per_epoch=0",
+    ]
     return ["task.look_back=12", f"task.steps={steps}", *horizon, "task.season=4", *sizes, *training]
 
 
