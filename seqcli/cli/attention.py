@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from seqcli.errors import UserError, usage_error
-from seqcli.files import cannot_write
+from seqcli.cli.pictures import check_picture, pyplot, save_picture
+from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from seqcli.tasks.writing import Generated, Written
-
-_SUFFIXES = (".png", ".svg", ".pdf")
 
 _SIDE = 224
 """Pixels that a picture is drawn with at least."""
@@ -30,18 +28,19 @@ def draw_attention(one: Generated, file: Path) -> None:
         UserError: the model has no attention, or the file has another ending than .png, .svg or .pdf (2); matplotlib
             is not installed (1); the file cannot be written (74).
     """
+    check_picture("--attention", file)
     best = one.hypotheses[0]
-    pyplot, weights_TS = _drawing(best, file)
+    weights_TS = _weights(best)
     columns, rows = [*one.source, "<EOS>"], [*best.tokens, *(["<EOS>"] if best.ended else [])]
     weights_TS = weights_TS[: len(rows), : len(columns)]
-    figure, axes = pyplot.subplots(figsize=(1.5 + 0.32 * len(columns), 1.2 + 0.32 * len(rows)), layout="constrained")
+    figure, axes = pyplot().subplots(figsize=(1.5 + 0.32 * len(columns), 1.2 + 0.32 * len(rows)), layout="constrained")
     picture = axes.imshow(weights_TS, cmap="Greys", vmin=0, vmax=1, aspect="equal")
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(len(rows)), rows)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     figure.colorbar(picture, ax=axes, label="attention", shrink=0.8)
-    _save(figure, file)
+    save_picture(figure, file)
 
 
 def draw_places(one: Generated, file: Path, pixels: NDArray[np.uint8] | None) -> None:
@@ -57,14 +56,15 @@ def draw_places(one: Generated, file: Path, pixels: NDArray[np.uint8] | None) ->
 
     import numpy as np
 
+    check_picture("--attention", file)
     best = one.hypotheses[0]
-    pyplot, weights_TS = _drawing(best, file)
+    weights_TS = _weights(best)
     words = [*best.tokens, *(["<EOS>"] if best.ended else [])]
     side = math.isqrt(weights_TS.shape[1])
     shape = (side, side) if side**2 == weights_TS.shape[1] else (1, weights_TS.shape[1])
     across = min(6, len(words))
     down = math.ceil(len(words) / across)
-    figure, grid = pyplot.subplots(
+    figure, grid = pyplot().subplots(
         down, across, figsize=(1.8 * across, 2.0 * down), layout="constrained", squeeze=False
     )
     for axes in grid.flat:
@@ -72,7 +72,7 @@ def draw_places(one: Generated, file: Path, pixels: NDArray[np.uint8] | None) ->
     for axes, word, weights_S in zip(grid.flat, words, weights_TS, strict=False):
         axes.imshow(lit(np.asarray(weights_S).reshape(shape), pixels), extent=(0.0, 1.0, 0.0, 1.0))
         axes.set_title(f"{word}  {weights_S.max():.2f}", fontsize=9)
-    _save(figure, file)
+    save_picture(figure, file)
 
 
 def lit(weights_RC: NDArray[np.float32], pixels: NDArray[np.uint8] | None) -> NDArray[np.float64]:
@@ -98,31 +98,11 @@ def lit(weights_RC: NDArray[np.float32], pixels: NDArray[np.uint8] | None) -> ND
     return np.asarray(seen_HW3 + (1 - seen_HW3) * _TINT * light_HW1 * np.array(_COLOUR))
 
 
-def _drawing(best: Written, file: Path) -> tuple[Any, NDArray[np.float32]]:
-    """Pyplot, and where each token looked."""
-    if file.suffix.lower() not in _SUFFIXES:
-        raise usage_error(f"--attention: {file.name} is none of {', '.join(_SUFFIXES)}")
+def _weights(best: Written) -> NDArray[np.float32]:
+    """Where each token looked [T, S]."""
     if best.attention_TS is None:
         raise usage_error(
             "there is no attention to draw: the model has none, or the line was translated in parts",
             hint="A decoder has it with model.decoder.attention: general.",
         )
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise UserError("drawing needs matplotlib", hint="pip install 'seqcli[plots]'") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot, best.attention_TS
-
-
-def _save(figure: Any, file: Path) -> None:
-    from matplotlib import pyplot
-
-    try:
-        figure.savefig(file, dpi=150)
-    except OSError as error:
-        raise cannot_write(file, error) from error
-    finally:
-        pyplot.close(figure)
+    return best.attention_TS

@@ -291,11 +291,11 @@ def convert(
 
 
 def _refuse_frames(file: str | None) -> None:
-    from seqcli.data.formats import FRAME_FORMATS, format_by_name, holds_series
+    from seqcli.data.formats import format_by_name, has_frames, holds_series
 
     if file is None or is_stdin(file):
         return
-    if Path(file).is_dir() or format_by_name(file) in FRAME_FORMATS:
+    if Path(file).is_dir() or has_frames(format_by_name(file)):
         raise usage_error(f"'{file}' holds frames, which have no tag scheme", hint="Name a CoNLL file.")
     if Path(file).is_file() and format_by_name(file) in ("csv", "tsv") and holds_series(file):
         raise usage_error(f"'{file}' holds series, which have no tag scheme", hint="Name a CoNLL file.")

@@ -73,9 +73,9 @@ def command(
     if form is not None:
         choice("--format", form, FORMATS)
     if plot is not None:
-        from seqcli.cli.series_plot import check_file
+        from seqcli.cli.pictures import check_picture
 
-        check_file("--plot", Path(plot))
+        check_picture("--plot", plot)
     run, file = run_and_file(model, file, running.runs, "forecasting")
     loaded = Model.load(run, device=running.device, engine=running.engine)
     if loaded.notice is not None:

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqcli.errors import UserError, usage_error
-from seqcli.files import cannot_write
+from seqcli.cli.pictures import pyplot, save_picture
 
 if TYPE_CHECKING:
     from seqcli.pipeline.forecast import Answer
-
-SUFFIXES = (".png", ".svg", ".pdf")
 
 MOST = 6
 """Columns of series that are drawn."""
@@ -21,38 +18,20 @@ _BEFORE = 5
 """Steps of the past for each step ahead."""
 
 
-def check_file(option: str, file: Path) -> None:
-    """Raises UserError (2): an ending of no picture."""
-    if file.suffix.lower() not in SUFFIXES:
-        raise usage_error(f"{option}: {file.name} is none of {', '.join(SUFFIXES)}")
-
-
 def draw_forecasts(answers: Sequence[Answer], file: Path, quantiles: Sequence[float]) -> None:
     """Write a panel for each predicted column of each series, the first `MOST`.
 
     Raises:
         UserError: matplotlib is not installed (1); the file cannot be written (74).
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise UserError("drawing needs matplotlib", hint="pip install 'seqcli[plots]'") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     panels = [(answer, place) for answer in answers for place in range(len(answer.forecast.columns))][:MOST]
-    figure, grid = pyplot.subplots(
+    figure, grid = pyplot().subplots(
         len(panels), 1, figsize=(9, 1 + 2.2 * len(panels)), layout="constrained", squeeze=False
     )
     for axes, (answer, place) in zip(grid.flat, panels, strict=True):
         _draw(axes, answer, place, quantiles)
     grid.flat[0].legend(loc="upper left", frameon=False)
-    try:
-        figure.savefig(file, dpi=110)
-    except OSError as error:
-        raise cannot_write(file, error) from error
-    finally:
-        pyplot.close(figure)
+    save_picture(figure, file, dpi=110)
 
 
 def _draw(axes: Any, answer: Answer, place: int, quantiles: Sequence[float]) -> None:

@@ -14,13 +14,13 @@ from seqcli.data.catalogue import DataSet
 from seqcli.data.example import Example, place, source_bytes
 from seqcli.data.fetch.obtain import Progress, obtain, obtain_split
 from seqcli.data.formats import (
-    FRAME_FORMATS,
     FileLook,
     first_lines,
     format_by_name,
     format_class,
     guess_format,
     guess_series,
+    has_frames,
     holds_series,
     read_examples,
 )
@@ -57,7 +57,7 @@ class SplitFiles:
 
     @property
     def has_frames(self) -> bool:
-        return self.reading.format in FRAME_FORMATS
+        return has_frames(self.reading.format)
 
     @property
     def has_images(self) -> bool:

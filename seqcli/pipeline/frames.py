@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from seqcli.data import catalogue
 from seqcli.data.example import Example
-from seqcli.data.formats import FRAME_FORMATS, Reading, guess_format, read_examples
+from seqcli.data.formats import Reading, guess_format, has_frames, read_examples
 from seqcli.data.frame_files import FOLDER_SUFFIXES, SUFFIXES, read_frames
 from seqcli.data.media_files import media_files
 from seqcli.errors import UserError, io_error, usage_error
@@ -94,7 +94,7 @@ def _examples(model: Model[Any], file: str | None, on_invalid: OnInvalid, max_li
         form = "frames" if _trained_on(model) == "frames" else "ts"
     else:
         form = guess_format(file)
-    if form not in FRAME_FORMATS:
+    if not has_frames(form):
         raise usage_error(
             f"{file}: {model.name} reads frames, and this looks like {form}",
             hint="Give a .ts file, an index, a .npy or .csv file, or a folder of them.",

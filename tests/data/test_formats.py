@@ -4,16 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqcli.data.chunks import chunks
-from seqcli.data.formats import (
-    FORMATS,
-    FRAME_FORMATS,
-    Reading,
-    clean_tag,
-    format_class,
-    guess_format,
-    guess_from_lines,
-    read_examples,
-)
+from seqcli.data.formats import FORMATS, Reading, clean_tag, format_class, guess_format, guess_from_lines, read_examples
 from seqcli.errors import UserError
 from seqcli.lines import Chunk, read_batches, read_blocks, read_lines
 
@@ -89,7 +80,6 @@ def test_every_format_reads_its_example_whole_and_in_chunks(tmp_path, name):
     (tmp_path / "empty").write_text("")
     errors = []
     assert list(read_examples(tmp_path / "empty", reading, on_error=errors.append)) == []
-    assert (name in FRAME_FORMATS) == form.has_frames
 
 
 def test_a_format_is_guessed_from_the_name_first(tmp_path):

@@ -14,8 +14,8 @@ from seqcli.errors import did_you_mean, usage_error
 from seqcli.lines import Chunk, Input, is_stdin, read_blocks, source_name
 from seqcli.recipe import registry
 
-__all__ = ["FORMATS", "FRAME_FORMATS", "FileLook", "Reading", "format_class", "guess_format", "look_at_lines"]
-__all__ += ["guess_series", "holds_series", "read_examples"]
+__all__ = ["FORMATS", "FileLook", "Reading", "format_class", "guess_format", "guess_series", "has_frames"]
+__all__ += ["holds_series", "look_at_lines", "read_examples"]
 
 FORMATS = tuple(registry.FORMATS)
 
@@ -35,8 +35,9 @@ def format_class(name: str) -> type[Format]:
     return registry.load(registry.FORMATS[name])
 
 
-FRAME_FORMATS = frozenset(name for name in FORMATS if format_class(name).has_frames)
-"""Those whose sources are frames, [T, D]; all others are text."""
+def has_frames(name: str | None) -> bool:
+    """Whether the sources of a format are frames, [T, D]; those of all others are text."""
+    return name in FORMATS and format_class(name).has_frames
 
 
 def read_examples(source: Input, reading: Reading, *, on_error: OnError | None = None) -> Iterator[Example]:
