@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -58,6 +59,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     # torch's threads spin while they wait for each other, by default for so long that beside another busy process
     # training takes five times as long as it must; asleep at once they wake too late. This count costs little.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # a tenth of the time to the first answer: the garbage of imports, and the metadata of every installed package,
+    # among which pydantic looks for plugins
+    gc.set_threshold(20_000, 50, 50)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     verb = next((word for word in arguments if not word.startswith("-")), None)
     try:
         code = run_guarded(lambda: _run(verb, arguments), verb)
