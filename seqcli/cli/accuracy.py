@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EPILOG = examples(
     "seqcli accuracy gold.txt predicted.txt",
+    "seqcli accuracy gold.txt mine.txt --compare theirs.txt",
     """seqcli accuracy gold.txt predicted.txt --confusion | column -t -s "$(printf '\\t')\"""",
 )
 
@@ -33,22 +34,19 @@ def command(
     confusion: Annotated[
         bool, typer.Option("--confusion", help="Print the confusion matrix: gold rows, predicted columns, tabs.")
     ] = False,
+    compare: scoring.Compare = None,
 ) -> None:
     """Accuracy, macro F1 and confusion of two files of labels."""
     from seqcli.metrics.classes import classification_report
 
-    counts: Counter[tuple[str, str]] = Counter()
-    rows = scoring.Rows(predicted, [gold], output.invalid)
-    for number, (guess, (label,)) in enumerate(rows, 1):
-        if not label.strip():
-            raise data_error("the gold label is empty", file=source_name(gold), line=number)
-        counts[label.strip(), guess.strip()] += 1
-    rows.warn_of_empty_lines("predicted label", "it counts as wrong")
-    report = classification_report(counts)
+    pairs = _labels(gold, predicted, output)
+    report = classification_report(Counter(pairs))
+    other = None if compare is None else _compared(pairs, gold, predicted, compare, output)
     if output.as_json:
         console.emit_json(
             {
                 **report.accuracy.as_json(),
+                **({"compared": [other]} if other is not None else {}),
                 "macro_f1": report.macro_f1.as_json(),
                 "kappa": report.kappa.as_json() if report.kappa else None,
                 "labels": {label: one.as_json() for label, one in report.labels.items()},
@@ -61,7 +59,38 @@ def command(
     elif confusion and not output.score_only:
         console.emit_lines("\t".join(map(str, row)) for row in _matrix(report.confusion))
     else:
-        scoring.show_score(report.accuracy, output, *_present(report, output.width))
+        scoring.show_score(report.accuracy, output, *_present(report, output.width), other)
+
+
+def _labels(gold: str, predicted: str, output: scoring.Output) -> list[tuple[str, str]]:
+    """(gold, predicted) of each line."""
+    pairs = []
+    rows = scoring.Rows(predicted, [gold], output.invalid)
+    for number, (guess, (label,)) in enumerate(rows, 1):
+        if not label.strip():
+            raise data_error("the gold label is empty", file=source_name(gold), line=number)
+        pairs.append((label.strip(), guess.strip()))
+    rows.warn_of_empty_lines("predicted label", "it counts as wrong")
+    return pairs
+
+
+def _compared(
+    pairs: Sequence[tuple[str, str]], gold: str, predicted: str, other: str, output: scoring.Output
+) -> scoring.Compared:
+    """A second system on the same lines, and whether the first is better than it."""
+    import numpy as np
+
+    from seqcli.metrics.classes import classification_report
+    from seqcli.metrics.paired import compare_right, with_words
+
+    scoring.check_sources([gold, predicted, other])
+    theirs = _labels(gold, other, output)
+    paired = compare_right(*(np.array([label == guess for label, guess in some]) for some in (pairs, theirs)))
+    return {
+        "model": source_name(other),
+        "score": classification_report(Counter(theirs)).accuracy.as_json(),
+        "paired": with_words(source_name(predicted), source_name(other), paired),
+    }
 
 
 def _present(report: ClassificationReport, width: int) -> tuple[list[str], list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqcli.cli import show
 from seqcli.metrics.metric import CLASS_METRICS
+from seqcli.metrics.paired import p_text
 
 if TYPE_CHECKING:
     from seqcli.pipeline.evaluate import Evaluation
@@ -65,5 +66,6 @@ def _paired(name: str, other: str, paired: Mapping[str, Any]) -> list[str]:
         f"{name} against {other}: {paired['better']:,} examples only the first has right, {paired['worse']:,} only the "
         f"second, {paired['both']:,} both, {paired['neither']:,} neither",
         f"difference {paired['difference']:+.2f} points ({100 * paired['level']:.0f}% interval {paired['low']:+.2f} to "
-        f"{paired['high']:+.2f}, paired bootstrap), McNemar p = {paired['p']:.2g}",
+        f"{paired['high']:+.2f}, paired bootstrap), McNemar p {p_text(paired['p'])}",
+        paired["says"],
     ]

@@ -29,6 +29,10 @@ EPILOG = """Examples:
   seqcli evaluate embedding questions-words.txt"""
 
 
+_OF_ALL_TOKENS = ("word_perplexity", "bits_per_character")
+"""Figures of language models that compare whatever their tokens are."""
+
+
 @grouped
 def command(
     *,
@@ -43,7 +47,7 @@ def command(
     format_: Format = None,
     errors: ErrorRows = None,
     against: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Also measure this language model or classifier, and compare.")
+        str | None, typer.Option(metavar="MODEL", help="Also measure this model of the same task, and compare the two.")
     ] = None,
     others: With = None,
     searching: Searching,
@@ -130,7 +134,7 @@ def _lines(found: Evaluation) -> list[str]:
     if "also" in counts:
         others = [f"{one['name']} = {one['value']:.2f} ({one['signature']})" for one in counts["also"]]
         lines += [*others, f"{counts['lines']:,} lines, {counts['right']:,} of them equal to a reference"]
-        return [*lines, *map(_beside, found.compared)]
+        return [*lines, *_beside(found)]
     if "labels" in counts:
         from seqcli.cli.classes_table import class_lines
 
@@ -140,6 +144,7 @@ def _lines(found: Evaluation) -> list[str]:
             *lines,
             f"{counts['correct']:,} of {counts['total']:,} tokens right, {counts['correct_sequences']:,} of "
             f"{counts['sequences']:,} sentences without an error",
+            *_beside(found),
         ]
     return [
         *lines,
@@ -147,18 +152,18 @@ def _lines(found: Evaluation) -> list[str]:
         *show.counts_table("type", [*counts["types"].items(), ("all", counts)]),
         "",
         f"accuracy {counts['accuracy']:.2f} ({counts['correct_tokens']:,} of {counts['tokens']:,} tokens)",
+        *_beside(found),
     ]
 
 
-def _beside(other: dict[str, Any]) -> str:
-    """What stands beside a text that was written, and how sure the difference is."""
-    text = f"{other['model']}: {other['score']['name']} = {other['score']['value']:.2f}"
-    if "metric" not in (paired := other.get("paired") or {}):
-        return text
-    return (
-        f"{text}; {paired['metric']} {paired['difference']:+.2f} ({100 * paired['level']:.0f}% interval "
-        f"{paired['low']:+.2f} to {paired['high']:+.2f}), paired bootstrap p = {paired['p']:.2g}"
-    )
+def _beside(found: Evaluation) -> list[str]:
+    """What stands beside a score, and how sure the difference is."""
+    lines = []
+    for other in found.compared:
+        lines.append(f"{other['model']}: {other['score']['name']} = {other['score']['value']:.2f}")
+        if paired := other.get("paired"):
+            lines.append(paired["says"])
+    return lines
 
 
 def _language(found: Evaluation) -> list[str]:
@@ -182,9 +187,11 @@ def _language(found: Evaluation) -> list[str]:
         values = [math.inf if (value := column.get(metric.name, math.nan)) is None else value for column in columns]
         cells = [metric.title, *("-" if math.isnan(value) else f"{value:,.4f}" for value in values)]
         if len(values) > 1:
-            cells.append(f"{values[0] / values[1]:.3f}" if all(map(math.isfinite, values)) else "-")
+            alike = metric.name in _OF_ALL_TOKENS or columns[1]["tokens"] == counts["tokens"]
+            cells.append(f"{values[0] / values[1]:.3f}" if alike and all(map(math.isfinite, values)) else "-")
         rows.append(cells)
-    return lines + show.table(rows, header, right=range(1, len(header)))
+    says = [paired["says"] for other in found.compared if (paired := other.get("paired", {}))]
+    return [*lines, *show.table(rows, header, right=range(1, len(header))), *says]
 
 
 def _write_errors(path: Path, found: Evaluation) -> None:

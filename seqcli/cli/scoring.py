@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 Hypothesis = Annotated[str, typer.Argument(metavar="HYP", help="System output, one segment a line; - is stdin.")]
 Sentence = Annotated[bool, typer.Option("--sentence", "--sentence-level", "-sl", help="Print one score a line.")]
+
+Compare = Annotated[
+    str | None,
+    typer.Option("--compare", metavar="OTHER", help="Another system's file: is the difference more than chance?"),
+]
+
+Compared = Mapping[str, Any]
+"""Another system, for JSON: ``model``, its ``score``, and what a ``paired`` test says."""
 
 Details = Sequence[tuple[object, ...]]
 """Rows of a table: a name, a number, and what there is to say about it."""
@@ -125,10 +133,18 @@ def _head(score: Score) -> str:
     return score.signature if named else f"{score.name}|{score.signature}"
 
 
-def show_score(score: Score, output: Output, plain: Iterable[str], table: Iterable[str]) -> None:
-    """Print a score: JSON, the number alone, ``table`` on a terminal, or ``plain`` lines anywhere else."""
+def show_score(
+    score: Score, output: Output, plain: Iterable[str], table: Iterable[str], compared: Compared | None = None
+) -> None:
+    """Print a score: JSON, the number alone, ``table`` on a terminal, or ``plain`` lines anywhere else.
+
+    ``compared``: another system's, which comes behind it.
+    """
+    if compared is not None:
+        line = f"{compared['model']}: {compared['score']['name']} = {compared['score']['value']:.{output.width}f}"
+        plain, table = ([*some, line, compared["paired"]["says"]] for some in (plain, table))
     if output.as_json:
-        console.emit_json(score.as_json())
+        console.emit_json(score.as_json() | ({"compared": [compared]} if compared is not None else {}))
     elif output.score_only:
         console.emit(f"{score.value:.{output.width}f}")
     elif console.stdout_is_terminal():

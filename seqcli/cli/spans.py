@@ -10,7 +10,7 @@ import typer
 
 from seqcli.cli import console, scoring, show
 from seqcli.cli.options import ErrorRows, examples, grouped
-from seqcli.errors import data_error
+from seqcli.errors import data_error, usage_error
 from seqcli.lines import source_name
 
 if TYPE_CHECKING:
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from seqcli.metrics.spans import SpanScorer
 
 EPILOG = (
-    examples("seqcli spans gold.conll predicted.conll", "seqcli spans both.conll --matching strict --errors errors.tsv")
+    examples(
+        "seqcli spans gold.conll predicted.conll",
+        "seqcli spans gold.conll mine.conll --compare theirs.conll",
+        "seqcli spans both.conll --matching strict --errors errors.tsv",
+    )
     + """
 
 Columns are cut at tabs or spaces; the tag is the last one. One file alone holds the gold and the predicted tag in its
@@ -44,6 +48,7 @@ def command(
         typer.Option(help="Invalid sequences: read as conlleval does, or ill-formed spans left out."),
     ] = "conlleval",
     errors: ErrorRows = None,
+    compare: scoring.Compare = None,
 ) -> None:
     """Strict span precision, recall and F1 of two CoNLL files."""
     from seqcli.metrics.conll_pairs import read_one, read_pairs
@@ -61,8 +66,7 @@ def command(
     predicted = predicted or gold
     _check_tags(pairs, scheme, gold, predicted)
     scorer = SpanScorer(scheme, matching)
-    for pair in pairs:
-        scorer.add(pair.gold, pair.predicted)
+    adds = [scorer.add(pair.gold, pair.predicted) for pair in pairs]
     _warn_of_faults(pairs, scorer, gold, predicted)
     if errors is not None:
         rows = _error_rows(pairs, scorer, predicted)
@@ -72,7 +76,33 @@ def command(
         from seqcli.files import atomic_write_text
 
         atomic_write_text(Path(errors), "".join(f"{row}\n" for row in rows))
-    scoring.show_score(scorer.score(), output, *_present(scorer, output.width))
+    other = None if compare is None else _compared(gold, compare, predicted, scorer, adds, output)
+    scoring.show_score(scorer.score(), output, *_present(scorer, output.width), other)
+
+
+def _compared(
+    gold: str, other: str, predicted: str, scorer: SpanScorer, adds: Sequence[Counts], output: scoring.Output
+) -> scoring.Compared:
+    """A second system on the same sentences, and whether the first is better than it."""
+    import numpy as np
+
+    from seqcli.metrics.conll_pairs import read_pairs
+    from seqcli.metrics.paired import Sums, compare_sums, f1, with_words
+    from seqcli.metrics.spans import SpanScorer
+
+    if gold == predicted:
+        raise usage_error("--compare needs GOLD and PREDICTED apart", hint="Give the two tag columns as two files.")
+    scoring.check_sources([gold, predicted, other])
+    theirs = list(read_pairs(gold, other, output.invalid))
+    _check_tags(theirs, scorer.scheme, gold, other)
+    counted = SpanScorer(scorer.scheme, scorer.matching)
+    their_adds = [counted.add(pair.gold, pair.predicted) for pair in theirs]
+    paired = compare_sums(*(Sums("F1", np.array(some, np.float64), f1) for some in (adds, their_adds)))
+    return {
+        "model": source_name(other),
+        "score": counted.score().as_json(),
+        "paired": with_words(source_name(predicted), source_name(other), paired),
+    }
 
 
 def _recognise(pairs: Sequence[TaggedPair], gold: str) -> str:

@@ -209,8 +209,10 @@ def _compared(entry: dict[str, Any], split: str) -> str:
     score = entry[split]
     text = f"{entry['model']}: {score['name']} = {_number(score['value'], 2)}"
     if paired := score.get("paired"):
+        from seqcli.metrics.paired import p_text
+
         test = f"{paired['metric']}, paired bootstrap" if "metric" in paired else "McNemar"
-        text += f" (difference {paired['difference']:+.2f}, {test} p = {paired['p']:.2g})"
+        text += f" (difference {paired['difference']:+.2f}, {test} p {p_text(paired['p'])})"
     return text
 
 

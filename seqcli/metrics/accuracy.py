@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import eq
 
 from seqcli.metrics.score import Score, percent, signature
 
@@ -18,8 +19,8 @@ class AccuracyScorer:
         self.confusion: Counter[tuple[str, str]] = Counter()
         """(gold, predicted) -> how often."""
 
-    def add(self, gold: Sequence[str], predicted: Sequence[str]) -> None:
-        """Count one sequence.
+    def add(self, gold: Sequence[str], predicted: Sequence[str]) -> int:
+        """Count one sequence; returns how many of its labels are right.
 
         Raises:
             ValueError: the two have different lengths.
@@ -27,8 +28,10 @@ class AccuracyScorer:
         if len(gold) != len(predicted):
             raise ValueError(f"{len(gold)} gold labels against {len(predicted)} predicted ones")
         self.sequences += 1
-        self.correct_sequences += list(gold) == list(predicted)
+        right = sum(map(eq, gold, predicted))
+        self.correct_sequences += right == len(gold)
         self.confusion.update(zip(gold, predicted, strict=True))
+        return right
 
     def score(self) -> Score:
         """The accuracy in percent, with the counts and how many sequences are right throughout."""

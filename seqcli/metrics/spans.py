@@ -30,8 +30,8 @@ class SpanScorer:
         self._gold: Counter[str] = Counter()
         self._predicted: Counter[str] = Counter()
 
-    def add(self, gold_tags: Sequence[str], predicted_tags: Sequence[str]) -> None:
-        """Count one sentence.
+    def add(self, gold_tags: Sequence[str], predicted_tags: Sequence[str]) -> Counts:
+        """Count one sentence; returns its own spans.
 
         Raises:
             ValueError: the two have different lengths.
@@ -45,10 +45,12 @@ class SpanScorer:
         gold = spans(gold_tags, self.scheme, self.matching)
         predicted = spans(predicted_tags, self.scheme, self.matching)
         if not gold and not predicted:
-            return
+            return Counts(0, 0, 0)
         self._gold.update([span.label for span in gold])
         self._predicted.update([span.label for span in predicted])
-        self._correct.update([span.label for span in set(gold).intersection(predicted)])
+        correct = [span.label for span in set(gold).intersection(predicted)]
+        self._correct.update(correct)
+        return Counts(len(correct), len(gold), len(predicted))
 
     @property
     def types(self) -> dict[str, Counts]:

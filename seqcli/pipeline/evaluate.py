@@ -13,6 +13,7 @@ from seqcli.decode.sampling import check_numbers
 from seqcli.errors import plural, usage_error
 from seqcli.fields.base import Progress
 from seqcli.lines import source_name
+from seqcli.metrics.paired import with_words
 from seqcli.metrics.score import Score
 from seqcli.pipeline.fusion import check as check_alike
 from seqcli.pipeline.fusion import measure_together
@@ -110,10 +111,6 @@ def evaluate_model(
         raise usage_error(
             f"errors can be listed for taggers, classifiers and what writes text; {model.name} is a model for {task.kind}"
         )
-    if against is not None and not task.comparable:
-        raise usage_error(
-            f"language models, classifiers and captioners can be compared so; {model.name} is a model for {task.kind}"
-        )
     names = [source_name(path) for path in data or ()]
     data = data and [str(keep_stream(path) or path) for path in data]  # a pipe is read once, for both models
     columns = model.columns(data, split, data_format=data_format, progress=progress)
@@ -126,12 +123,12 @@ def evaluate_model(
     if against is not None:
         other = against.task
         if other.kind != task.kind:
-            raise usage_error(f"{against.name} is a model for {other.kind}, not {task.comparable} to compare with")
+            raise usage_error(f"{against.name} is a model for {other.kind}, and {model.name} one for {task.kind}")
         notices += task.differences(other, against.name)
         theirs = model.columns(data, split, data_format=data_format, reader=other, progress=progress)
-        compared = [_compared(against.name, measured, other.measure(against.engine, other.data(theirs)))]
+        compared = [_compared(model.name, against.name, measured, other.measure(against.engine, other.data(theirs)))]
     elif data is None:
-        compared = [_stored(entry, split) for entry in model.report.get("baselines", []) if split in entry]
+        compared = [_stored(model.name, entry, split) for entry in model.report.get("baselines", []) if split in entry]
     scorer = measured.scorer
     return Evaluation(
         model.name,
@@ -176,7 +173,7 @@ def _evaluate_together(
         None,
         [model.notice for model in models if model.notice is not None],
         list(task.error_rows(measured.mistakes)),
-        [_compared(model.name, measured, one) for model, one in zip(models, alone, strict=True)],
+        [_compared("together", model.name, measured, one) for model, one in zip(models, alone, strict=True)],
         task.error_columns,
     )
 
@@ -186,17 +183,20 @@ def _check(score: Score) -> None:
         check_numbers(np.array([-score.counts["nats"]]))
 
 
-def _stored(entry: dict[str, Any], split: str) -> dict[str, Any]:
-    """A baseline of a report as something compared."""
+def _stored(name: str, entry: dict[str, Any], split: str) -> dict[str, Any]:
+    """A baseline of a report as something compared with the model ``name``."""
     score = dict(entry[split])
-    paired = score.pop("paired", None)
+    paired = with_words(name, entry["model"], score.pop("paired", None) or {})
     return {"model": entry["model"], "score": score, **({"paired": paired} if paired else {})}
 
 
-def _compared(name: str, mine: Measured[Any], theirs: Measured[Any]) -> dict[str, Any]:
+def _compared(mine: str, name: str, measured: Measured[Any], theirs: Measured[Any]) -> dict[str, Any]:
     score = theirs.scorer.score()
     _check(score)
-    paired = mine.paired(theirs)
+    try:
+        paired = with_words(mine, name, measured.paired(theirs))
+    except ValueError as error:
+        raise usage_error(f"{mine} and {name} do not read the same examples of this data: {error}") from error
     return {"model": name, "score": score.as_json(), **({"paired": paired} if paired else {})}
 
 

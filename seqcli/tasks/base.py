@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from seqcli.decode.generate import GenerateOptions, Hypothesis
 from seqcli.decode.stepper import Stepper
 from seqcli.errors import usage_error
 from seqcli.fields.base import Field, Progress, SourceField
-from seqcli.metrics.paired import compare_right, compare_values
+from seqcli.metrics.paired import Sums, compare_right, compare_sums
 from seqcli.metrics.score import Score
 from seqcli.recipe import registry
 from seqcli.recipe.models import CountsConfig, GradientsConfig
@@ -138,6 +138,12 @@ class Scorer(Protocol[C_contra]):
     def score(self) -> Score:
         """The score with its signature and counts."""
 
+    def sums(self) -> Sums | None:
+        """What two models are compared by: what each example adds, in the order in which they were counted.
+
+        None where an example is right or wrong and nothing between, or where nothing can be compared.
+        """
+
 
 @dataclass(frozen=True)
 class Mistake(Generic[P]):
@@ -150,33 +156,28 @@ class Mistake(Generic[P]):
     prediction: P
 
 
-class Values(NamedTuple):
-    """What a metric that is a mean over examples gives each of them [N]."""
-
-    name: str
-    of_N: NDArray[np.float64]
-
-
 @dataclass
 class Measured(Generic[P]):
     """A split measured: the scorer, which examples [N] are right, and the mistakes where they were asked for.
 
-    ``values``: of a task that is compared by another metric than that.
+    ``order``: the examples as they were counted, where that is not their own order.
     """
 
     scorer: Scorer[P]
     right: NDArray[np.bool_]
     mistakes: list[Mistake[P]]
-    values: Values | None = None
-
-    def with_values(self, name: str, values_N: NDArray[np.float64]) -> Measured[P]:
-        return replace(self, values=Values(name, values_N))
+    order: NDArray[np.int64] | None = None
 
     def paired(self, other: Measured[P]) -> dict[str, Any]:
         """How it compares with another model's example by example, for JSON; empty where it cannot."""
-        if self.values is not None and other.values is not None:
-            return {"metric": self.values.name, **compare_values(self.values.of_N, other.values.of_N)}
+        mine, theirs = self._sums(), other._sums()
+        if mine is not None and theirs is not None:
+            return compare_sums(mine, theirs)
         return compare_right(self.right, other.right) if len(self.right) else {}
+
+    def _sums(self) -> Sums | None:
+        found = self.scorer.sums()
+        return found if found is None or self.order is None else found.of_rows(np.argsort(self.order))
 
 
 class PairData(ByLength):
@@ -219,8 +220,6 @@ class Task(ABC, Generic[P]):
     rules: ClassVar[tuple[Rule, ...]] = ()
     error_columns: ClassVar[tuple[str, ...]] = ()
     output_formats: ClassVar[tuple[str, ...]] = ()
-    comparable: ClassVar[str | None] = None
-    """What two models of this task are called that can be measured against each other; None where they cannot yet."""
     pairs: ClassVar[bool] = False
     """Two models compare example by example (`Measured.paired`): its score, or one beside it, is a mean over them."""
     generates: bool = False
@@ -444,7 +443,9 @@ class Task(ABC, Generic[P]):
         scorer = self.scorer()
         right = np.zeros(len(data.columns), bool)
         wrong: list[Mistake[P]] = []
+        order: list[NDArray[np.int64]] = []
         for rows in data.measuring_order(engine.positions):
+            order.append(rows)
             batch = data.batch(rows)
             predictions = self.ask_batch(engine, batch)
             gold = self.gold(data, rows)
@@ -455,7 +456,7 @@ class Task(ABC, Generic[P]):
                     for row, pair in zip(rows.tolist(), zip(gold, predictions, strict=True), strict=True)
                     if not right[row]
                 ]
-        return Measured(scorer, right, wrong)
+        return Measured(scorer, right, wrong, np.concatenate(order or [np.zeros(0, np.int64)]))
 
     def ask_batch(self, engine: Engine, batch: Batch) -> Sequence[P]:
         """`ask` where the target is known."""

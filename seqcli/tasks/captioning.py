@@ -22,6 +22,7 @@ from seqcli.fields.frames import FrameField
 from seqcli.fields.pairs import TargetText
 from seqcli.fields.vector import GridField, VectorField
 from seqcli.metrics.captions import CiderD, rouge_l
+from seqcli.metrics.paired import Sums, mean
 from seqcli.metrics.score import Score, percent, signature
 from seqcli.metrics.translation import TranslationMetric
 from seqcli.models.counts.captions import CaptionModel, Captions, Reranker
@@ -32,7 +33,7 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 from seqcli.recipe.tasks import CaptioningConfig
 from seqcli.store.weights import load_arrays, save_arrays
-from seqcli.tasks.base import Arrays, Count, CountsEngine, Data, Engine, Measured, Task
+from seqcli.tasks.base import Arrays, Count, CountsEngine, Data, Engine, Task
 from seqcli.tasks.rules import needs, section, selects_by, sides
 from seqcli.tasks.writing import (
     WRITER_RULES,
@@ -115,7 +116,6 @@ class CaptioningTask(WritingTask):
         ),
     )
     error_columns = ("place", "chrf", "image", "reference", "caption")
-    comparable = "a captioner"
     pairs = True
     source: FrameField
     config: CaptioningConfig
@@ -283,13 +283,6 @@ class CaptioningTask(WritingTask):
     def scorer(self) -> CaptionScorer:
         return CaptionScorer(self.select_by)
 
-    def measure(
-        self, engine: Engine, data: Data, *, mistakes: bool = False, quick: bool = False
-    ) -> Measured[Generated]:
-        measured = super().measure(engine, data, mistakes=mistakes, quick=quick)
-        assert isinstance(measured.scorer, CaptionScorer)
-        return measured if quick else measured.with_values("CIDEr-D", measured.scorer.cider()[1])
-
     def source_text(self, source: Any) -> str:
         return ""
 
@@ -384,6 +377,9 @@ class CaptionScorer(Texts):
     def cider(self) -> tuple[Score, NDArray[np.float64]]:
         """CIDEr-D of all, and of each image."""
         return CiderD(self.golds).score(self.texts)
+
+    def sums(self) -> Sums:
+        return mean("CIDEr-D", self.cider()[1])
 
     def _bleu(self, order: int) -> Score:
         metric = TranslationMetric("bleu", lowercase=True, tokenize="none", max_ngram_order=order)

@@ -190,7 +190,6 @@ class ClassificationTask(Task[Classified]):
     target: LabelField
     output = "log_probs_BK"
     output_formats = ("tsv", "jsonl")
-    comparable = "a classifier"
     pairs = True
     error_columns = ("place", "gold", "predicted", "confidence", "source")
 
@@ -372,6 +371,14 @@ class ClassificationTask(Task[Classified]):
 
     # -- baselines
 
+    def differences(self, other: Task[Any], name: str) -> list[str]:
+        """Models of other labels are refused."""
+        assert isinstance(other, ClassificationTask)
+        if {*self.target.labels} != {*other.target.labels}:
+            mine, theirs = (", ".join(sorted(one.target.labels)[:10]) for one in (self, other))
+            raise usage_error(f"{name} has other labels, so the two cannot be compared: {theirs}, not {mine}")
+        return []
+
     def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[Classified]]]:
         """Those that the recipe asks for, without the kind that it trains itself.
 
@@ -427,6 +434,9 @@ class ClassificationScorer:
 
     def scores(self) -> dict[str, float]:
         return (self.multilabel or self.single).scores()
+
+    def sums(self) -> None:
+        return None
 
     def score(self) -> Score:
         return (self.multilabel or self.single).score()

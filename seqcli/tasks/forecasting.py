@@ -144,7 +144,6 @@ class ForecastingTask(Task[Forecast]):
         ),
         *BY_TIME,
     )
-    comparable = "a forecaster"
     has_series = True
     exact = True
     output_formats = ("csv", "jsonl")
@@ -493,6 +492,9 @@ class ForecastScorer:
 
     def scores(self) -> dict[str, float]:
         return self.counted.scores()
+
+    def sums(self) -> None:
+        return None
 
     def score(self) -> Score:
         return self.counted.score(self.name)

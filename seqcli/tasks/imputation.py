@@ -101,7 +101,6 @@ class ImputationTask(Task[Filled]):
         ),
         *BY_TIME,
     )
-    comparable = "an imputer"
     has_series = True
     exact = True
     output_formats = ("csv", "jsonl")
@@ -398,6 +397,9 @@ class GapScorer:
 
     def scores(self) -> dict[str, float]:
         return _only(self.counted.scores())
+
+    def sums(self) -> None:
+        return None
 
     def score(self) -> Score:
         """The score that the recipe selects by; ``hidden`` among its counts are the scores of other ways to hide."""

@@ -15,6 +15,7 @@ from seqcli.data.streams import SentenceData, StreamData, TokenIds
 from seqcli.decode.stepper import Stepper
 from seqcli.errors import usage_error
 from seqcli.fields.text import END, RunningTextField
+from seqcli.metrics.paired import Sums, ratio
 from seqcli.metrics.perplexity import PerplexityScorer
 from seqcli.metrics.score import Score
 from seqcli.models.counts.base import Sizes, Tokens
@@ -152,7 +153,6 @@ class LanguageModelTask(Task[float]):
             "Raise it, or lower data.max_length (of a stream task.bptt).",
         ),
     )
-    comparable = "a language model"
     generates = True
     exact = True
     output = "log_probs_NV"
@@ -241,29 +241,33 @@ class LanguageModelTask(Task[float]):
             words, characters = np.asarray(sizes[start : start + 2**20], np.float64).sum(0)
             counted.words += int(words)
             counted.characters += int(characters)
+        scorer, whole = LanguageScorer(counted, self.score_names), list[bool]()
         stepper = engine.stepper()
         if isinstance(data, StreamData):
             parts = data.parts()
             scored = stepper.score([ids for ids, _ in parts], headed=True)
             for (ids, read), log_probs in zip(parts, scored, strict=True):
-                self._count(counted, ids[1 + read :], log_probs[read:])
+                self._count(scorer, ids[1 + read :], log_probs[read:])
         else:
             for start in range(0, len(data.columns), _AT_ONCE):
                 sequences = data.sequences(np.arange(start, min(start + _AT_ONCE, len(data.columns))))
                 for ids, log_probs in zip(sequences, stepper.score(sequences), strict=True):
-                    self._count(counted, ids, log_probs)
-        return Measured(LanguageScorer(counted, self.score_names), np.zeros(0, bool), [])
+                    self._count(scorer, ids, log_probs)
+                    whole.append(bool(ids[-1] == self.source.eos))
+        scorer.add_sizes(sizes, whole or None)
+        return Measured(scorer, np.zeros(0, bool), [])
 
-    def _count(self, counted: PerplexityScorer, ids: NDArray[np.int64], log_probs: NDArray[np.float64]) -> None:
-        ends = int((ids == self.source.eos).sum())
+    def _count(self, scorer: LanguageScorer, ids: NDArray[np.int64], log_probs: NDArray[np.float64]) -> None:
+        ends = ids == self.source.eos
         unknown = ids == self.source.unk
-        counted.add(log_probs, words=0, characters=0, unknown=unknown, ends=ends, sequences=0)
+        scorer.counted.add(log_probs, words=0, characters=0, unknown=unknown, ends=int(ends.sum()), sequences=0)
+        scorer.add_lines(ends, log_probs)
 
     def differences(self, other: Task[Any], name: str) -> list[str]:
-        """Models of other tokens are refused; of another vocabulary the user is told."""
+        """Other tokens, and another vocabulary of the same, the user is told of."""
         assert isinstance(other, LanguageModelTask)
         if other.source.key() != self.source.key():
-            raise usage_error(f"{name} cuts text into other tokens, so the two cannot be compared token by token")
+            return [f"{name} cuts text into other tokens: only the figures a character and a word compare"]
         if other.source.words.tokens == self.source.words.tokens:
             return []
         return [f"{name} has another vocabulary: its figures compare only as far as <UNK> means the same"]
@@ -296,6 +300,26 @@ class LanguageScorer:
 
     def __init__(self, counted: PerplexityScorer, names: Sequence[str]) -> None:
         self.counted, self.names = counted, names
+        self._characters_L = np.zeros(0)
+        self._nats: list[NDArray[np.float64]] = [np.zeros(1)]
+
+    def add_lines(self, ends_N: NDArray[np.bool_], log_probs_N: NDArray[np.float64]) -> None:
+        """Tokens that follow those before, and which of them end a line."""
+        nats_L = np.bincount(np.cumsum(ends_N) - ends_N, weights=-log_probs_N, minlength=int(ends_N.sum()) + 1).astype(
+            np.float64
+        )
+        self._nats[-1][-1] += nats_L[0]
+        self._nats += [nats_L[1:]] * (len(nats_L) > 1)
+
+    def add_sizes(self, sizes_R2: Any, ends_R: list[bool] | None) -> None:
+        """Words and characters of the rows of a split; ``ends_R``: which end a line, where not all of them do."""
+        characters_R = np.asarray(sizes_R2[:], np.float64)[:, 1]
+        if ends_R is not None:
+            ends = np.array(ends_R)
+            characters_R = np.bincount(np.cumsum(ends) - ends, weights=characters_R, minlength=1).astype(np.float64)[
+                : ends.sum()
+            ]
+        self._characters_L = characters_R
 
     def add(self, gold: Sequence[Any], predictions: Sequence[float]) -> Sequence[bool]:
         raise usage_error("a language model is measured by the tokens of a text")
@@ -307,6 +331,14 @@ class LanguageScorer:
 
     def score(self) -> Score:
         return self.counted.score()
+
+    def sums(self) -> Sums | None:
+        """Bits and characters of each line, its end a character; the same lines for every tokenizer."""
+        bits_L = np.concatenate(self._nats)[:-1] / np.log(2)
+        if len(self._characters_L) != len(bits_L):
+            return None
+        adds_L2 = np.stack([bits_L, self._characters_L + 1], axis=1)
+        return Sums("bits a character", adds_L2, ratio, less_is_better=True)
 
 
 class TokenCounts(CountsEngine):

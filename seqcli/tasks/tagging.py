@@ -16,6 +16,7 @@ from seqcli.errors import data_error, usage_error
 from seqcli.fields.tags import TagField, TagView
 from seqcli.fields.text import TextField
 from seqcli.metrics.accuracy import AccuracyScorer
+from seqcli.metrics.paired import Sums, f1, percentage
 from seqcli.metrics.schemes import Span, spans
 from seqcli.metrics.score import Score
 from seqcli.metrics.spans import SpanScorer, span_errors
@@ -347,12 +348,12 @@ class TaggingScorer:
         self.spans = SpanScorer(scheme) if scheme else None
         self.accuracy = AccuracyScorer()
         self.nats, self.tokens = 0.0, 0
+        self._adds: list[tuple[int, ...]] = []
 
     def add(self, gold: Sequence[list[str]], predictions: Sequence[Tagged]) -> list[bool]:
         for tags, one in zip(gold, predictions, strict=True):
-            self.accuracy.add(tags, one.tags)
-            if self.spans is not None:
-                self.spans.add(tags, one.tags)
+            right = self.accuracy.add(tags, one.tags)
+            self._adds.append((right, len(tags)) if self.spans is None else self.spans.add(tags, one.tags))
             self.nats += one.nats
             self.tokens += len(tags)
         return [tags == one.tags for tags, one in zip(gold, predictions, strict=True)]
@@ -369,6 +370,11 @@ class TaggingScorer:
 
     def score(self) -> Score:
         return (self.spans or self.accuracy).score()
+
+    def sums(self) -> Sums:
+        if self.spans is None:
+            return Sums("accuracy", np.array(self._adds, np.float64).reshape(-1, 2), percentage)
+        return Sums("F1", np.array(self._adds, np.float64).reshape(-1, 3), f1)
 
 
 def marks(one: Tagged, scheme: str | None) -> list[Span]:

@@ -23,6 +23,7 @@ from seqcli.decode.stepper import Stepper
 from seqcli.errors import data_error, plural
 from seqcli.fields.frames import FrameField
 from seqcli.fields.pairs import TargetText
+from seqcli.metrics.paired import Sums, percentage
 from seqcli.metrics.score import Score, percent, signature
 from seqcli.metrics.wer import error_rate
 from seqcli.recipe.fields import FrameFieldConfig, TextTargetConfig
@@ -637,6 +638,14 @@ class TranscriptionScorer:
         also = [{"name": one.name, "value": one.value, "signature": one.signature} for one in scores.values()]
         counts = {**chosen.counts, "right": self._right, "lines": len(self.texts), "also": also}
         return replace(chosen, counts=counts)
+
+    def sums(self) -> Sums:
+        """WER of the words of each text."""
+        from rapidfuzz.distance import Levenshtein
+
+        pairs = [(gold.split(), text.split()) for gold, text in zip(self.golds, self.texts, strict=True)]
+        adds = [(Levenshtein.distance(gold, text), len(gold)) for gold, text in pairs]
+        return Sums("WER", np.array(adds, np.float64).reshape(-1, 2), percentage, less_is_better=True)
 
     @property
     def _right(self) -> int:

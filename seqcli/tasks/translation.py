@@ -20,8 +20,9 @@ from seqcli.decode.generate import GenerateOptions
 from seqcli.errors import data_error, plural
 from seqcli.fields.base import Progress
 from seqcli.fields.pairs import SourceText, TargetText
+from seqcli.metrics.paired import Sums, mean, percentage
 from seqcli.metrics.score import Score, percent, signature
-from seqcli.metrics.translation import TranslationMetric
+from seqcli.metrics.translation import TranslationMetric, bleu_sums
 from seqcli.recipe.base import Component
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig, TextTargetConfig
@@ -341,6 +342,7 @@ class TranslationScorer(Texts):
         super().__init__()
         self.name, self.target = name, target
         self.right = self.edits = self.tokens = 0
+        self._adds: list[tuple[int, int]] = []
 
     def add(self, gold: Sequence[Sequence[str]], predictions: Sequence[Generated]) -> Sequence[bool]:
         from rapidfuzz.distance import Levenshtein
@@ -354,9 +356,19 @@ class TranslationScorer(Texts):
             ]
             edits, tokens = min(distances)
             verdicts.append(edits == 0)
+            self._adds.append((edits, tokens))
             self.edits, self.tokens, self.right = self.edits + edits, self.tokens + tokens, self.right + (edits == 0)
             self.put(one.text, references)
         return verdicts
+
+    def sums(self) -> Sums:
+        """Of the score that the recipe selects by; of BLEU where that is chrF."""
+        adds_N2 = np.array(self._adds, np.float64).reshape(-1, 2)
+        if self.name == "exact":
+            return mean("exact match", 100.0 * (adds_N2[:, 0] == 0))
+        if self.name == "token_error_rate":
+            return Sums("token error rate", adds_N2, percentage, less_is_better=True)
+        return bleu_sums(self.texts, self.golds)
 
     def scores(self) -> dict[str, float]:
         return {

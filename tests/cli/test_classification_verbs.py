@@ -342,7 +342,11 @@ def test_evaluate(seqcli: Program, classifiers: Path) -> None:
     found = json.loads(seqcli("evaluate", "tiny", "--json").out)
     assert found["score"] == report["test"]
     assert [one["model"] for one in found["compared"]] == [one["model"] for one in report["baselines"]]
-    assert found["compared"][1]["paired"] == report["baselines"][1]["test"]["paired"]
+    paired = found["compared"][1]["paired"]
+    assert paired.pop("says").startswith(
+        "tiny@1 and bag of 1-2-grams, logistic regression cannot be told apart: +0.00 points"
+    )
+    assert paired == report["baselines"][1]["test"]["paired"]
     on_file = json.loads(seqcli("evaluate", "tiny", "test.tsv", "--json").out)
     assert (on_file["data"], on_file["score"]) == ("test.tsv", report["test"])
     assert "compared" not in on_file
@@ -396,7 +400,7 @@ def test_evaluate_against_what_does_not_compare(seqcli: Program, classifiers: Pa
     tagger = str(trained_folder / "runs/tiny/1")
     code, out, err = seqcli("evaluate", "tiny", "--against", tagger)
     assert (code, out) == (2, "")
-    assert re.fullmatch(r"error: .* is a model for tagging, not a classifier to compare with\n", err)
+    assert re.fullmatch(r"error: .* is a model for tagging, and tiny@1 one for classification\n", err)
     code, _, err = seqcli("evaluate", "tiny", "--against", "motion")
     assert (code, err) == (
         65,

@@ -4,9 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, bootstrap, permutation_test
 
-from seqcli.metrics.paired import compare_values, mcnemar, paired_bootstrap
+from seqcli.metrics.paired import (
+    Sums,
+    compare_sums,
+    f1,
+    mcnemar,
+    mean,
+    p_text,
+    paired_bootstrap,
+    percentage,
+    with_words,
+)
+from seqcli.metrics.translation import TranslationMetric, bleu_sums
 
 
 def rights(better, worse, both=3, neither=2):
@@ -63,17 +74,117 @@ def test_other_lengths_are_refused():
         paired_bootstrap(np.ones(0), np.ones(0))
 
 
+def means(a, b):
+    return compare_sums(mean("worth", a), mean("worth", b))
+
+
 def test_a_mean_over_examples_is_compared_by_drawing_them_in_pairs():
     random = np.random.default_rng(1)
     worth = random.normal(50, 20, 400)
-    better = compare_values(worth + random.normal(2, 5, 400), worth)
+    better = means(worth + random.normal(2, 5, 400), worth)
     assert better["low"] < better["difference"] < better["high"]
     assert better["low"] > 0
     assert better["p"] < 0.01
-    same = compare_values(worth + random.normal(0, 5, 400), worth)
+    same = means(worth + random.normal(0, 5, 400), worth)
     assert same["low"] < 0 < same["high"]
     assert same["p"] > 0.05
-    mirrored = compare_values(worth, worth + random.normal(2, 5, 400))
+    mirrored = means(worth, worth + random.normal(2, 5, 400))
     assert mirrored["difference"] < 0
     assert mirrored["p"] < 0.01
-    assert compare_values(np.zeros(0), np.zeros(0)) == {}
+    assert means(np.zeros(0), np.zeros(0)) == {}
+
+
+def test_a_model_against_itself_is_chance():
+    worth = np.random.default_rng(2).normal(size=50)
+    found = means(worth, worth)
+    assert (found["difference"], found["low"], found["high"], found["p"], found["p_randomisation"]) == (0, 0, 0, 1, 1)
+
+
+def test_randomisation_is_scipys_permutation_of_pairs():
+    random = np.random.default_rng(3)
+    a = random.normal(0.15, 1, 120)
+    b = random.normal(0, 1, 120)
+    expected = permutation_test(
+        (a, b),
+        lambda x, y, axis: x.mean(axis) - y.mean(axis),
+        permutation_type="samples",
+        n_resamples=4_000,
+        rng=4,
+        vectorized=True,
+        axis=-1,
+    )
+    assert means(a, b)["p_randomisation"] == pytest.approx(expected.pvalue, abs=0.025)
+
+
+def test_the_interval_of_a_mean_is_scipys_percentile_bootstrap():
+    random = np.random.default_rng(5)
+    a, b = random.normal(1, 2, 80), random.normal(0, 2, 80)
+    expected = bootstrap((a - b,), np.mean, n_resamples=20_000, method="percentile", rng=6).confidence_interval
+    found = means(a, b)
+    assert (found["low"], found["high"]) == (
+        pytest.approx(expected.low, abs=0.04),
+        pytest.approx(expected.high, abs=0.04),
+    )
+
+
+@pytest.fixture(scope="module")
+def translations():
+    """References, and two systems that get words wrong now and then, the second a little more often."""
+    random = np.random.default_rng(7)
+    words = [f"w{number}" for number in range(30)]
+    references = [" ".join(random.choice(words, random.integers(5, 15))) for _ in range(150)]
+
+    def worse(share):
+        return [" ".join(w if random.random() > share else "x" for w in line.split()) for line in references]
+
+    return references, worse(0.2), worse(0.23)
+
+
+def test_bleu_is_compared_as_sacrebleu_does(translations):
+    references, one, two = translations
+    lines = [[line] for line in references]
+    found = compare_sums(bleu_sums(one, lines), bleu_sums(two, lines))
+    base, other = TranslationMetric("bleu").compare(
+        {"one": one, "two": two}, [references], bootstrap_resamples=2000, randomisation_trials=4000
+    )
+    assert found["difference"] == pytest.approx(base.score.value - other.score.value, abs=1e-9)
+    assert found["p"] / 2 == pytest.approx(other.p_bootstrap, abs=0.03)  # which counts one side
+    assert found["p_randomisation"] == pytest.approx(other.p_randomisation, abs=0.03)
+
+
+def test_f1_and_an_error_rate_by_hand():
+    spans = Sums("F1", np.array([[1.0, 2, 1], [2, 2, 3]]), f1)
+    assert spans.value(spans.of_NS.sum(0)) == pytest.approx(100 * 2 * 3 / (4 + 4))
+    assert f1(np.zeros(3)) == 0
+    errors = Sums("WER", np.array([[1.0, 4], [0, 6]]), percentage, less_is_better=True)
+    assert errors.value(errors.of_NS.sum(0)) == pytest.approx(10)
+
+
+def test_an_interval_of_95_percent_holds_the_truth_in_95_of_100():
+    """Simulated pairs whose true difference is known."""
+    random = np.random.default_rng(8)
+    held = 0
+    for _ in range(200):
+        shared = random.normal(0, 3, 100)
+        found = means(shared + random.normal(0.4, 1, 100), shared + random.normal(0, 1, 100))
+        held += found["low"] <= 0.4 <= found["high"]
+    assert 0.90 <= held / 200 <= 0.985
+
+
+def test_what_a_comparison_says():
+    paired = {
+        "metric": "F1",
+        "difference": 1.8,
+        "low": 0.3,
+        "high": 3.3,
+        "level": 0.95,
+        "p": 0.02,
+        "p_randomisation": 0.03,
+    }
+    assert with_words("a", "b", paired)["says"] == (
+        "a is better than b by 1.80 F1 (95% interval +0.30 to +3.30, bootstrap p = 0.02, randomisation p = 0.03)"
+    )
+    assert with_words("a", "b", {**paired, "less_is_better": True})["says"].startswith("a is worse than b by 1.80 F1")
+    assert with_words("a", "b", {**paired, "low": -0.1})["says"].startswith("a and b cannot be told apart: +1.80 F1")
+    assert with_words("a", "b", {}) == {}
+    assert p_text(0.0) == "< 1e-300"

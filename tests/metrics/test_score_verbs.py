@@ -550,6 +550,30 @@ def test_span_errors_are_listed(shell):
     assert (shell.folder / "rows.tsv").read_text() == rows
 
 
+def test_spans_and_labels_of_two_systems(shell):
+    gold = "".join(f"w{number} B-X\n\n" for number in range(40))
+    shell.write("gold", gold)
+    shell.write("mine", gold)
+    shell.write("theirs", gold.replace("w3 B-X", "w3 O").replace("w1 B-X", "w1 O"))
+    code, out, err = shell.run("spans", "gold", "mine", "--compare", "theirs", "--scheme", "bio")
+    *_, other, says = out.splitlines()
+    assert (code, err, other) == (0, "", "theirs: F1 = 97.44")
+    assert says.startswith("mine and theirs cannot be told apart: +2.56 F1 (95% interval +0.00 to +")
+    shell.write("theirs", gold.replace("B-X", "O", 20))
+    *_, says = shell.run("spans", "gold", "mine", "--compare", "theirs", "--scheme", "bio")[1].splitlines()
+    assert says.startswith("mine is better than theirs by 33.33 F1 (95% interval +")
+    shell.write("short", "w0 B-X\n")
+    code, out, err = shell.run("spans", "gold", "mine", "--compare", "short", "--scheme", "bio")
+    assert (code, out) == (65, "")
+    assert err == "error: gold:3: short has no sentence left to match the one that begins here\n"
+    shell.write("labels", "a\nb\n" * 10)
+    shell.write("all-a", "a\na\n" * 10)
+    *_, other, says = shell.run("accuracy", "labels", "labels", "--compare", "all-a")[1].splitlines()
+    assert other == "all-a: accuracy = 50.00"
+    assert says.startswith("labels is better than all-a by 50.00 points (95% interval +")
+    assert says.endswith(", McNemar p = 0.002)")
+
+
 def test_spans_of_invalid_tags(shell):
     shell.write("gold", "a B-X\nb I-X\nc O\nd B-X\n")
     shell.write("predicted", "a I-X\nb I-X\nc O\nd B-X\n")

@@ -175,8 +175,15 @@ def test_a_run_compared_with_another(tmp_path, cache):
         "small@1 has another vocabulary: its figures compare only as far as <UNK> means the same"
     ]
     letters = trained(tmp_path, *COUNTS, "name=letters", "source.tokenizer={kind: characters}")
-    with pytest.raises(UserError, match="letters@1 cuts text into other tokens, so the two cannot be compared"):
-        evaluate(one, split="dev", device="cpu", against=letters)
+    found = evaluate(one, split="dev", device="cpu", against=letters)
+    assert found.notices == ["letters@1 cuts text into other tokens: only the figures a character and a word compare"]
+    mine, theirs = found.score.counts, found.compared[0]["score"]["counts"]
+    paired = found.compared[0]["paired"]
+    assert paired["metric"] == "bits a character"
+    assert paired["difference"] == pytest.approx(mine["bits_per_character"] - theirs["bits_per_character"])
+    assert paired["low"] <= paired["difference"] <= paired["high"]
+    (itself,) = evaluate(one, split="dev", device="cpu", against=one).compared
+    assert (itself["paired"]["difference"], itself["paired"]["p"], itself["paired"]["p_randomisation"]) == (0, 1, 1)
 
 
 # -- what is refused
