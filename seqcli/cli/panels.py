@@ -41,10 +41,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars between ``edges`` [N + 1]; the parts [N] of each stand on one another, by name."""
+    """Bars between ``edges`` [N + 1]; the parts [N] of each stand on one another, by name; ``names`` [N] are of a terminal."""
 
     edges: Sequence[float]
     parts: dict[str, Sequence[float]]
+    names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,12 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel]) -> Any:
-    """A figure of matplotlib: two panels a row.
+    """A figure of matplotlib: three panels in a row, else two a row.
 
     Raises:
         UserError: matplotlib is not installed (1).
     """
-    columns = min(2, len(panels))
+    columns = 3 if len(panels) == 3 else min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure, grid = pyplot().subplots(
         rows, columns, figsize=(0.6 + 4.9 * columns, 0.3 + 3.6 * rows), layout="constrained", squeeze=False
@@ -171,7 +172,7 @@ def _plot_lines(plotext: Any, panel: Panel) -> None:
 
 
 def _plot_bars(plotext: Any, bars: Bars) -> None:
-    names = [f"{low:.4g}" for low in bars.edges[:-1]]
+    names = [printable(name) for name in bars.names]
     parts = [list(part) for part in bars.parts.values()]
     if len(parts) == 1:
         plotext.bar(names, parts[0], marker="█", width=0.8)

@@ -71,8 +71,7 @@ class HistogramView:
     def lines(self) -> list[str]:
         found = self.found
         rows = [
-            (f"{one['from']}-{one['to'] - 1}", f"{one['examples']:,}", f"{one['score']:.2f}")
-            for one in found.by_length()
+            (_range(one["from"], one["to"]), f"{one['examples']:,}", f"{one['score']:.2f}") for one in found.by_length()
         ]
         whole = ("all", f"{len(found.lengths_N):,}", f"{found.scores_N.mean():.2f}")
         return show.table([*rows, whole], (found.unit.upper(), "EXAMPLES", found.score.upper()), right=(1, 2))
@@ -99,8 +98,10 @@ class HistogramView:
         middles = [(one["from"] + one["to"] - 1) / 2 for one in bins]
         means = Line("mean", middles, [one["score"] for one in bins])
         of = f"{found.model}, {found.split}"
+        bounds = [edge - 0.5 for edge in edges]  # a bar stands over the whole numbers it counts
+        bars = Bars(bounds, {"examples": counts.tolist()}, [str(edge) for edge in edges[:-1]])
         return [
-            Panel(f"{of}: lengths", found.unit, "examples", bars=Bars(edges, {"examples": counts.tolist()})),
+            Panel(f"{of}: lengths", found.unit, "examples", bars=bars),
             Panel(f"{of}: score by length", found.unit, found.score, [means]),
             self._spread(),
         ]
@@ -118,11 +119,20 @@ class HistogramView:
             for one in found.calibration:
                 place = round((one["low"] - first) / width)
                 right[place], wrong[place] = one["correct"], one["count"] - one["correct"]
-            bars = Bars(edges.tolist(), {"right": right.tolist(), "wrong": wrong.tolist()})
+            bars = Bars(edges.tolist(), {"right": right.tolist(), "wrong": wrong.tolist()}, _names(edges))
             return Panel("how sure the model is", "probability of the predicted label", "examples", bars=bars)
         counts, bounds = np.histogram(found.scores_N, 20)
-        bars = Bars(bounds.tolist(), {"examples": counts.tolist()})
+        bars = Bars(bounds.tolist(), {"examples": counts.tolist()}, _names(bounds))
         return Panel("scores of the examples", found.score, "examples", bars=bars)
 
     def draw(self) -> Any:
         return draw(self.panels())
+
+
+def _range(low: int, high: int) -> str:
+    """The whole numbers of a bin."""
+    return str(low) if high == low + 1 else f"{low}-{high - 1}"
+
+
+def _names(edges: Any) -> list[str]:
+    return [f"{edge:.2g}" if edge < 1 else f"{edge:.3g}" for edge in edges[:-1]]
