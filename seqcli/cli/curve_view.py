@@ -62,12 +62,12 @@ class CurveView:
     def panels(self) -> list[Panel]:
         """A panel of losses for each of their units, then one for each score."""
         losses, scores = self.groups()
-        axis = "minutes" if self.by == "minutes" else self.by
-        found = [Panel(f"loss, {unit}", axis, "loss", self._losses(curves)) for unit, curves in losses.items()]
+        found = [Panel(f"loss, {unit}", self.by, "loss", self._losses(curves)) for unit, curves in losses.items()]
         for name, curves in scores.items():
             metric = METRICS[name]
             y = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
-            found.append(Panel(f"dev {metric.title}", axis, y, self._scores(curves, name)))
+            both = any(point.train_scores for curve in curves for point in curve.points)
+            found.append(Panel(metric.title if both else f"dev {metric.title}", self.by, y, self._scores(curves, name)))
         return found
 
     def groups(self) -> tuple[dict[str, list[Curve]], dict[str, list[Curve]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -85,8 +86,9 @@ def command(
         raise usage_error(f"--show {show} is of one model, and {len(models)} are given", hint="Name one of them.")
     store = Store(runs)
     if show == "curves":
-        found = [store.resolve(one, finished=False) for one in dict.fromkeys(models)]
-        show_panels(curve_view(found, by, smooth), as_json=as_json, plot=picture)
+        found = [store.resolve(one, finished=False) for one in models]
+        once = {run.path.resolve(): run for run in found}
+        show_panels(curve_view([*once.values()], by, smooth), as_json=as_json, plot=picture)
         return
     run = store.resolve(models[0])
     if show == "confusion":
@@ -110,7 +112,10 @@ def curve_view(runs: list[Run], by: Any = "step", smooth: float = 0.5) -> CurveV
     from seqcli.metrics.metric import METRICS
     from seqcli.pipeline.curves import read_curve
 
-    view = CurveView([read_curve(run) for run in runs], by, smooth)
+    curves = [read_curve(run) for run in runs]
+    if len({curve.run for curve in curves}) < len(curves):  # of several stores
+        curves = [replace(curve, run=str(run.path)) for curve, run in zip(curves, runs, strict=True)]
+    view = CurveView(curves, by, smooth)
     for parts, what in zip(view.groups(), ("losses", "scores"), strict=True):
         if len(parts) > 1:
             names = [f"{METRICS[key].title if key in METRICS else key} of {_listed(own)}" for key, own in parts.items()]
