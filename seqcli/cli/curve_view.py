@@ -24,6 +24,11 @@ class CurveView:
     smooth: float = 0.5
     title = "Training"
 
+    @property
+    def _shift(self) -> int:
+        """Of the colour of dev: one run has two colours, of several each has its own and train is dashed."""
+        return int(len(self.curves) == 1)
+
     def lines(self) -> list[str]:
         header = ("RUN", "STEPS", "EPOCHS", "MINUTES", "TRAIN LOSS", "DEV LOSS", "BEST STEP", "DEV SCORE THERE", "")
         return show.table([self._row(curve) for curve in self.curves], header, right=range(1, 7))
@@ -62,7 +67,7 @@ class CurveView:
     def panels(self) -> list[Panel]:
         """A panel of losses for each of their units, then one for each score."""
         losses, scores = self.groups()
-        found = [Panel(f"loss, {unit}", self.by, "loss", self._losses(curves)) for unit, curves in losses.items()]
+        found = [Panel(title, self.by, "loss", self._losses(curves)) for title, curves in losses.items()]
         for name, curves in scores.items():
             metric = METRICS[name]
             y = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
@@ -71,11 +76,11 @@ class CurveView:
         return found
 
     def groups(self) -> tuple[dict[str, list[Curve]], dict[str, list[Curve]]]:
-        """The runs by the unit of their loss, and by the score that is drawn."""
+        """The runs by what their loss is of, and by the score that is drawn."""
         losses: dict[str, list[Curve]] = {}
         scores: dict[str, list[Curve]] = {}
         for curve in self.curves:
-            losses.setdefault("a value" if curve.task in OF_VALUES else "nats a target", []).append(curve)
+            losses.setdefault("loss of a value" if curve.task in OF_VALUES else "loss, nats a target", []).append(curve)
             if curve.score is not None:
                 scores.setdefault(curve.score, []).append(curve)
         return losses, scores
@@ -91,13 +96,13 @@ class CurveView:
             if "loss" in curve.points[-1].scores:
                 dev = [point.scores.get("loss", math.nan) for point in curve.points]
                 best = self._best(curve, "loss") if curve.select_by == "loss" else None
-                lines.append(Line(self._name("dev", curve), x, dev, colour + len(self.curves), best=best))
+                lines.append(Line(self._name("dev", curve), x, dev, colour + self._shift, best=best))
         return lines
 
     def _scores(self, curves: Sequence[Curve], name: str) -> list[Line]:
         lines = []
         for curve in curves:
-            colour, x = self._place(curve) + len(self.curves), self._x(curve)
+            colour, x = self._place(curve) + self._shift, self._x(curve)
             if any(point.train_scores for point in curve.points):
                 train = [point.train_scores.get(name, math.nan) for point in curve.points]
                 lines.append(Line(self._name("train", curve), x, train, self._place(curve), "dashed"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +78,8 @@ def command(
     """Draw the curves of trainings, and what a model does on a split."""
     from seqcli.store.runs import Store
 
+    if not math.isfinite(smooth):
+        raise usage_error(f"--smooth: {smooth} is no weight", hint="From 0 to 0.99.")
     picture = None
     if plot is not None:
         from seqcli.cli.pictures import check_picture

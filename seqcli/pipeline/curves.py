@@ -54,7 +54,7 @@ class Curve:
     @property
     def score(self) -> str | None:
         """The dev score to draw beside the loss: what a step is chosen by, else the first there is; None without one."""
-        names = [name for name in self.points[-1].scores if name != "loss"]
+        names = [name for name in self.points[-1].scores if name != "loss" and name in METRICS]
         return self.select_by if self.select_by in names else next(iter(names), None)
 
 
@@ -84,6 +84,8 @@ def read_curve(run: Run) -> Curve:
         select_by = str(rows[-1]["select_by"]) if rows else ""
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise data_error("not what a training logs", file=path, hint="Train it again.") from error
+    if select_by and select_by not in METRICS:
+        raise data_error(f"no score is called '{select_by}'", file=path)
     if not points:
         raise usage_error(f"{run} has no curve yet: its training has not come to the first evaluation")
     return Curve(str(run), task, select_by, run.finished, points)
