@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from seqcli.cli import show
-from seqcli.cli.panels import Line, Panel, draw
+from seqcli.cli.panels import FEW, Line, Panel, draw
 from seqcli.metrics.metric import METRICS
 from seqcli.pipeline.curves import OF_VALUES, Curve, Point, smoothed
 
@@ -17,11 +17,14 @@ By = Literal["step", "epoch", "minutes"]
 
 @dataclass(frozen=True)
 class CurveView:
-    """Loss of training and dev, and the dev score, of some runs; each score and each kind of loss has its own panel."""
+    """Loss of training and dev, and the dev score, of some runs; each score and each kind of loss has its own panel.
+
+    ``smooth``: the weight of the past in the train loss; None leaves few points as they are, means over their steps.
+    """
 
     curves: Sequence[Curve]
     by: By = "step"
-    smooth: float = 0.5
+    smooth: float | None = None
     title = "Training"
 
     @property
@@ -29,16 +32,19 @@ class CurveView:
         """Of the colour of dev: one run has two colours, of several each has its own and train is dashed."""
         return int(len(self.curves) == 1)
 
+    def _weight(self, curve: Curve) -> float:
+        return self.smooth if self.smooth is not None else 0.5 * (len(curve.points) > FEW)
+
     def lines(self) -> list[str]:
-        header = ("RUN", "STEPS", "EPOCHS", "MINUTES", "TRAIN LOSS", "DEV LOSS", "BEST STEP", "DEV SCORE THERE", "")
-        return show.table([self._row(curve) for curve in self.curves], header, right=range(1, 7))
+        header = ("RUN", "STEPS", "EPOCHS", "TRAIN LOSS", "DEV LOSS", "BEST STEP", "DEV SCORE", "")
+        return show.table([self._row(curve) for curve in self.curves], header, right=range(1, 6))
 
     def _row(self, curve: Curve) -> tuple[str, ...]:
         last, best = curve.points[-1], curve.best
         name = curve.score or curve.select_by
         score = f"{METRICS[name].title} {best.scores[name]:.4g}" if best is not None and name in best.scores else "-"
         return (
-            *(curve.run, f"{last.step:,}", f"{last.epoch:,}", f"{last.minutes:.2f}", f"{last.train_loss:.4f}"),
+            *(curve.run, f"{last.step:,}", f"{last.epoch:,}", f"{last.train_loss:.4f}"),
             f"{last.scores['loss']:.4f}" if "loss" in last.scores else "-",
             *(f"{best.step:,}" if best is not None else "-", score, "" if curve.finished else "unfinished"),
         )
@@ -47,7 +53,8 @@ class CurveView:
         return {"runs": [self._values(curve) for curve in self.curves]}
 
     def _values(self, curve: Curve) -> dict[str, Any]:
-        losses = smoothed([point.train_loss for point in curve.points], self.smooth)
+        weight = self._weight(curve)
+        losses = smoothed([point.train_loss for point in curve.points], weight)
         points = [
             {**asdict(point), "train_loss_smoothed": loss} for point, loss in zip(curve.points, losses, strict=True)
         ]
@@ -60,7 +67,7 @@ class CurveView:
             "select_by": curve.select_by,
             "finished": curve.finished,
             "best_step": None if curve.best is None else curve.best.step,
-            "smooth": self.smooth,
+            "smooth": weight,
             "points": points,
         }
 
@@ -90,9 +97,9 @@ class CurveView:
         for curve in curves:
             colour, x = self._place(curve), self._x(curve)
             train = [point.train_loss for point in curve.points]
-            if self.smooth:
+            if weight := self._weight(curve):
                 lines.append(Line("", x, train, colour, "faint"))
-            lines.append(Line(self._name("train", curve), x, smoothed(train, self.smooth), colour, "dashed"))
+            lines.append(Line(self._name("train", curve), x, smoothed(train, weight), colour, "dashed"))
             if "loss" in curve.points[-1].scores:
                 dev = [point.scores.get("loss", math.nan) for point in curve.points]
                 best = self._best(curve, "loss") if curve.select_by == "loss" else None

@@ -19,7 +19,7 @@ MARKERS = ("braille", "x", "o", "+", "*", "#", "%", "@")
 _WIDE, _HIGH = 78, 15
 """Characters of a panel in a terminal."""
 
-_FEW = 25
+FEW = 25
 """Points up to which each is marked."""
 
 
@@ -83,7 +83,7 @@ def _draw(axes: Any, panel: Panel) -> None:
     for line in panel.lines:
         colour = COLOURS[line.colour % len(COLOURS)]
         faint = line.style == "faint"
-        mark = "o" if len(line.x) <= _FEW and not faint else None
+        mark = "o" if len(line.x) <= FEW and not faint else None
         label = None if faint else line.label
         axes.plot(
             *(line.x, line.y),
@@ -105,7 +105,8 @@ def _draw(axes: Any, panel: Panel) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.2, linewidth=0.6)
     axes.set_axisbelow(True)
-    if len(axes.get_legend_handles_labels()[1]) > 1:
+    names = axes.get_legend_handles_labels()[1]
+    if len(names) > 1 or any(name not in panel.title for name in names if panel.bars is None):
         axes.legend(frameon=False, fontsize=8)
 
 

@@ -61,9 +61,13 @@ def command(
         ),
     ] = "step",
     smooth: Annotated[
-        float,
-        typer.Option(min=0, max=0.99, help="Weight of the past in the moving mean of the train loss; 0: as it was."),
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.99,
+            help="Weight of the past in the moving mean of the train loss (default: 0.5, of few evaluations 0).",
+        ),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -78,7 +82,7 @@ def command(
     """Draw the curves of trainings, and what a model does on a split."""
     from seqcli.store.runs import Store
 
-    if not math.isfinite(smooth):
+    if smooth is not None and not math.isfinite(smooth):
         raise usage_error(f"--smooth: {smooth} is no weight", hint="From 0 to 0.99.")
     picture = None
     if plot is not None:
@@ -109,7 +113,7 @@ def command(
     show_panels(view, as_json=as_json, plot=picture)
 
 
-def curve_view(runs: list[Run], by: Any = "step", smooth: float = 0.5) -> CurveView:
+def curve_view(runs: list[Run], by: Any = "step", smooth: float | None = None) -> CurveView:
     """The curves of some runs; what stands in panels of its own is said."""
     from seqcli.cli.curve_view import CurveView
     from seqcli.metrics.metric import METRICS
