@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny import run_inside
+
+from seqcli.cli.curve_view import CurveView
+from seqcli.pipeline.curves import read_curve, smoothed
+from seqcli.store.runs import Store
 
 pytest.importorskip("matplotlib")
 
@@ -37,6 +42,9 @@ def test_the_numbers_are_those_of_the_training(trained):
         assert {name: point[name] for name in ("step", "epoch", "train_loss", "scores")} == {
             name: row[name] for name in ("step", "epoch", "train_loss", "scores")
         }
+    assert all(
+        "train_scores" not in row for row in (*rows, *run["points"])
+    )  # which take time: curve alone asks for them
     losses = [row["train_loss"] for row in rows]
     assert run["points"][0]["train_loss_smoothed"] == losses[0]
     assert run["points"][1]["train_loss_smoothed"] == pytest.approx((0.25 * losses[0] + 0.5 * losses[1]) / 0.75)
@@ -99,6 +107,23 @@ def test_runs_of_other_metrics_have_a_panel_each_and_that_is_said(trained, class
     assert "dev accuracy" in shown
     again = plot("tiny", "tiny@1", "runs/tiny/1", "-o", "same.svg")
     assert "panel each" not in again.err
+
+
+def test_the_loss_of_a_value_is_not_drawn_beside_nats(trained):
+    curve = read_curve(Store().resolve("tiny"))
+    of_values = replace(curve, run="waves@1", task="forecasting")
+    panels = CurveView([curve, of_values]).panels()
+    assert [panel.title for panel in panels] == ["loss, nats a target", "loss of a value", "dev F1"]
+    assert [line.label for line in panels[1].lines] == ["waves@1 train", "waves@1 dev"]
+    assert {line.label: line.best for line in panels[0].lines}["tiny@1 dev"] == (
+        curve.best.step,
+        curve.best.scores["loss"],
+    )
+
+
+def test_the_moving_mean_passes_over_what_is_no_number():
+    assert smoothed([1.0, float("inf"), 2.0], 0.5) == pytest.approx([1, 1, (0.25 * 1 + 0.5 * 2) / 0.75])
+    assert smoothed([3.0, 4.0], 0) == [3, 4]
 
 
 def test_a_model_that_was_counted_has_no_curve(classifiers):
