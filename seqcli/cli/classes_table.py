@@ -23,7 +23,7 @@ def class_lines(found: Evaluation) -> list[str]:
     lines = ["", *_scores(found, counts["scores"]), ""]
     lines += show.counts_table("label", counts["labels"].items())
     if "confusion" in counts:
-        lines += ["", *_confusion(counts["confusion"])]
+        lines += ["", *confusion_lines(counts["confusion"])]
     for other in found.compared:
         if paired := other.get("paired"):
             lines += ["", *_paired(found.run, other["model"], paired)]
@@ -46,7 +46,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.4f}"
 
 
-def _confusion(table: Mapping[str, Mapping[str, int]]) -> list[str]:
+def confusion_lines(table: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Gold labels down, predicted ones across; of many labels the most frequent mistakes."""
     names = list(dict.fromkeys([*table, *(label for row in table.values() for label in row)]))
     if len(names) <= MOST_COLUMNS:

@@ -12,6 +12,8 @@ from seqcli.cli.options import Device, Json, Runs, SetValue, TakesSeveral
 from seqcli.errors import usage_error
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from seqcli.pipeline.events import Finished
     from seqcli.recipe.schema import Recipe
     from seqcli.store.runs import Run
@@ -21,7 +23,8 @@ EPILOG = """Examples:
 \b
   seqcli train ner
   seqcli train ner --data train.conll dev.conll test.conll --name mine
-  seqcli train --from ner --data train.conll dev.conll --name mine"""
+  seqcli train --from ner --data train.conll dev.conll --name mine
+  seqcli train ner --plot curve.png"""
 
 KIND = TakesSeveral
 
@@ -64,6 +67,10 @@ def command(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write TensorBoard files (needs the extra 'tensorboard').")
     ] = False,
+    plot: Annotated[
+        str | None,
+        typer.Option("--plot", metavar="FILE", help="Draw loss and score at the end: .png, .svg or .pdf (matplotlib)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a model from a recipe."""
@@ -78,12 +85,22 @@ def command(
         )
     if resume and dry_run:
         raise usage_error("--dry-run trains nothing, so there is nothing to --resume", hint="Leave one of the two out.")
+    picture = None
+    if plot is not None:
+        from seqcli.cli.pictures import check_picture
+
+        if dry_run:
+            raise usage_error(
+                "--dry-run trains nothing, so there is no curve to --plot", hint="Leave one of the two out."
+            )
+        picture = check_picture("--plot", plot)
     world = World.of_environment()
     if world.rank:  # the first process speaks for all
         console.settings.quiet, console.settings.verbose = True, False
     again = [*([] if recipe is None else [recipe]), *(["--data", *data] if data else [])]
     again += [*(["--name", name] if name else []), *(word for change in set_ or [] for word in ("--set", change))]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
+    again += ["--plot", plot] if plot else []
     with world.joined(device):
         store, origin = Store(runs), None
         if from_ is not None:
@@ -121,6 +138,21 @@ def command(
         console.emit_json(finished.report)
     else:
         _show_result(finished, runs)
+    if picture is not None:
+        _draw(finished, picture)
+
+
+def _draw(finished: Finished, picture: Path) -> None:
+    """The curve of the training that has just ended; a model that is fitted in one go has none."""
+    from seqcli.cli.pictures import save_picture
+    from seqcli.cli.plot import curve_view
+    from seqcli.store.runs import Store
+
+    if "best_step" not in finished.report:
+        console.warn("there is no curve to draw: the model was counted or fitted in one go, not trained in steps")
+        return
+    save_picture(curve_view([Store().resolve(finished.folder)]).draw(), picture)
+    console.note(f"drawn in {picture}")
 
 
 def _recipe(

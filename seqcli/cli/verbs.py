@@ -19,6 +19,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "analogy": ("seqcli.cli.analogy", "Complete an analogy: man is to woman as king is to ?"),
     "vectors": ("seqcli.cli.vectors", "Write the word vectors of a model to a file."),
     "inspect": ("seqcli.cli.inspect", "Look inside a network: layers, gates, gradients, attention."),
+    "plot": ("seqcli.cli.plot", "Draw the curves of trainings, and what a model does on a split."),
+    "curve": ("seqcli.cli.curve", "Train on growing shares of the data: bias and variance of a recipe."),
     "models": ("seqcli.cli.models", "List, show, export, copy, remove, pack and unpack models."),
     "recipes": ("seqcli.cli.recipes", "List, show, copy and validate recipes."),
     "components": ("seqcli.cli.components", "List every component kind with its options."),

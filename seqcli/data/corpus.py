@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,11 +112,18 @@ class Corpus:
     examples fall on the same side. A running text (``blank_lines: keep``) gives the end of each file instead.
 
     With ``steps`` dev and test are later steps of the training series: they have its files and its examples, whole.
+
+    ``train_share`` below 1 leaves so many of the training examples, those with the lowest of other hashes, which
+    ``train_draw`` decides too: a smaller share of the same draw is part of a larger one. Of a running text it leaves the
+    beginning of each file.
     """
 
     split_files: dict[str, SplitFiles]
     dev_share: float | None = None
     steps: Steps | None = None
+    train_share: float = 1.0
+    train_draw: int = 0
+    _highest: int | None = None
     _hashes: dict[Path, str] = field(default_factory=dict)
     _ends: dict[str, int] = field(default_factory=dict)
 
@@ -173,21 +181,52 @@ class Corpus:
 
     def belongs(self, example: Example, split: str) -> bool:
         """Whether an example of a split's files is in the split (``dev_share`` divides the training files)."""
+        if not self._is_of(example, split):
+            return False
+        if split != "train" or self.train_share == 1:
+            return True
+        if self._is_running:
+            file, line = place(example.at)
+            return line <= max(1, round(self.train_share * self._training_lines(file)))
+        return self._drawn(example) <= self.highest_drawn()
+
+    def _is_of(self, example: Example, split: str) -> bool:
         if self.dev_share is None or split not in ("train", "dev"):
             return True
-        if self.split_files["train"].reading.blank_lines == "keep":
+        if self._is_running:
             file, line = place(example.at)
-            return (line > self._begin_of_end(file)) == (split == "dev")
+            return (line > self._training_lines(file)) == (split == "dev")
         digest = hashlib.blake2b(source_bytes(example.source), digest_size=8).digest()
         return (int.from_bytes(digest, "big") < self.dev_share * 2**64) == (split == "dev")
 
-    def _begin_of_end(self, file: str) -> int:
+    @property
+    def _is_running(self) -> bool:
+        return self.split_files["train"].reading.blank_lines == "keep"
+
+    def _training_lines(self, file: str) -> int:
         """The last line of a running text that is trained on: one with holes in it would be another text."""
         if file not in self._ends:
             path = next(path for path in self.files("train") if source_name(path) == file)
             lines = sum(len(lines) for lines in read_batches(path, on_invalid="replace"))
-            self._ends[file] = lines - max(1, round(lines * (self.dev_share or 0)))
+            self._ends[file] = lines - (max(1, round(lines * self.dev_share)) if self.dev_share is not None else 0)
         return self._ends[file]
+
+    def _drawn(self, example: Example) -> int:
+        salt = f"train {self.train_draw}".encode()
+        return int.from_bytes(hashlib.blake2b(source_bytes(example.source), digest_size=8, salt=salt).digest(), "big")
+
+    def highest_drawn(self) -> int:
+        """The highest hash of a training example that ``train_share`` leaves; all of them are read for it, once.
+
+        Examples of equal sources are left or not together.
+        """
+        if self._highest is None:
+            files = self.files("train")
+            examples = (one for path in files for one in read_examples(path, self.reading("train")))
+            hashes = array("Q", (self._drawn(one) for one in examples if self._is_of(one, "train")))
+            count = max(1, round(self.train_share * len(hashes)))
+            self._highest = sorted(hashes)[count - 1] if hashes else 0
+        return self._highest
 
     def fingerprint(self, split: str) -> str:
         """SHA-256 over the bytes of a split's files and all options they are read with: equal means equal examples.
@@ -198,6 +237,8 @@ class Corpus:
         digest = hashlib.sha256(files.reading.as_text().encode())
         if self.dev_share is not None and split in ("train", "dev"):
             digest.update(f"{split} {self.dev_share!r}".encode())
+        if self.train_share < 1 and split == "train":
+            digest.update(f"train_share {self.train_share!r} {self.train_draw}".encode())
         if self.steps is not None:
             digest.update(f"{split} {self.steps!r}".encode())
         for path in files.files:
@@ -268,7 +309,13 @@ def open_corpus(
         name = next(name for name in ("train_steps", "dev_steps", "test_steps") if dict(config)[name] is not None)
         hint = "Set data.dev_share, or give files."
         raise usage_error(f"data.{name}: series are divided so, and this is {train.holds}", hint=hint)
-    return Corpus(split_files, share if train is not None else None, steps)
+    if config.train_share < 1 and train is not None and train.has_series:
+        raise usage_error(
+            "data.train_share: a series is no number of examples", hint="Train on its first steps: data.train_steps."
+        )
+    corpus = Corpus(split_files, share if train is not None else None, steps)
+    corpus.train_share, corpus.train_draw = config.train_share, config.train_draw
+    return corpus
 
 
 def _steps(config: DataConfig, data_set: DataSet | None) -> Steps | None:

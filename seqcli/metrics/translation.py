@@ -19,11 +19,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from seqcli.errors import did_you_mean, io_error, usage_error
-from seqcli.metrics.paired import Sums
 from seqcli.metrics.parallel import check_lines
 from seqcli.metrics.score import Score
 
@@ -173,32 +169,6 @@ class TranslationMetric:
         if order != _BLEU_ORDER:
             signature.update("order", order)
         return str(signature.format())
-
-
-def bleu_sums(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Sums:
-    """What each line adds to corpus BLEU: n-grams that are right and all of them, and the two lengths.
-
-    Args:
-        references: those of each line.
-    """
-    metric = TranslationMetric("bleu")
-    _import_sacrebleu()
-    from sacrebleu.metrics.bleu import BLEU
-
-    adds = []
-    for score in metric.sentence_scores(zip(hypotheses, references, strict=True)):
-        counts = score.counts
-        adds.append([*counts["matches"], *counts["totals"], counts["hyp_len"], counts["ref_len"]])
-
-    def value(sums_S: NDArray[np.float64]) -> NDArray[np.float64]:
-        def one(row_S: NDArray[np.float64]) -> float:
-            *grams, sys_len, ref_len = row_S.astype(int).tolist()
-            correct, total = grams[:_BLEU_ORDER], grams[_BLEU_ORDER:]
-            return float(BLEU.compute_bleu(correct, total, sys_len, ref_len, smooth_method="exp").score)
-
-        return np.apply_along_axis(one, -1, sums_S)
-
-    return Sums("BLEU", np.array(adds, np.float64).reshape(-1, 2 * _BLEU_ORDER + 2), value)
 
 
 def zero_bleu_warning(score: Score, hypotheses: Sequence[str], references: References) -> str | None:

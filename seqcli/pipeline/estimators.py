@@ -66,6 +66,7 @@ class Job:
         origin: the model that training starts from, lent to the task already.
         should_stop: asked now and then; an exit code means save and stop.
         world: the processes that train together; the first alone writes.
+        train_scores: measure the training split too, wherever dev is.
     """
 
     recipe: Recipe
@@ -78,6 +79,7 @@ class Job:
     should_stop: StopRequest
     progress: Progress | None
     world: World
+    train_scores: bool = False
 
 
 class Estimator(Protocol):
@@ -406,12 +408,14 @@ class GradientEstimator:
     def _evaluate(self, event: StepEvent, window: _Window) -> Evaluated:
         """Measure the dev split in the first process, which decides for all what follows."""
         scores: dict[str, float] = {}
+        train_scores: dict[str, float] = {}
         improved = True
         if self.world.rank == 0:
             if "dev" in self.data:
-                engine = self._engine(self.trainer.averaged)
-                scores = self.task.measure(engine, self.data["dev"], quick=True).scorer.scores()
+                scores = self._measured("dev")
                 improved = self._improved(scores)
+            if self.job.train_scores:
+                train_scores = self._measured("train")
             self._count(event, scores, improved)
         self.progress, improved = self.world.broadcast((self.progress, improved))
         self.trainer.schedule.evaluated(improved)
@@ -426,12 +430,17 @@ class GradientEstimator:
             window.norm,
             event.learning_rate,
             self._minutes(),
+            train_scores,
         )
         if self.world.rank == 0:
             self._log(evaluated)
         if improved or self.progress.stopped or event.step in self._averaged_steps:
             self._save()
         return evaluated
+
+    def _measured(self, split: str) -> dict[str, float]:
+        engine = self._engine(self.trainer.averaged)
+        return self.task.measure(engine, self.data[split], quick=True).scorer.scores()
 
     def _count(self, event: StepEvent, scores: dict[str, float], improved: bool) -> None:
         progress = self.progress
@@ -525,9 +534,10 @@ class GradientEstimator:
         return sorted(self.run.checkpoints.glob(f"step-{step:08d}*"))
 
     def _log(self, evaluated: Evaluated) -> None:
+        row = {name: value for name, value in asdict(evaluated).items() if name != "train_scores" or value}
         try:
             with self.run.metrics_path.open("a", encoding="utf-8") as handle:
-                handle.write(json.dumps(for_json(asdict(evaluated))) + "\n")
+                handle.write(json.dumps(for_json(row)) + "\n")
         except OSError as error:
             raise cannot_write(self.run.metrics_path, error) from error
 

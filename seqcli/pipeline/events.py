@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from seqcli.recipe.schema import Recipe
@@ -63,7 +63,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The dev split was measured; ``best`` when it beats every evaluation before."""
+    """The dev split was measured; ``best`` when it beats every evaluation before.
+
+    ``train_scores``: those of the training split, where they were asked for.
+    """
 
     step: int
     epoch: int
@@ -75,6 +78,7 @@ class Evaluated:
     gradient_norm: float
     learning_rate: float
     minutes: float
+    train_scores: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

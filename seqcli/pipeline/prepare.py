@@ -75,6 +75,8 @@ def encode(corpus: Corpus, split: str, task: Task[Any], progress: Progress | Non
     """One split as arrays on disk."""
     files = corpus.files(split)
     reading = corpus.reading(split)
+    if split == "train" and corpus.train_share < 1 and reading.blank_lines != "keep":
+        corpus.highest_drawn()  # once, not in each process
     shared = split not in corpus.split_files
     reader = task.reader(split, shared=shared)
     key = repr([corpus.fingerprint(split), *task.key(), *([split, shared] if reader != task.read else [])])

@@ -40,6 +40,7 @@ def train(
     should_stop: Callable[[], ExitCode | None] = lambda: None,
     progress: Progress | None = None,
     world: World = ALONE,
+    train_scores: bool = False,
 ) -> Iterator[Event]:
     """Train ``recipe`` into a new run of ``store`` (or go on with its newest unfinished one), yielding events.
 
@@ -49,6 +50,7 @@ def train(
         should_stop: asked after each step; an exit code means save and stop.
         progress: told about downloads and encoding.
         world: the processes that train together, each by this function; the first of them alone yields events.
+        train_scores: measure the training split too wherever dev is, which takes its time.
 
     Raises:
         UserError: bad data (65); a run that is in use, a resume or a start that does not fit (2); a failed write (74);
@@ -77,7 +79,8 @@ def train(
         run = store.create(recipe.name)
     run = world.broadcast(run)
     assert run is not None
-    job = Job(recipe, task, columns, run, device, source or run.arguments, opened, should_stop, progress, world)
+    typed = source or run.arguments
+    job = Job(recipe, task, columns, run, device, typed, opened, should_stop, progress, world, train_scores)
     if world.rank == 0:
         yield from (Notice(note, is_warning=False) for note in settled.notes)
     with run.lock() if world.rank == 0 else nullcontext():

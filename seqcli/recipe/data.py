@@ -68,6 +68,14 @@ class DataConfig(Config):
         description="share of the training examples kept for development where there is no dev file, chosen by their "
         "text; with blank_lines: keep the end of the text",
     )
+    train_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the training examples that is trained on, chosen by their text; with blank_lines: keep the "
+        "beginning of the text",
+    )
+    train_draw: int = Field(0, ge=0, le=2**31 - 1, description="another number chooses other examples for train_share")
     train_steps: int | None = Field(
         None,
         ge=1,

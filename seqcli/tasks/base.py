@@ -170,12 +170,13 @@ class Measured(Generic[P]):
 
     def paired(self, other: Measured[P]) -> dict[str, Any]:
         """How it compares with another model's example by example, for JSON; empty where it cannot."""
-        mine, theirs = self._sums(), other._sums()
+        mine, theirs = self.sums(), other.sums()
         if mine is not None and theirs is not None:
             return compare_sums(mine, theirs)
         return compare_right(self.right, other.right) if len(self.right) else {}
 
-    def _sums(self) -> Sums | None:
+    def sums(self) -> Sums | None:
+        """What the scorer compares by, the examples in their own order."""
         found = self.scorer.sums()
         return found if found is None or self.order is None else found.of_rows(np.argsort(self.order))
 

@@ -20,9 +20,10 @@ from seqcli.decode.generate import GenerateOptions
 from seqcli.errors import data_error, plural
 from seqcli.fields.base import Progress
 from seqcli.fields.pairs import SourceText, TargetText
+from seqcli.metrics.bleu_sums import bleu_sums
 from seqcli.metrics.paired import Sums, mean, percentage
 from seqcli.metrics.score import Score, percent, signature
-from seqcli.metrics.translation import TranslationMetric, bleu_sums
+from seqcli.metrics.translation import TranslationMetric
 from seqcli.recipe.base import Component
 from seqcli.recipe.embedders import TokensConfig
 from seqcli.recipe.fields import TextFieldConfig, TextTargetConfig
