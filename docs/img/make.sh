@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Draws the pictures of docs/inside.md, by the commands that the page shows: bash docs/img/make.sh
+# Trains what they need in a folder that goes at the end (about a quarter of an hour of one core).
+set -euo pipefail
+img=$(cd "$(dirname "$0")" && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+unset SEQCLI_RUNS
+
+seqcli recurrence --W "0 1 0; 0 0 1; 1 0 0" --s0 "0 0 1" --V "0 0 1" --steps 9 --plot "$img/pattern.png"
+
+seqcli inspect pos-rnn --graph "$img/pos-rnn.svg" "the dog sees Angela"
+seqcli inspect ner --graph "$img/ner.svg" "Angela visited Paris"
+seqcli train reverse
+seqcli inspect reverse --graph "$img/reverse.svg" "abcd"
+seqcli inspect reverse --attention "hgfaec" -o "$img/reverse-attention.png"
+
+seqcli train order-matters
+seqcli inspect order-matters --gates "Good movie, not bad at all" -o "$img/order-gates.png"
+seqcli inspect order-matters --attribution "Good movie, not bad at all" -o "$img/order-attribution.png"
+
+seqcli train lm-char-tiny --name shakespeare --set model.encoder.dim=192 --set training.max_minutes=4
+seqcli inspect shakespeare --gradient --compare -o "$img/gradient.png"
+cat > letter.txt <<'TEXT'
+Dear Anna,
+The boat (the small one, with the torn sail) is sold at last.
+He said "I will not pay for the oars", and so we kept them.
+Bring the blue coat, the two lamps and the letters of my brother
+when you come to the harbour on the first day of the next month.
+"Is it still cold?" you ask. It is (more than in any year I know).
+TEXT
+seqcli inspect shakespeare --neurons letter.txt -o "$img/neurons.png"
+
+seqcli train ner-small --plot "$img/train-curve.png"
+seqcli train ner-small --name ner-lstm --set 'model.encoder={kind: lstm, dim: 50, dropout: 0.3}'
+seqcli plot ner-small ner-lstm --by epoch -o "$img/curves.png"
+seqcli train name-language --set training.epochs=6 --set model.encoder.filters=64
+seqcli plot name-language --show confusion -o "$img/confusion.png"
+seqcli plot name-language --show histogram -o "$img/histogram.png"
+seqcli curve ner-small --sizes 1,10,30,100 --seeds 2 --set training.epochs=6 --set training.min_steps=100 -o "$img/learning.png"
+seqcli curve --decompose -o "$img/parts.png"
