@@ -73,11 +73,11 @@ def _gated(trace: Trace, names: Sequence[str]) -> Gated:
         name: np.stack([one[0].double().cpu().numpy() for one in (reversed(ones) if trace.backwards else ones)])
         for name, ones in tensors.items()
     }
+    if len(names) + 1 == len(steps):  # a decoder may begin with the source, a forecaster go on into the future
+        names = ["(source)", *names] if trace.name.startswith("decoder") else [*names, "(ahead)"]
     return Gated(trace.name, trace.cell.kind, trace.cell.gates, labels(names, len(steps)), values, trace.difference)
 
 
 def labels(names: Sequence[str], steps: int) -> list[str]:
-    """A name for each step: a decoder may read the source before the first token, an embedder may join positions."""
-    if len(names) == steps:
-        return list(names)
-    return ["(source)", *names] if len(names) + 1 == steps else [str(number) for number in range(1, steps + 1)]
+    """A name for each step, or a number where an embedder joins positions."""
+    return list(names) if len(names) == steps else [str(number) for number in range(1, steps + 1)]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seqcli.data.batch import IGNORE, Batch, Side
-from seqcli.inspect.steps import Trace, cell_of, layer_name, traced
+from seqcli.inspect.steps import Trace, layer_name, recurrent_layers, traced
 from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
 from seqcli.models.ctc import Transcriber
 from seqcli.models.encoder_decoder import EncoderDecoder
@@ -50,7 +50,7 @@ class Losses(NamedTuple):
     """A loss for each step, summed over the sequences, and which of them count [T, B].
 
     ``where`` the steps are: at the positions of the source, at its end alone, or in the target of a decoder.
-    ``lengths_B``: how many real positions the encoder reads.
+    ``lengths_B``: how many real positions the encoder reads; empty where every step is one.
     """
 
     steps: list[Tensor]
@@ -137,7 +137,7 @@ def gradient(network: Network, batches: Sequence[Batch], clip_norm: float | None
     layers, losses = by_distance(network, batch)
     return Gradient(
         layers,
-        through_time(network, first(batch, 1)),
+        through_time(network, longest(batch)),
         matrices(network),
         [norm_of(network, one) for one in batches],
         clip_norm,
@@ -152,19 +152,26 @@ def precise(network: Network) -> Network:
     return network if any(isinstance(one, AdaptiveHead) for one in network.modules()) else network.double()
 
 
-def first(batch: Batch, most: int = SEQUENCES) -> Batch:
-    """The first sequences of a batch."""
+def some(batch: Batch, rows: slice) -> Batch:
+    """Some sequences of a batch."""
 
-    def some(side: Side) -> Side:
-        count = len(side.lengths_B)
+    def of(side: Side) -> Side:
         shared = {"words_U", "characters_UC", "affixes_UA"}
-        arrays = {
-            name: array if name in shared or len(array) != count else array[:most]
-            for name, array in side.arrays.items()
-        }
-        return Side(arrays, side.lengths_B[:most])
+        arrays = {name: array if name in shared else array[rows] for name, array in side.arrays.items()}
+        return Side(arrays, side.lengths_B[rows])
 
-    return Batch(some(batch.source), some(batch.target), batch.rows[:most], batch.fresh)
+    return Batch(of(batch.source), of(batch.target), batch.rows[rows], batch.fresh)
+
+
+def first(batch: Batch) -> Batch:
+    """Those sequences of a batch that are averaged over."""
+    return some(batch, slice(SEQUENCES))
+
+
+def longest(batch: Batch) -> Batch:
+    """The longest sequence of a batch, the first of several."""
+    row = int(batch.source.lengths_B.argmax())
+    return some(batch, slice(row, row + 1))
 
 
 def by_distance(network: Network, batch: Batch) -> tuple[list[ByDistance], int]:
@@ -180,8 +187,9 @@ def by_distance(network: Network, batch: Batch) -> tuple[list[ByDistance], int]:
             continue
         found = iter(torch.autograd.grad(losses.steps[step], flat, retain_graph=True, allow_unused=True))
         for trace, own, table in zip(traces, memories, tables, strict=True):
-            norms_SB = torch.stack([_norms(next(found), like) for like in own]).numpy()
-            distance_SB = _distances(trace, losses, step, *norms_SB.shape)
+            norms = [_norms(next(found), like) for like in own]
+            norms_SB = torch.stack([one for one in norms if len(one) == len(norms[0])]).numpy()
+            distance_SB = _distances(trace, losses, step, len(own), norms_SB.shape[1])[: len(norms_SB)]
             real = (distance_SB >= 0) & _rows(losses.real_TB[step], norms_SB.shape[1])
             table.add(distance_SB[real], norms_SB[real])
     layers = [ByDistance(trace.name, table.mean(), table.counts) for trace, table in zip(traces, tables, strict=True)]
@@ -232,14 +240,18 @@ def _rows(real_B: Tensor, batch: int) -> NDArray[np.bool_]:
 
 
 def through_time(network: Network, batch: Batch) -> list[ThroughTime]:
-    """dL_t/dU of the last loss of one sequence, for each recurrent layer, step by step."""
+    """dL_t/dU of one loss of one sequence, for each recurrent layer, step by step.
+
+    The loss is the one at the end of the way that the layer reads: of a backward layer that at the first position.
+    """
     batch = typed(network, batch)
     with torch.enable_grad(), traced(network) as traces:
         losses = losses_of(network, batch)
-    step = int(losses.real_TB[:, 0].nonzero()[-1])
+    real = losses.real_TB[:, 0].nonzero().flatten()
     found = []
-    expected = _totals(network, batch, step)
-    for trace, total in zip(traces, expected, strict=True):
+    for number, trace in enumerate(traces):
+        step = int(real[0 if trace.backwards and losses.where == "positions" else -1])
+        total = _total(network, batch, step, number)
         nodes = [one for state in trace.carried for one in state]
         by_state = iter(torch.autograd.grad(losses.steps[step], nodes, retain_graph=True, allow_unused=True))
         parts, distances = [], []
@@ -264,21 +276,17 @@ def direct_part(trace: Trace, step: int, by_state: Sequence[Tensor | None]) -> T
     return part
 
 
-def _totals(network: Network, batch: Batch, step: int) -> list[Tensor]:
-    """dL_t/dU of every recurrent layer by autograd through the layers as they are."""
+def _total(network: Network, batch: Batch, step: int, number: int) -> Tensor:
+    """dL_t/dU of a recurrent layer by autograd through the layers as they are."""
     with torch.nn.utils.parametrize.cached(), torch.enable_grad():
-        cells = [cell for layer in network.modules() if (cell := cell_of(layer)) is not None]
-        weights = [cell.recurrent for cell in cells]
-        wanted = [one.requires_grad for one in weights]
-        for one in weights:
-            if one.is_leaf:
-                one.requires_grad_()
-        loss = losses_of(network, batch).steps[step]
-        totals = torch.autograd.grad(loss, weights, allow_unused=True)
-        for one, before in zip(weights, wanted, strict=True):
-            if one.is_leaf:
-                one.requires_grad_(before)
-    return [torch.zeros_like(one) if total is None else total for one, total in zip(weights, totals, strict=True)]
+        weight = [cell.recurrent for _, _, cell in recurrent_layers(network)][number]
+        wanted = weight.requires_grad
+        if weight.is_leaf:
+            weight.requires_grad_()
+        (total,) = torch.autograd.grad(losses_of(network, batch).steps[step], weight, allow_unused=True)
+        if weight.is_leaf:
+            weight.requires_grad_(wanted)
+    return torch.zeros_like(weight) if total is None else total
 
 
 def _listed(layer: str, parts: list[Tensor], distances: list[int], expected: Tensor) -> ThroughTime:
@@ -297,9 +305,7 @@ def _listed(layer: str, parts: list[Tensor], distances: list[int], expected: Ten
 def matrices(network: Network) -> list[Matrix]:
     """Singular values and spectral radius of each block of each recurrent matrix."""
     found = []
-    for path, layer in network.named_modules():
-        if (cell := cell_of(layer)) is None:
-            continue
+    for path, _, cell in recurrent_layers(network):
         size = cell.recurrent.size(1)
         for name, block_HH in zip(cell.blocks, cell.recurrent.detach().double().split(size), strict=True):
             singular = torch.linalg.svdvals(block_HH).tolist()
@@ -399,7 +405,7 @@ def _forecaster(network: Forecaster, batch: Batch) -> Losses:
     window = network.embedder.window(inputs["values_BLC"])
     values_BKMQ = network.finished(network.outputs(window, inputs["features_BSF"]), window)
     known_KB = ~target_BKM.isnan().all(-1).T
-    lengths_B = torch.full((len(target_BKM),), network.embedder.count)
+    lengths_B = torch.zeros(0, dtype=torch.long)  # all windows are full
     if not isinstance(network, StepwiseForecaster):
         return Losses([network.errors(values_BKMQ, target_BKM).sum], known_KB.any(0, keepdim=True), "end", lengths_B)
     steps = range(target_BKM.size(1))

@@ -252,9 +252,7 @@ def traced(network: Network) -> Iterator[list[Trace]]:
     replaced: list[nn.Module] = []
     with torch.nn.utils.parametrize.cached():
         try:
-            for path, layer in network.named_modules():
-                if (cell := cell_of(layer)) is None:
-                    continue
+            for path, layer, cell in recurrent_layers(network):
                 trace = Trace(layer_name(path), cell, ".back." in path)
                 traces.append(trace)
                 layer.forward = _forward(trace, layer)  # type: ignore[method-assign]
@@ -268,6 +266,13 @@ def traced(network: Network) -> Iterator[list[Trace]]:
 def _forward(trace: Trace, layer: nn.Module) -> object:
     own = layer.forward
     return lambda x_TBD, state=None: trace.run(layer, own, x_TBD, state)
+
+
+def recurrent_layers(network: Network) -> Iterator[tuple[str, nn.Module, Cell]]:
+    """Path, layer and steps of every recurrent layer over positions, in their order; those that spell words are none."""
+    for path, layer in network.named_modules():
+        if "embedder" not in path and (cell := cell_of(layer)) is not None:
+            yield path, layer, cell
 
 
 def layer_name(path: str) -> str:

@@ -87,7 +87,7 @@ class GradientView:
 
     @staticmethod
     def _parts(one: ThroughTime) -> list[str]:
-        lines = [f"{one.layer}: dL_t/dU of the last loss of the first sequence as the sum over k of dL_t/ds_k d+s_k/dU"]
+        lines = [f"{one.layer}: dL_t/dU at the end of the longest sequence as the sum over k of dL_t/ds_k d+s_k/dU"]
         running, rows = 0.0, []
         for distance, norm, share in zip(one.distances[:_PARTS], one.norms, one.shares, strict=False):
             running += share

@@ -41,9 +41,9 @@ def _instead(opened: Opened) -> str:
 
 def _recurrent(opened: Opened, what: str) -> None:
     """Raises UserError (2): nothing in the network carries a state from step to step."""
-    from seqcli.inspect.steps import cell_of
+    from seqcli.inspect.steps import recurrent_layers
 
-    if not any(cell_of(layer) is not None for layer in opened.network.modules()):
+    if not any(True for _ in recurrent_layers(opened.network)):
         raise usage_error(f"{opened.name} has no {what}: no layer of it is recurrent", hint=_instead(opened))
 
 
