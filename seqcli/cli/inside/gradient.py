@@ -164,6 +164,7 @@ class GradientView:
         axes.set_yscale("log")
         if smallest < 1e-12:
             axes.set_ylim(bottom=1e-12)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("distance t - k in steps")
         axes.set_ylabel("mean norm of dL_t / ds_k")
         axes.grid(alpha=0.3)
