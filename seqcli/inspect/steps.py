@@ -263,7 +263,7 @@ def traced(network: Network) -> Iterator[list[Trace]]:
                 del layer.forward
 
 
-def _forward(trace: Trace, layer: nn.Module) -> object:
+def _forward(trace: Trace, layer: nn.Module) -> Callable[..., object]:
     own = layer.forward
     return lambda x_TBD, state=None: trace.run(layer, own, x_TBD, state)
 

@@ -41,12 +41,16 @@ class GradientView:
         found = self.gradient
         lines = [
             f"Mean norm of dL_t/ds_k by distance t - k, over {plural(found.sequences, 'sequence')} and "
-            f"{plural(found.losses, 'loss', 'losses')} of {self.of}"
+            f"{plural(found.losses, 'loss', 'losses')} of {self.of}",
+            *self._reach(),
+            "",
+            *self._by_distance(),
+            "",
+            "dL_t/dU as the sum over k of dL_t/ds_k d+s_k/dU: the longest sequence, the loss at a layer's end",
         ]
-        lines += [*self._reach(), "", *self._by_distance()]
         for one in found.through_time:
-            lines += ["", *self._parts(one)]
-        lines += ["", "Recurrent matrices: singular values, largest absolute eigenvalue"]
+            lines += [*self._parts(one), ""]
+        lines.append("Recurrent matrices: singular values, largest absolute eigenvalue")
         lines += show.table(
             [
                 (one.layer, one.block, *(f"{value:.3f}" for value in self._spread(one.singular)), f"{one.radius:.3f}")
@@ -55,7 +59,7 @@ class GradientView:
             ("LAYER", "BLOCK", "LARGEST", "MEDIAN", "SMALLEST", "EIGENVALUE"),
             right=range(2, 6),
         )
-        return [*lines, "", self._clipping()]
+        return show.wrapped([*lines, "", self._clipping()])
 
     def _by_distance(self) -> list[str]:
         curves = list(self._curves().values())
@@ -87,7 +91,7 @@ class GradientView:
 
     @staticmethod
     def _parts(one: ThroughTime) -> list[str]:
-        lines = [f"{one.layer}: dL_t/dU at the end of the longest sequence as the sum over k of dL_t/ds_k d+s_k/dU"]
+        lines = [one.layer]
         running, rows = 0.0, []
         for distance, norm, share in zip(one.distances[:_PARTS], one.norms, one.shares, strict=False):
             running += share
