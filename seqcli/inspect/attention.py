@@ -111,7 +111,7 @@ def attention(
                     found.append(_looked(_name(path, kind), (cut, call[1]), rows, columns))
         elif layer in own:
             rows = written if isinstance(layer, Attention) else ["(sequence)"]
-            joined = torch.cat(own[layer], 1)[:, : len(rows)].unsqueeze(1)
+            joined = torch.cat(own[layer], 1)[:, : steps if isinstance(layer, Attention) else 1].unsqueeze(1)
             found.append(_looked(_name(path, "source"), (joined, 0.0), rows, positions))
     return found
 
