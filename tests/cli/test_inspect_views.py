@@ -21,7 +21,7 @@ import tiny_speech
 import tiny_text
 from tiny import run_inside
 
-from seqcli.cli import colours
+from seqcli.cli import colours, console
 
 CHARACTERS = tiny_text.RECIPE.replace("whitespace", "characters").replace("unit: sentences", "unit: stream")
 TRANSFORMER = "{kind: transformer, dim: 8, heads: 2, layers: 2, feedforward: 8}"
@@ -224,6 +224,21 @@ def test_neurons_of_a_text_without_occasion(recipes):
     assert given.err == "the text has no occasion for: inside quotes, inside brackets\n"
     empty = run_inside("inspect", "char.yaml", "--neurons", "-", stdin=b"")
     assert (empty.code, empty.err) == (65, "error: -: there is no text\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("lm.yaml", "--gradient", "--compare"),
+        ("tiny-mt.yaml", "--gates", "see red cats"),
+        ("transformer.yaml", "--attention", "He said no to Ann"),
+        ("char.yaml", "--neurons", "train.txt"),
+    ],
+)
+def test_eighty_columns_are_enough(recipes, monkeypatch, arguments):
+    monkeypatch.setattr(console, "terminal_width", lambda: 80)
+    lines = view(*arguments).out.splitlines()
+    assert max(map(len, lines)) <= 80
 
 
 REFUSED = [
