@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from seqcli.cli.console import printable
 from seqcli.tasks.tagging import Tagged, TaggingTask, inline_items, marks
 
 if TYPE_CHECKING:
@@ -82,3 +83,13 @@ def _painted(position: str, strength: float) -> str:
         return position
     colour = 16 + 6 * level if strength > 0 else 16 + 36 * level
     return f"\x1b[48;5;{colour};38;5;{16 if level > 2 else 231}m{position}\x1b[0m"
+
+
+class Painted(str):
+    """A line with colours, made of what a terminal shows and does not obey: written as it is."""
+
+
+def shaded(parts: Sequence[str], strengths: Sequence[float], between: str = "") -> Painted:
+    """Characters or tokens side by side on green (up to 1) or red (down to -1)."""
+    pairs = zip(parts, strengths, strict=True)
+    return Painted(between.join(_painted(printable(part), strength) for part, strength in pairs))

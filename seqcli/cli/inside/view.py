@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from seqcli.cli import console
+from seqcli.cli.colours import Painted
 
 
 class View(Protocol):
@@ -46,4 +47,8 @@ def show_view(view: View, *, as_json: bool, plot: Path | None) -> None:
     if as_json:
         console.emit_json(view.values())
     else:
-        console.emit_lines(view.lines())
+        for line in view.lines():
+            if isinstance(line, Painted):
+                console.write(line + "\n")
+            else:
+                console.emit(line)
