@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "analogy": ("seqcli.cli.analogy", "Complete an analogy: man is to woman as king is to ?"),
     "vectors": ("seqcli.cli.vectors", "Write the word vectors of a model to a file."),
     "inspect": ("seqcli.cli.inspect", "Look inside a network: layers, gates, gradients, attention."),
+    "recurrence": ("seqcli.cli.recurrence", "Run a linear recurrence: what a state remembers, and for how long."),
     "models": ("seqcli.cli.models", "List, show, export, copy, remove, pack and unpack models."),
     "recipes": ("seqcli.cli.recipes", "List, show, copy and validate recipes."),
     "components": ("seqcli.cli.components", "List every component kind with its options."),

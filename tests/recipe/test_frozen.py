@@ -97,6 +97,8 @@ VERB_NAMES = [
     "neighbors",
     "analogy",
     "vectors",
+    "inspect",
+    "recurrence",
     "models",
     "recipes",
     "components",
