@@ -29,12 +29,15 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Look inside a network: its layers, and what goes on in them."""
-    from seqcli.cli.inside.layers import LayersView
+    from seqcli.cli.inside.layers import CountsView, LayersView
     from seqcli.cli.inside.view import show_view
     from seqcli.cli.pictures import check_picture
     from seqcli.inspect.layers import layers
-    from seqcli.pipeline.inside import open_network
+    from seqcli.pipeline.inside import open_counts, open_network
 
     picture: Path | None = None if plot is None else check_picture("--plot", plot)
+    if (counts := open_counts(network, runs)) is not None:
+        show_view(CountsView(counts), as_json=as_json, plot=picture)
+        return
     opened = open_network(network, runs)
     show_view(LayersView(layers(opened.network)), as_json=as_json, plot=picture)

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqcli.errors import usage_error
-from seqcli.pipeline.model import Model
+from seqcli.pipeline.model import Model, stored_recipe
 from seqcli.pipeline.prepare import open_columns
 from seqcli.pipeline.settle import settle
+from seqcli.recipe import registry
 from seqcli.recipe.load import load_recipe
+from seqcli.recipe.models import CountsConfig
 from seqcli.store.runs import Store
+from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Task, new_task
 
 if TYPE_CHECKING:
@@ -46,6 +49,45 @@ def open_network(name: str, runs: str | None = None) -> Opened:
     _check_network(name, task)
     task.fit(open_columns(recipe, task, ("train",))["train"])
     return Opened(name, task, new_network(task), None)
+
+
+@dataclass(frozen=True)
+class Array:
+    """What a model that is no network has learned, by name."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A trained model that is no network."""
+
+    name: str
+    title: str
+    arrays: list[Array]
+
+
+def open_counts(name: str, runs: str | None = None) -> Counts | None:
+    """What a trained model that is no network is made of; None of a network and of a recipe.
+
+    Raises:
+        UserError: damaged files (65).
+    """
+    store = Store(runs)
+    if not store.knows(name):
+        return None
+    run = store.resolve(name)
+    run.verify()
+    config = stored_recipe(run).model
+    if new_task(stored_recipe(run)).is_network:
+        return None
+    counts = isinstance(config, CountsConfig)  # and not word vectors, which are trained another way
+    title = registry.implementation("model", config.kind).title(config) if counts else config.kind
+    arrays = load_arrays(run.weights_path).items()
+    return Counts(str(run), title, [Array(key, one.shape, str(one.dtype), one.nbytes) for key, one in arrays])
 
 
 def _check_network(name: str, task: Task[Any]) -> None:
