@@ -61,7 +61,7 @@ class Layer:
         shape_in, shape_out: of what it is run for, in order; ``id`` is a number of a row.
         parameters: without those that are shared with a layer before.
         flops: for one ``per``.
-        trained: False for weights that stay as they are.
+        trained: False for weights that stay as they are in training.
     """
 
     name: str
@@ -151,7 +151,7 @@ def _layer(
         sum(one.parameters for one in weights),
         flops * _repeats(network, path, sizes),
         bytes_,
-        trained,
+        trained or not any(one.requires_grad for one in network.parameters()),
         tuple(weights),
     )
 

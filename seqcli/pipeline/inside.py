@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqcli.errors import usage_error
+from seqcli.fields.text import TextField
 from seqcli.pipeline.model import Model, stored_recipe
 from seqcli.pipeline.prepare import open_columns
 from seqcli.pipeline.settle import settle
@@ -16,6 +17,7 @@ from seqcli.recipe.models import CountsConfig
 from seqcli.store.runs import Store
 from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Task, new_task
+from seqcli.text.vocabulary import UNK
 
 if TYPE_CHECKING:
     from seqcli.models.network import Network
@@ -49,6 +51,26 @@ def open_network(name: str, runs: str | None = None) -> Opened:
     _check_network(name, task)
     task.fit(open_columns(recipe, task, ("train",))["train"])
     return Opened(name, task, new_network(task), None)
+
+
+def sentence_tokens(opened: Opened, sentence: str | None) -> list[str] | None:
+    """The tokens of a sentence as the network reads them, those that it does not know with <UNK> below; None: of none.
+
+    Raises:
+        UserError: a network that reads no text, a sentence of no token (2).
+    """
+    field = opened.task.source
+    if sentence is None:
+        return None
+    if not isinstance(field, TextField):
+        raise usage_error(f"{opened.name} reads {field.unit}, not a sentence", hint="Leave the sentence out.")
+    tokens = field.read(sentence, "")
+    if not tokens:
+        raise usage_error("the sentence has no token")
+    return [
+        f"{token}\n{seen}" if seen == UNK and token != UNK else token
+        for token, seen in zip(tokens, field.words.decode(field.encode(tokens).words.tolist()), strict=True)
+    ]
 
 
 @dataclass(frozen=True)
