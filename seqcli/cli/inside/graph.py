@@ -36,9 +36,7 @@ class GraphView:
         apart = 1.5 if both else 1.0
         nodes = {node.key: replace(node, x=node.x * apart) for node in graph.nodes}
         width, height = max(node.x for node in nodes.values()), max(node.y for node in nodes.values())
-        sides = {row.side for row in graph.rows}
-        left = 2.7 if both else 2.3
-        right = 2.3 if "right" in sides else 0.6
+        left, right = (self._margin(side, 0.75 if both and side == "left" else 0.45) for side in ("left", "right"))
         wide = max(6.0, width + left + right)
         scale = min(1.0, 12 / wide)
         font = 9 * scale + 1
@@ -65,6 +63,11 @@ class GraphView:
         for number, line in enumerate(equations):
             axes.text(-left + 0.15, -0.92 - 0.24 * number, line, va="top", fontsize=0.9 * font)
         return figure
+
+    def _margin(self, side: str, gap: float) -> float:
+        """Room beside the nodes for what stands there."""
+        longest = max((len(row.text) for row in self.graph.rows if row.side == side), default=0)
+        return gap + 0.15 + 0.088 * longest
 
     @staticmethod
     def _arrow(axes: Any, edge: Edge, nodes: dict[str, Node], colours: tuple[str, ...], font: float) -> None:

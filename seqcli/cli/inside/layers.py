@@ -85,6 +85,7 @@ class LayersView:
         axes.set_yticks(range(len(rows)), [one.name for one in rows], fontsize=8)
         axes.invert_yaxis()
         axes.margins(x=0.15)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set(xlabel="parameters", title=f"{self.parameters:,} parameters")
         handles = [pyplot().Rectangle((0, 0), 1, 1, color=COLOURS[n % len(COLOURS)]) for n in range(len(pers))]
         axes.legend(handles, [f"run for each {one}" for one in pers], frameon=False, fontsize=8)
