@@ -138,7 +138,7 @@ def _inputs(graph: Unrolled, embedder: Embedder, tokens: Sequence[str]) -> list[
     if isinstance(embedder, TokenEmbedder):
         parts = ["E"] * (embedder.words is not None)
         parts += ["characters"] * (embedder.characters is not None) + ["affixes"] * (len(embedder.affixes) > 0)
-        made = "the row of the token in E" if parts == ["E"] else f"of the token, side by side: {', '.join(parts)}"
+        made = "the row of the token in E" if parts == ["E"] else f"[{'; '.join(parts)}] of the token, side by side"
         graph.equations.append(f"e_t = {made}")
     else:
         graph.equations.append(f"e_t = {type(embedder).__name__}(x_t)")

@@ -12,6 +12,7 @@ from seqcli.pipeline.model import Model, stored_recipe
 from seqcli.pipeline.prepare import open_columns
 from seqcli.pipeline.settle import settle
 from seqcli.recipe import registry
+from seqcli.recipe.folder import recipe_names
 from seqcli.recipe.load import load_recipe
 from seqcli.recipe.models import CountsConfig
 from seqcli.store.runs import Store
@@ -40,7 +41,8 @@ def open_network(name: str, runs: str | None = None) -> Opened:
         UserError: no such model or recipe, or one that is no network (2); damaged files, bad data (65).
     """
     store = Store(runs)
-    if store.knows(name) or not (Path(name).suffix in (".yaml", ".yml") or Path(name).is_file()):
+    is_recipe = Path(name).suffix in (".yaml", ".yml") or Path(name).is_file() or name in recipe_names()
+    if store.knows(name) or not is_recipe:
         model = Model.load(store.resolve(name))
         _check_network(model.name, model.task)
         return Opened(model.name, model.task, model.network, model)

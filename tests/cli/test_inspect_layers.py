@@ -42,6 +42,10 @@ def test_the_exercise_of_the_lecture(tmp_path):
     assert values["flops"] == {"token": 2 * sum(EXERCISE.values())}
 
 
+def test_a_recipe_that_comes_with_seqcli_goes_by_its_name(place):
+    assert run_inside("inspect", "hello").out == run_inside("inspect", str(ROOT / "recipes" / "hello.yaml")).out != ""
+
+
 @pytest.mark.mirror
 def test_the_shipped_recipe_is_that_exercise():
     values = json.loads(run_inside("inspect", str(ROOT / "recipes" / "pos-rnn.yaml"), "--json").out)

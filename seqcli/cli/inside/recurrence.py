@@ -160,7 +160,7 @@ def _meaning(one: Eigenvalue) -> str:
 def _vector(values: Iterable[float]) -> str:
     numbers = list(values)
     small = 1e-12 * max(map(abs, numbers), default=0.0)
-    return " ".join(_number(number if abs(number) > small else 0.0) for number in numbers)
+    return " ".join(f"{(number if abs(number) > small else 0.0) + 0.0:.5g}" for number in numbers)
 
 
 def _number(value: float) -> str:
