@@ -216,7 +216,8 @@ def per(network: Network, path: str) -> str:
     if isinstance(network, EncoderDecoder) and part in ("decoder", "target_embedder", "head"):
         if path == "decoder.begin":
             return "sequence"
-        return "position" if re.search(r"attention\.keys$|source_keys_values$", path) else "target token"
+        if not re.search(r"attention\.keys$|source_keys_values$", path):
+            return "target token"
     if isinstance(network, Forecaster) and part in ("head", "decoder", "input"):
         if part == "head" and not hasattr(network, "decoder"):
             return "window"

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from seqcli.inspect.layers import Layer
     from seqcli.pipeline.inside import Counts
 
-LETTERS = "U reads the input, V the state before, W makes the output; b, c: biases; ' on the way back."
+LETTERS = {
+    "U": "U reads the input",
+    "V": "V the state before",
+    "W": "W makes the output",
+    "b": "b is a bias",
+    "c": "c is a bias",
+    "p": "p lets gates see the memory",
+    "h": "h is the first state",
+}
+"""What the letters of weights mean."""
+
 MOST_WEIGHTS = 24
 """More matrices than this are left to --json."""
 
@@ -49,7 +59,10 @@ class LayersView:
                 (one.name, one.layer, one.formula, f"= {one.parameters:,}" if not one.shared else f"as {one.shared}")
                 for one in weights
             ]
-            lines += ["", *show.table(found, ("WEIGHTS", "OF", "SIZE", "")), LETTERS]
+            there = {one.name[0] for one in weights}
+            legend = ", ".join(text for letter, text in LETTERS.items() if letter in there)
+            back = ", ' on the way back" if any(one.name.endswith("'") for one in weights) else ""
+            lines += ["", *show.table(found, ("WEIGHTS", "OF", "SIZE", "")), legend + back]
         frozen = sum(one.parameters for one in self.layers if not one.trained)
         return [*lines, *([f"{plural(frozen, 'parameter')} of these stay as they are in training"] if frozen else [])]
 
@@ -126,4 +139,4 @@ def _worked_out(layer: Layer) -> str:
 
 def _has_letter(name: str) -> bool:
     """Whether lectures have a letter for such weights."""
-    return name[0] in "UVWbcph" and (len(name) == 1 or name[1].isdigit())
+    return name[0] in LETTERS and (len(name) == 1 or name[1].isdigit())
