@@ -42,6 +42,7 @@ OFFLINE = {
     "accuracy",
     "neighbors",
     "analogy",
+    "recurrence",
     "cat",
     "echo",
     "printf",

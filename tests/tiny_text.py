@@ -28,6 +28,8 @@ ENCODERS = {
     "lstm": DEEP,
     "peepholes": "model.encoder={kind: lstm, dim: 8, bidirectional: false, peepholes: true}",
     "gru": "model.encoder={kind: gru, dim: 8, bidirectional: false}",
+    "scratch": "model.encoder={kind: lstm-scratch, dim: 8, bidirectional: false, form: selective, layers: 2}",
+    "sizes": "model.encoder={kind: gru-scratch, sizes: [6, 8], bidirectional: false}",
     "window": "model.encoder={kind: window, left: 2, right: 0, dim: 8}",
     "sinusoidal": "model.encoder={kind: transformer, dim: 8, heads: 2, layers: 2, feedforward: 8}",
     "rotary": "model.encoder={kind: transformer, dim: 8, heads: 2, layers: 2, feedforward: 8, positions: rotary}",

@@ -16,6 +16,7 @@ EPILOG = """Examples:
 \b
   seqcli inspect recipes/ner.yaml
   seqcli inspect ner --json | jq .parameters
+  seqcli inspect ner --graph ner.svg "Anna visited Paris"
   seqcli inspect ner --gates "Anna visited Paris" --plot gates.svg
   seqcli inspect lm-char --gradient --compare --plot gradient.png
   seqcli inspect reverse --attention "abcdef" --plot attention.png
@@ -40,6 +41,10 @@ def command(
     ] = None,
     plot: Annotated[
         str | None, typer.Option("--plot", "-o", metavar="FILE", help="Draw the view: .png, .svg or .pdf.")
+    ] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option("--graph", metavar="FILE", help="Draw the network unrolled over TEXT: .png, .svg or .pdf."),
     ] = None,
     gates: Annotated[
         bool, typer.Option("--gates", help="Gates and states of recurrent layers, token by token.")
@@ -66,8 +71,8 @@ def command(
 ) -> None:
     """Look inside a network: its layers, and what goes on in them."""
     asked = {
-        "gates": gates, "gradient": gradient, "attention": attention, "attribution": attribution, "neurons": neurons,
-        "html": html is not None,
+        "graph": graph is not None, "gates": gates, "gradient": gradient, "attention": attention,
+        "attribution": attribution, "neurons": neurons, "html": html is not None,
     }  # fmt: skip
     chosen = [name for name, wanted in asked.items() if wanted]
     if len(chosen) > 1:
@@ -75,15 +80,20 @@ def command(
     if compare and not gradient:
         raise usage_error("--compare compares gradients", hint="Add --gradient.")
     if text is not None and not chosen:
-        raise usage_error("the layers need no text", hint="--gates, --gradient, --attention or --html look at one.")
-    from seqcli.cli.inside.layers import LayersView
+        raise usage_error(
+            "the layers need no text", hint="--graph, --gates, --gradient, --attention or --html look at one."
+        )
+    if plot is not None and graph is not None:
+        raise usage_error("--graph names the file of its picture, so --plot has none to draw")
+    from seqcli.cli.inside.layers import CountsView, LayersView
     from seqcli.cli.inside.view import show_view
-    from seqcli.cli.inside.views import VIEWS, all_views, gradient_view
+    from seqcli.cli.inside.views import VIEWS, all_views, gradient_view, graph_view
     from seqcli.cli.pictures import check_folder, check_picture, pyplot
     from seqcli.inspect.layers import layers
-    from seqcli.pipeline.inside import open_network
+    from seqcli.pipeline.inside import open_counts, open_network
 
-    picture: Path | None = None if plot is None else check_picture("--plot", plot)
+    named = next(((option, file) for option, file in (("--plot", plot), ("--graph", graph)) if file is not None), None)
+    picture: Path | None = None if named is None else check_picture(*named)
     if html is not None:
         if plot is not None or as_json:
             raise usage_error(f"--html writes all views to one page, --{'plot' if plot else 'json'} one of them")
@@ -91,6 +101,9 @@ def command(
         check_folder(Path(html))
     if text == "-" and not neurons:
         text = _line()
+    if not chosen and (counts := open_counts(network, runs)) is not None:
+        show_view(CountsView(counts), as_json=as_json, plot=picture)
+        return
     opened = open_network(network, runs)
     if html is not None:
         from seqcli.cli.inside.page import write_page
@@ -98,12 +111,14 @@ def command(
         views = all_views(opened, text)
         write_page(Path(html), opened.name, text, views)
         console.note(f"{', '.join(view.title for view in views)} in {html}")
-        return
-    if not chosen:
+    elif not chosen:
         show_view(LayersView(layers(opened.network)), as_json=as_json, plot=picture)
-        return
-    view = gradient_view(opened, text, compare=compare) if gradient else VIEWS[chosen[0]](opened, text)
-    show_view(view, as_json=as_json, plot=picture)
+    elif graph is not None:
+        show_view(graph_view(opened, text), as_json=as_json, plot=picture)
+    elif gradient:
+        show_view(gradient_view(opened, text, compare=compare), as_json=as_json, plot=picture)
+    else:
+        show_view(VIEWS[chosen[0]](opened, text), as_json=as_json, plot=picture)
 
 
 def _line() -> str:

@@ -148,7 +148,9 @@ def _norm(spec: LayerNormSpec, norm: nn.LayerNorm) -> None:
 
 
 def _linear(spec: LinearSpec, layer: nn.Linear) -> None:
-    spec.weight, spec.bias = _array(layer.weight), _array(layer.bias)
+    spec.weight = _array(layer.weight)
+    if layer.bias is not None:
+        spec.bias = _array(layer.bias)
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from functools import singledispatch
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ from seqcli.models.characters import CharacterCNN, CharacterLSTM
 from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
 from seqcli.models.convolution import ConvolutionEmbedder
 from seqcli.models.ctc import CTCHead, JointTranscriber, Transcriber
-from seqcli.models.embedders import TokenEmbedder
+from seqcli.models.embedders import OneHotEmbedder, TokenEmbedder
 from seqcli.models.encoder_decoder import SOURCE, EncoderDecoder, NoEncoder
 from seqcli.models.frames import FrameCNN, FrameEmbedder, ScaledFrames, VectorEmbedder
 from seqcli.models.heads import CRFHead, SigmoidHead, SoftmaxHead
@@ -224,6 +225,15 @@ def positions(layer: nn.Module, graph: Graph, lengths_B: str) -> str:
 @embed.register
 def _tokens(layer: TokenEmbedder, graph: Graph, lengths_B: str) -> str:
     return graph.node("Gather", *token_types(layer, graph))
+
+
+@embed.register
+def _one_hot(layer: OneHotEmbedder, graph: Graph, lengths_B: str) -> str:
+    graph.sizes["words"] = words = layer.output_dim + 1
+    values = graph.constant(np.array([0, 1], np.float32))
+    types_UV = graph.node("OneHot", graph.input("words_U", INT64, "U"), words, values)
+    types_UD = graph.node("Slice", types_UV, [1], [words], [1])
+    return graph.node("Gather", types_UD, graph.input("index_BT", INT64, "B", "T"))
 
 
 def token_types(layer: TokenEmbedder, graph: Graph) -> tuple[str, str]:
@@ -498,7 +508,8 @@ def _next_log_probs(head: nn.Module, graph: Graph, hidden_ND: str) -> str:
     """ln p of each row of the vocabulary [N, V]."""
     if not isinstance(head, AdaptiveHead):
         assert isinstance(head, SoftmaxHead)
-        logits_NV = graph.node("Gemm", hidden_ND, head.output.weight, head.output.bias, transB=1)
+        bias = [] if head.output.bias is None else [head.output.bias]
+        logits_NV = graph.node("Gemm", hidden_ND, head.output.weight, *bias, transB=1)
         return graph.node("LogSoftmax", logits_NV, axis=-1)
     softmax = head.softmax
     first = graph.node("LogSoftmax", linear(graph, softmax.head, hidden_ND), axis=-1)

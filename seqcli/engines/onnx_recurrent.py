@@ -18,12 +18,13 @@ from seqcli.engines.onnx_parts import encode, norm, real_positions, start_states
 from seqcli.models.cells import PeepholeLSTM, PlainRNN
 from seqcli.models.layers import only
 from seqcli.models.recurrent import RecurrentEncoder
+from seqcli.models.scratch import ScratchGRU, ScratchLSTM, ScratchRNN
 
 
 class Cell(NamedTuple):
     """One direction of a layer as ONNX has it: weights [G, D] and [G, H], both biases [2 G], peepholes [3 H].
 
-    ``start_H``: the state at the start of a sequence where it is not zero.
+    ``activation``: those of one direction, where they are not the operator's own. ``start_H``: the state at the start of a sequence where it is not zero.
     """
 
     operator: str
@@ -31,7 +32,7 @@ class Cell(NamedTuple):
     recurrent_GH: Tensor
     biases: Tensor
     peepholes: Tensor | None = None
-    activation: str | None = None
+    activation: str | Sequence[str] | None = None
     start_H: Tensor | None = None
 
 
@@ -47,8 +48,10 @@ def _ordered(weight: Tensor, order: Sequence[int]) -> Tensor:
 
 def _torch_cell(layer: nn.RNNBase, operator: str, order: Sequence[int], activation: str | None = None) -> Cell:
     weights = dict(layer.named_parameters())
-    inputs, recurrent, bias, more = (
-        _ordered(weights[name], order) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    inputs, recurrent = (_ordered(weights[name], order) for name in ("weight_ih_l0", "weight_hh_l0"))
+    bias, more = (
+        _ordered(weights[name], order) if layer.bias else inputs.new_zeros(len(inputs))
+        for name in ("bias_ih_l0", "bias_hh_l0")
     )
     return Cell(operator, inputs, recurrent, torch.cat([bias, more]), activation=activation)
 
@@ -80,7 +83,7 @@ def _peephole_lstm(layer: PeepholeLSTM) -> Cell:
         "LSTM",
         _ordered(layer.inputs.weight, LSTM_GATES),
         _ordered(layer.recurrent.weight, LSTM_GATES),
-        torch.cat([bias, torch.zeros_like(bias)]),
+        _and_zeros(bias),
         torch.cat([peep_input, peep_output, peep_forget]),
     )
 
@@ -94,6 +97,30 @@ def _plain_rnn(layer: PlainRNN) -> Cell:
     activation = {torch.tanh: "Tanh", torch.relu: "Relu"}.get(layer.activation, "Affine")
     biases = torch.cat([torch.zeros_like(bias), bias])
     return Cell("RNN", inputs, recurrent, biases, activation=activation, start_H=layer.start.detach())
+
+
+@cell.register
+def _scratch_rnn(layer: ScratchRNN) -> Cell:
+    return Cell("RNN", layer.U.detach(), layer.V.detach(), _and_zeros(layer.b), activation="Tanh")
+
+
+@cell.register
+def _scratch_lstm(layer: ScratchLSTM) -> Cell:
+    inputs, recurrent, bias = (_ordered(weight, LSTM_GATES) for weight in (layer.U, layer.V, layer.b))
+    squash = "Sigmoid" if layer.form == "selective" else "Tanh"
+    peepholes = None if layer.p is None else layer.p.detach()[[0, 2, 1]].flatten()
+    return Cell("LSTM", inputs, recurrent, _and_zeros(bias), peepholes, activation=("Sigmoid", squash, squash))
+
+
+@cell.register
+def _scratch_gru(layer: ScratchGRU) -> Cell:
+    inputs, recurrent, bias = (_ordered(weight, (1, 0, 2)) for weight in (layer.U, layer.V, layer.b))
+    more = torch.cat([bias.new_zeros(2 * layer.dim), layer.c.detach()])
+    return Cell("GRU", inputs, recurrent, torch.cat([bias, more]))
+
+
+def _and_zeros(bias: Tensor) -> Tensor:
+    return torch.cat([bias.detach(), torch.zeros_like(bias)])
 
 
 def recurrence(
@@ -112,7 +139,8 @@ def recurrence(
     if first.operator == "GRU":
         attributes["linear_before_reset"] = 1
     if first.activation is not None:
-        attributes["activations"] = [first.activation] * directions
+        own = [first.activation] if isinstance(first.activation, str) else [*first.activation]
+        attributes["activations"] = own * directions
     if first.activation == "Affine":
         attributes |= {"activation_alpha": [1.0] * directions, "activation_beta": [0.0] * directions}
     initial = [graph.node("Unsqueeze", state, [0]) for state in states]
@@ -187,8 +215,9 @@ def _lstm_step(recurrent_GH: Tensor, gates_UG: str, *, masked: bool) -> onnx.Gra
 
 
 def _after_layer(encoder: RecurrentEncoder, graph: Graph, number: int, hidden_TBD: str, x_TBD: str) -> str:
-    width = encoder.output_dim if number else cell(encoder.ahead[0]).inputs_GD.size(1)
-    if encoder.residual and width == encoder.output_dim:
+    cells, directions = [cell(one) for one in encoder.ahead[: number + 1]], 1 if encoder.back is None else 2
+    widths = [cells[0].inputs_GD.size(1), *(one.recurrent_GH.size(1) * directions for one in cells)]
+    if encoder.residual and widths[number] == widths[number + 1]:
         hidden_TBD = graph.node("Add", hidden_TBD, x_TBD)
     return hidden_TBD if encoder.norms is None else norm(graph, only(nn.LayerNorm, encoder.norms)[number], hidden_TBD)
 

@@ -62,7 +62,8 @@ class TagField(NumberedField):
         if "\n" in joined or "\r" in joined:
             raise data_error("a tag holds a line break", file=at)
         if self.scheme is None or self.model_scheme is None:
-            return value
+            tags: list[str] = value
+            return [self.config.merge.get(tag, tag) for tag in tags] if self.config.merge else tags
         if faults := violations(value, self.scheme):
             file, _, line = at.rpartition(":")
             position, reason = faults[0]
@@ -77,11 +78,18 @@ class TagField(NumberedField):
             )
             fault.is_step = is_tag(value[position], self.scheme)
             raise fault
+        if self.config.merge:
+            value = [self._merged(tag) for tag in value]
         if self.config.labels == "binary":
             value = [tag if tag == OUTSIDE else f"{tag[0]}-{ENTITY}" for tag in value]
         if self.scheme == self.model_scheme:
             return value
         return convert(value, self.scheme, self.model_scheme, repair=self.model_scheme == "io")
+
+    def _merged(self, tag: str) -> str:
+        letter, label = split_tag(tag)
+        merged = self.config.merge.get(label, label)
+        return tag if tag == OUTSIDE else OUTSIDE if merged == OUTSIDE else f"{letter}-{merged}"
 
     def pieces(self, tags: list[str], max_length: int) -> list[slice]:
         """Where a long sequence is cut: between spans; within one only where it is longer than a piece itself."""
@@ -138,7 +146,8 @@ class TagField(NumberedField):
         )
 
     def key(self) -> list[Any]:
-        return ["tags", self.scheme, self.model_scheme, self.config.labels]
+        merge = [sorted(self.config.merge.items())] if self.config.merge else []
+        return ["tags", self.scheme, self.model_scheme, self.config.labels, *merge]
 
 
 class TagView(NumberedView):

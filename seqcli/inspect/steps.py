@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from seqcli.models.cells import PeepholeLSTM, PlainRNN
 from seqcli.models.network import Network
+from seqcli.models.scratch import ScratchCell, ScratchGRU, ScratchLSTM, ScratchRNN
 
 State = tuple[Tensor, ...]
 """What a step hands to the next [B, H]: the hidden state, and the cell of an LSTM after it."""
@@ -100,11 +101,19 @@ class PeepholeCell(Cell):
         return _lstm(i, f, torch.tanh(g), o, cell, to_output)
 
 
-def _lstm(i: Tensor, f: Tensor, g: Tensor, o: Tensor, cell: Tensor, peephole: Tensor | None = None) -> Stepped:
-    """The end of a step; of the output gate ``o`` the sum before the sigmoid."""
+def _lstm(
+    i: Tensor,
+    f: Tensor,
+    g: Tensor,
+    o: Tensor,
+    cell: Tensor,
+    peephole: Tensor | None = None,
+    squash: Callable[[Tensor], Tensor] = torch.tanh,
+) -> Stepped:
+    """The end of a step; of the output gate ``o`` the sum before the sigmoid, ``squash`` what the cell goes through."""
     cell = f * cell + i * g
     o = torch.sigmoid(o if peephole is None else o + peephole * cell)
-    return Stepped((o * torch.tanh(cell), cell), {"input": i, "forget": f, "output": o, "candidate": g})
+    return Stepped((o * squash(cell), cell), {"input": i, "forget": f, "output": o, "candidate": g})
 
 
 class GRUCell(Cell):
@@ -161,6 +170,59 @@ class PlainCell(Cell):
         return Stepped((self.layer.activation(hidden),), {})
 
 
+class ScratchSteps(Cell):
+    """The cells of `seqcli.models.scratch`: V is the recurrent matrix there."""
+
+    def __init__(self, layer: ScratchCell) -> None:
+        self.layer, self.recurrent = layer, layer.V
+
+    def _read(self, x_BD: Tensor) -> Tensor:
+        return x_BD @ self.layer.U.T + self.layer.b
+
+
+class ScratchRNNSteps(ScratchSteps):
+    """`seqcli.models.scratch.ScratchRNN`."""
+
+    kind, blocks = "RNN", ("state",)
+
+    def step(self, x_BD: Tensor, state: State, recurrent: Tensor) -> Stepped:
+        return Stepped((torch.tanh(self._read(x_BD) + state[0] @ recurrent.T),), {})
+
+
+class ScratchLSTMSteps(ScratchSteps):
+    """`seqcli.models.scratch.ScratchLSTM`, whose blocks stand in the order i, f, c, o."""
+
+    kind, gates, wide = "LSTM", ("input", "forget", "output", "candidate"), 2
+    blocks = ("input", "forget", "candidate", "output")
+    layer: ScratchLSTM
+
+    def step(self, x_BD: Tensor, state: State, recurrent: Tensor) -> Stepped:
+        hidden, cell = state
+        i, f, g, o = (self._read(x_BD) + hidden @ recurrent.T).chunk(4, -1)
+        peephole = None
+        if self.layer.p is not None:
+            to_input, to_forget, peephole = self.layer.p
+            i, f = i + to_input * cell, f + to_forget * cell
+        squash = self.layer.squash
+        return _lstm(torch.sigmoid(i), torch.sigmoid(f), squash(g), o, cell, peephole, squash)
+
+
+class ScratchGRUSteps(ScratchSteps):
+    """`seqcli.models.scratch.ScratchGRU`, whose blocks stand in the order r, z, n."""
+
+    kind, gates = "GRU", ("reset", "update", "candidate")
+    blocks = ("reset", "update", "candidate")
+    layer: ScratchGRU
+
+    def step(self, x_BD: Tensor, state: State, recurrent: Tensor) -> Stepped:
+        (hidden,) = state
+        of_input, of_state = self._read(x_BD).chunk(3, -1), (hidden @ recurrent.T).chunk(3, -1)
+        reset, update = torch.sigmoid(of_input[0] + of_state[0]), torch.sigmoid(of_input[1] + of_state[1])
+        candidate = torch.tanh(of_input[2] + reset * (of_state[2] + self.layer.c))
+        gates = {"reset": reset, "update": update, "candidate": candidate}
+        return Stepped((update * hidden + (1 - update) * candidate,), gates)
+
+
 @singledispatch
 def cell_of(layer: nn.Module) -> Cell | None:
     """The steps of a layer; None where it has no state that it carries on. A new kind of layer is registered here."""
@@ -173,6 +235,9 @@ for _layer, _cell in (
     (nn.RNN, RNNCell),
     (PeepholeLSTM, PeepholeCell),
     (PlainRNN, PlainCell),
+    (ScratchRNN, ScratchRNNSteps),
+    (ScratchLSTM, ScratchLSTMSteps),
+    (ScratchGRU, ScratchGRUSteps),
 ):
     cell_of.register(_layer, cast(Callable[[nn.Module], Cell], _cell))
 
@@ -265,6 +330,17 @@ def traced(network: Network) -> Iterator[list[Trace]]:
 
 def _forward(trace: Trace, layer: nn.Module) -> Callable[..., object]:
     own = layer.forward
+    if isinstance(layer, ScratchCell):  # which takes the parts of its state one by one, and gives them so
+
+        def scratch(x_TBD: Tensor, *state: Tensor) -> object:
+            def together(x_TBD: Tensor, state: object) -> object:
+                return own(x_TBD, *(one.squeeze(0) for one in cast(State, state or ())))
+
+            hidden_TBH, after = trace.run(layer, together, x_TBD, tuple(one.unsqueeze(0) for one in state) or None)
+            parts = after if isinstance(after, tuple) else (after,)
+            return hidden_TBH, tuple(one.squeeze(0) for one in parts)
+
+        return scratch
     return lambda x_TBD, state=None: trace.run(layer, own, x_TBD, state)
 
 

@@ -8,9 +8,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seqcli.recipe.encoders import GRUConfig, LSTMConfig, RNNConfig
+from seqcli.models.scratch import ScratchCell, scratch_cell
+from seqcli.recipe.encoders import (
+    GRUConfig,
+    GRUScratchConfig,
+    LSTMConfig,
+    LSTMScratchConfig,
+    RNNConfig,
+    RNNScratchConfig,
+)
 
-RecurrentConfig = RNNConfig | LSTMConfig | GRUConfig
+RecurrentConfig = RNNConfig | LSTMConfig | GRUConfig | RNNScratchConfig | LSTMScratchConfig | GRUScratchConfig
 
 
 class PeepholeLSTM(nn.Module):
@@ -53,16 +61,16 @@ class PeepholeLSTM(nn.Module):
 
 
 class PlainRNN(nn.Module):
-    """h = f(U h + W x + b) from a learned start, with f the identity if need be, and with or without an input.
+    """h = f(V h + U x + b) from a learned start, with f the identity if need be, and with or without an input.
 
-    Without input and without f it is a linear recurrence, h_t = U^t h_0. Called like ``nn.RNN``, positions first.
+    Without input and without f it is a linear recurrence, h_t = V^t h_0. Called like ``nn.RNN``, positions first.
     """
 
-    def __init__(self, input_dim: int, config: RNNConfig) -> None:
+    def __init__(self, input_dim: int, dim: int, config: RNNConfig) -> None:
         super().__init__()
-        self.recurrent = nn.Linear(config.dim, config.dim, bias=config.inputs)
-        self.inputs = nn.Linear(input_dim, config.dim, bias=False) if config.inputs else None
-        self.start = nn.Parameter(torch.randn(config.dim) / config.dim**0.5)
+        self.recurrent = nn.Linear(dim, dim, bias=config.inputs and config.bias)
+        self.inputs = nn.Linear(input_dim, dim, bias=False) if config.inputs else None
+        self.start = nn.Parameter(torch.randn(dim) / dim**0.5)
         self.activation = {"tanh": torch.tanh, "relu": torch.relu, "linear": lambda values: values}[config.activation]
         nn.init.orthogonal_(self.recurrent.weight)
         if config.orthogonal:
@@ -81,23 +89,29 @@ class PlainRNN(nn.Module):
         return torch.stack(states), hidden.unsqueeze(0)
 
 
-def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
-    """One direction of one layer, initialised; called as ``layer(x_TBD) -> (hidden_TBH, state)``."""
+def build_layer(config: RecurrentConfig, input_dim: int, dim: int | None = None) -> nn.Module:
+    """One direction of one layer, initialised; called as ``layer(x_TBD) -> (hidden_TBH, state)``.
+
+    ``dim``: size of the state, where it is not the section's own.
+    """
+    dim = dim or config.dim
+    if isinstance(config, RNNScratchConfig | LSTMScratchConfig | GRUScratchConfig):
+        return scratch_cell(config, input_dim, dim)
     if isinstance(config, LSTMConfig):
         if config.peepholes:
-            return PeepholeLSTM(input_dim, config.dim, config.forget_bias)
-        lstm = nn.LSTM(input_dim, config.dim)
+            return PeepholeLSTM(input_dim, dim, config.forget_bias)
+        lstm = nn.LSTM(input_dim, dim)
         _initialise(lstm)
         with torch.no_grad():  # a bias of 1: remember at first (Jozefowicz et al. 2015)
-            lstm.get_parameter("bias_ih_l0")[config.dim : 2 * config.dim] = config.forget_bias
+            lstm.get_parameter("bias_ih_l0")[dim : 2 * dim] = config.forget_bias
         return lstm
     if isinstance(config, GRUConfig):
-        gru = nn.GRU(input_dim, config.dim)
+        gru = nn.GRU(input_dim, dim)
         _initialise(gru)
         return gru
     if config.activation == "linear" or config.orthogonal or not config.inputs:
-        return PlainRNN(input_dim, config)
-    rnn = nn.RNN(input_dim, config.dim, nonlinearity=config.activation)
+        return PlainRNN(input_dim, dim, config)
+    rnn = nn.RNN(input_dim, dim, nonlinearity=config.activation, bias=config.bias)
     _initialise(rnn)
     if config.activation == "relu":  # Le, Jaitly and Hinton 2015
         nn.init.eye_(rnn.get_parameter("weight_hh_l0"))
@@ -106,6 +120,9 @@ def build_layer(config: RecurrentConfig, input_dim: int) -> nn.Module:
 
 def run_layer(layer: nn.Module, x_TBD: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     """One layer from ``state`` ([B, H] each; empty: zeros): ``(hidden states [T, B, H], state at the end)``."""
+    if isinstance(layer, ScratchCell):
+        hidden, own = layer(x_TBD, *state)
+        return hidden, list(own)
     if not state:
         hidden, after = layer(x_TBD)
     elif isinstance(layer, nn.LSTM | PeepholeLSTM):

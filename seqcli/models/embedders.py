@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seqcli.data.batch import InputSizes, affix_table
 from seqcli.models.dropout import SequenceDropout, keep_mask, uniform_like
 from seqcli.models.layers import Counted, Embedder, Inputs, Speller, Tables, build
-from seqcli.recipe.embedders import TokensConfig
+from seqcli.recipe.embedders import OneHotConfig, TokensConfig
 
 
 class TokenEmbedder(Embedder):
@@ -95,3 +95,19 @@ class TokenEmbedder(Embedder):
             return words
         chance = self.unknown_chance[words]
         return torch.where(uniform_like(chance) < chance, self.unknown, words)
+
+
+class OneHotEmbedder(Embedder):
+    """The columns of the identity: a 1 at the row of the word, and no 1 at all for padding.
+
+    Inputs: ``index_BT`` (row of each position), ``words_U``. What reads them has a column of weights for each word.
+    """
+
+    def __init__(self, config: OneHotConfig, sizes: InputSizes) -> None:
+        super().__init__()
+        self.output_dim = sizes.words - 1  # row 0 is padding
+
+    def forward(self, inputs: Inputs, lengths_B: Tensor) -> Tensor:
+        types_UD = nn.functional.one_hot(inputs["words_U"], self.output_dim + 1)[:, 1:].to(torch.get_default_dtype())
+        index_BT = inputs["index_BT"]
+        return types_UD.index_select(0, index_BT.flatten()).view(*index_BT.shape, -1)

@@ -56,7 +56,8 @@ class EncoderDecoder(Network):
             self.target_embedder.words = self.embedder.words
         if config.tied in ("target-output", "all"):
             self.head.output.weight = self.words.weight
-            nn.init.zeros_(self.head.output.bias)
+            if self.head.output.bias is not None:
+                nn.init.zeros_(self.head.output.bias)
 
     @property
     def words(self) -> nn.Embedding:
@@ -109,5 +110,6 @@ class EncoderDecoder(Network):
         """Its tensors with a row for each token, those of the target under its own name."""
         found = super().tables()
         for path in ("target_embedder.words.weight", "head.output.weight", "head.output.bias"):
-            found[path] = Counted((self.target_table,))
+            if path != "head.output.bias" or self.head.output.bias is not None:
+                found[path] = Counted((self.target_table,))
         return found

@@ -24,11 +24,11 @@ class SoftmaxHead(PositionHead, SequenceHead, TokenHead):
 
     def __init__(self, config: SoftmaxConfig, input_dim: int, space: LabelSpace) -> None:
         super().__init__()
-        self.output = nn.Linear(input_dim, space.labels)
+        self.output = nn.Linear(input_dim, space.labels, bias=config.bias)
         self.label_smoothing = config.label_smoothing
 
     def tables(self, labels: str) -> Tables:
-        return _output_layer(labels)
+        return {name: row for name, row in _output_layer(labels).items() if name in self.state_dict()}
 
     def loss(self, hidden_BTD: Tensor, labels_BT: Tensor, lengths_B: Tensor) -> tuple[Tensor, int]:
         real_BT = real_positions(lengths_B, labels_BT.size(1))

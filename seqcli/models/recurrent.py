@@ -23,11 +23,13 @@ class RecurrentEncoder(Encoder):
     def __init__(self, config: RecurrentConfig, input_dim: int) -> None:
         super().__init__()
         directions = 2 if config.bidirectional else 1
-        self.output_dim = config.dim * directions
-        sizes = [input_dim] + [self.output_dim] * (config.layers - 1)
-        self.ahead = nn.ModuleList(build_layer(config, size) for size in sizes)
-        self.back = nn.ModuleList(build_layer(config, size) for size in sizes) if config.bidirectional else None
-        self.norms = nn.ModuleList(nn.LayerNorm(self.output_dim) for _ in sizes) if config.layer_norm else None
+        dims = config.sizes or [config.dim] * config.layers
+        outputs = [dim * directions for dim in dims]
+        self.output_dim = outputs[-1]
+        sizes = list(zip([input_dim, *outputs], dims, strict=False))
+        self.ahead = nn.ModuleList(build_layer(config, *size) for size in sizes)
+        self.back = nn.ModuleList(build_layer(config, *size) for size in sizes) if config.bidirectional else None
+        self.norms = nn.ModuleList(nn.LayerNorm(output) for output in outputs) if config.layer_norm else None
         self.dropout = SequenceDropout(config.dropout, locked=config.locked_dropout)
         self.residual, self.bidirectional = config.residual, config.bidirectional
 

@@ -69,6 +69,12 @@ class TokensConfig(Component):
     )
 
 
+class OneHotConfig(Component):
+    """A word as a vector of zeros with a single one, at its row of the vocabulary: nothing is learned."""
+
+    kind: Literal["one-hot"] = "one-hot"
+
+
 class VaryConfig(Config):
     """How sequences are varied in training, anew in every epoch, so that few recordings teach more."""
 

@@ -19,6 +19,9 @@ class _StackConfig(EncoderConfig):
     causal: ClassVar[bool] = True
     dim: int = Field(200, ge=1, description="state size in each direction (a bidirectional output is twice that)")
     layers: int = Field(1, ge=1, le=1000, description="number of layers, one over the other")
+    sizes: list[Annotated[int, Field(ge=1)]] | None = Field(
+        None, min_length=1, max_length=1000, description="state size of each layer, in place of dim and layers"
+    )
     bidirectional: bool = Field(True, description="also read from the end to the start")
     residual: bool = Field(False, description="add a layer's input to its output where the sizes agree")
     layer_norm: bool = Field(False, description="normalise each layer's output (Ba et al. 2016)")
@@ -31,18 +34,19 @@ class _StackConfig(EncoderConfig):
 
 
 class RNNConfig(_StackConfig):
-    """Elman network: h = f(W x + U h + b)."""
+    """Elman network: h_t = f(U x_t + V h_{t-1} + b)."""
 
     kind: Literal["rnn"] = "rnn"
     activation: Literal["tanh", "relu", "linear"] = Field(
         "tanh", description="f; relu starts from the identity (Le et al. 2015), linear has no f at all"
     )
+    bias: bool = Field(True, description="false: without b")
     inputs: bool = Field(
-        True, description="false: no input, h = f(U h) from a learned start, a recurrence that runs on by itself"
+        True, description="false: no input, h = f(V h) from a learned start, a recurrence that runs on by itself"
     )
     orthogonal: bool = Field(
         False,
-        description="keep U orthogonal, so that a state neither grows nor fades (Lezcano-Casado and "
+        description="keep V orthogonal, so that a state neither grows nor fades (Lezcano-Casado and "
         "Martinez-Rubio 2019)",
     )
 
@@ -61,6 +65,30 @@ class GRUConfig(_StackConfig):
     """Gated recurrent unit (Cho et al. 2014)."""
 
     kind: Literal["gru"] = "gru"
+
+
+class RNNScratchConfig(_StackConfig):
+    """A plain recurrent network written out to be read: h_t = tanh(U x_t + V h_{t-1} + b)."""
+
+    kind: Literal["rnn-scratch"] = "rnn-scratch"
+
+
+class LSTMScratchConfig(_StackConfig):
+    """Long short-term memory written out to be read, in three forms."""
+
+    kind: Literal["lstm-scratch"] = "lstm-scratch"
+    form: Literal["selective", "standard", "peephole"] = Field(
+        "standard",
+        description="selective: candidate and output by sigmoid, h = o * sigmoid(s), as in lectures on selective write, "
+        "read and forget; standard: by tanh; peephole: the gates see the memory too (Gers et al. 2002)",
+    )
+    forget_bias: float = Field(1.0, description="bias of the forget gate at the start")
+
+
+class GRUScratchConfig(_StackConfig):
+    """Gated recurrent unit (Cho et al. 2014) written out to be read."""
+
+    kind: Literal["gru-scratch"] = "gru-scratch"
 
 
 class TransformerConfig(EncoderConfig):

@@ -171,6 +171,10 @@ class TagFieldConfig(Component):
     labels: Literal["all", "binary"] = Field(
         "all", description="binary: every span becomes one and the same label, entity or not"
     )
+    merge: dict[str, str] = Field(
+        {},
+        description="tags that count as another one, such as {PROPN: NOUN}; of spans their labels, where O makes them none",
+    )
 
 
 class LabelFieldConfig(Component):

@@ -14,6 +14,7 @@ class SoftmaxConfig(Component):
 
     kind: Literal["softmax"] = "softmax"
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread evenly over the labels")
+    bias: bool = Field(True, description="add a bias to each label's score")
     tied: bool = Field(
         False, description="language models: the output weights are the word vectors (Press and Wolf 2017)"
     )

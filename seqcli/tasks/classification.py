@@ -31,6 +31,7 @@ from seqcli.recipe.tasks import ClassificationConfig
 from seqcli.tasks.base import Addition, Arrays, Count, CountsEngine, Data, Engine, Mistake, PairData, Task, shortened
 from seqcli.tasks.rules import (
     SPELLING,
+    WORDS,
     head_kind,
     needs,
     network,
@@ -130,7 +131,7 @@ class ClassificationTask(Task[Classified]):
             "model.embedder",
             lambda r: (
                 (embedder := network(r).embedder) is not None
-                and ("text" if embedder.kind == "tokens" else "frames") != r.source.kind
+                and ("text" if embedder.kind in WORDS else "frames") != r.source.kind
             ),
             lambda r: f"the source is {r.source.kind}, so an embedder of that is needed",
             "source: {kind: text} goes with embedder: {kind: tokens}, source: {kind: frames} with {kind: frames} or "

@@ -17,6 +17,10 @@ from seqcli.recipe.schema import Recipe
 C = TypeVar("C", bound=Config)
 
 
+WORDS = ("tokens", "one-hot")
+"""Kinds of embedder that read text."""
+
+
 def section(value: object, kind: type[C]) -> C:
     """A section; an empty one where it is of another kind, which breaks no rule about this one."""
     return value if isinstance(value, kind) else kind.model_construct()

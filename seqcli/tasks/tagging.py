@@ -30,6 +30,7 @@ from seqcli.recipe.schema import Recipe
 from seqcli.tasks.base import Addition, Arrays, Count, CountsEngine, Data, Engine, Mistake, PairData, Task
 from seqcli.tasks.rules import (
     SPELLING,
+    WORDS,
     head_kind,
     needs,
     network,
@@ -93,7 +94,7 @@ class TaggingTask(Task[Tagged]):
         ),
         Rule(
             "model.embedder",
-            lambda r: network(r).embedder is not None and token_embedder(r) is None,
+            lambda r: (embedder := network(r).embedder) is not None and embedder.kind not in WORDS,
             "a tag belongs to a token, and frames have none",
             "Set embedder: {kind: tokens}.",
         ),

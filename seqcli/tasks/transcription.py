@@ -32,7 +32,7 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 from seqcli.recipe.tasks import TranscriptionConfig
 from seqcli.tasks.base import Addition, Arrays, Count, CountsEngine, Data, Engine, Measured, Mistake, PairData, Task
-from seqcli.tasks.rules import head_kind, needs, network, section, selects_by, sides, single
+from seqcli.tasks.rules import WORDS, head_kind, needs, network, section, selects_by, sides, single
 from seqcli.tasks.writing import WRITER_RULES, model
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class TranscriptionTask(Task[Transcribed]):
         selects_by(lambda r: SCORES),
         Rule(
             "model.embedder",
-            lambda r: _embedder(r).get("kind") == "tokens",
+            lambda r: _embedder(r).get("kind") in WORDS,
             "the source is frames, so an embedder of frames is needed",
             "embedder: {kind: convolution, subsampling: 2} is one.",
         ),

@@ -34,6 +34,13 @@ ENCODERS = [
     "{kind: lstm, dim: 5, peepholes: true}",
     "{kind: lstm, dim: 5, layers: 3, residual: true, layer_norm: true}",
     "{kind: gru, dim: 5, layers: 2}",
+    "{kind: rnn, bidirectional: false, sizes: [6, 4], bias: false, residual: true}",
+    "{kind: gru, sizes: [4, 4, 3], residual: true, layer_norm: true}",
+    "{kind: rnn-scratch, dim: 5, layers: 2}",
+    "{kind: lstm-scratch, dim: 5, form: selective, layers: 2}",
+    "{kind: lstm-scratch, dim: 5}",
+    "{kind: lstm-scratch, dim: 5, form: peephole}",
+    "{kind: gru-scratch, dim: 5}",
     f"{{{TRANSFORMER}}}",
     f"{{{TRANSFORMER}, positions: rotary}}",
     f"{{{TRANSFORMER}, positions: learned, max_positions: 4}}",
@@ -43,6 +50,7 @@ ENCODERS = [
 ]
 EMBEDDERS = [
     "{kind: tokens, dim: 6}",
+    "{kind: one-hot}",
     "{kind: tokens, dim: 0, characters: {kind: lstm, dim: 4, hidden: 3}}",
     "{kind: tokens, dim: 6, characters: {kind: cnn, dim: 4, filters: 3, widths: [2, 3]}, affixes: {dim: 2}}",
 ]
@@ -80,7 +88,12 @@ TRANSLATORS = [
     ("model.encoder={kind: lstm, dim: 4}", "target.share=source", "model.tied=source-target"),
 ]
 """Overrides that make an encoder-decoder."""
-HEADS = ["{kind: softmax}", "{kind: softmax, tied: true}", "{kind: adaptive, cutoffs: [3, 6], shrink: 2}"]
+HEADS = [
+    "{kind: softmax}",
+    "{kind: softmax, bias: false}",
+    "{kind: softmax, tied: true}",
+    "{kind: adaptive, cutoffs: [3, 6], shrink: 2}",
+]
 
 BAG = "model.encoder={kind: bag, dim: 5}"
 SEVERAL = ("target.separator=','", tiny_classes.SIGMOID)
@@ -124,6 +137,14 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
     *((_tagger, (f"model.encoder={encoder}", "model.head={kind: crf}")) for encoder in ENCODERS),
     *((_tagger, (f"model.embedder={one}", BAG, "model.head={kind: softmax}")) for one in EMBEDDERS),
     (_tagger, ("model.encoder={kind: lstm, dim: 5}", "model.head={kind: crf, constrained: false}")),
+    (
+        _tagger,
+        (
+            "model.embedder={kind: one-hot}",
+            "model.encoder={kind: rnn, dim: 5}",
+            "model.head={kind: softmax, bias: false}",
+        ),
+    ),
     *((_classifier, (f"model.encoder={encoder}", "model.pooling={kind: max}")) for encoder in ENCODERS),
     *((_classifier, (f"model.pooling={one}", "model.encoder={kind: lstm, dim: 5}")) for one in POOLINGS),
     *((_classifier, (f"model.embedder={one}", f"model.pooling={POOLINGS[1]}", *SEVERAL)) for one in EMBEDDERS),

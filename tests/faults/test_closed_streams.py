@@ -30,6 +30,7 @@ READS_STDIN = {
     "score lm": "the cat\n",
     "neighbors --vectors v.txt": "king\n",
     "analogy --vectors v.txt": "man woman king\n",
+    "recurrence": "W = 0.5\ns0 = 1\n",
     "tokenize": "the cat.\n",
     "detokenize": "the cat .\n",
     "vocab encode vocab.txt": "the cat\n",

@@ -118,6 +118,7 @@ READS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("tags", "target.scheme"): ("tagging", ["target.scheme=bio", "target.model_scheme=bioes"]),
     ("tags", "target.model_scheme"): ("tagging", ["target.scheme=bio", "target.model_scheme=bilou"]),
     ("tags", "target.labels"): ("tagging", ["target.scheme=bio", "target.labels=binary"]),
+    ("tags", "target.merge"): ("tagging", ["target.scheme=bio", "target.merge={PER: LOC}"]),
     ("labels", "target.separator"): ("classification", ["target.separator=','"]),
     ("text", "target.tokenizer.kind"): ("translation", ["target.tokenizer={kind: words}"]),
     ("text", "target.tokenizer.model"): ("translation", [TARGET_PIECES, "target.tokenizer.model=OTHER"]),

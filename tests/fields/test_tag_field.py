@@ -112,3 +112,17 @@ def test_what_is_no_sequence_of_tags(options, value, message):
         field_of(**options).read(value, "x:3", ["Anna", "Bo"])
     assert str(caught.value).startswith(message)
     assert caught.value.code == ExitCode.DATA
+
+
+def test_merged_tags_are_read_as_one():
+    field, view = fitted([["PROPN", "AUX"], ["NOUN", "VERB", "X"]], merge={"PROPN": "NOUN", "AUX": "VERB"})
+    assert sorted(field.labels) == ["NOUN", "VERB", "X"]
+    assert [view.gold(row) for row in range(2)] == [["NOUN", "VERB"], ["NOUN", "VERB", "X"]]
+
+
+def test_merged_labels_of_spans_keep_their_letters():
+    field, view = fitted(scheme="bio", model_scheme="bioes", merge={"LOC": "PLACE", "PER": "O"})
+    assert field.kinds == ["PLACE"]
+    assert view.gold(2) == ["B-PLACE", "I-PLACE", "I-PLACE", "O", "B-PLACE"]
+    assert view.gold(3) == ["O", "B-PLACE"]
+    assert field_of(scheme="bio").key() != field_of(scheme="bio", merge={"LOC": "PLACE"}).key()

@@ -94,7 +94,10 @@ def smaller(recipe):
     if recipe.model.kind != "network":
         return []
     size = "filters" if recipe.model.encoder.kind == "cnn" else "dim"
-    return ["model.embedder.dim=8", f"model.encoder.{size}=8", "training.max_steps=3", "training.evaluate_every=3"]
+    sizes = [f"model.encoder.{size}=8"] + ["model.embedder.dim=8"] * (recipe.model.embedder.kind != "one-hot")
+    if getattr(recipe.model.encoder, "sizes", None):
+        sizes = [*sizes[1:], f"model.encoder.sizes={[8] * len(recipe.model.encoder.sizes)}"]
+    return [*sizes, "training.max_steps=3", "training.evaluate_every=3"]
 
 
 def smaller_forecaster(recipe):

@@ -233,7 +233,7 @@ def test_values_that_are_fine():
         ("data.train=\udcff", "invalid UTF-8"),
         (
             "model.encoder={kind: gru, peepholes: true}",
-            "model.encoder.peepholes: unknown key. Known here: kind, dim, layers, bidirectional, residual, layer_norm, "
+            "model.encoder.peepholes: unknown key. Known here: kind, dim, layers, sizes, bidirectional, residual, layer_norm, "
             "dropout, locked_dropout.",
         ),
     ],

@@ -170,6 +170,7 @@ def test_difference():
         "model.head.constrained: true -> absent",
         "training.optimizer.lr: 0.002 -> 1.0e-05",
         "model.head.label_smoothing: absent -> 0.0",
+        "model.head.bias: absent -> true",
         "model.head.tied: absent -> false",
     ]
 

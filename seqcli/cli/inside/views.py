@@ -59,6 +59,18 @@ def read_subject(opened: Opened, text: str | None) -> Subject:
     return one
 
 
+def graph_view(opened: Opened, sentence: str | None) -> View:
+    """The network unrolled over a sentence, or over a few positions without a name."""
+    from seqcli.cli.inside.graph import MOST_TOKENS, GraphView
+    from seqcli.inspect.graph import unrolled
+    from seqcli.pipeline.inside import sentence_tokens
+
+    tokens = sentence_tokens(opened, sentence) or [""] * 4
+    if len(tokens) > MOST_TOKENS:
+        console.note(f"the first {MOST_TOKENS} of {len(tokens)} tokens are drawn: more cannot be read in print")
+    return GraphView(unrolled(opened.network, tokens[:MOST_TOKENS]))
+
+
 def gates_view(opened: Opened, text: str | None) -> View:
     from seqcli.cli.inside.gates import GatesView
     from seqcli.inspect.gates import gates
@@ -194,11 +206,12 @@ def all_views(opened: Opened, text: str | None) -> list[View]:
     from seqcli.fields.text import TextField
     from seqcli.inspect.layers import layers
 
-    views: list[View] = [LayersView(layers(opened.network))]
+    is_text = isinstance(opened.task.source, TextField)
     if text is not None:
         subject(opened, text)
+    views: list[View] = [LayersView(layers(opened.network)), graph_view(opened, text if is_text else None)]
     for name in ("gates", "gradient", "attention", "attribution"):
-        if name != "gradient" and text is None and isinstance(opened.task.source, TextField):
+        if name != "gradient" and text is None and is_text:
             continue
         try:
             views.append(VIEWS[name](opened, text))
