@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seqcli.models.network import Network
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Opened:
     """A network with its task; ``model`` is None where it is not trained yet."""
 

@@ -315,12 +315,12 @@ def test_without_matplotlib(recipes, monkeypatch):
 def test_a_page_of_all_views(classifiers):
     result = view("tiny", "--html", "page.html", "a <b>charming</b> film & more")
     assert result.out == ""
-    assert result.err.endswith("Layers, Gates, Gradient through time, Attribution in page.html\n")
+    assert result.err.endswith("Layers, The network, unrolled, Gates, Gradient through time, Attribution in page.html\n")
     page = Path("page.html").read_text(encoding="utf-8")
     assert "<b>charming" not in page
     assert "&lt;b&gt;charming&lt;/b&gt; film &amp; more" in page
     svgs = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(svgs) == 3
+    assert len(svgs) == 5
     for one in svgs:
         ElementTree.fromstring(one)
     ids = re.findall(r'\bid="([^"]+)"', page)
@@ -335,9 +335,9 @@ def test_a_page_of_all_views(classifiers):
 
 def test_a_page_without_a_text_has_what_needs_none(recipes):
     result = view("lm.yaml", "--html", "page.html")
-    assert result.err == "Layers, Gradient through time in page.html\n"
+    assert result.err == "Layers, The network, unrolled, Gradient through time in page.html\n"
     assert "needs a text" not in Path("page.html").read_text(encoding="utf-8")
-    assert view("transformer.yaml", "--html", "page.html", "He said").err.endswith("Layers, Attention in page.html\n")
+    assert view("transformer.yaml", "--html", "page.html", "He said").err.endswith("Layers, The network, unrolled, Attention in page.html\n")
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -360,6 +360,6 @@ def test_the_page_in_a_browser(classifiers):
     shown = done.stdout.decode()
     found = json.loads(re.search(r"<title>(.*?)</title>", shown)[1])
     assert found["wide"] <= 900
-    assert len(found["sizes"]) == 3
+    assert len(found["sizes"]) == 5  # one a view
     assert all(200 < size <= 900 for size in found["sizes"])
     assert "charming" in shown

@@ -29,6 +29,10 @@ LAYERS = [
     "{kind: lstm, dim: 5, layers: 3, residual: true, layer_norm: true}",
     "{kind: lstm, dim: 5, peepholes: true, forget_bias: 0.5}",
     "{kind: gru, dim: 5, layers: 2, bidirectional: false}",
+    "{kind: rnn-scratch, dim: 5}",
+    "{kind: lstm-scratch, dim: 5, form: selective, layers: 2}",
+    "{kind: lstm-scratch, dim: 5, form: peephole}",
+    "{kind: gru-scratch, dim: 5, bidirectional: false}",
 ]
 
 
@@ -40,7 +44,7 @@ def opened(recipe):
     network = task.network().eval()
     with torch.no_grad():
         for name, weight in network.named_parameters():
-            if "bias" in name or "peephole" in name:
+            if "bias" in name or "peephole" in name or name.endswith((".b", ".c")):
                 weight.normal_()
     return Opened("tiny", task, network, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from seqcli.cli import colours, console
@@ -47,6 +48,7 @@ def _recurrent(opened: Opened, what: str) -> None:
         raise usage_error(f"{opened.name} has no {what}: no layer of it is recurrent", hint=_instead(opened))
 
 
+@cache
 def read_subject(opened: Opened, text: str | None) -> Subject:
     """What is looked at, and on stderr what the model cannot read of it."""
     one = subject(opened, text)
@@ -208,7 +210,7 @@ def all_views(opened: Opened, text: str | None) -> list[View]:
 
     is_text = isinstance(opened.task.source, TextField)
     if text is not None:
-        subject(opened, text)
+        read_subject(opened, text)
     views: list[View] = [LayersView(layers(opened.network)), graph_view(opened, text if is_text else None)]
     for name in ("gates", "gradient", "attention", "attribution"):
         if name != "gradient" and text is None and is_text:
