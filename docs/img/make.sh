@@ -25,10 +25,28 @@ seqcli inspect shakespeare --gradient --compare -o "$img/gradient.png"
 cat > letter.txt <<'TEXT'
 Dear Anna,
 The boat (the small one, with the torn sail) is sold at last.
-He said "I will not pay for the oars", and so we kept them.
+Old Peter came on Monday and said "I will not pay for the oars",
+and so we kept them. They stand behind the door (my brother
+says that they are in his way, but then all things are).
+"Is it still cold?" you ask. It is, more than in any year I know.
+The river froze in the night, and Thomas walked to the mill and
+back again. "Never do that," his mother said, "not while I live."
+He laughed (he always laughs) and told her what he saw there:
+a lamp in the upper window, and somebody at the wheel.
+Now for the house. The roof holds, the walls are dry, and Martin
+has the garden in his care (he asks for seeds, and for a spade).
+He sends his love and says "tell her that the apples were good".
+We ate the last of them on Sunday with Clara and Old Peter.
 Bring the blue coat, the two lamps and the letters of my brother
 when you come to the harbour on the first day of the next month.
-"Is it still cold?" you ask. It is (more than in any year I know).
+Ask for Simon (not his cousin, who is slow) and give him the note.
+"I know the road," he will say, as he did when Father was alive,
+and he will take you over the hill before the evening.
+If there is snow (there may be, the geese went early), wait at
+the inn. Mistress Hale is kind to me, and her rooms are warm.
+"Stay as long as you please," she said to us in March, and we
+stayed for a week. How good it was to hear you sing again!
+Write soon. Your friend, who thinks of you, Marie
 TEXT
 seqcli inspect shakespeare --neurons letter.txt -o "$img/neurons.png"
 
