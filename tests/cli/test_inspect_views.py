@@ -315,7 +315,9 @@ def test_without_matplotlib(recipes, monkeypatch):
 def test_a_page_of_all_views(classifiers):
     result = view("tiny", "--html", "page.html", "a <b>charming</b> film & more")
     assert result.out == ""
-    assert result.err.endswith("Layers, The network, unrolled, Gates, Gradient through time, Attribution in page.html\n")
+    assert result.err.endswith(
+        "Layers, The network, unrolled, Gates, Gradient through time, Attribution in page.html\n"
+    )
     page = Path("page.html").read_text(encoding="utf-8")
     assert "<b>charming" not in page
     assert "&lt;b&gt;charming&lt;/b&gt; film &amp; more" in page
@@ -337,7 +339,9 @@ def test_a_page_without_a_text_has_what_needs_none(recipes):
     result = view("lm.yaml", "--html", "page.html")
     assert result.err == "Layers, The network, unrolled, Gradient through time in page.html\n"
     assert "needs a text" not in Path("page.html").read_text(encoding="utf-8")
-    assert view("transformer.yaml", "--html", "page.html", "He said").err.endswith("Layers, The network, unrolled, Attention in page.html\n")
+    assert view("transformer.yaml", "--html", "page.html", "He said").err.endswith(
+        "Layers, The network, unrolled, Attention in page.html\n"
+    )
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
