@@ -111,6 +111,8 @@ def evaluate_model(
         raise usage_error(
             f"errors can be listed for taggers, classifiers and what writes text; {model.name} is a model for {task.kind}"
         )
+    if against is not None and against.task.kind != task.kind:
+        raise usage_error(f"{against.name} is a model for {against.task.kind}, and {model.name} one for {task.kind}")
     names = [source_name(path) for path in data or ()]
     data = data and [str(keep_stream(path) or path) for path in data]  # a pipe is read once, for both models
     columns = model.columns(data, split, data_format=data_format, progress=progress)
@@ -122,8 +124,6 @@ def evaluate_model(
     compared: list[dict[str, Any]] = []
     if against is not None:
         other = against.task
-        if other.kind != task.kind:
-            raise usage_error(f"{against.name} is a model for {other.kind}, and {model.name} one for {task.kind}")
         notices += task.differences(other, against.name)
         theirs = model.columns(data, split, data_format=data_format, reader=other, progress=progress)
         compared = [_compared(model.name, against.name, measured, other.measure(against.engine, other.data(theirs)))]

@@ -276,7 +276,11 @@ def test_evaluate_against_another_model_on_any_file(seqcli: Program, models: Pat
     assert (code, err) == (0, "")
     found = json.loads(out)
     counts = json.loads(seqcli("evaluate", "counts", "dev.txt", "--json").out)
-    assert found["compared"] == [{"model": "counts@1", "score": counts["score"]}]
+    (compared,) = found["compared"]
+    assert (compared["model"], compared["score"]) == ("counts@1", counts["score"])
+    bits = [one["score"]["counts"]["bits_per_character"] for one in (found, counts)]
+    assert compared["paired"]["metric"] == "bits a character"
+    assert compared["paired"]["difference"] == pytest.approx(bits[0] - bits[1])
     assert found["score"]["counts"]["sequences"] == 60
     assert "compared" not in json.loads(seqcli("evaluate", "tiny-lm", "dev.txt", "--json").out)
 
@@ -292,12 +296,8 @@ def test_evaluate_of_a_text_of_unknown_words(seqcli: Program, models: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ("tiny-lm dev.txt --against tiny", 2, "tiny@1 is a model for tagging, not a language model to compare with"),
-        (
-            "tiny --against tiny-lm",
-            2,
-            "language models, classifiers and captioners can be compared so; tiny@1 is a model for tagging",
-        ),
+        ("tiny-lm dev.txt --against tiny", 2, "tiny@1 is a model for tagging, and tiny-lm@1 one for language-model"),
+        ("tiny --against tiny-lm", 2, "tiny-lm@1 is a model for language-model, and tiny@1 one for tagging"),
         (
             "tiny-lm --errors x.tsv",
             2,

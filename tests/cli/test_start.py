@@ -142,6 +142,7 @@ def test_tags_with_a_scheme(seqcli: Program, place: Path) -> None:
         "scheme": "bio",
         "model_scheme": "bioes",
         "labels": "all",
+        "merge": {},
     }
     assert (recipe.data.test, recipe.data.dev, recipe.data.dev_share) == ("test.conll", None, 0.2)
     assert recipe.training.select_by == "f1"

@@ -214,9 +214,11 @@ def writers(folder):
 
 
 def test_a_decoder_with_ctc_beside_it_writes_words_with_times(writers, talk):
-    assert transcribe(writers, "joint", talk, "--beam", "4") == (0, "low high high low\n", "")
+    """The recording is longer than any it was trained on, so much of the weight is CTC's."""
+    both = ("--ctc-weight", "0.9")
+    assert transcribe(writers, "joint", talk, "--beam", "4", *both) == (0, "low high high low\n", "")
     assert transcribe(writers, "joint", talk, "--ctc-weight", "1").out == "low high high low\n"
-    words = json.loads(transcribe(writers, "joint", talk, "--to", "json").out)["words"]
+    words = json.loads(transcribe(writers, "joint", talk, "--to", "json", *both).out)["words"]
     assert [word["word"] for word in words] == ["low", "high", "high", "low"]
     assert all(one["start"] < other["start"] for one, other in itertools.pairwise(words))
 

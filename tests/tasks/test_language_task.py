@@ -205,7 +205,7 @@ def test_a_run_compared_with_another(tmp_path, cache):
         (
             ["model.encoder={kind: bag}"],
             "model.encoder: a bag sees the token it should predict. For a language model: "
-            "rnn, lstm, gru, transformer, window, or model: {kind: ngram}.",
+            "rnn, lstm, gru, rnn-scratch, lstm-scratch, gru-scratch, transformer, window, or model: {kind: ngram}.",
         ),
         (["model.encoder={kind: cnn}"], "model.encoder: a cnn sees the token it should predict."),
         (["model={kind: majority}"], "model.kind: majority cannot do the task language-model."),
