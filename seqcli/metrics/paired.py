@@ -22,6 +22,12 @@ _LEVEL = 0.05
 
 _SMALLEST = 1e-300
 
+_LEAST = 2
+"""Examples without which nothing can be said of chance."""
+
+_COARSE = 0.5
+"""Bounds of a difference from which two digits are enough."""
+
 
 @dataclass(frozen=True)
 class PairedTest:
@@ -139,7 +145,7 @@ def f1(sums_S: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def compare_sums(a: Sums, b: Sums, *, seed: int = 0) -> dict[str, Any]:
-    """Two models on the same examples, ready for JSON; empty where there is no example.
+    """Two models on the same examples, ready for JSON; empty where there are not two of them to draw from.
 
     ``difference`` is a's value less b's; ``low`` and ``high`` bound its percentile bootstrap interval (Efron 1979), for
     which examples are drawn in pairs (Koehn 2004). Two p-values, both two-sided, ask how often so large a difference
@@ -153,7 +159,7 @@ def compare_sums(a: Sums, b: Sums, *, seed: int = 0) -> dict[str, Any]:
     if a.of_NS.shape != b.of_NS.shape:
         raise ValueError(f"two models on the same examples: {a.of_NS.shape} against {b.of_NS.shape}")
     total, width = a.of_NS.shape
-    if not total:
+    if total < _LEAST:
         return {}
     value_a, value_b = float(a.value(a.of_NS.sum(0))), float(b.value(b.of_NS.sum(0)))
     difference = value_a - value_b
@@ -208,17 +214,20 @@ def with_words(one: str, other: str, paired: Mapping[str, Any]) -> dict[str, Any
 def _verdict(one: str, other: str, paired: Mapping[str, Any]) -> str:
     """``ner is better than ner-plain by 1.80 F1 (95% interval +0.30 to +3.30, McNemar p = 0.02)``, if the two can be told apart."""
     unit = paired.get("metric", "points")
+    digits = 4 if 0 < max(abs(paired["low"]), abs(paired["high"])) < _COARSE else 2
     difference, level = paired["difference"], f"{100 * paired['level']:.0f}% interval"
-    sure = [f"{level} {paired['low']:+.2f} to {paired['high']:+.2f}"]
+    sure = [f"{level} {paired['low']:+.{digits}f} to {paired['high']:+.{digits}f}"]
     if "p_randomisation" in paired:
         sure += [f"bootstrap p {p_text(paired['p'])}", f"randomisation p {p_text(paired['p_randomisation'])}"]
     else:
         sure.append(f"McNemar p {p_text(paired['p'])}")
     how_sure = ", ".join(sure)
     if paired["low"] <= 0 <= paired["high"] or paired["p"] >= _LEVEL:
-        return f"{one} and {other} cannot be told apart: {difference:+.2f} {unit} ({how_sure})"
+        return f"{one} and {other} cannot be told apart: {difference:+.{digits}f} {unit} ({how_sure})"
     better = (difference < 0) == paired.get("less_is_better", False)
-    return f"{one} is {'better' if better else 'worse'} than {other} by {abs(difference):.2f} {unit} ({how_sure})"
+    return (
+        f"{one} is {'better' if better else 'worse'} than {other} by {abs(difference):.{digits}f} {unit} ({how_sure})"
+    )
 
 
 def p_text(p: float) -> str:

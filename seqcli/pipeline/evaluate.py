@@ -127,6 +127,8 @@ def evaluate_model(
         notices += task.differences(other, against.name)
         theirs = model.columns(data, split, data_format=data_format, reader=other, progress=progress)
         compared = [_compared(model.name, against.name, measured, other.measure(against.engine, other.data(theirs)))]
+        if "paired" not in compared[0] and measured.scorer.sums() is not None:
+            notices.append("one example is too few to say whether a difference is more than chance")
     elif data is None:
         compared = [_stored(model.name, entry, split) for entry in model.report.get("baselines", []) if split in entry]
     scorer = measured.scorer

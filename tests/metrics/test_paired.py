@@ -93,6 +93,7 @@ def test_a_mean_over_examples_is_compared_by_drawing_them_in_pairs():
     assert mirrored["difference"] < 0
     assert mirrored["p"] < 0.01
     assert means(np.zeros(0), np.zeros(0)) == {}
+    assert means(np.zeros(1), np.ones(1)) == {}
 
 
 def test_a_model_against_itself_is_chance():
@@ -187,5 +188,9 @@ def test_what_a_comparison_says():
     )
     assert with_words("a", "b", {**paired, "less_is_better": True})["says"].startswith("a is worse than b by 1.80 F1")
     assert with_words("a", "b", {**paired, "low": -0.1})["says"].startswith("a and b cannot be told apart: +1.80 F1")
+    small = {**paired, "metric": "bits a character", "difference": 0.0123, "low": 0.01, "high": 0.02}
+    assert with_words("a", "b", small)["says"].startswith(
+        "a is better than b by 0.0123 bits a character (95% interval +0.0100 "
+    )
     assert with_words("a", "b", {}) == {}
     assert p_text(0.0) == "< 1e-300"
