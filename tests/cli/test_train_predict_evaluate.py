@@ -112,6 +112,10 @@ def test_evaluate_tells_what_training_told(seqcli: Program, trained: Path) -> No
         code, out, err = seqcli("evaluate", "tiny", "--split", split, "--json")
         assert (code, err) == (0, "")
         assert json.loads(out)["score"] == report[split]
+    (other,) = json.loads(seqcli("evaluate", "tiny", "--against", "tiny", "--json").out)["compared"]
+    assert other["score"] == report["test"]
+    paired = other["paired"]
+    assert (paired["metric"], paired["difference"], paired["p"], paired["p_randomisation"]) == ("F1", 0, 1, 1)
     on_file = json.loads(seqcli("evaluate", "tiny", "test.conll", "--json").out)
     assert (on_file["model"], on_file["data"], on_file["score"]) == ("tiny@1", "test.conll", report["test"])
 

@@ -223,6 +223,19 @@ def test_a_decoder_with_ctc_beside_it_writes_words_with_times(writers, talk):
     assert all(one["start"] < other["start"] for one, other in itertools.pairwise(words))
 
 
+def test_two_recognisers_are_compared_by_their_words(writers, folder):
+    arguments = [str(folder / "train.tsv"), "--against", "joint", "--runs", str(folder / "runs"), "--json"]
+    found = json.loads(run_inside("evaluate", "tones", *arguments).out)
+    (other,) = found["compared"]
+    paired = other["paired"]
+    assert (paired["metric"], paired["less_is_better"]) == ("WER", True)
+    wer = [
+        next(one["value"] for one in (score, *score["counts"]["also"]) if one["name"] == "WER")
+        for score in (found["score"], other["score"])
+    ]
+    assert paired["difference"] == pytest.approx(wer[0] - wer[1])
+
+
 def test_a_decoder_alone_knows_no_times_and_says_so(writers, folder, talk):
     found = transcribe(writers, "alone", talk)
     assert (found.code, len(found.out.splitlines()), found.err) == (0, 1, "")

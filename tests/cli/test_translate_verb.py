@@ -173,6 +173,16 @@ def test_how_probable_a_target_is(here):
     assert "<stdin>:2: 1 tab-separated column where a source and a target should be" in bad.err
 
 
+def test_evaluate_against_itself(here):
+    write_pairs(here / "test.tsv", FEW)
+    (other,) = json.loads(run_inside("evaluate", "tiny-mt", "test.tsv", "--against", "tiny-mt", "--json").out)[
+        "compared"
+    ]
+    paired = other["paired"]
+    assert (paired["metric"], paired["difference"], paired["p"], paired["p_randomisation"]) == ("exact match", 0, 1, 1)
+    assert paired["says"].startswith("tiny-mt@1 and tiny-mt@1 cannot be told apart: +0.00 exact match")
+
+
 def test_evaluate_and_its_worst_lines(here):
     write_pairs(here / "test.tsv", [("red", "rot"), ("two dogs", "zwei Hunde")])
     found = run_inside("evaluate", "tiny-mt", "test.tsv", "--errors", "worst.tsv")
