@@ -30,6 +30,7 @@ from seqcli.store.manifest import read_manifest
 from seqcli.store.runs import CT2_ABOUT, CT2_FILE, DECODER_FILE, ENGINE_FILE, Run, Store
 from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Engine, Task, new_task
+from seqcli.tasks.mixture import SHARE, Mixture
 
 if TYPE_CHECKING:
     from seqcli.models.network import Network
@@ -103,6 +104,8 @@ class Model(Generic[P]):
         task = new_task(stored_recipe(run))
         task.load(run.path)
         runs_it, notice = _engine(task, run, device, engine, steps=steps)
+        if (counts := task.beside()) is not None:
+            runs_it = _mixed(runs_it, counts, run)
         return cls(str(run), task, runs_it, run, notice)
 
     def predict(self, items: Iterable[Any], *, scores: bool = False, offsets: bool = False) -> Iterator[P]:
@@ -261,6 +264,15 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str, *, steps: bool)
 
     sums = (files[run.weights_path.name].sha256, files[CT2_FILE].sha256)
     return ctranslate2_engine(task, run.path / CT2_FILE, run.path / CT2_ABOUT, *sums), None
+
+
+def _mixed(network: Engine, counts: Task[Any], run: Run) -> Engine:
+    """A network with the model that its run has beside it."""
+    arrays = load_arrays(run.beside_path)
+    share = arrays.pop(SHARE, np.array(np.nan))
+    if share.shape or not 0 <= share <= 1:
+        raise data_error(f"the share is {share}, not one number from 0 to 1", file=run.beside_path)
+    return Mixture(network, counts.counts_engine(arrays, run.beside_path), float(share))
 
 
 def _check_asked(run: Run, device: str, engine: str, exported: str | None) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
 
+import numpy as np
+
 from seqcli.data.oddities import oddities
 from seqcli.errors import ExitCode, UserError, plural, usage_error
 from seqcli.fields.base import Progress
@@ -21,9 +23,12 @@ from seqcli.pipeline.origin import Origin
 from seqcli.pipeline.prepare import open_columns
 from seqcli.pipeline.settle import settle
 from seqcli.pipeline.verdict import verdict
+from seqcli.recipe import registry
 from seqcli.recipe.schema import Recipe
-from seqcli.store.runs import Run, Store, report_text
-from seqcli.tasks.base import Data, Measured, Task, new_task
+from seqcli.store.runs import BESIDE_FILE, Run, Store, report_text
+from seqcli.store.weights import save_arrays
+from seqcli.tasks.base import Data, Engine, Measured, Task, new_task
+from seqcli.tasks.mixture import SHARE, Mixture, best_share
 from seqcli.training.distributed import ALONE, World
 
 SPLITS = ("train", "dev", "test")
@@ -188,6 +193,14 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
             with atomic_write(run.path / name) as handle:
                 handle.write(graph)
         files += exported.files
+    if (counts := task.beside()) is not None:
+        engine, about_beside = _with_beside(job, engine, counts, data)
+        about_engine["beside"] = about_beside
+        files.append(BESIDE_FILE)
+        yield Notice(
+            f"{about_beside['model']} beside the network: its share is {about_beside['share']:.2f}, by the loss on dev",
+            is_warning=False,
+        )
     names: list[str] = [name for name in ("dev", "test") if name in data and task.score_names]
     measured: dict[str, Measured[Any]] = {name: task.measure(engine, data[name]) for name in names}
     scores: dict[str, Any] = {name: one.scorer.score().as_json() for name, one in measured.items()}
@@ -212,6 +225,27 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
     run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", *files])
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     yield Finished(str(run), str(run.path), report)
+
+
+def _with_beside(
+    job: Job, network: Engine, counts: Task[Any], data: Mapping[str, Data]
+) -> tuple[Engine, dict[str, Any]]:
+    """The network and what is fitted beside it as one, written to the run; and what the report says of it.
+
+    Without a dev split either has half.
+    """
+    arrays = counts.fit_counts(counts.data(job.columns["train"]), lambda done, total: None)
+    engine = counts.counts_engine(arrays)
+    share, dev = 0.5, data.get("dev")
+    config = counts.recipe.model
+    title = registry.implementation("beside", config.kind).title(config)
+    about: dict[str, Any] = {"model": title, "parameters": sum(array.size for array in arrays.values())}
+    if dev is not None:
+        both = [job.task.target_log_probs(one, dev) for one in (network, engine)]
+        share = best_share(*both)
+        about["dev_loss"] = {name: -float(one.mean()) for name, one in zip(("network", "beside"), both, strict=True)}
+    save_arrays(job.run.beside_path, {**arrays, SHARE: np.array(share)})
+    return Mixture(network, engine, share), {**about, "share": share}
 
 
 def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Measured[Any]]) -> dict[str, Any]:

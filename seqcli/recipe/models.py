@@ -40,8 +40,13 @@ class NetworkConfig(GradientsConfig):
     members: int = Field(
         1,
         ge=1,
-        description="networks trained side by side from different starts, their probabilities averaged "
-        "(Lakshminarayanan et al. 2017); classification",
+        description="networks trained side by side from different starts, which answer together "
+        "(Lakshminarayanan et al. 2017); classification, tagging",
+    )
+    beside: Annotated[Component, Slot("beside")] | None = Field(
+        None,
+        description="a model fitted in one go (bag-of-words; of a language model ngram), whose probabilities are mixed with "
+        "the network's when that is trained; the share of either is the one with the least loss on dev",
     )
 
 

@@ -28,6 +28,8 @@ ENGINE_FILE, DECODER_FILE = "engine.onnx", "decoder.onnx"
 """What runs a network: all of it or, of an encoder-decoder, what reads the source, and beside it what writes the target."""
 CT2_FILE, CT2_ABOUT = "engine.ct2.bin", "engine.ct2.json"
 """The same for CTranslate2: a model, and what must be known of it."""
+BESIDE_FILE = "beside.safetensors"
+"""A model fitted in one go that a network has beside it, and its share."""
 ENGINE_FILES = (ENGINE_FILE, DECODER_FILE, CT2_FILE, CT2_ABOUT)
 _OLD_FORMATS = ("seqcli model 1",)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -71,6 +73,7 @@ class Run:
     weights_path = _Inside("model.safetensors")
     engine_path = _Inside(ENGINE_FILE)
     decoder_path = _Inside(DECODER_FILE)
+    beside_path = _Inside(BESIDE_FILE)
     metrics_path = _Inside("metrics.jsonl")
     report_path = _Inside("report.json")
     environment_path = _Inside("environment.json")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -28,7 +29,7 @@ from seqcli.fields.base import Field, Progress, SourceField
 from seqcli.metrics.paired import Sums, compare_right, compare_sums
 from seqcli.metrics.score import Score
 from seqcli.recipe import registry
-from seqcli.recipe.models import CountsConfig, GradientsConfig
+from seqcli.recipe.models import CountsConfig, GradientsConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 
@@ -377,6 +378,22 @@ class Task(ABC, Generic[P]):
             UserError: they are no such model (65, naming ``file``).
         """
         raise self._refusal("is trained by gradients")
+
+    def beside(self) -> Task[P] | None:
+        """The task of the model that a network has beside it (``model.beside``), with the fields of this one as they
+        are fitted; None where it has none.
+        """
+        if not isinstance(self.recipe.model, NetworkConfig) or self.recipe.model.beside is None:
+            return None
+        training = self.recipe.training.model_copy(update={"select_by": None})
+        other = type(self)(self.recipe.model_copy(update={"model": self.recipe.model.beside, "training": training}))
+        other.source, other.target = copy(self.source), self.target
+        other.source.flat = True
+        return other
+
+    def target_log_probs(self, engine: Engine, data: Data) -> NDArray[np.float64]:
+        """ln p of each target of a split, in an order of its own that is the same for every engine."""
+        raise self._refusal("is mixed with nothing")
 
     def _refusal(self, what: str) -> Exception:
         return usage_error(f"model.kind: {self.recipe.model.kind} {what} in the task {self.kind}")
