@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -28,7 +28,7 @@ from seqcli.recipe.schema import Recipe
 from seqcli.store.runs import BESIDE_FILE, Run, Store, report_text
 from seqcli.store.weights import save_arrays
 from seqcli.tasks.base import Data, Engine, Measured, Task, new_task
-from seqcli.tasks.mixture import SHARE, Mixture, best_share
+from seqcli.tasks.mixture import SHARES, Mixture, best_shares
 from seqcli.training.distributed import ALONE, World
 
 SPLITS = ("train", "dev", "test")
@@ -193,14 +193,11 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
             with atomic_write(run.path / name) as handle:
                 handle.write(graph)
         files += exported.files
-    if (counts := task.beside()) is not None:
-        engine, about_beside = _with_beside(job, engine, counts, data)
-        about_engine["beside"] = about_beside
+    if counts := task.beside():
+        engine, about_engine["beside"] = _with_beside(job, engine, counts, data)
         files.append(BESIDE_FILE)
-        yield Notice(
-            f"{about_beside['model']} beside the network: its share is {about_beside['share']:.2f}, by the loss on dev",
-            is_warning=False,
-        )
+        shares = ", ".join(f"{one['model']} {one['share']:.2f}" for one in about_engine["beside"])
+        yield Notice(f"shares{' of least loss on dev' if 'dev' in data else ''}: {shares}", is_warning=False)
     names: list[str] = [name for name in ("dev", "test") if name in data and task.score_names]
     measured: dict[str, Measured[Any]] = {name: task.measure(engine, data[name]) for name in names}
     scores: dict[str, Any] = {name: one.scorer.score().as_json() for name, one in measured.items()}
@@ -228,24 +225,30 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
 
 
 def _with_beside(
-    job: Job, network: Engine, counts: Task[Any], data: Mapping[str, Data]
-) -> tuple[Engine, dict[str, Any]]:
-    """The network and what is fitted beside it as one, written to the run; and what the report says of it.
+    job: Job, network: Engine, others: Sequence[Task[Any]], data: Mapping[str, Data]
+) -> tuple[Engine, list[dict[str, Any]]]:
+    """The network and what is fitted beside it as one, written to the run; and what the report says of each.
 
-    Without a dev split either has half.
+    Without a dev split all have the same share.
     """
-    arrays = counts.fit_counts(counts.data(job.columns["train"]), lambda done, total: None)
-    engine = counts.counts_engine(arrays)
-    share, dev = 0.5, data.get("dev")
-    config = counts.recipe.model
-    title = registry.implementation("beside", config.kind).title(config)
-    about: dict[str, Any] = {"model": title, "parameters": sum(array.size for array in arrays.values())}
-    if dev is not None:
-        both = [job.task.target_log_probs(one, dev) for one in (network, engine)]
-        share = best_share(*both)
-        about["dev_loss"] = {name: -float(one.mean()) for name, one in zip(("network", "beside"), both, strict=True)}
-    save_arrays(job.run.beside_path, {**arrays, SHARE: np.array(share)})
-    return Mixture(network, engine, share), {**about, "share": share}
+    engines, arrays = [network], dict[str, Any]()
+    for number, task in enumerate(others):
+        own = task.fit_counts(task.data(job.columns["train"]), lambda done, total: None)
+        engines.append(task.counts_engine(own))
+        arrays |= {f"{number}.{name}": array for name, array in own.items()}
+    shares, losses = [1 / len(engines)] * len(engines), list[float]()
+    if "dev" in data:
+        log_probs = [job.task.target_log_probs(one, data["dev"]) for one in engines]
+        shares, losses = best_shares(log_probs), [-float(one.mean()) for one in log_probs]
+    save_arrays(job.run.beside_path, {**arrays, SHARES: np.array(shares)})
+    configs = [one.recipe.model for one in others]
+    titles = ["network", *(registry.implementation("beside", one.kind).title(one) for one in configs)]
+    about: list[dict[str, Any]] = [
+        {"model": title, "share": share} for title, share in zip(titles, shares, strict=True)
+    ]
+    for one, loss in zip(about, losses, strict=False):
+        one["dev_loss"] = loss
+    return Mixture(network, engines[1:], shares), about
 
 
 def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Measured[Any]]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ ENGINE_FILE, DECODER_FILE = "engine.onnx", "decoder.onnx"
 CT2_FILE, CT2_ABOUT = "engine.ct2.bin", "engine.ct2.json"
 """The same for CTranslate2: a model, and what must be known of it."""
 BESIDE_FILE = "beside.safetensors"
-"""A model fitted in one go that a network has beside it, and its share."""
+"""Models fitted in one go that a network has beside it, and what each counts."""
 ENGINE_FILES = (ENGINE_FILE, DECODER_FILE, CT2_FILE, CT2_ABOUT)
 _OLD_FORMATS = ("seqcli model 1",)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")

@@ -379,17 +379,16 @@ class Task(ABC, Generic[P]):
         """
         raise self._refusal("is trained by gradients")
 
-    def beside(self) -> Task[P] | None:
-        """The task of the model that a network has beside it (``model.beside``), with the fields of this one as they
-        are fitted; None where it has none.
-        """
-        if not isinstance(self.recipe.model, NetworkConfig) or self.recipe.model.beside is None:
-            return None
-        training = self.recipe.training.model_copy(update={"select_by": None})
-        other = type(self)(self.recipe.model_copy(update={"model": self.recipe.model.beside, "training": training}))
-        other.source, other.target = copy(self.source), self.target
-        other.source.flat = True
-        return other
+    def beside(self) -> list[Task[P]]:
+        """The tasks of the models that a network has beside it, with the fields of this one as they are fitted."""
+        model, training = self.recipe.model, self.recipe.training.model_copy(update={"select_by": None})
+        others: list[Task[P]] = []
+        for config in model.beside if isinstance(model, NetworkConfig) else ():
+            other = type(self)(self.recipe.model_copy(update={"model": config, "training": training}))
+            other.source, other.target = copy(self.source), self.target
+            other.source.flat = True
+            others.append(other)
+        return others
 
     def target_log_probs(self, engine: Engine, data: Data) -> NDArray[np.float64]:
         """ln p of each target of a split, in an order of its own that is the same for every engine."""

@@ -271,13 +271,12 @@ class ClassificationTask(Task[Classified]):
     def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
         return LabelCounts(self._counts.from_arrays(self.recipe.model, arrays, self._sizes(), file))
 
-    def beside(self) -> ClassificationTask | None:
-        other = super().beside()
-        if other is None:
-            return None
-        assert isinstance(other, ClassificationTask)
-        other.weights_K = self.weights_K
-        return other
+    def beside(self) -> list[Task[Classified]]:
+        others = super().beside()
+        for other in others:
+            assert isinstance(other, ClassificationTask)
+            other.weights_K = self.weights_K
+        return others
 
     def target_log_probs(self, engine: Engine, data: Data) -> NDArray[np.float64]:
         """Of the labels; of several labels an example those of each, there or not."""

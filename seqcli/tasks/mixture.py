@@ -1,10 +1,11 @@
-"""A network and a model fitted in one go as one: the mixture of what both say.
+"""A network and models fitted in one go as one: the mixture of what they say.
 
-Shapes: B sequences, N targets (labels, or next tokens), V rows of the vocabulary.
+Shapes: B sequences, M models, N targets (labels, or next tokens).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,25 +16,29 @@ from seqcli.decode.ensemble import Ensemble, log_mean
 from seqcli.decode.stepper import Stepper
 from seqcli.tasks.base import CountsEngine, Engine
 
-SHARE = "share"
-"""Name of the share among the arrays of the model of counts."""
+MOST_STEPS, LEAST_MOVE = 1000, 1e-6
+"""When the search for shares ends."""
+
+SHARES = "shares"
+"""Name of the shares among the arrays of the models beside a network."""
 
 
 class Mixture(CountsEngine):
-    """``share`` of the probability is what ``counts`` says, the rest the network's."""
+    """A network's probabilities and those of models fitted in one go, each with its share; the network's is the first."""
 
     flat = False
 
-    def __init__(self, network: Engine, counts: Engine, share: float) -> None:
-        self.network, self.counts, self.shares = network, counts, (1 - share, share)
+    def __init__(self, network: Engine, counts: Sequence[Engine], shares: Sequence[float]) -> None:
+        self.network, self.counts, self.shares = network, counts, shares
         self.parallel, self.positions = network.parallel, network.positions
 
     def outputs(self, source: Side) -> Outputs:
-        both = [engine.outputs(side) for engine, side in ((self.network, source), (self.counts, flat(source)))]
-        return {name: log_mean([one[name] for one in both], self.shares) for name in both[0]}
+        words = flat(source)
+        each = [self.network.outputs(source), *(one.outputs(words) for one in self.counts)]
+        return {name: log_mean([one[name] for one in each], self.shares) for name in each[0]}
 
     def stepper(self, source: Side | None = None, outputs: Outputs | None = None) -> Stepper:
-        return Ensemble([self.network.stepper(), self.counts.stepper()], self.shares)
+        return Ensemble([one.stepper() for one in (self.network, *self.counts)], self.shares)
 
 
 def flat(source: Side) -> Side:
@@ -43,15 +48,21 @@ def flat(source: Side) -> Side:
     return Side({"values": source.arrays["words_U"][index_BT[real_BT]]}, source.lengths_B)
 
 
-def best_share(network_N: NDArray[Any], counts_N: NDArray[Any]) -> float:
-    """The share of counts, in hundredths, that makes the targets most probable.
+def best_shares(log_probs: Sequence[NDArray[Any]]) -> list[float]:
+    """The shares of some models that make the targets most probable, by expectation maximization.
+
+    The likelihood of a mixture is concave in its shares, so there is no other best.
 
     Args:
-        network_N, counts_N: ln p of each target by the network and by the model of counts.
+        log_probs: of each model ln p of each target, [N].
     """
-    shares = [number / 100 for number in range(101)]
-    return max(shares, key=lambda share: _mean(network_N, counts_N, share))
-
-
-def _mean(network_N: NDArray[Any], counts_N: NDArray[Any], share: float) -> float:
-    return float(np.mean(log_mean([network_N, counts_N], (1 - share, share))))
+    log_probs_MN = np.stack(log_probs)
+    shares_M = np.full(len(log_probs), 1 / len(log_probs))
+    probs_MN = np.exp(log_probs_MN - log_probs_MN.max(0))
+    for _ in range(MOST_STEPS):
+        joint_MN = shares_M[:, None] * probs_MN
+        after_M = (joint_MN / joint_MN.sum(0)).mean(1)
+        moved, shares_M = np.abs(after_M - shares_M).max(), after_M
+        if moved < LEAST_MOVE:
+            break
+    return list(map(float, shares_M / shares_M.sum()))

@@ -103,12 +103,14 @@ def needs(*parts: str) -> tuple[Rule, ...]:
 
 def beside(*kinds: str) -> Rule:
     """What a network of the task may have beside it."""
+
+    def odd(recipe: Recipe) -> list[str]:
+        return [one.kind for one in network(recipe).beside if one.kind not in kinds or recipe.source.kind != "text"]
+
     return Rule(
         "model.beside",
-        lambda r: (other := network(r).beside) is not None and (other.kind not in kinds or r.source.kind != "text"),
-        lambda r: (
-            f"a network for {r.task.kind} of {r.source.kind} has no {(network(r).beside or r.model).kind} beside it"
-        ),
+        odd,
+        lambda r: f"a network for {r.task.kind} of {r.source.kind} has no {odd(r)[0]} beside it",
         f"Leave it out{f', or take {kinds[0]}' if kinds else ''}.",
     )
 
