@@ -111,6 +111,7 @@ VERB_NAMES = [
     "inspect",
     "plot",
     "curve",
+    "sweep",
     "recurrence",
     "models",
     "recipes",
