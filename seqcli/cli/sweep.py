@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqcli.cli import console, show
-from seqcli.cli.options import Device, Json
+from seqcli.cli.options import Device, Json, SetValue
 from seqcli.errors import ExitCode, UserError, plural, usage_error
 
 if TYPE_CHECKING:
@@ -29,16 +29,7 @@ EPILOG = """Examples:
 def command(
     *,
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe of seqcli or a YAML file.")],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=...",
-            help="KEY=A|B|C tries these values, KEY=LOW..HIGH numbers between: by their logarithm where HIGH is 100 "
-            "times LOW or more, or where ' log' follows (' linear': not so). KEY=VALUE changes the recipe. May be given "
-            "again.",
-        ),
-    ] = None,
+    set_: SetValue = None,
     trials: Annotated[
         int, typer.Option(min=1, max=100_000, help="Trainings in the study, those of earlier calls counted.")
     ] = 20,
@@ -70,7 +61,11 @@ def command(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Train with many values of some settings, and choose by the dev score."""
+    """Train with many values of some settings, and choose by the dev score.
+
+    Of --set KEY=A|B|C every value is tried, of --set KEY=LOW..HIGH numbers between: by their logarithm where HIGH is 100
+    times LOW or more, or where 'log' follows (1..64 log; 'linear': not so). KEY=VALUE changes the recipe for all trials.
+    """
     from seqcli.cli.signals import stop_requests
     from seqcli.cli.training_display import Watch, open_display
     from seqcli.pipeline.search_space import read_space
@@ -82,6 +77,8 @@ def command(
         raise usage_error(f"--minutes: no trial can be trained in {minutes:g} minutes")
     space = read_space(recipe, set_ or [])
     path = Path(study) if study else Store().root.parent / "sweeps" / f"{space.base.name}.journal"
+    if path.is_dir():
+        raise usage_error("a folder, and a study is a file", file=path, hint="Such as sweeps/my.journal.")
     if dry_run:
         with open_display() as display:
             check_sweep(space, path, display.progress)

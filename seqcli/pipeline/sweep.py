@@ -170,6 +170,8 @@ def _other_measure(
     """What makes the dev score of a recipe another measure than that of ``base``; None where it is the same."""
     if new_task(recipe).select_by != score:
         return "another score"
+    if recipe.training.seed != base.training.seed:  # the luckiest seed is no setting
+        return "another seed"
     predicted = "source" if base.task.kind == "language-model" else "target"
     if score in PER_TOKEN and dict(recipe)[predicted] != dict(base)[predicted]:
         return f"the {METRICS[score].title} of other units"

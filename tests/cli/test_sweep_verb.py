@@ -141,6 +141,11 @@ NO_STUDY = "not a study of 'seqcli sweep'. Name another file with --study."
             ["--set", "target.model_scheme=bio|bioes"],
             "--set target.model_scheme: trials with the loss of other units cannot be compared. Set it to one value.",
         ),
+        (
+            ["--set", "training.seed=1|2"],
+            "--set training.seed: trials with another seed cannot be compared. Set it to one value.",
+        ),
+        ([*GRID, "--study", "."], ".: a folder, and a study is a file. Such as sweeps/my.journal."),
         ([*GRID, "--minutes", "0"], "--minutes: no trial can be trained in 0 minutes"),
         ([*GRID, "-o", "tiny.yaml"], "tiny.yaml: the sweep itself reads this file. Name another with -o."),
         ([*GRID, "-o", "no/best.yaml"], "no/best.yaml: there is no folder no. Make it, or name another with -o."),
