@@ -32,7 +32,7 @@ def test_a_setting_is_read_as_choices_a_range_or_a_value(place):
             "training.optimizer.lr=1e-4..1e-2",
             "model.embedder.dropout=0..0.5",
             "training.patience=1 .. 100 linear",
-            'name="a|b"'.replace("a|b", "ab"),
+            'description="a|b"',
             SHORT,
         ],
     )
@@ -43,7 +43,7 @@ def test_a_setting_is_read_as_choices_a_range_or_a_value(place):
     assert (dropout.low, dropout.high, dropout.log, dropout.is_whole) == (0.0, 0.5, False, False)
     assert (patience.low, patience.high, patience.log, patience.is_whole) == (1, 100, False, True)
     assert space.combinations is None
-    assert space.base.training.epochs == 2
+    assert (space.base.description, space.base.training.epochs) == ("a|b", 2)
     recipe = space.recipe({"model.encoder": "{kind: gru, dim: 4}", "training.optimizer.lr": 0.00123})
     assert (recipe.model.encoder.kind, recipe.training.optimizer.lr) == ("gru", 0.00123)
 
