@@ -46,6 +46,7 @@ def train(
     progress: Progress | None = None,
     world: World = ALONE,
     train_scores: bool = False,
+    splits: tuple[str, ...] = SPLITS,
 ) -> Iterator[Event]:
     """Train ``recipe`` into a new run of ``store`` (or go on with its newest unfinished one), yielding events.
 
@@ -56,6 +57,7 @@ def train(
         progress: told about downloads and encoding.
         world: the processes that train together, each by this function; the first of them alone yields events.
         train_scores: measure the training split too wherever dev is, which takes its time.
+        splits: no other split is read or measured.
 
     Raises:
         UserError: bad data (65); a run that is in use, a resume or a start that does not fit (2); a failed write (74);
@@ -79,7 +81,7 @@ def train(
     elif world.rank == 0:
         with store.staging(recipe.name):  # a folder that cannot be written is found before any work
             pass
-    columns = world.in_turn(lambda: open_columns(recipe, task, SPLITS, progress))
+    columns = world.in_turn(lambda: open_columns(recipe, task, splits, progress))
     if run is None and world.rank == 0:
         run = store.create(recipe.name)
     run = world.broadcast(run)

@@ -112,6 +112,7 @@ VERB_NAMES = [
     "inspect",
     "plot",
     "curve",
+    "sweep",
     "recurrence",
     "models",
     "recipes",
