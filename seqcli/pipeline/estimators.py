@@ -241,7 +241,10 @@ class GradientEstimator:
         self.files: list[str] = []
         if self.world.rank == 0:
             self._begin_run()
-            self.files = _write_settings(self.job, **compute_environment(self.device, self.trainer.precision))
+            compute = compute_environment(self.device, self.trainer.precision)
+            if self.changes:  # what the recipe said, which the run's own no longer says
+                compute["adapted"] = {change.name: _option(job.recipe, change.name) for change in self.changes}
+            self.files = _write_settings(self.job, **compute)
 
     # -- before the first step
 
@@ -613,6 +616,14 @@ class GradientEstimator:
             "device": self.device.type,
             "precision": self.trainer.precision,
         }
+
+
+def _option(recipe: Recipe, name: str) -> int | None:
+    """An option of ``training``, by its dotted name below it."""
+    value: Any = recipe.training
+    for part in name.split("."):
+        value = getattr(value, part)
+    return None if value is None else int(value)
 
 
 def _step_of(line: str) -> int:
