@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -188,7 +187,7 @@ def _check(*, resume: bool, dry_run: bool, seeds: int, jobs: int, plot: str | No
             raise usage_error(f"--dry-run trains nothing, {why}", hint="Leave one of the two out.")
 
 
-def draw_curves(runs: Sequence[Run], picture: Path) -> None:
+def draw_curves(runs: list[Run], picture: Path) -> None:
     """The curves of trainings that have just ended; models that are fitted in one go have none."""
     from seqcli.cli.pictures import save_picture
     from seqcli.cli.plot import curve_view

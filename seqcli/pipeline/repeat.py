@@ -436,7 +436,7 @@ class SeedSpread:
 
     @property
     def inside(self) -> bool:
-        return abs(self.difference) <= self.range
+        return abs(self.difference) <= self.range + 1e-9  # both are differences of rounded numbers
 
 
 def seed_spread(run: Run, score: str, split: str, difference: float) -> SeedSpread | None:
