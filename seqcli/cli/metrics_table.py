@@ -25,12 +25,10 @@ def table(curve: Curve) -> list[str]:
     names = [*curve.points[0].scores]
     while True:
         header = ("STEP", "EPOCH", "MINUTES", "TRAIN LOSS", "LR", *(f"DEV {_title(name)}" for name in names), "")
-        lines = show.table(
-            [_cells(point, names, curve) for point in curve.points], header, right=range(len(header) - 1)
-        )
+        rows = [_cells(point, names, curve) for point in curve.points]
         others = [name for name in names if name != curve.select_by]
-        if not others or max(map(len, lines)) <= MOST:
-            return lines
+        if not others or sum(max(map(len, column)) + 2 for column in zip(header, *rows, strict=True)) - 2 <= MOST:
+            return show.table(rows, header, right=range(len(header) - 1))
         names.remove(others[-1])
 
 
@@ -39,8 +37,8 @@ def _cells(point: Point, names: Sequence[str], curve: Curve) -> tuple[str, ...]:
         f"{point.step:,}",
         str(point.epoch),
         f"{point.minutes:.2f}",
-        f"{point.train_loss:.4f}",
-        f"{point.learning_rate:.3g}",
+        _cell("loss", point.train_loss),
+        "-" if math.isnan(point.learning_rate) else f"{point.learning_rate:.3g}",
         *(_cell(name, point.scores.get(name, math.nan)) for name in names),
         "*best" if point == curve.best else "",
     )

@@ -192,7 +192,9 @@ def repeat(
             _side_by_side(work, jobs, progress)
     except UserError as error:
         if trained or error.code in STOPS:
-            error.message += f"; {len(trained)} of {plural(seeds, 'training')} {'is' if seeds == 1 else 'are'} done"
+            error.message += (
+                f"; {len(trained)} of {plural(seeds, 'training')} {'is' if len(trained) == 1 else 'are'} done"
+            )
             error.hint = error.hint or f"Go on with: seqcli train {source} --resume"
         if error.code not in STOPS:
             raise
