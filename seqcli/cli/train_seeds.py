@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from seqcli.cli import console, show
@@ -58,7 +58,7 @@ def train_seeds(
             should_stop=should_stop,
             progress=display.progress,
             show=lambda one: display.say(_said(one)),
-            event=_Watch(display, tensorboard=tensorboard).see,
+            event=_Watch(display, together=jobs > 1, tensorboard=tensorboard).see,
         )
     if as_json:
         console.emit_json(as_values(found))
@@ -75,10 +75,10 @@ def train_seeds(
 
 
 class _Watch:
-    """Shows how far the trainings are, and each warning once; with ``-v`` all that they tell."""
+    """Shows how far the trainings are, and each warning once; with ``-v`` all that one tells which runs alone."""
 
-    def __init__(self, display: Display, *, tensorboard: bool) -> None:
-        self.display = display
+    def __init__(self, display: Display, *, together: bool, tensorboard: bool) -> None:
+        self.display, self.together = display, together
         self.steps: dict[int, tuple[int, int]] = {}
         self.said: set[str] = set()
         self.logs: dict[int, Any] = {}
@@ -95,21 +95,22 @@ class _Watch:
 
         if self.new_log is not None:
             self.logs.setdefault(seed, self.new_log()).show(event)
+        if isinstance(event, Prepared):
+            self.steps[seed] = event.resumed, event.total_steps
+        elif isinstance(event, Finished):
+            self.steps.pop(seed, None)
         if isinstance(event, Notice):
             if event.text not in self.said:
                 self.said.add(event.text)
-                self.display.show(event)
-        elif console.settings.verbose:
+                named = f"seed {seed}: {event.text}" if len(self.steps) > 1 else event.text  # which of those that run
+                self.display.show(replace(event, text=named))
+        elif console.settings.verbose and not self.together:
             self.display.show(event)
-        elif isinstance(event, Prepared):
-            self.steps[seed] = event.resumed, event.total_steps
         elif isinstance(event, StepEvent):
             self.steps[seed] = event.step, self.steps[seed][1]
             done, total = (sum(column) for column in zip(*self.steps.values(), strict=True))
             named = ", ".join(map(str, sorted(self.steps)))
             self.display.progress(f"training with seed{'s' if len(self.steps) > 1 else ''} {named}", done, total)
-        elif isinstance(event, Finished):
-            self.steps.pop(seed, None)
 
 
 def _said(one: Trained) -> str:
