@@ -165,19 +165,18 @@ def repeat(
         event(first, Notice(note, is_warning=False))
     recipes = [_with_seed(settled.recipe, first + number) for number in range(seeds)]
     trained: list[Trained] = []
-    todo: list[tuple[Recipe, Run | None]] = [(one, None) for one in recipes]
-    if resume:
-        todo = []
-        for one in recipes:
-            run = _newest_of(one, store, origin)
-            if run is not None and run.finished:
-                trained.append(Trained.of_report(str(run), run.report()))
-            else:
-                todo.append((one, run))
-        if not trained and not any(run for _, run in todo):
-            raise usage_error(
-                f"no training of '{recipe.name}' with these seeds in {store.root}", hint="Leave --resume out to start."
-            )
+    todo: list[tuple[Recipe, Run | None]] = []
+    there = [(run, _asked(run)) for run in reversed(store.versions(recipe.name))] if resume else []
+    for one in recipes:
+        run = _newest_of(one, there, origin)
+        if run is not None and run.finished:
+            trained.append(Trained.of_report(str(run), run.report()))
+        else:
+            todo.append((one, run))
+    if resume and not trained and not any(run for _, run in todo):
+        raise usage_error(
+            f"no training of '{recipe.name}' with these seeds in {store.root}", hint="Leave --resume out to start."
+        )
 
     def over(finished: Finished) -> None:
         trained.append(Trained.of_report(finished.run, finished.report))
@@ -186,9 +185,9 @@ def repeat(
     work = _Work(todo, store, device, source, origin, should_stop, event, over)
     stopped = None
     try:
-        if jobs == 1 or len(todo) < 2:
+        if jobs == 1:
             _in_turn(work, progress)
-        else:
+        elif todo:  # a single one too has its share of the threads: with more it would be another model
             _side_by_side(work, jobs, progress)
     except UserError as error:
         if trained or error.code in STOPS:
@@ -475,12 +474,11 @@ def seeds_of(run: Run) -> list[Trained]:
     return [found[seed] for seed in sorted(found)]
 
 
-def _newest_of(recipe: Recipe, store: Store, origin: Run | None) -> Run | None:
-    """The newest finished version of just this recipe, seed and all, else the newest unfinished one."""
+def _newest_of(recipe: Recipe, there: Sequence[tuple[Run, Recipe | None]], origin: Run | None) -> Run | None:
+    """The first finished version of just this recipe, seed and all, else the first unfinished one."""
     begins = None if origin is None else read_manifest(origin.path).files[origin.weights_path.name].sha256
     unfinished = None
-    for run in reversed(store.versions(recipe.name)):
-        theirs = _asked(run)
+    for run, theirs in there:
         if theirs is None or run.missing is not None or theirs.training.seed != recipe.training.seed:
             continue
         wanted = _placed(kept_recipe(recipe, run.path), run, run.path)
