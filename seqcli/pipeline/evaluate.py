@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from seqcli.metrics.score import Score
 from seqcli.pipeline.fusion import check as check_alike
 from seqcli.pipeline.fusion import measure_together
 from seqcli.pipeline.model import Model
+from seqcli.pipeline.repeat import SeedSpread, seed_spread
 from seqcli.pipeline.train import cut_sequences, unseen_labels
 from seqcli.store.runs import Run
 from seqcli.tasks.base import Data, Measured, Task
@@ -33,6 +35,7 @@ class Evaluation:
         compared: what stands beside it, each ``{"model": name, "score": its score as JSON}``, and where the two can be
             compared example by example ``paired``.
         error_columns: what the columns of ``errors`` hold.
+        seeds: how far trainings with other seeds are from each other, of each of two models that are compared.
     """
 
     run: str
@@ -44,6 +47,7 @@ class Evaluation:
     errors: list[tuple[str, ...]]
     compared: list[dict[str, Any]]
     error_columns: tuple[str, ...] = ()
+    seeds: tuple[SeedSpread, ...] = ()
 
 
 def evaluate(
@@ -85,9 +89,17 @@ def evaluate(
         return _evaluate_together(together, data, split, data_format, with_errors=with_errors, progress=progress)
     if set_up is not None:
         set_up(model.task)
-    return evaluate_model(
+    found = evaluate_model(
         model, data, split=split, data_format=data_format, with_errors=with_errors, against=other, progress=progress
     )
+    if against is None:
+        return found
+    theirs = found.compared[0]["score"]["value"]
+    difference = math.nan if theirs is None else found.score.value - theirs
+    if not math.isfinite(difference):
+        return found
+    spreads = [seed_spread(one, found.score.name, split, difference) for one in (run, against)]
+    return replace(found, seeds=tuple(dict.fromkeys(one for one in spreads if one is not None)))
 
 
 def evaluate_model(

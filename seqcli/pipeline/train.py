@@ -39,6 +39,7 @@ def train(
     store: Store,
     *,
     resume: bool = False,
+    into: Run | None = None,
     device: str = "auto",
     source: str | None = None,
     origin: Run | None = None,
@@ -51,6 +52,7 @@ def train(
     """Train ``recipe`` into a new run of ``store`` (or go on with its newest unfinished one), yielding events.
 
     Args:
+        into: the version to train into or, with ``resume``, to go on with, in place of those.
         source: what the user typed for the recipe, for the resume command (default: the recipe that the run keeps).
         origin: a finished run, whose vocabulary and weights this training starts from as far as they fit.
         should_stop: asked after each step; an exit code means save and stop.
@@ -70,9 +72,9 @@ def train(
     opened = None if origin is None else Origin.open(origin)
     if opened is not None:
         opened.lend_to(task)
-    run: Run | None = None
+    run = into
     if resume and world.rank == 0:
-        run = store.newest_unfinished(recipe.name)
+        run = into or store.newest_unfinished(recipe.name)
         if run is None:
             raise usage_error(
                 f"no unfinished training of '{recipe.name}' in {store.root}", hint="Leave --resume out to start one."

@@ -474,15 +474,23 @@ def check_name(name: str) -> None:
         )
 
 
+def check_removable(run: Run) -> None:
+    """Raise a UserError for what `remove` would not remove: no run's folder (65), or one that is in use (2)."""
+    begun = run.recipe_path.is_file() or (run.version and {path.name for path in run.path.iterdir()} <= {_LOCK})
+    if run.path.is_symlink() or not begun:
+        raise data_error("not the folder of a model, so it stays", file=run.path)
+    if run.in_use:
+        with run.lock():  # which says by whom
+            pass
+
+
 def remove(run: Run) -> None:
     """Remove a run's folder and all in it; links are removed, never followed.
 
     Raises:
         UserError: it is no run's folder (65), in use (2) or cannot be removed (74).
     """
-    begun = run.recipe_path.is_file() or (run.version and {path.name for path in run.path.iterdir()} <= {_LOCK})
-    if run.path.is_symlink() or not begun:
-        raise data_error("not the folder of a model, so it stays", file=run.path)
+    check_removable(run)
     with run.lock():
         gone = run.path.with_name(f".gone-{run.path.name}.{os.getpid()}")
         try:
