@@ -45,7 +45,7 @@ class NetworkConfig(GradientsConfig):
     )
     beside: list[Annotated[Component, Slot("beside")]] = Field(
         [],
-        description="models fitted in one go (bag-of-words; of a language model ngram, cache), whose probabilities are "
+        description="models fitted in one go (bag-of-words; of a language model ngram), whose probabilities are "
         "mixed with the network's once it is trained, in shares that make the loss on dev least",
     )
 
@@ -150,13 +150,6 @@ class NGramConfig(CountsConfig):
         if self.prune != sorted(self.prune) or min(self.prune, default=0) < 0:
             raise ValueError("prune must not fall from one order to the next, nor begin below 0")
         return self
-
-
-class CacheConfig(CountsConfig):
-    """What stood in the text a while ago is likely to come again (Kuhn and De Mori 1990); beside a network."""
-
-    kind: Literal["cache"] = "cache"
-    size: int = Field(500, ge=1, description="tokens back that are remembered")
 
 
 class LastValueConfig(CountsConfig):

@@ -18,9 +18,8 @@ from seqcli.fields.text import END, RunningTextField
 from seqcli.metrics.paired import Sums, ratio
 from seqcli.metrics.perplexity import PerplexityScorer
 from seqcli.metrics.score import Score
-from seqcli.models.counts.base import CountsLanguageModel, Sizes, Tokens
+from seqcli.models.counts.base import Sizes, Tokens
 from seqcli.models.counts.ngram import NGramModel
-from seqcli.recipe import registry
 from seqcli.recipe.encoders import TransformerConfig, WindowConfig
 from seqcli.recipe.fields import TextFieldConfig
 from seqcli.recipe.heads import AdaptiveConfig, SoftmaxConfig
@@ -89,7 +88,7 @@ class LanguageModelTask(Task[float]):
         unless_network("language-model", "ngram"),
         *needs("embedder", "encoder", "head"),
         selects_by(_scores),
-        *single("language-model", "ngram", "cache"),
+        *single("language-model", "ngram"),
         Rule(
             "model.encoder",
             lambda r: encoder_kind(r) not in ("", *causal_encoders()),
@@ -220,18 +219,15 @@ class LanguageModelTask(Task[float]):
     def _sizes(self) -> Sizes:
         return Sizes(words=len(self.source.words), bos=self.source.eos, unk=self.source.unk)
 
-    @property
-    def _counts(self) -> type[CountsLanguageModel]:
-        model: type[CountsLanguageModel] = registry.implementation("beside", self.recipe.model.kind)
-        return model
-
     def fit_counts(self, train: Data, progress: Count) -> Arrays:
+        assert isinstance(self.recipe.model, NGramConfig)
         assert isinstance(train, SentenceData | StreamData)
         text = Tokens(train.ids, train.ids.offsets, stream=isinstance(train, StreamData))
-        return self._counts.fit(self.recipe.model, text, self._sizes(), progress).arrays()
+        return NGramModel.fit(self.recipe.model, text, self._sizes(), progress).arrays()
 
     def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
-        return TokenCounts(self._counts.from_arrays(self.recipe.model, arrays, self._sizes(), file))
+        assert isinstance(self.recipe.model, NGramConfig)
+        return TokenCounts(NGramModel.from_arrays(self.recipe.model, arrays, self._sizes(), file))
 
     # -- scores
 

@@ -43,7 +43,7 @@ KINDS = {
         "skip-gram",
         "cbow",
     ],
-    "beside": ["bag-of-words", "ngram", "cache"],
+    "beside": ["bag-of-words", "ngram"],
     "embedder": ["tokens", "one-hot", "frames", "frame-cnn", "vector", "convolution", "series", "gaps"],
     "characters": ["cnn", "lstm"],
     "encoder": [

@@ -4,22 +4,17 @@ import numpy as np
 import pytest
 import tiny_corpus
 import tiny_text
-from hypothesis import given
-from hypothesis import strategies as st
 from tiny import trained_run
 from tiny_classes import SEVERAL, SIGMOID, TEXTS, frame_recipe, text_recipe
 
 from seqcli.errors import ExitCode, UserError, UserErrors
-from seqcli.models.counts.base import Sizes
-from seqcli.models.counts.cache import CacheModel
 from seqcli.pipeline.model import Model
-from seqcli.recipe.models import CacheConfig
 from seqcli.store.manifest import read_manifest
 from seqcli.store.weights import load_arrays, save_arrays
 from seqcli.tasks.mixture import Mixture, best_shares
 
 BAG = "model.beside=[{kind: bag-of-words, naive_bayes: true}]"
-COUNTS = "model.beside=[{kind: ngram, order: 2}, {kind: cache, size: 3}]"
+COUNTS = "model.beside=[{kind: ngram, order: 2}, {kind: ngram, order: 3}]"
 ITEMS = [*(text for text, _ in TEXTS), "a word never seen", "film"]
 
 
@@ -70,28 +65,6 @@ def test_a_language_model_and_counts(tmp_path, cache):
         np.testing.assert_allclose(np.exp(log_probs).sum(1), 1, rtol=1e-5)
         log_probs, _ = both.read(np.array([[3], [4]]), both.select(state, np.array([1, 0])))
         assert np.exp(log_probs[0, 4]) == pytest.approx(together[1], rel=1e-5)
-
-
-@given(st.lists(st.lists(st.integers(0, 5), max_size=12), max_size=4), st.integers(1, 6))
-def test_a_cache_counts_what_it_has_read(sequences, size):
-    cache = CacheModel(CacheConfig(size=size), Sizes(words=6))
-    for headed in (False, True):
-        some = [np.array(ids, np.int64) for ids in sequences if ids or not headed]
-        for ids, found in zip(some, cache.score(some, headed=headed), strict=True):
-            expected = []
-            for at in range(headed, len(ids)):
-                last = ids[max(0, at - size) : at].tolist()
-                expected.append((last.count(ids[at]) + 1 / 6) / (len(last) + 1))
-            np.testing.assert_allclose(np.exp(found), expected)
-    log_probs, state = cache.start(2)
-    np.testing.assert_allclose(np.exp(log_probs), 1 / 6)
-    for ids in ([1, 2, 2, 5], [3]):
-        log_probs, state = cache.read(np.array([ids, ids]), state)
-        np.testing.assert_allclose(np.exp(log_probs).sum(1), 1)
-    read = [1, 2, 2, 5, 3]
-    (scored,) = cache.score([np.array([*read, 2])])
-    assert log_probs[1, 2] == pytest.approx(scored[-1])
-    np.testing.assert_allclose(cache.read(np.array([[2]]), cache.select(state, np.array([1])))[1][0, -1], 2)
 
 
 def test_no_shares_are_better():
@@ -147,11 +120,7 @@ def test_a_file_that_does_not_belong_to_the_network(tmp_path, cache, change, exp
         (frame_recipe, BAG, "a network for classification of frames has no bag-of-words beside it"),
         (tiny_text.text_recipe, BAG, "a network for language-model of text has no bag-of-words beside it"),
         (tiny_corpus.tiny_recipe, BAG, "a network for tagging of text has no bag-of-words beside it. Leave it out."),
-        (
-            text_recipe,
-            "model.beside=[{kind: majority}]",
-            "unknown beside 'majority'. Known: bag-of-words, ngram, cache",
-        ),
+        (text_recipe, "model.beside=[{kind: majority}]", "unknown beside 'majority'. Known: bag-of-words, ngram"),
     ],
 )
 def test_what_has_no_place_there(tmp_path, recipe, override, message):

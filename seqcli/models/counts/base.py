@@ -12,8 +12,6 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from seqcli.decode.stepper import Stepper
-
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Progress = Callable[[int, int], None]
@@ -112,10 +110,6 @@ class CountsModel(Protocol):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything learned, by name."""
-
-
-class CountsLanguageModel(CountsModel, Stepper, Protocol):
-    """A model of the next token that was counted."""
 
 
 class CountsClassifier(CountsModel, Protocol):
