@@ -123,6 +123,7 @@ def show_model(model: Model, runs: Runs = None, as_json: Json = False) -> None:
         ],
     )
     _section("engine", _engine_rows(report.get("engine")))
+    _section("mixture", _mixture_rows(report.get("beside")))
     _section(
         "files",
         [(file["name"], show.size(file["bytes"]), file["sha256"][:12] if file["sha256"] else "-") for file in files],
@@ -462,6 +463,15 @@ def _engine_rows(engine: object) -> list[tuple[str, str]]:
             if precision in dev
         ),
     ]
+
+
+def _mixture_rows(beside: object) -> list[tuple[str, str]]:
+    """The network and what is beside it: how much each counts, and how good each is alone."""
+    rows = []
+    for one in beside if isinstance(beside, list) else ():
+        alone = f", dev loss alone {one['dev_loss']:.4f}" if "dev_loss" in one else ""
+        rows.append((str(one["model"]), f"share {one['share']:.2f}{alone}"))
+    return rows
 
 
 def _part(recipe: dict[str, Any], name: str) -> dict[str, Any]:
