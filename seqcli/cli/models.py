@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.cli import console, show
+from seqcli.cli import compare, console, show
 from seqcli.cli.options import Json, Model, Runs, examples, verb_of_verbs
 from seqcli.errors import UserError, UserErrors, data_error, usage_error
 from seqcli.store.runs import Run, Store, remove
@@ -89,6 +89,9 @@ def show_model(model: Model, runs: Runs = None, as_json: Json = False) -> None:
             for key, value in environment.items()
         ],
     )
+
+
+command.command("compare", epilog=compare.EPILOG)(compare.command)
 
 
 @command.command("verify", epilog=_examples("verify", "verify ner pos@1 --json"))

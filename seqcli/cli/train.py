@@ -208,9 +208,8 @@ def _show_result(finished: Finished, runs: str | None) -> None:
             console.emit(f"{loss} nats a token, {bits} bits a character")
         for entry in report.get("baselines", []):
             console.emit_lines(show.wrapped(_compared(entry, split)))
-    minutes = report["minutes"]
-    duration = f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
-    console.emit(f"{finished.run} in {finished.folder}: {duration}, {report['parameters']:,} parameters")
+    took = show.duration(report["minutes"])
+    console.emit(f"{finished.run} in {finished.folder}: {took}, {report['parameters']:,} parameters")
     if engine := report.get("engine"):
         console.note(_engine_line(engine))
     use = USES.get(report["task"], "seqcli predict {run}")

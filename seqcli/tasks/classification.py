@@ -192,6 +192,7 @@ class ClassificationTask(Task[Classified]):
     target: LabelField
     output = "log_probs_BK"
     output_formats = ("tsv", "jsonl")
+    reads_lengths = True
     error_columns = ("place", "gold", "predicted", "confidence", "source")
 
     def __init__(self, recipe: Recipe) -> None:
