@@ -48,11 +48,13 @@ def cores() -> int:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this thread, and the threads and processes that it starts, to one core where the system can."""
+    """Keep this thread, and the threads that it starts, to the core that it runs on, where the system can."""
     before = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
-    with suppress(OSError):
+    with suppress(OSError, ValueError, IndexError):
         if before:
-            os.sched_setaffinity(0, {max(before)})
+            with open("/proc/thread-self/stat", encoding="ascii", errors="replace") as handle:
+                here = int(handle.read().rpartition(")")[2].split()[36])  # proc(5): the 39th field of all
+            os.sched_setaffinity(0, {here if here in before else max(before)})
     try:
         yield
     finally:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqcli.cli import console, show
 from seqcli.cli.options import Json, Runs, choice, examples
-from seqcli.errors import usage_error
+from seqcli.cli.series_table import figure
+from seqcli.errors import plural, usage_error
 
 if TYPE_CHECKING:
     from seqcli.pipeline.compare import Comparison, Rated
@@ -23,12 +24,6 @@ EPILOG = examples(
 
 _ABREAST = 3
 """Models that stand side by side in a table of 80 columns; more follow below."""
-
-_COLUMNS = (
-    ("model", "score", "value", "compared_by", "figure", "low", "high", "parameters", "engine_bytes")
-    + ("folder_bytes", "training_minutes", "first_answer_seconds", "items_per_second")
-    + ("difference", "difference_low", "difference_high", "p", "says")
-)
 
 
 def command(
@@ -54,10 +49,10 @@ def command(
 ) -> None:
     """Compare models of one task on the same examples: score, size, speed, and whether a difference is chance.
 
-    All is measured on one core of this machine, each model in turn with the others.
+    Times are those of this machine, of each model in turn with the others.
     """
-    from seqcli.cli.training_display import open_display
-    from seqcli.pipeline.compare import compare
+    from seqcli.cli.progress import counting
+    from seqcli.pipeline.compare import compare, steps
     from seqcli.store.runs import Store
 
     choice("--split", split, ("test", "dev"))
@@ -66,21 +61,16 @@ def command(
     if as_csv and most:
         raise usage_error("--csv has a row for each model and no room for --examples", hint="Take --json.")
     store = Store(runs)
-    with open_display() as display:
-        found = compare(
-            [store.resolve(model) for model in models],
-            data or None,
-            split=split,
-            examples=most,
-            progress=display.progress,
-        )
+    chosen = [store.resolve(model) for model in models]
+    with counting("comparing", steps(len(chosen))) as tick:
+        found = compare(chosen, data or None, split=split, examples=most, tick=tick)
     for notice in found.notices:
         console.warn(notice)
     if as_json:
         console.emit_json(found.as_json())
     elif as_csv:
         console.write(_csv(found.models))
-        console.note(f"measured on {found.where}")
+        console.note(_where(found))
     else:
         console.emit_lines(show.wrapped(_lines(found)))
 
@@ -95,8 +85,7 @@ def _lines(found: Comparison) -> list[str]:
         lines += [*show.table(cells, header, right=range(1, len(header))), ""]
     lines += [f"{one.name}: {one.paired['says']}" for one in models if one.paired]
     lines += [""] * any(one.paired for one in models)
-    examples = "1 example" if found.examples == 1 else f"{found.examples:,} examples"
-    lines.append(f"{examples} of {found.data}; measured on {found.where}")
+    lines.append(f"{plural(found.examples, 'example')} of {found.data}; {_where(found)}")
     for one in models:
         if one.alone is not None:
             lines += ["", f"{one.name} alone has right: {one.alone.count:,}"]
@@ -104,37 +93,38 @@ def _lines(found: Comparison) -> list[str]:
     return lines
 
 
+def _where(found: Comparison) -> str:
+    return f"measured on {found.processor}, items a second on {plural(found.cores, 'core')} of it"
+
+
 def _rows(models: Sequence[Rated]) -> list[list[str]]:
-    """A row for each property, its name first; those that no model has are left out."""
-    rows: list[list[str]] = []
-    of_first = models[0].score.counts.get("tokens")
+    """A row for each property, its name first; ``-`` where it could not be measured."""
+
+    def row(name: str, values: Sequence[Any], write: Callable[[Any], str]) -> list[str]:
+        return [name, *("-" if value is None else write(value) for value in values)]
+
+    tokens = models[0].score.counts.get("tokens")  # a score by the token says nothing across models of other tokens
+    rows = []
     for name in dict.fromkeys(one.score.name for one in models):
-        # a score by the token says nothing across models of other tokens
-        values = [one.score.value if one.score.name == name else None for one in models]
-        if "nats" in models[0].score.counts:
-            alike = [one.score.counts.get("tokens") == of_first for one in models]
-            values = [value if same else None for value, same in zip(values, alike, strict=True)]
-        rows.append([name, *(_number(value) for value in values)])
-    metric = next((one.figure["metric"] for one in models if one.figure), None)
-    if metric is not None and metric != rows[0][0]:
-        rows.append([metric, *(_number(one.figure.get("value")) for one in models)])
-    bounds = [(one.figure.get("low"), one.figure.get("high")) for one in models]
-    rows.append(["  95% interval", *("-" if low is None else f"{_number(low)} to {_number(high)}" for low, high in bounds)])
-    rows.append(["parameters", *("-" if one.parameters is None else f"{one.parameters:,}" for one in models)])
-    rows.append(["what runs it, on disk", *(show.size(one.engine_bytes) for one in models)])
-    rows.append(["its whole folder", *(show.size(one.folder_bytes) for one in models)])
-    rows.append(["training", *("-" if one.minutes is None else show.duration(one.minutes) for one in models)])
-    rows.append(["first answer", *("-" if one.first_answer is None else f"{one.first_answer:.2f} s" for one in models)])
-    rows.append(["items a second", *("-" if one.speed is None else f"{one.speed:,.0f}" for one in models)])
-    return rows
-
-
-def _number(value: float | None) -> str:
-    from seqcli.cli.series_table import figure
-
-    if value is None:
-        return "-"
-    return f"{value:.2f}" if value == 0 else figure(value)
+        alike = [one.score.name == name and one.score.counts.get("tokens") == tokens for one in models]
+        rows.append(
+            row(name, [one.score.value if same else None for one, same in zip(models, alike, strict=True)], figure)
+        )
+    metric = models[0].figure.get("metric")
+    if metric not in (None, rows[0][0]):
+        rows.append(row(metric, [one.figure.get("value") for one in models], figure))
+    bounds = [(one.figure["low"], one.figure["high"]) if "low" in one.figure else None for one in models]
+    if any(bounds):
+        rows.append(row("  95% interval", bounds, lambda both: " to ".join(map(figure, both))))
+    return [
+        *rows,
+        row("parameters", [one.parameters for one in models], "{:,}".format),
+        row("what runs it, on disk", [one.engine_bytes for one in models], show.size),
+        row("its whole folder", [one.folder_bytes for one in models], show.size),
+        row("training", [one.minutes for one in models], show.duration),
+        row("first answer", [one.first_answer for one in models], "{:.2f} s".format),
+        row("items a second", [one.speed for one in models], "{:,.0f}".format),
+    ]
 
 
 def _example_lines(row: dict[str, Any]) -> list[str]:
@@ -142,19 +132,42 @@ def _example_lines(row: dict[str, Any]) -> list[str]:
     lines = [f"  {row['place']}  {row['source']}"]
     for name, errors in row["errors"].items():
         for error in errors:
-            cells = [f"{key.replace('_', ' ')} {value}" for key, value in error.items() if value not in ("", row["place"], row["source"])]
+            cells = [
+                f"{key.replace('_', ' ')} {value}"
+                for key, value in error.items()
+                if value not in ("", row["place"], row["source"])
+            ]
             lines.append(f"    {name}: {', '.join(cells)}")
     return lines
 
 
 def _csv(models: Sequence[Rated]) -> str:
+    """A row for each model; an empty cell where there is nothing."""
+    rows = [
+        {
+            "model": one.name,
+            "score": one.score.name,
+            "value": one.score.value,
+            "compared_by": one.figure.get("metric"),
+            "figure": one.figure.get("value"),
+            "low": one.figure.get("low"),
+            "high": one.figure.get("high"),
+            "parameters": one.parameters,
+            "engine_bytes": one.engine_bytes,
+            "folder_bytes": one.folder_bytes,
+            "training_minutes": one.minutes,
+            "first_answer_seconds": one.first_answer,
+            "items_per_second": one.speed,
+            "difference": one.paired.get("difference"),
+            "difference_low": one.paired.get("low"),
+            "difference_high": one.paired.get("high"),
+            "p": one.paired.get("p"),
+            "says": one.paired.get("says"),
+        }
+        for one in models
+    ]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for one in models:
-        cells = [one.name, one.score.name, one.score.value]
-        cells += [one.figure.get(key) for key in ("metric", "value", "low", "high")]
-        cells += [one.parameters, one.engine_bytes, one.folder_bytes, one.minutes, one.first_answer, one.speed]
-        cells += [one.paired.get(key) for key in ("difference", "low", "high", "p", "says")]
-        writer.writerow(cells)
+    writer = csv.DictWriter(text, [*rows[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from seqcli.data.kept import keep_stream
-from seqcli.errors import plural, usage_error
-from seqcli.fields.base import Progress
+from seqcli.errors import usage_error
 from seqcli.lines import source_name
 from seqcli.machine import cores, one_core, processor
 from seqcli.metrics.paired import apart, briefly, interval, mean
@@ -19,16 +18,17 @@ from seqcli.metrics.score import Score
 from seqcli.pipeline.evaluate import check_kinds, check_score, other_examples, paired_of
 from seqcli.pipeline.model import Model
 from seqcli.pipeline.prepare import corpus_of
-from seqcli.pipeline.timing import ROUNDS, first_answers, speeds
+from seqcli.pipeline.timing import ROUNDS, Tick, first_answers, speeds
 from seqcli.store.manifest import read_manifest
 from seqcli.store.runs import ENGINE_FILES, Run
-from seqcli.tasks.base import Data, Measured
+from seqcli.tasks.base import Measured
 
 _MOST_TIMED = 4_000
 """Examples over which models are timed at most."""
 
 
-class Alone(NamedTuple):
+@dataclass(frozen=True)
+class Alone:
     """The examples that one model alone has right: how many, and of the first of them what each other model makes of it."""
 
     count: int
@@ -62,22 +62,33 @@ class Rated:
     alone: Alone | None = None
 
     def as_json(self) -> dict[str, Any]:
-        alone = {} if self.alone is None else {"alone": self.alone._asdict()}
-        return {**vars(self), "score": self.score.as_json()} | alone
+        document = {**vars(self), "score": self.score.as_json()}
+        alone = document.pop("alone")
+        return document if alone is None else {**document, "alone": vars(alone)}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models measured on the same examples; ``where``: the processor, and how many of its cores were used."""
+    """Models measured on the same examples.
+
+    Attributes:
+        cores: of the processor that were used, but for the first answers.
+    """
 
     data: str
     examples: int
-    where: str
+    processor: str
+    cores: int
     notices: list[str]
     models: list[Rated]
 
     def as_json(self) -> dict[str, Any]:
         return {**vars(self), "models": [one.as_json() for one in self.models]}
+
+
+def steps(models: int) -> int:
+    """How often `compare` of so many models says that it has gone on."""
+    return models * (1 + 2 * ROUNDS)
 
 
 def compare(
@@ -86,13 +97,16 @@ def compare(
     *,
     split: str = "test",
     examples: int = 0,
-    progress: Progress | None = None,
+    timed: bool = True,
+    tick: Tick = lambda: None,
 ) -> Comparison:
-    """Measure finished runs side by side, on one core, each in the same way.
+    """Measure finished runs side by side, each in the same way: on one core, their first answers as the program is started.
 
     Args:
         data: files in the format of the first model's data; None measures ``split`` of the data of all of them.
         examples: of those that one model alone has right, so many are listed of each.
+        timed: measure how long they take, too.
+        tick: called `steps` times.
 
     Raises:
         UserError: one model alone or twice, other tasks, labels or test sets (2); all that `evaluate` raises.
@@ -104,10 +118,23 @@ def compare(
         raise usage_error(
             f"{runs[0]} alone is nothing to compare", hint="Name two models or more; 'seqcli evaluate' measures one."
         )
+    name = ", ".join(map(source_name, data or ())) or split
+    data = data and [str(keep_stream(path) or path) for path in data]  # a pipe is read once, for all models
     with one_core():
         models = [Model.load(run) for run in runs]
         notices = _check(models, data, split, examples)
-        return _compare(models, data, split, examples, notices, progress)
+        found = _compare(models, data, split, name, examples, notices, tick)
+        if not timed:
+            return found
+        corpus = corpus_of(models[0].recipe(data, split), models[0].task, (split,))
+        items = [one.source for one in islice(corpus.examples(split), _MOST_TIMED)]
+        splits = [model.task.data(models[0].columns(data, split, reader=model.task)) for model in models]
+        for one, speed in zip(found.models, speeds(models, splits, items, tick), strict=True):
+            one.speed = speed
+    answers = first_answers(models, items[0], corpus.files(split)[0], tick)
+    for one, answer in zip(found.models, answers, strict=True):
+        one.first_answer = answer
+    return found
 
 
 def _check(models: Sequence[Model[Any]], data: list[str] | None, split: str, examples: int) -> list[str]:
@@ -133,43 +160,26 @@ def _compare(
     models: Sequence[Model[Any]],
     data: list[str] | None,
     split: str,
+    name: str,
     examples: int,
     notices: list[str],
-    progress: Progress | None,
+    tick: Tick,
 ) -> Comparison:
-    first, done = models[0], 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress("comparing", done, len(models) * (1 + 2 * ROUNDS))
-
-    name = ", ".join(map(source_name, data or ())) or split
-    data = data and [str(keep_stream(path) or path) for path in data]  # a pipe is read once, for all models
-    splits: list[Data] = []
     measured: list[Measured[Any]] = []
     for model in models:
-        splits.append(model.task.data(first.columns(data, split, reader=model.task, progress=progress)))
-        measured.append(model.task.measure(model.engine, splits[-1], mistakes=examples > 0))
+        columns = models[0].columns(data, split, reader=model.task)
+        measured.append(model.task.measure(model.engine, model.task.data(columns), mistakes=examples > 0))
         tick()
     rated = [_rated(model, one) for model, one in zip(models, measured, strict=True)]
     for one, mine in zip(rated[1:], measured[1:], strict=True):
         paired = paired_of(one.name, rated[0].name, mine, measured[0]) or _apart(one.score, rated[0].score)
         one.paired = briefly(rated[0].name, paired)
-    count = len(splits[0].columns)
-    if count == 1 and rated[0].figure:
+    if len(columns) == 1 and rated[0].figure:
         notices.append("one example is too few for an interval, and to say whether a difference is more than chance")
-    corpus = corpus_of(first.recipe(data, split), first.task, (split,))
-    items = [one.source for one in islice(corpus.examples(split), 1 if first.task.has_series else _MOST_TIMED)]
-    answers = first_answers(models, items[0], corpus.files(split)[0], tick)
-    for one, answer, speed in zip(rated, answers, speeds(models, splits, items, tick), strict=True):
-        one.first_answer, one.speed = answer, speed
     if examples:
         for one, alone in zip(rated, _alone(models, measured, examples), strict=True):
             one.alone = alone
-    where = f"{plural(cores(), 'core')} of {processor() or 'an unknown processor'}"
-    return Comparison(name, count, where, notices, rated)
+    return Comparison(name, len(columns), processor() or "an unknown processor", cores(), notices, rated)
 
 
 def _rated(model: Model[Any], measured: Measured[Any]) -> Rated:
@@ -178,7 +188,7 @@ def _rated(model: Model[Any], measured: Measured[Any]) -> Rated:
     check_score(score)
     sums = measured.sums()
     if sums is None and len(measured.right):
-        sums = mean(score.name, 100.0 * measured.right)
+        sums = mean(score.name, np.where(measured.right, 100.0, 0.0))
     figure = {} if sums is None else {"metric": sums.name, "less_is_better": sums.less_is_better, **interval(sums)}
     assert run is not None
     files = read_manifest(run.path).files

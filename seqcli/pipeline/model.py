@@ -207,11 +207,7 @@ class Model(Generic[P]):
         if data is None:
             return recipe
         data = [str(keep_stream(path) or path) for path in data]
-        changes: dict[str, Any] = {
-            split: data,
-            "dev_share": None,
-            **({"format": data_format} if data_format else {}),
-        }
+        changes: dict[str, Any] = {split: data, "dev_share": None, **({"format": data_format} if data_format else {})}
         if not _takes_columns(data_format or recipe.data.format or guess_format(data[0]), recipe.data.columns):
             changes["columns"] = None  # those of the training data, which was of another format
         return recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})

@@ -76,9 +76,7 @@ def _first_answer(model: Model[Any], arguments: Sequence[str], text: bytes, tick
     assert model.run is not None
     command = [sys.executable, "-m", "seqcli", _VERBS[model.task.kind], str(model.run.path.resolve()), *arguments]
     began = time.perf_counter()
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         timer = Timer(_PATIENCE, process.kill)
         timer.start()
         try:
@@ -98,7 +96,9 @@ def _first_answer(model: Model[Any], arguments: Sequence[str], text: bytes, tick
     return seconds if process.returncode == 0 else None
 
 
-def speeds(models: Sequence[Model[Any]], splits: Sequence[Data], items: Sequence[Any], tick: Tick) -> list[float | None]:
+def speeds(
+    models: Sequence[Model[Any]], splits: Sequence[Data], items: Sequence[Any], tick: Tick
+) -> list[float | None]:
     """Items a second, from what stands in the data to the prediction; of series, windows of the split that are measured.
 
     Args:
