@@ -12,7 +12,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "seqcli needs Python 3.11 or newer: make PYTHON=python3.12 setup")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,fast,plots]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,fast,plots,sweep]'
 	$(BIN)/python -m compileall -q seqcli
 	touch $(STAMP)
 

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seqcli.cli import console
 from seqcli.cli.options import Device, Json, SetValue
 from seqcli.errors import UserError, plural, usage_error
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seqcli.cli.training_display import Display
-    from seqcli.pipeline.events import Event
     from seqcli.pipeline.learning_curve import Fitted, LearningCurve
     from seqcli.recipe.schema import Recipe
 
@@ -96,7 +93,7 @@ def command(
 
 def _train(recipe: Recipe, sizes: list[float], seeds: int, device: str, keep: str | None) -> LearningCurve:
     from seqcli.cli.signals import stop_requests
-    from seqcli.cli.training_display import open_display
+    from seqcli.cli.training_display import Watch, open_display
     from seqcli.pipeline.learning_curve import learning_curve
     from seqcli.store.runs import Store
 
@@ -110,28 +107,8 @@ def _train(recipe: Recipe, sizes: list[float], seeds: int, device: str, keep: st
             should_stop=should_stop,
             progress=display.progress,
             show=lambda one: display.say(_said(recipe, one)),
-            event=_Watch(display).see,
+            event=Watch(display).see,
         )
-
-
-class _Watch:
-    """Shows how far the training that runs is; with ``-v`` all that it tells."""
-
-    def __init__(self, display: Display) -> None:
-        self.display = display
-        self.what, self.steps = "", 0
-
-    def see(self, event: Event) -> None:
-        from seqcli.pipeline.events import Prepared
-        from seqcli.training.events import StepEvent
-
-        if console.settings.verbose:
-            self.display.show(event)
-        elif isinstance(event, Prepared):
-            self.what = f"training on {plural(event.splits['train']['examples'], 'example')}"
-            self.steps = event.total_steps
-        elif isinstance(event, StepEvent):
-            self.display.progress(self.what, event.step, self.steps)
 
 
 def _said(recipe: Recipe, one: Fitted) -> str:

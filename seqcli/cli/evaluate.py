@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from seqcli.recipe.registry import FORMATS
 
 if TYPE_CHECKING:
     from seqcli.pipeline.evaluate import Evaluation
+    from seqcli.pipeline.repeat import SeedSpread
 
 EPILOG = """Examples:
 
@@ -108,10 +110,22 @@ def command(
                 "scores": found.scores,
                 **({"accuracy": found.accuracy.as_json()} if found.accuracy else {}),
                 **({"compared": found.compared} if found.compared else {}),
+                **({"seeds": [{**asdict(one), "inside": one.inside} for one in found.seeds]} if found.seeds else {}),
             }
         )
         return
-    console.emit_lines(show.wrapped(_lines(found)))
+    console.emit_lines(show.wrapped([*_lines(found), *map(_of_seeds, found.seeds)]))
+
+
+def _of_seeds(one: SeedSpread) -> str:
+    """Whether the difference of two models is one that another seed could make."""
+    from seqcli.cli.train_seeds import number
+
+    difference, spread = (number(one.score, value) for value in (abs(one.difference), one.range))
+    return (
+        f"seeds of {one.name} differ by {spread} {one.score} on {one.split} ({one.versions} versions): this difference, "
+        f"{difference}, is {'inside it' if one.inside else 'larger'}"
+    )
 
 
 def _are_questions(file: str) -> bool:

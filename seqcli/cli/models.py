@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -15,32 +16,57 @@ from typing import Annotated, Any
 import typer
 
 from seqcli.cli import compare, console, show
-from seqcli.cli.options import Json, Model, Runs, examples, verb_of_verbs
+from seqcli.cli.options import Json, Model, Runs, examples, one_of, verb_of_verbs
 from seqcli.errors import UserError, UserErrors, data_error, usage_error
-from seqcli.store.runs import Run, Store, remove
+from seqcli.metrics.metric import metric_of
+from seqcli.recipe.registry import kinds, knows
+from seqcli.store.runs import Run, Store, check_removable, remove
 
 
 def _examples(*lines: str) -> str:
     return examples(*(f"seqcli models {line}" for line in lines))
 
 
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
 command = verb_of_verbs("seqcli models ls", "seqcli models pack ner@2 -o ner.tar.gz")
 
 
-@command.command("ls", epilog=_examples("ls", "ls --json | jq -r '.[].model'"))
+SORTS = ("name", "score", "size", "date", "minutes")
+
+
+@command.command("ls", epilog=_examples("ls", "ls --task tagging --sort score", "ls --json | jq -r '.[].model'"))
 def list_models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only the versions of this name.")] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Only models for this kind of task, such as tagging.")
+    ] = None,
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(SORTS),
+            parser=one_of("--sort", SORTS),
+            help="By name, best score first (each score for itself), largest, newest or longest training first.",
+        ),
+    ] = "name",
     runs: Runs = None,
     as_json: Json = False,
 ) -> None:
     """List the models: task, state, score, size and age."""
+    if task is not None and not knows("task", task):
+        raise usage_error(f"--task: unknown value '{task}'", hint=f"Known: {', '.join(kinds('task'))}.")
     store = Store(runs)
     rows = [_summary(run) for run in (store.runs(_warn) if name is None else store.versions(name))]
+    if task is not None:
+        rows = [row for row in rows if row["task"] == task]
+    if sort != "name":
+        rows.sort(key=_ORDERS[sort])
     if as_json:
         console.emit_json(rows)
         return
     if not rows:
-        console.note(f"no models in {store.root}" if name is None else f"no models named '{name}' in {store.root}")
+        what = ("" if name is None else f" named '{name}'") + ("" if task is None else f" for {task}")
+        console.note(f"no models{what} in {store.root}")
         return
     table = [
         (
@@ -50,10 +76,29 @@ def list_models(
             _score_text(row["score"]),
             show.size(row["bytes"]),
             show.age(row["modified"]),
+            *([] if sort != "minutes" else ["-" if row["minutes"] is None else f"{row['minutes']:.2f}"]),
         )
         for row in rows
     ]
-    console.emit_lines(show.table(table, ("MODEL", "TASK", "STATE", "SCORE", "SIZE", "AGE"), right=(4,)))
+    header = ("MODEL", "TASK", "STATE", "SCORE", "SIZE", "AGE", *(["MINUTES"] if sort == "minutes" else []))
+    console.emit_lines(show.table(table, header, right=(4, 6)))
+
+
+def _by_score(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Models of one score together, the best first; those without a score last."""
+    score = row["score"]
+    if score is None:
+        return True, "", 0.0
+    metric = metric_of(score["name"])
+    return False, score["name"], score["value"] if metric and metric.better == "lower" else -score["value"]
+
+
+_ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "score": _by_score,
+    "size": lambda row: -row["bytes"],
+    "date": lambda row: -_seconds(row["modified"]),
+    "minutes": lambda row: -(row["minutes"] or 0),
+}
 
 
 @command.command("show", epilog=_examples("show ner", "show ner@2 --json"))
@@ -92,6 +137,28 @@ def show_model(model: Model, runs: Runs = None, as_json: Json = False) -> None:
 
 
 command.command("compare", epilog=compare.EPILOG)(compare.command)
+
+
+@command.command("metrics", epilog=_examples("metrics ner", "metrics ner@2 --csv > curve.csv"))
+def metrics(
+    model: Model,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with all that was measured.")] = False,
+    runs: Runs = None,
+    as_json: Json = False,
+) -> None:
+    """Show what was measured while a model was trained, a row an evaluation."""
+    from seqcli.cli.metrics_table import csv_text, table, values
+    from seqcli.pipeline.curves import read_curve
+
+    if as_csv and as_json:
+        raise usage_error("--csv and --json are two forms of the same", hint="Leave one of the two out.")
+    curve = read_curve(Store(runs).resolve(model, finished=False))
+    if as_json:
+        console.emit_json(values(curve))
+    elif as_csv:
+        console.write(csv_text(curve))
+    else:
+        console.emit_lines(table(curve))
 
 
 @command.command("verify", epilog=_examples("verify", "verify ner pos@1 --json"))
@@ -159,22 +226,73 @@ def export(
     console.note(f"{run}: {told}; {show.size(done.bytes)}")
 
 
-@command.command("rm", epilog=_examples("rm ner@1", "rm ner@1 --yes"))
+@command.command("rm", epilog=_examples("rm ner@1", "rm ner@1 ner@3 --yes", "rm --stopped"))
 def rm(
-    model: Model, runs: Runs = None, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="A version of a model each: NAME, NAME@VERSION or a run folder."),
+    ] = None,
+    stopped: Annotated[
+        bool,
+        typer.Option("--stopped", help="All trainings that did not come to their end, and that nobody goes on with."),
+    ] = False,
+    runs: Runs = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove one version of a model, after asking."""
-    run = Store(runs).resolve(model, finished=False)
-    summary = _summary(run)
-    what = f"{run} ({summary['state']}, {show.size(summary['bytes'])}, {run.path})"
+    """Remove versions of models, after asking; all are looked at before the first goes."""
+    if stopped == bool(models):
+        raise usage_error("which models?", hint="Name versions such as ner@1, or say --stopped: one of the two.")
+    store = Store(runs)
+    if stopped:
+        found = [
+            run for run in store.runs(_warn) if run.recipe_path.is_file() and _state(run, run.faults()) == "stopped"
+        ]
+    else:
+        found = _removable(store, models or [])
+    whats = {run: _what(run) for run in found}
+    if not whats:
+        console.note(f"no stopped trainings in {store.root}")
+        return
+    what = next(iter(whats.values())) if len(whats) == 1 else f"{len(whats)} models"
     if not yes:
         if not sys.stdin.isatty():
-            raise usage_error(f"nobody to ask whether to remove {what}", hint="Say --yes.")
+            named = what if len(whats) == 1 else f"{what} ({', '.join(map(str, whats))})"
+            raise usage_error(f"nobody to ask whether to remove {named}", hint="Say --yes.")
+        if len(whats) > 1:
+            for line in whats.values():
+                console.say(line)
         if not typer.confirm(f"Remove {what}?", err=True):
             console.note("kept")
             return
-    remove(run)
-    console.note(f"removed {what}")
+    for run, line in whats.items():
+        remove(run)
+        console.note(f"removed {line}")
+
+
+def _removable(store: Store, models: Sequence[str]) -> list[Run]:
+    """The runs of these names, each once.
+
+    Raises:
+        UserErrors: all that cannot be removed.
+    """
+    found: dict[Path, Run] = {}
+    errors: list[UserError] = []
+    for model in models:
+        try:
+            run = store.resolve(model, finished=False)
+            check_removable(run)
+        except UserError as error:
+            errors.append(error)
+        else:
+            found[run.path.resolve()] = run
+    if errors:
+        raise UserErrors(errors)
+    return [*found.values()]
+
+
+def _what(run: Run) -> str:
+    summary = _summary(run)
+    return f"{run} ({summary['state']}, {show.size(summary['bytes'])}, {run.path})"
 
 
 @command.command("cp", epilog=_examples("cp ner news-tagger", "cp ner@1 ner"))
@@ -240,7 +358,7 @@ def _summary(run: Run) -> dict[str, Any]:
         report = run.report()
     except UserError:  # one of the faults
         report = {}
-    task = report.get("task")
+    task = report.get("task") or _task_of_recipe(run)
     return {
         "model": str(run),
         "name": run.name,
@@ -249,9 +367,18 @@ def _summary(run: Run) -> dict[str, Any]:
         "task": task if isinstance(task, str) else None,
         "state": _state(run, faults),
         "score": _best(report),
+        "minutes": minutes if isinstance(minutes := report.get("minutes"), int | float) else None,
         "bytes": _bytes(run.path),
         "modified": _modified(run),
     }
+
+
+def _task_of_recipe(run: Run) -> Any:
+    """The kind of task of a training that has no report yet."""
+    try:
+        return _part(_recipe(run), "task").get("kind")
+    except (OSError, UserError):
+        return None
 
 
 def _state(run: Run, faults: Sequence[UserError]) -> str:
@@ -375,7 +502,11 @@ def _bytes(folder: Path) -> int:
 def _modified(run: Run) -> str:
     """When the run was finished, or last touched: UTC, ISO 8601."""
     path = run.report_path if run.report_path.is_file() else run.path
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(path.stat().st_mtime))
+    return time.strftime(_TIME, time.gmtime(path.stat().st_mtime))
+
+
+def _seconds(modified: str) -> int:
+    return calendar.timegm(time.strptime(modified, _TIME))
 
 
 def _score_text(score: dict[str, Any] | None) -> str:

@@ -24,7 +24,8 @@ EPILOG = """Examples:
   seqcli train ner
   seqcli train ner --data train.conll dev.conll test.conll --name mine
   seqcli train --from ner --data train.conll dev.conll --name mine
-  seqcli train ner --plot curve.png"""
+  seqcli train ner --plot curve.png
+  seqcli train ner-small --seeds 5 --jobs 2"""
 
 KIND = TakesSeveral
 
@@ -56,6 +57,24 @@ def command(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished training of it.")] = False,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="Train so many versions, with seeds that count up from the recipe's, and say how far their scores differ; "
+            "--resume then trains what is missing.",
+        ),
+    ] = 1,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Of --seeds: so many trainings at once, each a process with its share of the threads (OMP_NUM_THREADS; "
+            "another number of them gives other weights).",
+        ),
+    ] = 1,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -83,16 +102,11 @@ def command(
             hint="It comes before --data, or alone: seqcli train ner. 'seqcli recipes ls' lists ours; --from MODEL takes "
             "that of a trained model.",
         )
-    if resume and dry_run:
-        raise usage_error("--dry-run trains nothing, so there is nothing to --resume", hint="Leave one of the two out.")
+    _check(resume=resume, dry_run=dry_run, seeds=seeds, jobs=jobs, plot=plot)
     picture = None
     if plot is not None:
         from seqcli.cli.pictures import check_picture
 
-        if dry_run:
-            raise usage_error(
-                "--dry-run trains nothing, so there is no curve to --plot", hint="Leave one of the two out."
-            )
         picture = check_picture("--plot", plot)
     world = World.of_environment()
     if world.rank:  # the first process speaks for all
@@ -101,6 +115,9 @@ def command(
     again += [*(["--name", name] if name else []), *(word for change in set_ or [] for word in ("--set", change))]
     again += (["--runs", runs] if runs else []) + ([] if device == "auto" else ["--device", device])
     again += ["--plot", plot] if plot else []
+    again += (["--seeds", str(seeds)] if seeds > 1 else []) + (["--jobs", str(jobs)] if jobs > 1 else [])
+    if seeds > 1 and world.size > 1:
+        raise usage_error("--seeds is for one process, and torchrun started several", hint="Use --jobs instead.")
     with world.joined(device):
         store, origin = Store(runs), None
         if from_ is not None:
@@ -110,6 +127,23 @@ def command(
         if dry_run:
             if world.rank == 0:
                 _dry_run(loaded, device, origin, as_json)
+            return
+        if seeds > 1:
+            from seqcli.cli.train_seeds import train_seeds
+
+            train_seeds(
+                loaded,
+                seeds,
+                store,
+                source=shlex.join(again),
+                jobs=jobs,
+                resume=resume,
+                device=device,
+                origin=origin,
+                tensorboard=tensorboard,
+                picture=picture,
+                as_json=as_json,
+            )
             return
         from seqcli.cli.signals import stop_requests
         from seqcli.cli.training_display import open_display
@@ -139,19 +173,29 @@ def command(
     else:
         _show_result(finished, runs)
     if picture is not None:
-        _draw(finished, picture)
+        draw_curves([Store().resolve(finished.folder)], picture)
 
 
-def _draw(finished: Finished, picture: Path) -> None:
-    """The curve of the training that has just ended; a model that is fitted in one go has none."""
+def _check(*, resume: bool, dry_run: bool, seeds: int, jobs: int, plot: str | None) -> None:
+    """Refuse options that do not go together."""
+    if jobs > 1 and seeds == 1:
+        raise usage_error("--jobs is of several trainings", hint="Say how many: --seeds 5.")
+    nothing = {"so there is nothing to --resume": resume, "with any of the --seeds": seeds > 1}
+    nothing["so there is no curve to --plot"] = plot is not None
+    for why, is_asked in nothing.items():
+        if dry_run and is_asked:
+            raise usage_error(f"--dry-run trains nothing, {why}", hint="Leave one of the two out.")
+
+
+def draw_curves(runs: list[Run], picture: Path) -> None:
+    """The curves of trainings that have just ended; models that are fitted in one go have none."""
     from seqcli.cli.pictures import save_picture
     from seqcli.cli.plot import curve_view
-    from seqcli.store.runs import Store
 
-    if "best_step" not in finished.report:
+    if not all("best_step" in run.report() for run in runs):
         console.warn("there is no curve to draw: the model was counted or fitted in one go, not trained in steps")
         return
-    save_picture(curve_view([Store().resolve(finished.folder)]).draw(), picture)
+    save_picture(curve_view(runs).draw(), picture)
     console.note(f"drawn in {picture}")
 
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from seqcli.cli import console
+from seqcli.errors import plural
 from seqcli.metrics.metric import SERIES_METRICS
-from seqcli.pipeline.events import Evaluated, Finished, Notice, Prepared, Started
+from seqcli.pipeline.events import Evaluated, Event, Finished, Notice, Prepared, Started
 from seqcli.recipe.models import GradientsConfig
 from seqcli.training.events import StepEvent
 
@@ -220,3 +221,20 @@ class LiveDisplay(Display):
         if self._task is not None:
             self.bar.remove_task(self._task)
             self._task = None
+
+
+class Watch:
+    """Shows of one training after the other how far it is; with ``-v`` all that it tells."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self.what, self.steps = "", 0
+
+    def see(self, event: Event) -> None:
+        if console.settings.verbose:
+            self.display.show(event)
+        elif isinstance(event, Prepared):
+            self.what = f"training on {plural(event.splits['train']['examples'], 'example')}"
+            self.steps = event.total_steps
+        elif isinstance(event, StepEvent):
+            self.display.progress(self.what, event.step, self.steps)

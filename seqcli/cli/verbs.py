@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "inspect": ("seqcli.cli.inspect", "Look inside a network: layers, gates, gradients, attention."),
     "plot": ("seqcli.cli.plot", "Draw the curves of trainings, and what a model does on a split."),
     "curve": ("seqcli.cli.curve", "Train on growing shares of the data: bias and variance of a recipe."),
+    "sweep": ("seqcli.cli.sweep", "Train with many values of some settings, and choose by the dev score."),
     "recurrence": ("seqcli.cli.recurrence", "Run a linear recurrence: what a state remembers, and for how long."),
     "models": ("seqcli.cli.models", "List, show, export, copy, remove, pack and unpack models."),
     "recipes": ("seqcli.cli.recipes", "List, show, copy and validate recipes."),

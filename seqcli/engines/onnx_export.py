@@ -42,7 +42,7 @@ from seqcli.models.embedders import OneHotEmbedder, TokenEmbedder
 from seqcli.models.encoder_decoder import SOURCE, EncoderDecoder, NoEncoder
 from seqcli.models.frames import FrameCNN, FrameEmbedder, ScaledFrames, VectorEmbedder
 from seqcli.models.heads import CRFHead, SigmoidHead, SoftmaxHead
-from seqcli.models.labeller import Labeller
+from seqcli.models.labeller import EnsembleLabeller, Labeller
 from seqcli.models.language import AdaptiveHead, LanguageModel
 from seqcli.models.layers import only
 from seqcli.models.local import BagEncoder, CNNEncoder, WindowEncoder
@@ -60,24 +60,29 @@ def export(network: Network) -> onnx.ModelProto:
 
 
 @export.register
-def export_labeller(network: Labeller) -> onnx.ModelProto:
-    """A label for each position: ``logits_BTK``.
+def export_labeller(network: Labeller | EnsembleLabeller) -> onnx.ModelProto:
+    """A label for each position: ``logits_BTK``, of several networks the mean of theirs.
 
     Of a CRF these are the emissions, and ``transitions_KK``, ``start_K``, ``end_K`` are constants of the model.
     """
-    embedder, encoder, head = network.embedder, network.encoder, network.head
     graph = Graph()
     lengths_B = graph.input("lengths_B", INT64, "B")
+    networks = network.networks() if isinstance(network, EnsembleLabeller) else [network]
+    members = [_position_logits(one, graph, lengths_B) for one in networks]
+    graph.output("logits_BTK", graph.node("Mean", *members) if len(members) > 1 else members[0], "B", "T", "K")
+    if heads := only(CRFHead, (one.head for one in networks)):
+        each = [[score.detach().cpu().numpy() for score in head.scores()] for head in heads]
+        for name, scores in zip(("transitions_KK", "start_K", "end_K"), zip(*each, strict=True), strict=True):
+            graph.constants[name] = np.mean(scores, axis=0)
+    return graph.model()
+
+
+def _position_logits(network: Labeller, graph: Graph, lengths_B: str) -> str:
+    embedder, encoder, head = network.embedder, network.encoder, network.head
     if isinstance(embedder, TokenEmbedder) and isinstance(encoder, RecurrentEncoder):
         hidden_TBD = encode_tokens(encoder, graph, *token_types(embedder, graph), lengths_B)
-        logits_BTK = swap(graph, logits(head, graph, hidden_TBD))
-    else:
-        logits_BTK = logits(head, graph, hidden_states(embedder, encoder, graph, lengths_B))
-    graph.output("logits_BTK", logits_BTK, "B", "T", "K")
-    if isinstance(head, CRFHead):
-        for name, score in zip(("transitions_KK", "start_K", "end_K"), head.scores(), strict=True):
-            graph.constants[name] = score.detach().cpu().numpy()
-    return graph.model()
+        return swap(graph, logits(head, graph, hidden_TBD))
+    return logits(head, graph, hidden_states(embedder, encoder, graph, lengths_B))
 
 
 @export.register

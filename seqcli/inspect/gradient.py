@@ -27,9 +27,10 @@ from torch import Tensor, nn
 
 from seqcli.data.batch import IGNORE, Batch, Side
 from seqcli.inspect.steps import Trace, layer_name, recurrent_layers, traced
-from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
+from seqcli.models.classifier import SequenceClassifier
 from seqcli.models.ctc import Transcriber
 from seqcli.models.encoder_decoder import EncoderDecoder
+from seqcli.models.ensemble import Ensemble
 from seqcli.models.forecaster import Forecaster, StepwiseForecaster
 from seqcli.models.imputer import Imputer
 from seqcli.models.labeller import Labeller
@@ -382,10 +383,12 @@ def _classifier(network: SequenceClassifier, batch: Batch) -> Losses:
 
 
 @losses_of.register
-def _ensemble(network: EnsembleClassifier, batch: Batch) -> Losses:
+def _ensemble(network: Ensemble, batch: Batch) -> Losses:  # type: ignore[type-arg]
     """The sum over the members, each of which learns for itself."""
-    each = [_classifier(member, batch) for member in network.networks()]
-    return each[0]._replace(steps=[torch.stack([one.steps[0] for one in each]).sum()])
+    each = [losses_of(member, batch) for member in network.networks()]
+    return each[0]._replace(
+        steps=[torch.stack(steps).sum() for steps in zip(*(one.steps for one in each), strict=True)]
+    )
 
 
 @losses_of.register

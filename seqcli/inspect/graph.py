@@ -18,11 +18,12 @@ from torch import nn
 
 from seqcli.inspect.layers import Layer, layers
 from seqcli.models.cells import PeepholeLSTM, PlainRNN
-from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
+from seqcli.models.classifier import SequenceClassifier
 from seqcli.models.ctc import CTCHead
 from seqcli.models.decoders import RecurrentDecoder
 from seqcli.models.embedders import OneHotEmbedder, TokenEmbedder
 from seqcli.models.encoder_decoder import EncoderDecoder
+from seqcli.models.ensemble import Ensemble
 from seqcli.models.forecaster import Forecaster, StepwiseForecaster
 from seqcli.models.heads import CRFHead, SigmoidHead
 from seqcli.models.imputer import Imputer
@@ -94,7 +95,7 @@ class Unrolled:
 
 def unrolled(network: Network, tokens: Sequence[str]) -> Unrolled:
     """The graph of a network over some tokens (or the names of frames); of an ensemble that of its first member."""
-    if isinstance(network, EnsembleClassifier):
+    if isinstance(network, Ensemble):
         network = network.networks()[0]
     graph = Unrolled(tuple(tokens))
     letters = _letters(layers(network))

@@ -20,9 +20,10 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from seqcli.models.cells import PeepholeLSTM, PlainRNN
-from seqcli.models.classifier import EnsembleClassifier, SequenceClassifier
+from seqcli.models.classifier import SequenceClassifier
 from seqcli.models.convolution import ConvolutionEmbedder
 from seqcli.models.encoder_decoder import EncoderDecoder
+from seqcli.models.ensemble import Ensemble
 from seqcli.models.forecast_heads import ColumnLinear, SegmentsHead
 from seqcli.models.forecaster import Forecaster
 from seqcli.models.frames import FrameCNN
@@ -206,7 +207,7 @@ class _Numbers:
 
 def per(network: Network, path: str) -> str:
     """``token``, ``character``, ``sequence`` ...: what a layer of a network is run once for."""
-    if isinstance(network, EnsembleClassifier) and path.startswith("members."):
+    if isinstance(network, Ensemble) and path.startswith("members."):
         return per(network.networks()[0], path.split(".", 2)[2])
     part = path.partition(".")[0]
     if part == "embedder" and ".characters." in f".{path}.":

@@ -10,10 +10,11 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
-from seqcli.models.layers import Embedder, Encoder, Pooling, SequenceHead, build, only
+from seqcli.models.ensemble import Ensemble
+from seqcli.models.layers import Embedder, Encoder, Pooling, SequenceHead, build
 from seqcli.models.network import Loss, Memory, Network, Tensors
 from seqcli.recipe.models import NetworkConfig
 
@@ -57,28 +58,12 @@ class SequenceClassifier(Network):
         return self.pool(self.embedder(inputs, lengths_B), lengths_B)
 
 
-class EnsembleClassifier(Network):
-    """Networks that differ in their start and their dropout alone, each learning for itself.
-
-    Their probabilities are averaged (Lakshminarayanan, Pritzel and Blundell 2017).
-    """
-
-    def __init__(self, config: NetworkConfig, sizes: InputSizes, space: LabelSpace, weights_K: Weights = None) -> None:
-        super().__init__()
-        each = (SequenceClassifier(config, sizes, space, weights_K) for _ in range(config.members))
-        self.members = nn.ModuleList(each)
-
-    def networks(self) -> list[SequenceClassifier]:
-        return only(SequenceClassifier, self.members)
+class EnsembleClassifier(Ensemble[SequenceClassifier]):
+    """Its probabilities are the mean of its members'."""
 
     def forward(self, source: Side) -> Tensors:
         each_MBK = torch.stack([network(source)["log_probs_BK"] for network in self.networks()])
         return {"log_probs_BK": each_MBK.logsumexp(0) - math.log(len(self.members))}
-
-    def loss(self, batch: Batch, memory: Memory) -> Loss:
-        """The mean of the members' summed losses, and the number they sum over."""
-        losses = [network.loss(batch, memory) for network in self.networks()]
-        return Loss(torch.stack([loss.sum for loss in losses]).mean(), losses[0].targets, memory)
 
 
 Classifier = SequenceClassifier | EnsembleClassifier
@@ -86,4 +71,5 @@ Classifier = SequenceClassifier | EnsembleClassifier
 
 def new_classifier(config: NetworkConfig, sizes: InputSizes, space: LabelSpace, weights_K: Weights) -> Classifier:
     """One network, or several where the recipe asks for members."""
-    return (EnsembleClassifier if config.members > 1 else SequenceClassifier)(config, sizes, space, weights_K)
+    members = [SequenceClassifier(config, sizes, space, weights_K) for _ in range(config.members)]
+    return EnsembleClassifier(members) if len(members) > 1 else members[0]

@@ -1,10 +1,12 @@
-"""Many to many, aligned: embedder, encoder and head, chosen by the recipe. Shapes: B sequences, T positions."""
+"""Many to many, aligned: embedder, encoder and head, chosen by the recipe. Shapes: B sequences, T positions, K labels."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
+from seqcli.models.ensemble import Ensemble
 from seqcli.models.layers import Embedder, Encoder, PositionHead, build
 from seqcli.models.network import Loss, Memory, Network, Tensors
 from seqcli.recipe.models import NetworkConfig
@@ -34,3 +36,17 @@ class Labeller(Network):
         inputs, lengths_B = self.tensors(source)
         positions_B = self.embedder.positions(lengths_B)
         return self.encoder(self.embedder(inputs, lengths_B), positions_B), positions_B
+
+
+class EnsembleLabeller(Ensemble[Labeller]):
+    """The score of a sequence of labels is the mean of its members' scores: their geometric mean, normalised anew."""
+
+    def forward(self, source: Side) -> Tensors:
+        each = [network(source) for network in self.networks()]
+        return {name: torch.stack([one[name] for one in each]).mean(0) for name in each[0]}
+
+
+def new_labeller(config: NetworkConfig, sizes: InputSizes, space: LabelSpace) -> Labeller | EnsembleLabeller:
+    """One network, or several where the recipe asks for members."""
+    members = [Labeller(config, sizes, space) for _ in range(config.members)]
+    return EnsembleLabeller(members) if len(members) > 1 else members[0]

@@ -48,15 +48,17 @@ def adapt(recipe: Recipe, train: Data) -> tuple[Recipe, list[Change]]:
     were = before.model_copy(update={"evaluate_every": before.evaluate_every or steps})
     changes = [
         Change(name, old, new)
-        for name, old, new in zip(ADAPTED, _values(were), _values(training), strict=True)
+        for (name, old), new in zip(adapted_values(were).items(), adapted_values(training).values(), strict=True)
         if old is not None and new is not None and old != new
     ]
     return (recipe.model_copy(update={"training": training}) if changes else recipe), changes
 
 
-def _values(training: TrainingConfig) -> tuple[int | None, ...]:
+def adapted_values(training: TrainingConfig) -> dict[str, int | None]:
     """Those of `ADAPTED`."""
-    return training.batch.tokens, training.batch.sequences, training.epochs, training.evaluate_every
+    batch = training.batch
+    values = batch.tokens, batch.sequences, training.epochs, training.evaluate_every
+    return dict(zip(ADAPTED, values, strict=True))
 
 
 def _smaller(training: TrainingConfig, train: Data) -> tuple[BatchConfig, int]:

@@ -20,7 +20,7 @@ OF_VALUES = ("forecasting", "imputation")
 class Point:
     """One evaluation: ``train_loss`` is the mean over the steps since the one before; ``scores`` are of dev, nan where not a number.
 
-    ``train_scores``: of the training split, where the training was asked for them.
+    ``train_scores``: of the training split, where the training was asked for them. ``gradient_norm`` is a mean too.
     """
 
     step: int
@@ -29,6 +29,9 @@ class Point:
     train_loss: float
     scores: dict[str, float]
     train_scores: dict[str, float]
+    learning_rate: float = math.nan
+    gradient_norm: float = math.nan
+    tokens_per_second: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def _point(row: dict[str, Any]) -> Point:
         _number(row["train_loss"]),
         {str(name): _number(value) for name, value in row["scores"].items()},
         {str(name): _number(value) for name, value in row.get("train_scores", {}).items()},
+        *(_number(row.get(name)) for name in ("learning_rate", "gradient_norm", "tokens_per_second")),
     )
 
 

@@ -17,7 +17,7 @@ from seqcli.fields.base import Progress
 from seqcli.files import atomic_write_text, cannot_write
 from seqcli.metrics.metric import METRICS
 from seqcli.metrics.score import for_json
-from seqcli.pipeline.adapt import ADAPTED, adapt
+from seqcli.pipeline.adapt import ADAPTED, adapt, adapted_values
 from seqcli.pipeline.environment import environment
 from seqcli.pipeline.events import Evaluated, Event, Notice, Prepared, Started
 from seqcli.pipeline.origin import Origin
@@ -241,7 +241,10 @@ class GradientEstimator:
         self.files: list[str] = []
         if self.world.rank == 0:
             self._begin_run()
-            self.files = _write_settings(self.job, **compute_environment(self.device, self.trainer.precision))
+            compute = compute_environment(self.device, self.trainer.precision)
+            if adapted := self._adapted(job.recipe):
+                compute["adapted"] = adapted
+            self.files = _write_settings(self.job, **compute)
 
     # -- before the first step
 
@@ -264,6 +267,12 @@ class GradientEstimator:
         except OSError as error:
             raise cannot_write(self.run.path, error) from error
         sweep(self.run.checkpoints)
+
+    def _adapted(self, asked: Recipe) -> dict[str, int | None]:
+        """What was adapted, as the recipe had it: that of the run has it no longer, and may be what is gone on with."""
+        before, after = (adapted_values(recipe.training) for recipe in (asked, self.recipe))
+        changed = {name: value for name, value in before.items() if value != after[name]}
+        return changed or self.run.environment().get("adapted", {})
 
     def _check_select_by(self) -> None:
         """Refuse a loss that no evaluation will give, since the dev split has labels that training lacks."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -21,6 +22,7 @@ from seqcli.pipeline.fusion import check as check_alike
 from seqcli.pipeline.fusion import measure_together
 from seqcli.pipeline.model import Model
 from seqcli.pipeline.prepare import corpus_of
+from seqcli.pipeline.repeat import SeedSpread, seed_spread
 from seqcli.pipeline.train import cut_sequences, unseen_labels
 from seqcli.store.runs import Run
 from seqcli.tasks.base import Data, Measured, Task
@@ -36,6 +38,7 @@ class Evaluation:
         compared: what stands beside it, each ``{"model": name, "score": its score as JSON}``, and where the two can be
             compared example by example ``paired``.
         error_columns: what the columns of ``errors`` hold.
+        seeds: how far trainings with other seeds are from each other, of each of two models that are compared.
     """
 
     run: str
@@ -47,6 +50,7 @@ class Evaluation:
     errors: list[tuple[str, ...]]
     compared: list[dict[str, Any]]
     error_columns: tuple[str, ...] = ()
+    seeds: tuple[SeedSpread, ...] = ()
 
 
 def evaluate(
@@ -88,9 +92,17 @@ def evaluate(
         return _evaluate_together(together, data, split, data_format, with_errors=with_errors, progress=progress)
     if set_up is not None:
         set_up(model.task)
-    return evaluate_model(
+    found = evaluate_model(
         model, data, split=split, data_format=data_format, with_errors=with_errors, against=other, progress=progress
     )
+    if against is None:
+        return found
+    theirs = found.compared[0]["score"]["value"]
+    difference = math.nan if theirs is None else found.score.value - theirs
+    if not math.isfinite(difference):
+        return found
+    spreads = [seed_spread(one, found.score.name, split, difference) for one in (run, against)]
+    return replace(found, seeds=tuple(dict.fromkeys(one for one in spreads if one is not None)))
 
 
 def evaluate_model(

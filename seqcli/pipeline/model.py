@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqcli.data.arrays import Columns
 from seqcli.data.batch import Side
@@ -30,6 +31,7 @@ from seqcli.store.manifest import read_manifest
 from seqcli.store.runs import CT2_ABOUT, CT2_FILE, DECODER_FILE, ENGINE_FILE, Run, Store
 from seqcli.store.weights import load_arrays
 from seqcli.tasks.base import Engine, Task, new_task
+from seqcli.tasks.mixture import SHARES, Mixture
 
 if TYPE_CHECKING:
     from seqcli.models.network import Network
@@ -103,6 +105,8 @@ class Model(Generic[P]):
         task = new_task(stored_recipe(run))
         task.load(run.path)
         runs_it, notice = _engine(task, run, device, engine, steps=steps)
+        if others := task.beside():
+            runs_it = _mixed(runs_it, others, run)
         return cls(str(run), task, runs_it, run, notice)
 
     def predict(self, items: Iterable[Any], *, scores: bool = False, offsets: bool = False) -> Iterator[P]:
@@ -261,6 +265,22 @@ def _engine(task: Task[Any], run: Run, device: str, engine: str, *, steps: bool)
 
     sums = (files[run.weights_path.name].sha256, files[CT2_FILE].sha256)
     return ctranslate2_engine(task, run.path / CT2_FILE, run.path / CT2_ABOUT, *sums), None
+
+
+def _mixed(network: Engine, others: Sequence[Task[Any]], run: Run) -> Engine:
+    """A network with the models that its run has beside it."""
+    arrays = load_arrays(run.beside_path)
+    shares = arrays.pop(SHARES, np.zeros(0))
+    if shares.shape != (len(others) + 1,) or not (shares >= 0).all() or not abs(shares.sum() - 1) < 1e-6:
+        raise data_error(f"the shares of {len(others) + 1} models are {shares.tolist()}", file=run.beside_path)
+    own: list[dict[str, NDArray[Any]]] = [{} for _ in others]
+    for name, array in arrays.items():
+        number, _, rest = name.partition(".")
+        if not number.isdecimal() or int(number) >= len(others):
+            raise data_error(f"'{name}' belongs to no model of the recipe", file=run.beside_path)
+        own[int(number)][rest] = array
+    counts = [task.counts_engine(one, run.beside_path) for task, one in zip(others, own, strict=True)]
+    return Mixture(network, counts, shares.tolist())
 
 
 def _check_asked(run: Run, device: str, engine: str, exported: str | None) -> None:

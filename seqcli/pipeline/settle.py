@@ -51,7 +51,8 @@ def settle(recipe: Recipe, progress: Progress | None = None) -> Settled:
     for name in own:
         if any(map(is_kept, files := corpus.files(name))):
             changes[name] = [str(file) for file in files]
-            notes += [f"{source_name(file)}: read once and kept as {file}" for file in files if is_kept(file)]
+            names = {str(file): source_name(file) for file in files if is_kept(file)}
+            notes += [f"{name}: read once and kept as {file}" for file, name in names.items() if name != file]
     if train.has_series:
         changes["format"] = train.reading.format  # forecasts are made of files that are read like this one
     if train.table is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
+
+import numpy as np
 
 from seqcli.data.oddities import oddities
 from seqcli.errors import ExitCode, UserError, plural, usage_error
@@ -22,9 +24,12 @@ from seqcli.pipeline.origin import Origin
 from seqcli.pipeline.prepare import open_columns
 from seqcli.pipeline.settle import settle
 from seqcli.pipeline.verdict import verdict
+from seqcli.recipe import registry
 from seqcli.recipe.schema import Recipe
-from seqcli.store.runs import Run, Store, report_text
-from seqcli.tasks.base import Data, Measured, Task, new_task
+from seqcli.store.runs import BESIDE_FILE, Run, Store, report_text
+from seqcli.store.weights import save_arrays
+from seqcli.tasks.base import Data, Engine, Measured, Task, new_task
+from seqcli.tasks.mixture import SHARES, Mixture, best_shares
 from seqcli.training.distributed import ALONE, World
 
 SPLITS = ("train", "dev", "test")
@@ -35,6 +40,7 @@ def train(
     store: Store,
     *,
     resume: bool = False,
+    into: Run | None = None,
     device: str = "auto",
     source: str | None = None,
     origin: Run | None = None,
@@ -42,16 +48,19 @@ def train(
     progress: Progress | None = None,
     world: World = ALONE,
     train_scores: bool = False,
+    splits: tuple[str, ...] = SPLITS,
 ) -> Iterator[Event]:
     """Train ``recipe`` into a new run of ``store`` (or go on with its newest unfinished one), yielding events.
 
     Args:
+        into: the version to train into or, with ``resume``, to go on with, in place of those.
         source: what the user typed for the recipe, for the resume command (default: the recipe that the run keeps).
         origin: a finished run, whose vocabulary and weights this training starts from as far as they fit.
         should_stop: asked after each step; an exit code means save and stop.
         progress: told about downloads and encoding.
         world: the processes that train together, each by this function; the first of them alone yields events.
         train_scores: measure the training split too wherever dev is, which takes its time.
+        splits: no other split is read or measured.
 
     Raises:
         UserError: bad data (65); a run that is in use, a resume or a start that does not fit (2); a failed write (74);
@@ -64,9 +73,9 @@ def train(
     opened = None if origin is None else Origin.open(origin)
     if opened is not None:
         opened.lend_to(task)
-    run: Run | None = None
+    run = into
     if resume and world.rank == 0:
-        run = store.newest_unfinished(recipe.name)
+        run = into or store.newest_unfinished(recipe.name)
         if run is None:
             raise usage_error(
                 f"no unfinished training of '{recipe.name}' in {store.root}", hint="Leave --resume out to start one."
@@ -75,7 +84,7 @@ def train(
     elif world.rank == 0:
         with store.staging(recipe.name):  # a folder that cannot be written is found before any work
             pass
-    columns = world.in_turn(lambda: open_columns(recipe, task, SPLITS, progress))
+    columns = world.in_turn(lambda: open_columns(recipe, task, splits, progress))
     if run is None and world.rank == 0:
         run = store.create(recipe.name)
     run = world.broadcast(run)
@@ -189,6 +198,11 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
             with atomic_write(run.path / name) as handle:
                 handle.write(graph)
         files += exported.files
+    if counts := task.beside():
+        engine, about_engine["beside"] = _with_beside(job, engine, counts, data)
+        files.append(BESIDE_FILE)
+        shares = ", ".join(f"{one['model']} {one['share']:.2f}" for one in about_engine["beside"])
+        yield Notice(f"shares{' of least loss on dev' if 'dev' in data else ''}: {shares}", is_warning=False)
     names: list[str] = [name for name in ("dev", "test") if name in data and task.score_names]
     measured: dict[str, Measured[Any]] = {name: task.measure(engine, data[name]) for name in names}
     scores: dict[str, Any] = {name: one.scorer.score().as_json() for name, one in measured.items()}
@@ -213,6 +227,33 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
     run.seal(["recipe.yaml", "model.safetensors", "report.json", "environment.json", *files])
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     yield Finished(str(run), str(run.path), report)
+
+
+def _with_beside(
+    job: Job, network: Engine, others: Sequence[Task[Any]], data: Mapping[str, Data]
+) -> tuple[Engine, list[dict[str, Any]]]:
+    """The network and what is fitted beside it as one, written to the run; and what the report says of each.
+
+    Without a dev split all have the same share.
+    """
+    engines, arrays = [network], dict[str, Any]()
+    for number, task in enumerate(others):
+        own = task.fit_counts(task.data(job.columns["train"]), lambda done, total: None)
+        engines.append(task.counts_engine(own))
+        arrays |= {f"{number}.{name}": array for name, array in own.items()}
+    shares, losses = [1 / len(engines)] * len(engines), list[float]()
+    if "dev" in data:
+        log_probs = [job.task.target_log_probs(one, data["dev"]) for one in engines]
+        shares, losses = best_shares(log_probs), [-float(one.mean()) for one in log_probs]
+    save_arrays(job.run.beside_path, {**arrays, SHARES: np.array(shares)})
+    configs = [one.recipe.model for one in others]
+    titles = ["network", *(registry.implementation("beside", one.kind).title(one) for one in configs)]
+    about: list[dict[str, Any]] = [
+        {"model": title, "share": share} for title, share in zip(titles, shares, strict=True)
+    ]
+    for one, loss in zip(about, losses, strict=False):
+        one["dev_loss"] = loss
+    return Mixture(network, engines[1:], shares), about
 
 
 def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Measured[Any]]) -> dict[str, Any]:

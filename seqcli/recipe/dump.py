@@ -42,7 +42,9 @@ def _lines(section: Config, depth: int, path: tuple[str, ...]) -> Iterator[tuple
 
 
 def format_value(value: Any) -> str:
-    """A scalar, list or mapping in YAML's flow style, such that our loader and others read the same."""
+    """A scalar, list, mapping or section in YAML's flow style, such that our loader and others read the same."""
+    if isinstance(value, Config):
+        return format_value(value.model_dump(mode="json"))
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{format_value(str(key))}: {format_value(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):

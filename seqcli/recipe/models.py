@@ -40,8 +40,13 @@ class NetworkConfig(GradientsConfig):
     members: int = Field(
         1,
         ge=1,
-        description="networks trained side by side from different starts, their probabilities averaged "
-        "(Lakshminarayanan et al. 2017); classification",
+        description="networks trained side by side from different starts, which answer together "
+        "(Lakshminarayanan et al. 2017); classification, tagging",
+    )
+    beside: list[Annotated[Component, Slot("beside")]] = Field(
+        [],
+        description="models fitted in one go (bag-of-words; of a language model ngram), whose probabilities are "
+        "mixed with the network's once it is trained, in shares that make the loss on dev least",
     )
 
 

@@ -52,6 +52,8 @@ _KINDS: dict[str, Kind] = {
     "model.encoder-decoder": Kind("recipe.models:EncoderDecoderConfig", "pipeline.estimators:GradientEstimator"),
     "model.ngram": Kind("recipe.models:NGramConfig", "models.counts.ngram:NGramModel"),
     "model.bag-of-words": Kind("recipe.models:BagOfWordsConfig", "models.counts.bag_of_words:BagOfWords"),
+    "beside.bag-of-words": Kind("recipe.models:BagOfWordsConfig", "models.counts.bag_of_words:BagOfWords"),
+    "beside.ngram": Kind("recipe.models:NGramConfig", "models.counts.ngram:NGramModel"),
     "model.mean-pool": Kind("recipe.models:MeanPoolConfig", "models.counts.mean_pool:MeanPool"),
     "model.majority": Kind("recipe.models:MajorityConfig", "models.counts.majority:Majority"),
     "model.most-frequent-tag": Kind(

@@ -28,6 +28,8 @@ ENGINE_FILE, DECODER_FILE = "engine.onnx", "decoder.onnx"
 """What runs a network: all of it or, of an encoder-decoder, what reads the source, and beside it what writes the target."""
 CT2_FILE, CT2_ABOUT = "engine.ct2.bin", "engine.ct2.json"
 """The same for CTranslate2: a model, and what must be known of it."""
+BESIDE_FILE = "beside.safetensors"
+"""Models fitted in one go that a network has beside it, and what each counts."""
 ENGINE_FILES = (ENGINE_FILE, DECODER_FILE, CT2_FILE, CT2_ABOUT)
 _OLD_FORMATS = ("seqcli model 1",)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -71,6 +73,7 @@ class Run:
     weights_path = _Inside("model.safetensors")
     engine_path = _Inside(ENGINE_FILE)
     decoder_path = _Inside(DECODER_FILE)
+    beside_path = _Inside(BESIDE_FILE)
     metrics_path = _Inside("metrics.jsonl")
     report_path = _Inside("report.json")
     environment_path = _Inside("environment.json")
@@ -471,15 +474,23 @@ def check_name(name: str) -> None:
         )
 
 
+def check_removable(run: Run) -> None:
+    """Raise a UserError for what `remove` would not remove: no run's folder (65), or one that is in use (2)."""
+    begun = run.recipe_path.is_file() or (run.version and {path.name for path in run.path.iterdir()} <= {_LOCK})
+    if run.path.is_symlink() or not begun:
+        raise data_error("not the folder of a model, so it stays", file=run.path)
+    if run.in_use:
+        with run.lock():  # which says by whom
+            pass
+
+
 def remove(run: Run) -> None:
     """Remove a run's folder and all in it; links are removed, never followed.
 
     Raises:
         UserError: it is no run's folder (65), in use (2) or cannot be removed (74).
     """
-    begun = run.recipe_path.is_file() or (run.version and {path.name for path in run.path.iterdir()} <= {_LOCK})
-    if run.path.is_symlink() or not begun:
-        raise data_error("not the folder of a model, so it stays", file=run.path)
+    check_removable(run)
     with run.lock():
         gone = run.path.with_name(f".gone-{run.path.name}.{os.getpid()}")
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -28,7 +29,7 @@ from seqcli.fields.base import Field, Progress, SourceField
 from seqcli.metrics.paired import Sums, compare_right, compare_sums
 from seqcli.metrics.score import Score
 from seqcli.recipe import registry
-from seqcli.recipe.models import CountsConfig, GradientsConfig
+from seqcli.recipe.models import CountsConfig, GradientsConfig, NetworkConfig
 from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import BatchConfig, Recipe
 
@@ -377,6 +378,21 @@ class Task(ABC, Generic[P]):
             UserError: they are no such model (65, naming ``file``).
         """
         raise self._refusal("is trained by gradients")
+
+    def beside(self) -> list[Task[P]]:
+        """The tasks of the models that a network has beside it, with the fields of this one as they are fitted."""
+        model, training = self.recipe.model, self.recipe.training.model_copy(update={"select_by": None})
+        others: list[Task[P]] = []
+        for config in model.beside if isinstance(model, NetworkConfig) else ():
+            other = type(self)(self.recipe.model_copy(update={"model": config, "training": training}))
+            other.source, other.target = copy(self.source), self.target
+            other.source.flat = True
+            others.append(other)
+        return others
+
+    def target_log_probs(self, engine: Engine, data: Data) -> NDArray[np.float64]:
+        """ln p of each target of a split, in an order of its own that is the same for every engine."""
+        raise self._refusal("is mixed with nothing")
 
     def _refusal(self, what: str) -> Exception:
         return usage_error(f"model.kind: {self.recipe.model.kind} {what} in the task {self.kind}")

@@ -30,9 +30,11 @@ from seqcli.recipe.rule import Rule
 from seqcli.recipe.schema import Recipe
 from seqcli.recipe.tasks import ClassificationConfig
 from seqcli.tasks.base import Addition, Arrays, Count, CountsEngine, Data, Engine, Mistake, PairData, Task, shortened
+from seqcli.tasks.mixture import flat
 from seqcli.tasks.rules import (
     SPELLING,
     WORDS,
+    beside,
     head_kind,
     needs,
     network,
@@ -160,6 +162,7 @@ class ClassificationTask(Task[Classified]):
             "Set tied: false.",
         ),
         SPELLING,
+        beside("bag-of-words"),
         Rule(
             "model.encoder.inputs",
             lambda r: isinstance(encoder := network(r).encoder, RNNConfig) and not encoder.inputs,
@@ -268,6 +271,28 @@ class ClassificationTask(Task[Classified]):
 
     def counts_engine(self, arrays: Arrays, file: object = None) -> Engine:
         return LabelCounts(self._counts.from_arrays(self.recipe.model, arrays, self._sizes(), file))
+
+    def beside(self) -> list[Task[Classified]]:
+        others = super().beside()
+        for other in others:
+            assert isinstance(other, ClassificationTask)
+            other.weights_K = self.weights_K
+        return others
+
+    def target_log_probs(self, engine: Engine, data: Data) -> NDArray[np.float64]:
+        """Of the labels; of several labels an example those of each, there or not."""
+        pairs, found = _pairs(data), list[NDArray[np.float64]]()
+        for rows in pairs.measuring_order(2**14):
+            batch = pairs.batch(rows)
+            source = flat(batch.source) if engine.flat else batch.source
+            log_probs_BK = engine.outputs(source)["log_probs_BK"].astype(np.float64)
+            (gold,) = batch.target.arrays.values()
+            if self.target.multilabel:
+                found.append(np.where(gold > 0, log_probs_BK, np.log1p(-np.exp(log_probs_BK))).ravel())
+            else:
+                known = np.flatnonzero(gold >= 0)
+                found.append(log_probs_BK[known, gold[known]])
+        return np.concatenate(found)
 
     # -- predictions and scores
 

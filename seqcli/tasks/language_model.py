@@ -88,7 +88,7 @@ class LanguageModelTask(Task[float]):
         unless_network("language-model", "ngram"),
         *needs("embedder", "encoder", "head"),
         selects_by(_scores),
-        *single("language-model"),
+        *single("language-model", "ngram"),
         Rule(
             "model.encoder",
             lambda r: encoder_kind(r) not in ("", *causal_encoders()),
@@ -242,20 +242,29 @@ class LanguageModelTask(Task[float]):
             counted.words += int(words)
             counted.characters += int(characters)
         scorer, whole = LanguageScorer(counted, self.score_names), list[bool]()
+        for ids, log_probs in self._scored(engine, data):
+            self._count(scorer, ids, log_probs)
+            if not isinstance(data, StreamData):
+                whole.append(bool(ids[-1] == self.source.eos))
+        scorer.add_sizes(sizes, whole or None)
+        return Measured(scorer, np.zeros(0, bool), [])
+
+    def target_log_probs(self, engine: Engine, data: Data) -> NDArray[np.float64]:
+        return np.concatenate([log_probs for _, log_probs in self._scored(engine, data)])
+
+    def _scored(self, engine: Engine, data: Data) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """The tokens of a split and ln p of each, sequence by sequence; of a stream part by part."""
         stepper = engine.stepper()
         if isinstance(data, StreamData):
             parts = data.parts()
             scored = stepper.score([ids for ids, _ in parts], headed=True)
             for (ids, read), log_probs in zip(parts, scored, strict=True):
-                self._count(scorer, ids[1 + read :], log_probs[read:])
-        else:
-            for start in range(0, len(data.columns), _AT_ONCE):
-                sequences = data.sequences(np.arange(start, min(start + _AT_ONCE, len(data.columns))))
-                for ids, log_probs in zip(sequences, stepper.score(sequences), strict=True):
-                    self._count(scorer, ids, log_probs)
-                    whole.append(bool(ids[-1] == self.source.eos))
-        scorer.add_sizes(sizes, whole or None)
-        return Measured(scorer, np.zeros(0, bool), [])
+                yield ids[1 + read :], log_probs[read:]
+            return
+        assert isinstance(data, SentenceData)
+        for start in range(0, len(data.columns), _AT_ONCE):
+            sequences = data.sequences(np.arange(start, min(start + _AT_ONCE, len(data.columns))))
+            yield from zip(sequences, stepper.score(sequences), strict=True)
 
     def _count(self, scorer: LanguageScorer, ids: NDArray[np.int64], log_probs: NDArray[np.float64]) -> None:
         ends = ids == self.source.eos

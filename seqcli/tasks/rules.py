@@ -101,13 +101,33 @@ def needs(*parts: str) -> tuple[Rule, ...]:
     return tuple(map(rule, parts))
 
 
-def single(task: str) -> tuple[Rule, Rule]:
-    """A task whose network has neither members nor pooling."""
+def beside(*kinds: str) -> Rule:
+    """What a network of the task may have beside it."""
+
+    def odd(recipe: Recipe) -> list[str]:
+        return [one.kind for one in network(recipe).beside if one.kind not in kinds or recipe.source.kind != "text"]
+
+    return Rule(
+        "model.beside",
+        odd,
+        lambda r: f"a network for {r.task.kind} of {r.source.kind} has no {odd(r)[0]} beside it",
+        f"Leave it out{f', or take {kinds[0]}' if kinds else ''}.",
+    )
+
+
+def pooled(task: str) -> Rule:
+    """A task whose network says something of each position, not of a sequence."""
+    return Rule("model.pooling", lambda r: network(r).pooling is not None, f"the task {task} has none", "Leave it out.")
+
+
+def single(task: str, *besides: str) -> tuple[Rule, ...]:
+    """A task whose network has neither members nor pooling; ``besides``: what it may have beside it."""
     return (
+        beside(*besides),
         Rule(
             "model.members", lambda r: network(r).members > 1, f"the task {task} trains one network", "Set members: 1."
         ),
-        Rule("model.pooling", lambda r: network(r).pooling is not None, f"the task {task} has none", "Leave it out."),
+        pooled(task),
     )
 
 

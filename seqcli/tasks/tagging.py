@@ -31,20 +31,21 @@ from seqcli.tasks.base import Addition, Arrays, Count, CountsEngine, Data, Engin
 from seqcli.tasks.rules import (
     SPELLING,
     WORDS,
+    beside,
     head_kind,
     needs,
     network,
+    pooled,
     section,
     selects_by,
     sides,
-    single,
     token_embedder,
     unless_network,
 )
 from seqcli.text.tokenizers import Offsets
 
 if TYPE_CHECKING:
-    from seqcli.models.labeller import Labeller
+    from seqcli.models.labeller import EnsembleLabeller, Labeller
 
 
 MOST_COUNTED = 2**26
@@ -82,7 +83,8 @@ class TaggingTask(Task[Tagged]):
         unless_network("tagging", "most-frequent-tag"),
         *needs("embedder", "encoder", "head"),
         selects_by(_scores),
-        *single("tagging"),
+        pooled("tagging"),
+        beside(),
         Rule(
             "model.head",
             lambda r: head_kind(r) in ("adaptive", "sigmoid"),
@@ -163,11 +165,10 @@ class TaggingTask(Task[Tagged]):
         assert isinstance(data.target, TagView)
         return data.target.unseen
 
-    def network(self) -> Labeller:
-        from seqcli.models.labeller import Labeller
+    def network(self) -> Labeller | EnsembleLabeller:
+        from seqcli.models.labeller import new_labeller
 
-        assert isinstance(self.recipe.model, NetworkConfig)
-        return Labeller(self.recipe.model, self.source.sizes(), self.target.space())
+        return new_labeller(network(self.recipe), self.source.sizes(), self.target.space())
 
     def _sizes(self) -> Sizes:
         return Sizes(words=len(self.source.words), classes=len(self.target.labels))

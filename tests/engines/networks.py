@@ -137,6 +137,7 @@ NETWORKS: list[tuple[Any, tuple[str, ...]]] = [
     *((_tagger, (f"model.encoder={encoder}", "model.head={kind: crf}")) for encoder in ENCODERS),
     *((_tagger, (f"model.embedder={one}", BAG, "model.head={kind: softmax}")) for one in EMBEDDERS),
     (_tagger, ("model.encoder={kind: lstm, dim: 5}", "model.head={kind: crf, constrained: false}")),
+    *((_tagger, ("model.members=2", f"model.head={{kind: {head}}}")) for head in ("crf", "softmax")),
     (
         _tagger,
         (

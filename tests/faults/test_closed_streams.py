@@ -48,6 +48,7 @@ READS_NONE = (
     "inspect tiny",
     "plot tiny",
     "curve --decompose --degrees 1,3",
+    "sweep tiny.yaml --set model.encoder.dim=4..8 --dry-run",
     "models ls --json",
     "recipes ls",
     "start train.conll -o started.yaml --force",

@@ -1,4 +1,4 @@
-"""An ensemble is its members: probabilities averaged, losses too, each with weights of its own."""
+"""An ensemble is its members: probabilities or scores averaged, losses too, each with weights of its own."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import torch
 
 from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
 from seqcli.models.classifier import EnsembleClassifier, new_classifier
+from seqcli.models.labeller import EnsembleLabeller, new_labeller
 from seqcli.models.network import Memory
 from seqcli.recipe.load import recipe_from_text
 
@@ -20,6 +21,18 @@ model:
   pooling: {{kind: last}}
   head: {{kind: softmax}}
   members: 3
+"""
+
+TAGGER = """
+name: tiny
+task: {kind: tagging}
+data: {corpus: none}
+source: {kind: text, tokenizer: {kind: whitespace}}
+model:
+  embedder: {kind: tokens, dim: 6}
+  encoder: {kind: lstm, dim: 5}
+  head: {kind: crf}
+  members: 2
 """
 
 
@@ -53,6 +66,24 @@ def test_probabilities_and_losses_are_the_means_of_the_members(frames):
     alone = [member.loss(batch, Memory()).sum for member in model.networks()]
     assert loss.targets == 3
     torch.testing.assert_close(loss.sum, torch.stack(alone).mean())
+
+
+def test_labels_are_scored_by_the_mean_of_the_members():
+    torch.manual_seed(1)
+    config = recipe_from_text(TAGGER).recipe.model
+    model = new_labeller(config, InputSizes(words=9), LabelSpace(4)).eval()
+    assert isinstance(model, EnsembleLabeller)
+    source = source_of(False)
+    each = [member(source) for member in model.networks()]
+    for name, value in model(source).items():
+        torch.testing.assert_close(value, (each[0][name] + each[1][name]) / 2)
+    assert {*each[0]} == {"logits_BTK", "transitions_KK", "start_K", "end_K"}
+    lengths_B = np.array([5, 1, 2])
+    batch = Batch(Side(source.arrays, lengths_B), Side({"ids_BT": np.ones((3, 5), np.int64)}, lengths_B), np.arange(3))
+    alone = [member.loss(batch, Memory()) for member in model.networks()]
+    loss = model.loss(batch, Memory())
+    torch.testing.assert_close(loss.sum, (alone[0].sum + alone[1].sum) / 2)
+    assert loss.targets == alone[0].targets == 8
 
 
 def test_each_weight_is_kept_once_and_loads_again():

@@ -43,6 +43,7 @@ KINDS = {
         "skip-gram",
         "cbow",
     ],
+    "beside": ["bag-of-words", "ngram"],
     "embedder": ["tokens", "one-hot", "frames", "frame-cnn", "vector", "convolution", "series", "gaps"],
     "characters": ["cnn", "lstm"],
     "encoder": [
@@ -111,6 +112,7 @@ VERB_NAMES = [
     "inspect",
     "plot",
     "curve",
+    "sweep",
     "recurrence",
     "models",
     "recipes",

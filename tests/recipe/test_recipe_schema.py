@@ -99,11 +99,11 @@ def test_a_rule_beyond_json_schema_is_marked():
         "SeriesConfig",
         "TransformerConfig",
         "AdaptiveConfig",
+        "NGramConfig",
         "RNNDecoderConfig",
         "LSTMDecoderConfig",
         "GRUDecoderConfig",
         "TransformerDecoderConfig",
-        "NGramConfig",
     ]
 
 

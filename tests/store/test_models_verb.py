@@ -56,6 +56,39 @@ def test_ls(models, store, ner):
         assert json.loads(models("ls", "--json")[0])[1]["state"] == "training"
 
 
+def test_ls_of_one_task_in_another_order(models, store, ner, finish):
+    best = finish(store.create("ner"), f1=90.0)
+    reader = finish(store.create("reader"), task="classification", f1=95.0)
+    perplexities = [finish(store.create("lm"), task="language-model") for _ in range(2)]
+    for run, value, minutes in zip(perplexities, (70.0, 60.0), (9.0, None), strict=True):
+        report = run.report()
+        report["test"] = {"name": "perplexity", "value": value, "signature": "p", "counts": {}}
+        run.report_path.write_text(json.dumps({**report, "minutes": minutes}))
+    stopped = store.create("pos")
+    stopped.recipe_path.write_text("name: pos\ntask: {kind: tagging}\n")
+    os.utime(best.report_path, (0, 2_000_000_000))
+
+    def names(*arguments: str) -> list[str]:
+        return [row["model"] for row in json.loads(models("ls", *arguments, "--json")[0])]
+
+    assert names("--task", "tagging") == ["ner@1", "ner@2", "pos@1"]
+    assert names("--task", "classification") == [str(reader)]
+    assert names("--sort", "score") == ["reader@1", "ner@2", "ner@1", "lm@2", "lm@1", "pos@1"]
+    assert names("--task", "tagging", "--sort", "score") == ["ner@2", "ner@1", "pos@1"]
+    assert names("--sort", "date")[0] == "ner@2"
+    assert names("--sort", "minutes")[0] == "lm@1"
+    assert names("--sort", "size")[-1] == "pos@1"
+    out = models("ls", "--sort", "minutes")[0].splitlines()
+    assert [line.split()[-1] for line in out[:2]] == ["MINUTES", "9.00"]
+    assert models("ls", "nor", "--task", "imputation") == ("", "no models named 'nor' for imputation in runs\n")
+    known = "tagging, language-model, classification, translation, captioning, transcription, forecasting, imputation"
+    assert models("ls", "--task", "tag", code=2) == (
+        "",
+        f"error: --task: unknown value 'tag'. Known: {known}, word-vectors.\n",
+    )
+    assert models("ls", "--sort", "age", code=2)[1].startswith("error: --sort: unknown value 'age'. ")
+
+
 def test_a_damaged_report_does_not_hide_the_others(models, store, ner, finish):
     finish(store.create("pos"))
     ner.report_path.write_text("{")
@@ -267,6 +300,46 @@ def test_rm_asks_and_refuses(models, ner, tmp_path):
     assert ner.finished
     assert models("rm", "ner", "--yes")[1].startswith("removed ner@1 (finished, ")
     assert models("ls") == ("", "no models in runs\n")
+
+
+def test_rm_of_several_looks_at_all_first(models, store, ner, finish, tmp_path):
+    pos = finish(store.create("pos"))
+    finish(store.create("pos"))
+    out, err = models("rm", "ner", "pos@9", "nothing", "--yes", code=2)
+    assert out == ""
+    assert err == (
+        "error: no version '9' of 'pos' in runs. Known: pos@1, pos@2.\n"
+        "error: no model 'nothing' in runs. Known: ner, pos.\n"
+    )
+    with pos.lock():
+        assert f"pos@1 is in use by process {os.getpid()}" in models("rm", "ner", "pos@1", "--yes", code=2)[1]
+    assert models("rm", "ner", "pos@1", code=2)[1] == (
+        "error: nobody to ask whether to remove 2 models (ner@1, pos@1). Say --yes.\n"
+    )
+    assert ner.finished
+    _, err = models("rm", "ner", "runs/ner/1", "pos@1", "--yes")
+    assert [line.split()[:2] for line in err.splitlines()] == [["removed", "ner@1"], ["removed", "pos@1"]]
+    assert [run.path.name for run in store.runs()] == ["2"]
+    nothing = "error: which models? Name versions such as ner@1, or say --stopped: one of the two.\n"
+    assert models("rm", "--yes", code=2)[1] == models("rm", "pos", "--stopped", code=2)[1] == nothing
+
+
+def test_rm_of_what_was_stopped(models, store, ner):
+    stopped, running, empty = store.create("ner"), store.create("ner"), store.create("ner")
+    for run in (stopped, running):
+        run.recipe_path.write_text("name: ner\n")
+        run.checkpoints.mkdir()
+    gone = store.create("gone")  # its report was lost: no stopped training
+    gone.recipe_path.write_text("name: gone\n")
+    write_manifest(gone.path, Manifest({}, {}))
+    with running.lock():
+        assert models("rm", "--stopped", code=2)[1].endswith(
+            "whether to remove ner@2 (stopped, 10 B, runs/ner/2). Say --yes.\n"
+        )
+        assert models("rm", "--stopped", "--yes") == ("", "removed ner@2 (stopped, 10 B, runs/ner/2)\n")
+    assert [run.path.exists() for run in (ner, stopped, running, empty, gone)] == [True, False, True, True, True]
+    assert models("rm", "--stopped", "--yes")[1].startswith("removed ner@3 ")
+    assert models("rm", "--stopped") == ("", "no stopped trainings in runs\n")
 
 
 def test_cp_pack_and_unpack(models, ner, tmp_path):

@@ -228,7 +228,6 @@ def test_a_file_of_vectors_that_is_not_there_stops_the_training(tmp_path, cache)
             "model={kind: bag-of-words}",
             "model.kind: bag-of-words cannot do the task tagging. It does network or most-frequent-tag.",
         ),
-        ("model.members=2", "model.members: the task tagging trains one network"),
         ("model.pooling={kind: max}", "model.pooling: the task tagging has none"),
         ("model.encoder=null", "model.encoder: is missing; the task tagging needs it"),
         ("model.head={kind: softmax, tied: true}", "model.head.tied: tags are no words"),
