@@ -11,7 +11,6 @@ import typer
 
 from seqcli.cli import console, show
 from seqcli.cli.options import Json, Runs, choice, examples
-from seqcli.cli.series_table import figure
 from seqcli.errors import plural, usage_error
 
 if TYPE_CHECKING:
@@ -99,6 +98,7 @@ def _where(found: Comparison) -> str:
 
 def _rows(models: Sequence[Rated]) -> list[list[str]]:
     """A row for each property, its name first; ``-`` where it could not be measured."""
+    from seqcli.cli.series_table import figure
 
     def row(name: str, values: Sequence[Any], write: Callable[[Any], str]) -> list[str]:
         return [name, *("-" if value is None else write(value) for value in values)]
