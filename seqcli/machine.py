@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 
 
@@ -43,6 +44,23 @@ def processor() -> str:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this thread, and the threads that it starts, to the core that it runs on, where the system can."""
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    with suppress(OSError, ValueError, IndexError):
+        if before:
+            with open("/proc/thread-self/stat", encoding="ascii", errors="replace") as handle:
+                here = int(handle.read().rpartition(")")[2].split()[36])  # proc(5): the 39th field of all
+            os.sched_setaffinity(0, {here if here in before else max(before)})
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if before:
+                os.sched_setaffinity(0, before)
 
 
 def installed(package: str) -> bool:

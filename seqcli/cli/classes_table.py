@@ -61,7 +61,9 @@ def confusion_lines(table: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def _paired(name: str, other: str, paired: Mapping[str, Any]) -> list[str]:
-    """Two models example by example."""
+    """Two models example by example; of several labels an example there is no test of right and wrong."""
+    if "better" not in paired:
+        return [paired["says"]]
     return [
         f"{name} against {other}: {paired['better']:,} examples only the first has right, {paired['worse']:,} only the "
         f"second, {paired['both']:,} both, {paired['neither']:,} neither",

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seqcli.cli import console, show
+from seqcli.cli import compare, console, show
 from seqcli.cli.options import Json, Model, Runs, examples, one_of, verb_of_verbs
 from seqcli.errors import UserError, UserErrors, data_error, usage_error
 from seqcli.metrics.metric import metric_of
@@ -135,6 +135,9 @@ def show_model(model: Model, runs: Runs = None, as_json: Json = False) -> None:
             for key, value in environment.items()
         ],
     )
+
+
+command.command("compare", epilog=compare.EPILOG)(compare.command)
 
 
 @command.command("metrics", epilog=_examples("metrics ner", "metrics ner@2 --csv > curve.csv"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from seqcli.cli import show
 from seqcli.metrics.metric import SERIES_METRICS, metric_of
+from seqcli.metrics.paired import briefly
 
 MOST_STEPS = 24
 """Steps of a forecast up to which each has a row; of more, so many evenly apart."""
@@ -67,8 +68,9 @@ def verdict_lines(score: Mapping[str, Any], compared: Sequence[Mapping[str, Any]
     title, value = score["name"], score["value"]
     better = sorted((one for one in ranked if one["score"]["value"] <= value), key=lambda one: one["score"]["value"])
     if better:
-        rivals = ", ".join(f"{one['model']} ({figure(one['score']['value'])})" for one in better)
-        return ["", f"verdict: loses to {rivals} by {title}"]
+        leads = [(one["model"], {"metric": title, "difference": value - one["score"]["value"]}) for one in better]
+        says = (briefly(model, {**lead, "less_is_better": True})["says"] for model, lead in leads)
+        return ["", f"verdict: {'; '.join(says)}"]
     nearest = _best(score, ranked)
     assert nearest is not None
     lead = 100 * (1 - value / nearest["score"]["value"])

@@ -113,6 +113,11 @@ def size(of_bytes: float) -> str:
     return f"{of_bytes:.1f} GB"
 
 
+def duration(minutes: float) -> str:
+    """``1.6 min``, and less than one in seconds: ``24 s``."""
+    return f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+
+
 def age(since: str) -> str:
     """How long ago a time (UTC, ISO 8601) was, in the largest unit that fits, rounded down: ``5 min``, ``12 d``."""
     seconds = max(0, time.time() - calendar.timegm(time.strptime(since, "%Y-%m-%dT%H:%M:%SZ")))

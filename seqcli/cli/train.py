@@ -240,7 +240,7 @@ def _show_result(finished: Finished, runs: str | None) -> None:
         from seqcli.cli.series_table import score_lines
 
         compared = [{"model": one["model"], "score": one[split]} for one in report.get("baselines", ())]
-        console.emit_lines(score_lines(f"{finished.run}", report[split], compared))
+        console.emit_lines(show.wrapped(score_lines(f"{finished.run}", report[split], compared)))
         console.emit()
     elif split in report:
         score = report[split]
@@ -251,10 +251,9 @@ def _show_result(finished: Finished, runs: str | None) -> None:
             loss, bits = (_number(counts[name], 4) for name in ("loss", "bits_per_character"))
             console.emit(f"{loss} nats a token, {bits} bits a character")
         for entry in report.get("baselines", []):
-            console.emit(_compared(entry, split))
-    minutes = report["minutes"]
-    duration = f"{minutes:.1f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
-    console.emit(f"{finished.run} in {finished.folder}: {duration}, {report['parameters']:,} parameters")
+            console.emit_lines(show.wrapped(_compared(entry, split)))
+    took = show.duration(report["minutes"])
+    console.emit(f"{finished.run} in {finished.folder}: {took}, {report['parameters']:,} parameters")
     if engine := report.get("engine"):
         console.note(_engine_line(engine))
     use = USES.get(report["task"], "seqcli predict {run}")
@@ -280,16 +279,11 @@ def _engine_line(engine: dict[str, Any]) -> str:
     return text
 
 
-def _compared(entry: dict[str, Any], split: str) -> str:
-    """A baseline's score, and where the two were compared example by example, how sure the difference is."""
+def _compared(entry: dict[str, Any], split: str) -> list[str]:
+    """A baseline's score, and how the model compares with it."""
     score = entry[split]
-    text = f"{entry['model']}: {score['name']} = {_number(score['value'], 2)}"
-    if paired := score.get("paired"):
-        from seqcli.metrics.paired import p_text
-
-        test = f"{paired['metric']}, paired bootstrap" if "metric" in paired else "McNemar"
-        text += f" (difference {paired['difference']:+.2f}, {test} p {p_text(paired['p'])})"
-    return text
+    lines = [f"{entry['model']}: {score['name']} = {_number(score['value'], 2)}"]
+    return [*lines, *([score["paired"]["says"]] if "paired" in score else [])]
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -241,11 +241,17 @@ class Corpus:
             digest.update(f"train_share {self.train_share!r} {self.train_draw}".encode())
         if self.steps is not None:
             digest.update(f"{split} {self.steps!r}".encode())
+        for checksum in self.checksums(split).values():
+            digest.update(checksum.encode())
+        return digest.hexdigest()
+
+    def checksums(self, split: str) -> dict[Path, str]:
+        """SHA-256 of the bytes of each file of a split, those of the files that it names among them."""
+        files = self.split(split)
         for path in files.files:
             if path not in self._hashes:
                 self._hashes[path] = files.format.fingerprint(path)
-            digest.update(self._hashes[path].encode())
-        return digest.hexdigest()
+        return {path: self._hashes[path] for path in files.files}
 
     def split(self, split: str) -> SplitFiles:
         if split not in self.split_files and split in self.splits:

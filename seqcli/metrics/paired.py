@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from seqcli.metrics.metric import metric_of
+from seqcli.metrics.score import Score
+
 _DRAWS = 2 * 10**7
 _FEWEST, _MOST = 1_000, 10_000
 """Numbers that are drawn in all, as far as there are not too few rounds of it, or more than help."""
@@ -25,8 +28,8 @@ _SMALLEST = 1e-300
 _LEAST = 2
 """Examples without which nothing can be said of chance."""
 
-_COARSE = 0.5
-"""Bounds of a difference from which two digits are enough."""
+_COARSE, _FINE = 0.5, 0.0005
+"""Sizes of a difference from which two digits, and four digits, are enough."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,35 @@ def f1(sums_S: NDArray[np.float64]) -> NDArray[np.float64]:
     return 2 * percentage(np.stack([correct, gold + predicted], axis=-1))
 
 
+def interval(a: Sums, *, seed: int = 0) -> dict[str, Any]:
+    """The value of one model and its percentile bootstrap interval over examples (Efron 1979), ready for JSON.
+
+    Of fewer than two examples there is no interval: the value alone.
+    """
+    value = float(a.value(a.of_NS.sum(0)))
+    if len(a.of_NS) < _LEAST:
+        return {"value": value}
+    rounds = _rounds(a.of_NS)
+    drawn_RS = _resampled(np.random.default_rng(seed), a.of_NS, rounds)
+    low, high = np.quantile(a.value(drawn_RS), [0.025, 0.975]).tolist()
+    return {"value": value, "low": low, "high": high, "level": 0.95, "resamples": rounds, "seed": seed}
+
+
+def apart(a: Score, b: Score) -> dict[str, Any]:
+    """How far two scores of the same name are apart, ready for JSON, where nothing can be said of chance.
+
+    ``difference`` is a's value less b's; empty where one of them is no number.
+    """
+    difference, metric = a.value - b.value, metric_of(a.name)
+    if not math.isfinite(difference):
+        return {}
+    less_is_better = metric is not None and metric.better == "lower"
+    return {"metric": a.name, "less_is_better": less_is_better, "difference": difference}
+
+
 def compare_sums(a: Sums, b: Sums, *, seed: int = 0) -> dict[str, Any]:
-    """Two models on the same examples, ready for JSON; empty where there are not two of them to draw from.
+    """Two models on the same examples, ready for JSON; empty where there are not two of them to draw from,
+    or a value that is no number.
 
     ``difference`` is a's value less b's; ``low`` and ``high`` bound its percentile bootstrap interval (Efron 1979), for
     which examples are drawn in pairs (Koehn 2004). Two p-values, both two-sided, ask how often so large a difference
@@ -159,14 +189,13 @@ def compare_sums(a: Sums, b: Sums, *, seed: int = 0) -> dict[str, Any]:
     if a.of_NS.shape != b.of_NS.shape:
         raise ValueError(f"two models on the same examples: {a.of_NS.shape} against {b.of_NS.shape}")
     total, width = a.of_NS.shape
-    if total < _LEAST:
-        return {}
     value_a, value_b = float(a.value(a.of_NS.sum(0))), float(b.value(b.of_NS.sum(0)))
     difference = value_a - value_b
-    rounds = int(np.clip(_DRAWS / (total * width), _FEWEST, _MOST))
+    if total < _LEAST or not math.isfinite(difference):
+        return {}
+    rounds = _rounds(a.of_NS)
     random = np.random.default_rng(seed)
-    both_NS = np.concatenate([a.of_NS, b.of_NS], axis=1)
-    drawn_RS = np.concatenate([_drawn(random, shape) @ both_NS for shape in _parts(rounds, total)])
+    drawn_RS = _resampled(random, np.concatenate([a.of_NS, b.of_NS], axis=1), rounds)
     differences_R = a.value(drawn_RS[:, :width]) - b.value(drawn_RS[:, width:])
     low, high = np.quantile(differences_R, [0.025, 0.975]).tolist()
     sum_S, change_NS = a.of_NS.sum(0), b.of_NS - a.of_NS
@@ -186,6 +215,15 @@ def compare_sums(a: Sums, b: Sums, *, seed: int = 0) -> dict[str, Any]:
         "resamples": rounds,
         "seed": seed,
     }
+
+
+def _rounds(of_NS: NDArray[np.float64]) -> int:
+    return int(np.clip(_DRAWS / of_NS.size, _FEWEST, _MOST))
+
+
+def _resampled(random: np.random.Generator, of_NS: NDArray[np.float64], rounds: int) -> NDArray[np.float64]:
+    """The sums [R, S] of N examples drawn with replacement, R times."""
+    return np.concatenate([_drawn(random, shape) @ of_NS for shape in _parts(rounds, len(of_NS))])
 
 
 def _parts(rounds: int, total: int) -> Iterator[tuple[int, int]]:
@@ -211,23 +249,62 @@ def with_words(one: str, other: str, paired: Mapping[str, Any]) -> dict[str, Any
     return {**paired, "says": _verdict(one, other, paired)} if paired else {}
 
 
+def briefly(other: str, paired: Mapping[str, Any]) -> dict[str, Any]:
+    """`with_words` of the first model's side alone, with one p."""
+    return {**paired, "says": _brief_verdict(other, paired)} if paired else {}
+
+
 def _verdict(one: str, other: str, paired: Mapping[str, Any]) -> str:
     """``ner is better than ner-plain by 1.80 F1 (95% interval +0.30 to +3.30, McNemar p = 0.02)``, if the two can be told apart."""
-    unit = paired.get("metric", "points")
-    digits = 4 if 0 < max(abs(paired["low"]), abs(paired["high"])) < _COARSE else 2
-    difference, level = paired["difference"], f"{100 * paired['level']:.0f}% interval"
-    sure = [f"{level} {paired['low']:+.{digits}f} to {paired['high']:+.{digits}f}"]
+    if "low" not in paired:
+        return f"{one} {'' if _loses(paired) else 'is '}{_brief_verdict(other, paired)}"
+    unit, digits, difference = paired.get("metric", "points"), _digits(paired), paired["difference"]
+    sure = [f"{_level(paired)} {paired['low']:+.{digits}f} to {paired['high']:+.{digits}f}"]
     if "p_randomisation" in paired:
         sure += [f"bootstrap p {p_text(paired['p'])}", f"randomisation p {p_text(paired['p_randomisation'])}"]
     else:
         sure.append(f"McNemar p {p_text(paired['p'])}")
     how_sure = ", ".join(sure)
-    if paired["low"] <= 0 <= paired["high"] or paired["p"] >= _LEVEL:
+    if _may_be_chance(paired):
         return f"{one} and {other} cannot be told apart: {difference:+.{digits}f} {unit} ({how_sure})"
-    better = (difference < 0) == paired.get("less_is_better", False)
-    return (
-        f"{one} is {'better' if better else 'worse'} than {other} by {abs(difference):.{digits}f} {unit} ({how_sure})"
-    )
+    side = "worse" if _loses(paired) else "better"
+    return f"{one} is {side} than {other} by {abs(difference):.{digits}f} {unit} ({how_sure})"
+
+
+def _brief_verdict(other: str, paired: Mapping[str, Any]) -> str:
+    """``better than majority by 1.80 F1 (95% interval 0.30 to 3.30, p = 0.02)``: bounds of what is said, not of a - b."""
+    unit, digits, difference = paired.get("metric", "points"), _digits(paired), paired["difference"]
+    if difference == 0 and "low" not in paired:
+        return f"equal to {other} in {unit}"
+    bounds, how_sure = [paired["low"], paired["high"]] if "low" in paired else [], ""
+    chance = bool(bounds) and _may_be_chance(paired)
+    sign = "+" if chance else ""
+    if bounds:
+        low, high = bounds if chance or difference > 0 else (-bounds[1], -bounds[0])
+        how_sure = f" ({_level(paired)} {low:{sign}.{digits}f} to {high:{sign}.{digits}f}, p {p_text(paired['p'])})"
+    if chance:
+        return f"cannot be told apart from {other}: {difference:+.{digits}f} {unit}{how_sure}"
+    return f"{'loses to' if _loses(paired) else 'better than'} {other} by {abs(difference):.{digits}f} {unit}{how_sure}"
+
+
+def _level(paired: Mapping[str, Any]) -> str:
+    return f"{100 * paired['level']:.0f}% interval"
+
+
+def _loses(paired: Mapping[str, Any]) -> bool:
+    return bool((paired["difference"] > 0) == paired.get("less_is_better", False) and paired["difference"] != 0)
+
+
+def _may_be_chance(paired: Mapping[str, Any]) -> bool:
+    return bool(paired["low"] <= 0 <= paired["high"] or paired["p"] >= _LEVEL)
+
+
+def _digits(paired: Mapping[str, Any]) -> int:
+    """Behind the point: two, or more where all that is said is small."""
+    size = max(abs(paired.get(name, 0.0)) for name in ("difference", "low", "high"))
+    if size == 0 or size >= _COARSE:
+        return 2
+    return 4 if size >= _FINE else 1 - math.floor(math.log10(size))
 
 
 def p_text(p: float) -> str:

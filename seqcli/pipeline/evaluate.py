@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from seqcli.data.kept import keep_stream
 from seqcli.decode.sampling import check_numbers
-from seqcli.errors import plural, usage_error
+from seqcli.errors import UserError, plural, usage_error
 from seqcli.fields.base import Progress
 from seqcli.lines import source_name
 from seqcli.metrics.paired import with_words
@@ -19,6 +21,7 @@ from seqcli.metrics.score import Score
 from seqcli.pipeline.fusion import check as check_alike
 from seqcli.pipeline.fusion import measure_together
 from seqcli.pipeline.model import Model
+from seqcli.pipeline.prepare import corpus_of
 from seqcli.pipeline.repeat import SeedSpread, seed_spread
 from seqcli.pipeline.train import cut_sequences, unseen_labels
 from seqcli.store.runs import Run
@@ -123,20 +126,24 @@ def evaluate_model(
         raise usage_error(
             f"errors can be listed for taggers, classifiers and what writes text; {model.name} is a model for {task.kind}"
         )
-    if against is not None and against.task.kind != task.kind:
-        raise usage_error(f"{against.name} is a model for {against.task.kind}, and {model.name} one for {task.kind}")
+    if against is not None:
+        check_kinds(model, against)
     names = [source_name(path) for path in data or ()]
     data = data and [str(keep_stream(path) or path) for path in data]  # a pipe is read once, for both models
     columns = model.columns(data, split, data_format=data_format, progress=progress)
     batches = task.data(columns)
     measured = task.measure(model.engine, batches, mistakes=with_errors)
     score = measured.scorer.score()
-    _check(score)
+    check_score(score)
     notices = [*([] if model.notice is None else [model.notice]), *_notices(task, batches)]
     compared: list[dict[str, Any]] = []
     if against is not None:
         other = against.task
         notices += task.differences(other, against.name)
+        if data is None:
+            with suppress(UserError):  # what became of the other's data is of no concern here
+                if (apart := other_examples(model, against, split)) is not None:
+                    notices.append(f"{apart}; both are measured on that of {model.name}")
         theirs = model.columns(data, split, data_format=data_format, reader=other, progress=progress)
         compared = [_compared(model.name, against.name, measured, other.measure(against.engine, other.data(theirs)))]
         if "paired" not in compared[0] and measured.scorer.sums() is not None:
@@ -192,7 +199,8 @@ def _evaluate_together(
     )
 
 
-def _check(score: Score) -> None:
+def check_score(score: Score) -> None:
+    """Raises UserError (1): a language model that gives no number."""
     if "nats" in score.counts:
         check_numbers(np.array([-score.counts["nats"]]))
 
@@ -204,13 +212,54 @@ def _stored(name: str, entry: dict[str, Any], split: str) -> dict[str, Any]:
     return {"model": entry["model"], "score": score, **({"paired": paired} if paired else {})}
 
 
+def check_kinds(model: Model[Any], other: Model[Any]) -> None:
+    """Refuse two models of different tasks (2)."""
+    if other.task.kind != model.task.kind:
+        raise usage_error(f"{other.name} is a model for {other.task.kind}, and {model.name} one for {model.task.kind}")
+
+
+def other_examples(model: Model[Any], other: Model[Any], split: str) -> str | None:
+    """How the split of the data that another model was trained with differs, by the SHA-256 of its files; None: not at all.
+
+    Other data of the catalogue is told by its name: nothing is fetched for this.
+
+    Raises:
+        UserError: the files of one are not there any more (74).
+    """
+    mine, theirs = model.task.recipe.data, other.task.recipe.data
+    if mine == theirs:
+        return None
+    if theirs.corpus not in (None, mine.corpus) and getattr(theirs, split) is None:
+        return f"the {split} sets differ: {other.name} was trained with {theirs.corpus}, {model.name} was not"
+    corpora = [corpus_of(one.task.recipe, one.task, (split,)) for one in (model, other)]
+    for one, corpus in zip((model, other), corpora, strict=True):
+        if split not in corpus.splits:
+            return f"{one.name} was trained with data that has no {split} split"
+    here, there = (corpus.checksums(split) for corpus in corpora)
+    if [*here.values()] != [*there.values()]:
+        files = zip_longest(here.items(), there.items())
+        unlike = next(pair for pair in files if None in pair or pair[0][1] != pair[1][1])
+        named = (
+            f"{one.name} has " + ("no other file" if file is None else f"{file[0]} (sha256 {file[1][:12]})")
+            for one, file in zip((model, other), unlike, strict=True)
+        )
+        return f"the {split} sets differ: {', '.join(named)}"
+    cuts = [None if split in one.split_files else (one.dev_share, one.steps) for one in corpora]
+    return None if cuts[0] == cuts[1] else f"{other.name} divides the same files otherwise into its splits"
+
+
+def paired_of(one: str, other: str, mine: Measured[Any], theirs: Measured[Any]) -> dict[str, Any]:
+    """Two models example by example; refused (2) where they read other examples."""
+    try:
+        return mine.paired(theirs)
+    except ValueError as error:
+        raise usage_error(f"{one} and {other} do not read the same examples of this data: {error}") from error
+
+
 def _compared(mine: str, name: str, measured: Measured[Any], theirs: Measured[Any]) -> dict[str, Any]:
     score = theirs.scorer.score()
-    _check(score)
-    try:
-        paired = with_words(mine, name, measured.paired(theirs))
-    except ValueError as error:
-        raise usage_error(f"{mine} and {name} do not read the same examples of this data: {error}") from error
+    check_score(score)
+    paired = with_words(mine, name, paired_of(mine, name, measured, theirs))
     return {"model": name, "score": score.as_json(), **({"paired": paired} if paired else {})}
 
 

@@ -136,7 +136,7 @@ class Model(Generic[P]):
         task, field = self.task, self.task.source
         if not task.output_formats:
             raise usage_error(f"{self.name} is a model for {task.kind}, which predicts nothing")
-        if self.engine.flat:
+        if self.engine.flat and task.reads_lengths:
             if isinstance(field, TextField) and {*map(type, items)} == {str}:
                 side = field.lines(items)
             else:
@@ -197,24 +197,24 @@ class Model(Generic[P]):
         """
         from seqcli.pipeline.prepare import open_columns
 
-        recipe = self.task.recipe
-        if data is not None:
-            data = [str(keep_stream(path) or path) for path in data]
-            changes: dict[str, Any] = {
-                split: data,
-                "dev_share": None,
-                **({"format": data_format} if data_format else {}),
-            }
-            if not _takes_columns(data_format or recipe.data.format or guess_format(data[0]), recipe.data.columns):
-                changes["columns"] = None  # those of the training data, which was of another format
-            recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
-        columns = open_columns(recipe, reader or self.task, (split,), progress)
+        columns = open_columns(self.recipe(data, split, data_format), reader or self.task, (split,), progress)
         if split not in columns:
             raise usage_error(
                 f"the data that the model was trained with has no {split} split",
                 hint="Give a file, or another --split.",
             )
         return columns[split]
+
+    def recipe(self, data: list[str] | None, split: str, data_format: str | None = None) -> Recipe:
+        """The model's own recipe, or with files as its data."""
+        recipe = self.task.recipe
+        if data is None:
+            return recipe
+        data = [str(keep_stream(path) or path) for path in data]
+        changes: dict[str, Any] = {split: data, "dev_share": None, **({"format": data_format} if data_format else {})}
+        if not _takes_columns(data_format or recipe.data.format or guess_format(data[0]), recipe.data.columns):
+            changes["columns"] = None  # those of the training data, which was of another format
+        return recipe.model_copy(update={"data": recipe.data.model_copy(update=changes)})
 
     def evaluate(self, data: list[str] | None = None, *, split: str = "test") -> Evaluation:
         """Measure the model on files, or on a split of the data it was trained with; see `evaluate`."""

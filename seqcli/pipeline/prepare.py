@@ -33,12 +33,16 @@ def open_columns(
 
     The task may be another's: then it reads this recipe's data.
     """
-    data, plain = recipe.data, task.plain_text
-    corpus = open_corpus(data, splits=splits, plain=plain, series=task.has_series, progress=progress)
+    corpus = corpus_of(recipe, task, splits, progress)
     if "train" in corpus.splits:
         key = corpus.fingerprint("train")
         task.prepare(lambda: corpus.examples("train"), key, progress)
     return {name: encode(corpus, name, task, progress) for name in corpus.splits if name in splits}
+
+
+def corpus_of(recipe: Recipe, task: Task[Any], splits: tuple[str, ...], progress: Progress | None = None) -> Corpus:
+    """The data of a recipe as a task of its kind reads it."""
+    return open_corpus(recipe.data, splits=splits, plain=task.plain_text, series=task.has_series, progress=progress)
 
 
 def kept_recipe(recipe: Recipe, folder: Path) -> Recipe:

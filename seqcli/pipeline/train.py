@@ -16,6 +16,7 @@ from seqcli.fields.base import Progress
 from seqcli.fields.text import RunningTextField
 from seqcli.files import atomic_write, atomic_write_text
 from seqcli.machine import peak_memory_mb
+from seqcli.metrics.paired import apart, briefly
 from seqcli.pipeline.estimators import CountsEstimator, Estimator, GradientEstimator, Job
 from seqcli.pipeline.events import Event, Finished, Notice
 from seqcli.pipeline.export import export
@@ -256,7 +257,7 @@ def _with_beside(
 
 
 def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Measured[Any]]) -> dict[str, Any]:
-    """A baseline's score on the splits measured, and where it shows how the model compares example by example."""
+    """A baseline's score on the splits measured, and how the model compares with it: example by example where that can be."""
     other.fit(job.columns["train"])
     arrays = other.fit_counts(other.data(job.columns["train"]), lambda done, total: None)
     engine = other.counts_engine(arrays)
@@ -265,8 +266,9 @@ def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Mea
     for name, mine in measured.items():
         theirs = other.measure(engine, other.data(job.columns[name]))
         entry[name] = theirs.scorer.score().as_json()
-        if job.task.pairs:
-            entry[name]["paired"] = mine.paired(theirs)
+        # of series nothing can be said of chance, since their windows overlap
+        if paired := mine.paired(theirs) or apart(mine.scorer.score(), theirs.scorer.score()):
+            entry[name]["paired"] = briefly(title, paired)
     return entry
 
 

@@ -222,8 +222,8 @@ class Task(ABC, Generic[P]):
     rules: ClassVar[tuple[Rule, ...]] = ()
     error_columns: ClassVar[tuple[str, ...]] = ()
     output_formats: ClassVar[tuple[str, ...]] = ()
-    pairs: ClassVar[bool] = False
-    """Two models compare example by example (`Measured.paired`): its score, or one beside it, is a mean over them."""
+    reads_lengths: ClassVar[bool] = False
+    """Its predictions are made of outputs and of how long each source is: what stands in a source is not needed."""
     generates: bool = False
     """Its model is asked token by token; it has no outputs of a whole batch, but what an encoder says beside."""
     output: str = ""

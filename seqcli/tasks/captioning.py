@@ -116,7 +116,6 @@ class CaptioningTask(WritingTask):
         ),
     )
     error_columns = ("place", "chrf", "image", "reference", "caption")
-    pairs = True
     source: FrameField
     config: CaptioningConfig
 

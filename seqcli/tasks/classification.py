@@ -18,6 +18,7 @@ from seqcli.fields.frames import FrameField
 from seqcli.fields.labels import LabelField, LabelView
 from seqcli.fields.text import TextField
 from seqcli.metrics.classes import ClassScorer, MultilabelScorer
+from seqcli.metrics.paired import Sums, f1
 from seqcli.metrics.score import Score
 from seqcli.models.counts.base import CountsClassifier, Labelled, Sizes
 from seqcli.recipe import registry
@@ -194,7 +195,7 @@ class ClassificationTask(Task[Classified]):
     target: LabelField
     output = "log_probs_BK"
     output_formats = ("tsv", "jsonl")
-    pairs = True
+    reads_lengths = True
     error_columns = ("place", "gold", "predicted", "confidence", "source")
 
     def __init__(self, recipe: Recipe) -> None:
@@ -445,6 +446,7 @@ class ClassificationScorer:
         self.multilabel = MultilabelScorer(target.labels) if target.multilabel else None
         self.single = ClassScorer(target.labels, ordinal=target.config.ordinal)
         self._ids = {label: number for number, label in enumerate(target.labels)}
+        self._adds = [np.zeros((0, 3))]
 
     def add(self, gold: Sequence[list[str]], predictions: Sequence[Classified]) -> Sequence[bool]:
         probs_BK = np.stack([one.probs_K for one in predictions]).astype(np.float64)
@@ -452,7 +454,10 @@ class ClassificationScorer:
             gold_BK = np.array([[label in labels for label in self.labels] for labels in gold], bool)
             unknown_B = np.array([sum(label not in self._ids for label in labels) for labels in gold], np.int64)
             self.multilabel.add(gold_BK, probs_BK, self.threshold, unknown_B)
-            exact_B = ((probs_BK >= self.threshold) == gold_BK).all(1) & (unknown_B == 0)
+            said_BK = probs_BK >= self.threshold
+            exact_B = (said_BK == gold_BK).all(1) & (unknown_B == 0)
+            counts = (said_BK & gold_BK).sum(1), gold_BK.sum(1) + unknown_B, said_BK.sum(1)
+            self._adds.append(np.stack(counts, axis=1).astype(np.float64))
             return [bool(right) for right in exact_B]
         ids_B = np.array([self._ids.get(labels[0], -1) for labels in gold], np.int64)
         self.single.add(ids_B, probs_BK, [labels[0] for labels in gold if labels[0] not in self._ids])
@@ -461,8 +466,8 @@ class ClassificationScorer:
     def scores(self) -> dict[str, float]:
         return (self.multilabel or self.single).scores()
 
-    def sums(self) -> None:
-        return None
+    def sums(self) -> Sums | None:
+        return None if self.multilabel is None else Sums("F1", np.concatenate(self._adds), f1)
 
     def score(self) -> Score:
         return (self.multilabel or self.single).score()

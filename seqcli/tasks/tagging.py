@@ -186,6 +186,18 @@ class TaggingTask(Task[Tagged]):
         assert isinstance(self.recipe.model, MostFrequentTagConfig)
         return TagCounts(MostFrequentTag.from_arrays(self.recipe.model, arrays, self._sizes(), file))
 
+    def differences(self, other: Task[Any], name: str) -> list[str]:
+        """Models whose tags are counted otherwise are refused; one that knows other tags is said."""
+        assert isinstance(other, TaggingTask)
+        mine, theirs = (
+            (one.target.scheme is None, one.target.config.labels, one.target.config.merge) for one in (self, other)
+        )
+        if mine != theirs:
+            raise usage_error(f"{name} reads other tags of the same data, so the two cannot be compared")
+        if not (odd := {*self.target.kinds} ^ {*other.target.kinds}):
+            return []
+        return [f"{name} knows other tags: {', '.join(sorted(odd)[:10])} only one of the two"]
+
     def baselines(self, data: Mapping[str, Data]) -> list[tuple[str, Task[Tagged]]]:
         if not self.is_network or len(self.source.words) * len(self.target.labels) > MOST_COUNTED:
             return []

@@ -69,6 +69,7 @@ def test_a_pipe_gets_every_cell(seqcli: Program) -> None:
         "evaluate several",
         f"evaluate {LONG}",
         "evaluate bag --against most",
+        f"models compare tiny bag most {LONG} --examples 2",
         "data stats train.tsv dev.tsv test.tsv train-several.tsv dev-several.tsv test-several.tsv",
         "data stats train.ts dev.ts test.ts train-gaps.ts dev-gaps.ts test-gaps.ts",
         "vocab show vocab.txt",

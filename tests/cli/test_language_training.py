@@ -73,10 +73,15 @@ def models(models_folder: Path, text: Path) -> Path:
 def test_train_says_the_figures_and_the_floor(seqcli: Program, text: Path) -> None:
     code, out, err = seqcli("train", "lm.yaml")
     assert code == 0
-    score, figures, floor, run = out.splitlines()
+    score, figures, floor, says, run = out.splitlines()
     assert re.fullmatch(r"test perplexity = \d+\.\d\d " + SIGNATURE, score)
     assert re.fullmatch(r"\d\.\d{4} nats a token, \d\.\d{4} bits a character", figures)
     assert re.fullmatch(r"3-gram, interpolated modified Kneser-Ney: perplexity = \d+\.\d\d", floor)
+    assert re.fullmatch(
+        r"better than 3-gram, interpolated modified Kneser-Ney by 0\.\d{4} bits a character "
+        r"\(95% interval 0\.\d{4} to 0\.\d{4}, p = 0\.0\S+\)",
+        says,
+    )
     assert re.fullmatch(r"tiny-lm@1 in runs/tiny-lm/1: (\d+\.\d min|\d+ s), 780 parameters", run)
     told = err.splitlines()
     assert told[0] == "tiny-lm@1: language-model, tokens > lstm > softmax, 780 parameters, cpu fp32"
@@ -258,7 +263,7 @@ def test_evaluate_shows_the_figures_beside_the_floor(seqcli: Program, models: Pa
         f"{figures['characters']:,} characters"
     )
     assert rows[3].split() == ["tiny-lm@1", "3-gram,", "interpolated", "modified", "Kneser-Ney", "ratio"]
-    table = {" ".join(row.split()[:-3]): row.split()[-3:] for row in rows[4:]}
+    table = {" ".join(row.split()[:-3]): row.split()[-3:] for row in rows[4:-1]}
     assert list(table) == [
         "nats a token",
         "perplexity a token",
@@ -269,6 +274,7 @@ def test_evaluate_shows_the_figures_beside_the_floor(seqcli: Program, models: Pa
     mine, other = report["test"]["value"], floor["value"]
     assert table["perplexity a token"] == [f"{mine:.4f}", f"{other:.4f}", f"{mine / other:.3f}"]
     assert table["bits a character"][0] == f"{figures['bits_per_character']:.4f}"
+    assert rows[-1].startswith("tiny-lm@1 is better than 3-gram, interpolated modified Kneser-Ney by 0.")
 
 
 def test_evaluate_against_another_model_on_any_file(seqcli: Program, models: Path) -> None:

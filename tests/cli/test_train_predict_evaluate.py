@@ -16,8 +16,12 @@ from tiny import Program, environment
 def test_train_says_results_on_stdout_and_the_rest_on_stderr(seqcli: Program, place: Path) -> None:
     code, out, err = seqcli("train", "tiny.yaml")
     assert code == 0
-    score, baseline, run = out.splitlines()
+    score, baseline, says, run = out.splitlines()
     assert re.fullmatch(r"most frequent tag: F1 = \d+\.\d\d", baseline)
+    assert re.fullmatch(
+        r"loses to most frequent tag by \d+\.\d\d F1 \(95% interval \d+\.\d\d to \d+\.\d\d, p = 0\.0\S+\)", says
+    )
+    assert says in (place / "runs/tiny/1/report.json").read_text()
     signature = r"\(spans\|scheme:bio\|matching:conlleval\|average:micro\|v:seqcli-.*\)"
     assert re.fullmatch(r"test F1 = \d+\.\d\d " + signature, score)
     assert re.fullmatch(r"tiny@1 in runs/tiny/1: (\d+\.\d min|\d+ s), 1,664 parameters", run)
@@ -33,7 +37,7 @@ def test_train_says_results_on_stdout_and_the_rest_on_stderr(seqcli: Program, pl
 
 def test_quiet_training_says_the_result_alone(seqcli: Program, place: Path) -> None:
     code, out, err = seqcli("train", "tiny.yaml", "-q")
-    assert (code, out.count("\n"), err) == (0, 3, "")
+    assert (code, out.count("\n"), err) == (0, 4, "")
 
 
 def test_json_of_train_and_dry_run(seqcli: Program, place: Path) -> None:
@@ -185,3 +189,13 @@ def test_tensorboard_that_is_not_installed(seqcli: Program, place: Path, monkeyp
         "error: the package 'tensorboard' is not installed. Install it: pip install 'seqcli[tensorboard]'.\n",
     )
     assert not (place / "runs").exists()
+
+
+def test_a_tagger_of_counts_predicts(seqcli: Program, place: Path) -> None:
+    model = ("--set", "model={kind: most-frequent-tag}", "--set", "training={seed: 1}", "--set", "name=often")
+    assert seqcli("train", "tiny.yaml", "-q", *model).code == 0
+    assert seqcli("predict", "often", stdin=b"Ravi met Tata\n\nAnna\n") == (
+        0,
+        "Ravi/B-PER met/O Tata/B-ORG\n\nAnna/B-PER\n",
+        "",
+    )

@@ -141,7 +141,7 @@ def test_a_stream_is_closed_or_full(folder: Path, line: str) -> None:
 def test_no_training_is_lost_for_a_message(place: Path, redirected: str) -> None:
     code, out, err = bash(place, f"train tiny.yaml {redirected}")
     assert (code, err) == (0, "")
-    assert out.splitlines()[2].startswith("tiny@1 in runs/tiny/1: ")
+    assert out.splitlines()[3].startswith("tiny@1 in runs/tiny/1: ")
     assert (place / "runs/tiny/1/manifest.json").is_file()
 
 

@@ -9,8 +9,11 @@ from scipy.stats import binomtest, bootstrap, permutation_test
 from seqcli.metrics.bleu_sums import bleu_sums
 from seqcli.metrics.paired import (
     Sums,
+    apart,
+    briefly,
     compare_sums,
     f1,
+    interval,
     mcnemar,
     mean,
     p_text,
@@ -18,6 +21,7 @@ from seqcli.metrics.paired import (
     percentage,
     with_words,
 )
+from seqcli.metrics.score import Score
 from seqcli.metrics.translation import TranslationMetric
 
 
@@ -194,3 +198,75 @@ def test_what_a_comparison_says():
     )
     assert with_words("a", "b", {}) == {}
     assert p_text(0.0) == "< 1e-300"
+
+
+def spans_of(random, count):
+    """Spans that are right, gold and predicted, of made-up sentences."""
+    gold, predicted = random.integers(0, 5, (2, count))
+    return np.stack([random.binomial(np.minimum(gold, predicted), 0.7), gold, predicted], axis=1).astype(float)
+
+
+def test_the_interval_of_one_score_is_scipys_percentile_bootstrap():
+    """Of an F1, which is no mean over examples: the examples of all three sums are drawn together."""
+    of_N3 = spans_of(np.random.default_rng(11), 150)
+    found = interval(Sums("F1", of_N3, f1))
+    expected = bootstrap(
+        tuple(of_N3.T),
+        lambda right, gold, predicted, axis: f1(np.stack([part.sum(axis) for part in (right, gold, predicted)], -1)),
+        paired=True,
+        vectorized=True,
+        n_resamples=20_000,
+        method="percentile",
+        rng=12,
+    ).confidence_interval
+    assert found["value"] == pytest.approx(f1(of_N3.sum(0)))
+    assert (found["low"], found["high"]) == (
+        pytest.approx(expected.low, abs=0.15),
+        pytest.approx(expected.high, abs=0.15),
+    )
+
+
+def test_one_example_has_no_interval():
+    assert interval(Sums("F1", np.array([[1.0, 2, 2]]), f1)) == {"value": 50.0}
+
+
+def test_the_interval_of_one_score_holds_the_truth_in_95_of_100():
+    """Simulated error rates whose true value is known, over examples of different lengths."""
+    random = np.random.default_rng(14)
+    held = 0
+    for _ in range(300):
+        lengths = random.integers(5, 20, 80)
+        found = interval(
+            Sums("WER", np.stack([random.binomial(lengths, 0.2), lengths], axis=1).astype(float), percentage)
+        )
+        held += found["low"] <= 20 <= found["high"]
+    assert 0.93 <= held / 300 <= 0.97
+
+
+def test_what_a_report_says_of_a_baseline():
+    paired = {"metric": "F1", "difference": 34.2, "low": 31.0, "high": 37.4, "level": 0.95, "p": 0.0001}
+    assert briefly("majority", paired)["says"] == (
+        "better than majority by 34.20 F1 (95% interval 31.00 to 37.40, p = 0.0001)"
+    )
+    turned = {**paired, "difference": -34.2, "low": -37.4, "high": -31.0}
+    assert briefly("majority", turned)["says"] == (
+        "loses to majority by 34.20 F1 (95% interval 31.00 to 37.40, p = 0.0001)"
+    )
+    assert briefly("b", {**turned, "less_is_better": True})["says"].startswith(
+        "better than b by 34.20 F1 (95% interval 31"
+    )
+    assert briefly("b", {**paired, "difference": 0.4, "low": -1.1, "high": 1.9, "p": 0.64})["says"] == (
+        "cannot be told apart from b: +0.40 F1 (95% interval -1.10 to +1.90, p = 0.64)"
+    )
+    assert briefly("b", {}) == {}
+
+
+def test_series_are_apart_and_nothing_is_said_of_chance():
+    one, other = (Score("MSE, standardised", value, "") for value in (0.3758, 0.375))
+    assert briefly("linear", apart(one, other))["says"] == "loses to linear by 0.0008 MSE, standardised"
+    assert briefly("linear", apart(other, one))["says"] == "better than linear by 0.0008 MSE, standardised"
+    assert briefly("linear", apart(one, one))["says"] == "equal to linear in MSE, standardised"
+    assert with_words("mine", "linear", apart(one, other))["says"] == "mine loses to linear by 0.0008 MSE, standardised"
+    assert apart(one, Score("MSE, standardised", float("inf"), "")) == {}
+    hair = briefly("b", apart(Score("RMSE", 2.0000219, ""), Score("RMSE", 2.0, "")))
+    assert hair["says"] == "loses to b by 0.000022 RMSE"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -285,6 +286,10 @@ def test_a_model_that_loses_says_so(tmp_path, cache):
     assert any(text.startswith("the model is no better than its baseline: test MSE, standardised") for text in notices)
     found = run_inside("evaluate", "waves", "--runs", str(tmp_path / "runs"))
     assert "verdict: loses to " in found.out
+    report = Store(tmp_path / "runs").resolve("waves").report()
+    says = {one["model"]: one["test"]["paired"]["says"] for one in report["baselines"]}
+    assert re.fullmatch(r"loses to last value by \d\S+ MSE, standardised", says["last value"])
+    assert says["last value"] in found.out
     assert "last value" in found.out.split("verdict:")[1]
 
 
