@@ -23,7 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "curve": ("seqcli.cli.curve", "Train on growing shares of the data: bias and variance of a recipe."),
     "sweep": ("seqcli.cli.sweep", "Train with many values of some settings, and choose by the dev score."),
     "recurrence": ("seqcli.cli.recurrence", "Run a linear recurrence: what a state remembers, and for how long."),
-    "models": ("seqcli.cli.models", "List, show, export, copy, remove, pack and unpack models."),
+    "models": ("seqcli.cli.models", "List, show, compare, export, copy, remove, pack and unpack models."),
     "recipes": ("seqcli.cli.recipes", "List, show, copy and validate recipes."),
     "components": ("seqcli.cli.components", "List every component kind with its options."),
     "data": ("seqcli.cli.data", "List, fetch, describe and check data sets."),

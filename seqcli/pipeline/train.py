@@ -201,11 +201,11 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
     if counts := task.beside():
         engine, about_engine["beside"] = _with_beside(job, engine, counts, data)
         files.append(BESIDE_FILE)
-        shares = ", ".join(f"{one['model']} {one['share']:.2f}" for one in about_engine["beside"])
-        yield Notice(f"shares{' of least loss on dev' if 'dev' in data else ''}: {shares}", is_warning=False)
     names: list[str] = [name for name in ("dev", "test") if name in data and task.score_names]
     measured: dict[str, Measured[Any]] = {name: task.measure(engine, data[name]) for name in names}
     scores: dict[str, Any] = {name: one.scorer.score().as_json() for name, one in measured.items()}
+    if "beside" in about_engine:
+        yield Notice(_shares(about_engine["beside"], scores.get("dev")), is_warning=False)
     baselines = [_compared(title, other, job, measured) for title, other in task.baselines(data)]
     report = {
         "name": run.name,
@@ -254,6 +254,14 @@ def _with_beside(
     for one, loss in zip(about, losses, strict=False):
         one["dev_loss"] = loss
     return Mixture(network, engines[1:], shares), about
+
+
+def _shares(about: Sequence[Mapping[str, Any]], dev: Mapping[str, Any] | None) -> str:
+    """What each model of a mixture counts, and how good they are together."""
+    shares = ", ".join(f"{one['model']} {one['share']:.2f}" for one in about)
+    if dev is None:
+        return f"shares: {shares}"
+    return f"shares of least loss on dev: {shares}; together dev {dev['name']} {dev['value']:.2f}"
 
 
 def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Measured[Any]]) -> dict[str, Any]:
