@@ -20,7 +20,7 @@ from seqcli.pipeline.model import Model
 from seqcli.pipeline.prepare import corpus_of
 from seqcli.pipeline.timing import ROUNDS, Tick, first_answers, speeds
 from seqcli.store.manifest import read_manifest
-from seqcli.store.runs import ENGINE_FILES, Run
+from seqcli.store.runs import BESIDE_FILE, ENGINE_FILES, Run
 from seqcli.tasks.base import Measured
 
 _MOST_TIMED = 4_000
@@ -198,7 +198,7 @@ def _rated(model: Model[Any], measured: Measured[Any]) -> Rated:
         score,
         figure,
         report.get("parameters"),
-        sum(files[name].size for name in engine),
+        sum(files[name].size for name in (*engine, BESIDE_FILE) if name in files),
         sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file()),
         report.get("minutes"),
     )
