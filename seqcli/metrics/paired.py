@@ -255,40 +255,41 @@ def briefly(other: str, paired: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _verdict(one: str, other: str, paired: Mapping[str, Any]) -> str:
-    """``ner is better than ner-plain by 1.80 F1 (95% interval +0.30 to +3.30, McNemar p = 0.02)``, if the two can be told apart."""
+    """``ner is better than ner-plain by 1.80 F1 (95% interval 0.30 to 3.30, McNemar p = 0.02)``, if the two can be told apart."""
     if "low" not in paired:
         return f"{one} {'' if _loses(paired) else 'is '}{_brief_verdict(other, paired)}"
-    unit, digits, difference = paired.get("metric", "points"), _digits(paired), paired["difference"]
-    sure = [f"{_level(paired)} {paired['low']:+.{digits}f} to {paired['high']:+.{digits}f}"]
     if "p_randomisation" in paired:
-        sure += [f"bootstrap p {p_text(paired['p'])}", f"randomisation p {p_text(paired['p_randomisation'])}"]
+        p = f"bootstrap p {p_text(paired['p'])}, randomisation p {p_text(paired['p_randomisation'])}"
     else:
-        sure.append(f"McNemar p {p_text(paired['p'])}")
-    how_sure = ", ".join(sure)
+        p = f"McNemar p {p_text(paired['p'])}"
     if _may_be_chance(paired):
-        return f"{one} and {other} cannot be told apart: {difference:+.{digits}f} {unit} ({how_sure})"
-    side = "worse" if _loses(paired) else "better"
-    return f"{one} is {side} than {other} by {abs(difference):.{digits}f} {unit} ({how_sure})"
+        return f"{one} and {other} cannot be told apart: {_amount(paired, p)}"
+    return f"{one} is {'worse' if _loses(paired) else 'better'} than {other} by {_amount(paired, p)}"
 
 
 def _brief_verdict(other: str, paired: Mapping[str, Any]) -> str:
-    """``better than majority by 1.80 F1 (95% interval 0.30 to 3.30, p = 0.02)``: bounds of what is said, not of a - b."""
-    unit, digits, difference = paired.get("metric", "points"), _digits(paired), paired["difference"]
-    if difference == 0 and "low" not in paired:
-        return f"equal to {other} in {unit}"
-    bounds, how_sure = [paired["low"], paired["high"]] if "low" in paired else [], ""
-    chance = bool(bounds) and _may_be_chance(paired)
-    sign = "+" if chance else ""
-    if bounds:
-        low, high = bounds if chance or difference > 0 else (-bounds[1], -bounds[0])
-        how_sure = f" ({_level(paired)} {low:{sign}.{digits}f} to {high:{sign}.{digits}f}, p {p_text(paired['p'])})"
-    if chance:
-        return f"cannot be told apart from {other}: {difference:+.{digits}f} {unit}{how_sure}"
-    return f"{'loses to' if _loses(paired) else 'better than'} {other} by {abs(difference):.{digits}f} {unit}{how_sure}"
+    """``better than majority by 1.80 F1 (95% interval 0.30 to 3.30, p = 0.02)``."""
+    if "low" not in paired and paired["difference"] == 0:
+        return f"equal to {other} in {_unit(paired)}"
+    amount = _amount(paired, f"p {p_text(paired['p'])}" if "p" in paired else "")
+    if "low" in paired and _may_be_chance(paired):
+        return f"cannot be told apart from {other}: {amount}"
+    return f"{'loses to' if _loses(paired) else 'better than'} {other} by {amount}"
 
 
-def _level(paired: Mapping[str, Any]) -> str:
-    return f"{100 * paired['level']:.0f}% interval"
+def _amount(paired: Mapping[str, Any], p: str) -> str:
+    """The difference and how sure it is; with signs, as a - b, only where that may be chance."""
+    chance = "low" in paired and _may_be_chance(paired)
+    digits, difference, sign = _digits(paired), paired["difference"], "+" if chance else ""
+    size = f"{difference if chance else abs(difference):{sign}.{digits}f} {_unit(paired)}"
+    if "low" not in paired:
+        return size
+    low, high = (paired["low"], paired["high"]) if chance or difference > 0 else (-paired["high"], -paired["low"])
+    return f"{size} ({100 * paired['level']:.0f}% interval {low:{sign}.{digits}f} to {high:{sign}.{digits}f}, {p})"
+
+
+def _unit(paired: Mapping[str, Any]) -> str:
+    return str(paired.get("metric", "points"))
 
 
 def _loses(paired: Mapping[str, Any]) -> bool:

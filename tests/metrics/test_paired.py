@@ -188,13 +188,13 @@ def test_what_a_comparison_says():
         "p_randomisation": 0.03,
     }
     assert with_words("a", "b", paired)["says"] == (
-        "a is better than b by 1.80 F1 (95% interval +0.30 to +3.30, bootstrap p = 0.02, randomisation p = 0.03)"
+        "a is better than b by 1.80 F1 (95% interval 0.30 to 3.30, bootstrap p = 0.02, randomisation p = 0.03)"
     )
     assert with_words("a", "b", {**paired, "less_is_better": True})["says"].startswith("a is worse than b by 1.80 F1")
     assert with_words("a", "b", {**paired, "low": -0.1})["says"].startswith("a and b cannot be told apart: +1.80 F1")
     small = {**paired, "metric": "bits a character", "difference": 0.0123, "low": 0.01, "high": 0.02}
     assert with_words("a", "b", small)["says"].startswith(
-        "a is better than b by 0.0123 bits a character (95% interval +0.0100 "
+        "a is better than b by 0.0123 bits a character (95% interval 0.0100 "
     )
     assert with_words("a", "b", {}) == {}
     assert p_text(0.0) == "< 1e-300"
