@@ -383,7 +383,7 @@ def _classifier(network: SequenceClassifier, batch: Batch) -> Losses:
 
 
 @losses_of.register
-def _ensemble(network: Ensemble, batch: Batch) -> Losses:  # type: ignore[type-arg]
+def _ensemble(network: Ensemble, batch: Batch) -> Losses:
     """The sum over the members, each of which learns for itself."""
     each = [losses_of(member, batch) for member in network.networks()]
     return each[0]._replace(

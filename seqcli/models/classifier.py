@@ -14,7 +14,7 @@ from torch import Tensor
 
 from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
 from seqcli.models.ensemble import Ensemble
-from seqcli.models.layers import Embedder, Encoder, Pooling, SequenceHead, build
+from seqcli.models.layers import Embedder, Encoder, Pooling, SequenceHead, build, only
 from seqcli.models.network import Loss, Memory, Network, Tensors
 from seqcli.recipe.models import NetworkConfig
 
@@ -58,8 +58,11 @@ class SequenceClassifier(Network):
         return self.pool(self.embedder(inputs, lengths_B), lengths_B)
 
 
-class EnsembleClassifier(Ensemble[SequenceClassifier]):
+class EnsembleClassifier(Ensemble):
     """Its probabilities are the mean of its members'."""
+
+    def networks(self) -> list[SequenceClassifier]:
+        return only(SequenceClassifier, self.members)
 
     def forward(self, source: Side) -> Tensors:
         each_MBK = torch.stack([network(source)["log_probs_BK"] for network in self.networks()])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Generic, TypeVar
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -11,20 +11,19 @@ from torch import nn
 from seqcli.data.batch import Batch
 from seqcli.models.network import Loss, Memory, Network
 
-N = TypeVar("N", bound=Network)
 
-
-class Ensemble(Network, Generic[N]):
+class Ensemble(Network):
     """Networks that differ in their start and their dropout alone, each learning for itself
     (Lakshminarayanan, Pritzel and Blundell 2017). A subclass says how they answer together.
     """
 
-    def __init__(self, networks: Iterable[N]) -> None:
+    def __init__(self, networks: Iterable[Network]) -> None:
         super().__init__()
         self.members = nn.ModuleList(networks)
 
-    def networks(self) -> list[N]:
-        return list(self.members)  # type: ignore[arg-type]
+    @abstractmethod
+    def networks(self) -> Sequence[Network]:
+        """The members."""
 
     def loss(self, batch: Batch, memory: Memory) -> Loss:
         """The mean of the members' summed losses, and the number they sum over."""

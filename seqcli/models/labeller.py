@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seqcli.data.batch import Batch, InputSizes, LabelSpace, Side
 from seqcli.models.ensemble import Ensemble
-from seqcli.models.layers import Embedder, Encoder, PositionHead, build
+from seqcli.models.layers import Embedder, Encoder, PositionHead, build, only
 from seqcli.models.network import Loss, Memory, Network, Tensors
 from seqcli.recipe.models import NetworkConfig
 
@@ -38,8 +38,11 @@ class Labeller(Network):
         return self.encoder(self.embedder(inputs, lengths_B), positions_B), positions_B
 
 
-class EnsembleLabeller(Ensemble[Labeller]):
+class EnsembleLabeller(Ensemble):
     """The score of a sequence of labels is the mean of its members' scores: their geometric mean, normalised anew."""
+
+    def networks(self) -> list[Labeller]:
+        return only(Labeller, self.members)
 
     def forward(self, source: Side) -> Tensors:
         each = [network(source) for network in self.networks()]

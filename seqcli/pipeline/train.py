@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from seqcli.fields.text import RunningTextField
 from seqcli.files import atomic_write, atomic_write_text
 from seqcli.machine import peak_memory_mb
 from seqcli.metrics.paired import apart, briefly
+from seqcli.metrics.score import Score
 from seqcli.pipeline.estimators import CountsEstimator, Estimator, GradientEstimator, Job
 from seqcli.pipeline.events import Event, Finished, Notice
 from seqcli.pipeline.export import export
@@ -205,7 +207,8 @@ def _finish(job: Job, estimator: Estimator) -> Iterator[Event]:
     measured: dict[str, Measured[Any]] = {name: task.measure(engine, data[name]) for name in names}
     scores: dict[str, Any] = {name: one.scorer.score().as_json() for name, one in measured.items()}
     if "beside" in about_engine:
-        yield Notice(_shares(about_engine["beside"], scores.get("dev")), is_warning=False)
+        dev = measured["dev"].scorer.score() if "dev" in measured else None
+        yield Notice(_shares(about_engine["beside"], dev), is_warning=False)
     baselines = [_compared(title, other, job, measured) for title, other in task.baselines(data)]
     report = {
         "name": run.name,
@@ -244,7 +247,7 @@ def _with_beside(
     shares, losses = [1 / len(engines)] * len(engines), list[float]()
     if "dev" in data:
         log_probs = [job.task.target_log_probs(one, data["dev"]) for one in engines]
-        shares, losses = best_shares(log_probs), [-float(one.mean()) for one in log_probs]
+        shares, losses = best_shares(log_probs), [-float(one.mean()) for one in log_probs if len(one)]
     save_arrays(job.run.beside_path, {**arrays, SHARES: np.array(shares)})
     configs = [one.recipe.model for one in others]
     titles = ["network", *(registry.implementation("beside", one.kind).title(one) for one in configs)]
@@ -252,16 +255,17 @@ def _with_beside(
         {"model": title, "share": share} for title, share in zip(titles, shares, strict=True)
     ]
     for one, loss in zip(about, losses, strict=False):
-        one["dev_loss"] = loss
+        if math.isfinite(loss):  # a label that training lacks has no probability
+            one["dev_loss"] = loss
     return Mixture(network, engines[1:], shares), about
 
 
-def _shares(about: Sequence[Mapping[str, Any]], dev: Mapping[str, Any] | None) -> str:
+def _shares(about: Sequence[Mapping[str, Any]], dev: Score | None) -> str:
     """What each model of a mixture counts, and how good they are together."""
     shares = ", ".join(f"{one['model']} {one['share']:.2f}" for one in about)
     if dev is None:
         return f"shares: {shares}"
-    return f"shares of least loss on dev: {shares}; together dev {dev['name']} {dev['value']:.2f}"
+    return f"shares of least loss on dev: {shares}; together dev {dev.name} {dev.value:.2f}"
 
 
 def _compared(title: str, other: Task[Any], job: Job, measured: Mapping[str, Measured[Any]]) -> dict[str, Any]:

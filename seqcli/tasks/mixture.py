@@ -51,13 +51,17 @@ def flat(source: Side) -> Side:
 def best_shares(log_probs: Sequence[NDArray[Any]]) -> list[float]:
     """The shares of some models that make the targets most probable, by expectation maximization.
 
-    The likelihood of a mixture is concave in its shares, so there is no other best.
+    The likelihood of a mixture is concave in its shares, so there is no other best. Targets that no model holds possible
+    say nothing; without others all have the same share.
 
     Args:
         log_probs: of each model ln p of each target, [N].
     """
     log_probs_MN = np.stack(log_probs)
+    log_probs_MN = log_probs_MN[:, np.isfinite(log_probs_MN.max(0))]
     shares_M = np.full(len(log_probs), 1 / len(log_probs))
+    if not log_probs_MN.size:
+        return list(map(float, shares_M))
     probs_MN = np.exp(log_probs_MN - log_probs_MN.max(0))
     for _ in range(MOST_STEPS):
         joint_MN = shares_M[:, None] * probs_MN

@@ -78,6 +78,9 @@ def test_no_shares_are_better():
 
     assert all(likelihood(shares) >= likelihood(other) - 1e-7 for other in chance.dirichlet([1, 1, 1], 2000))
     assert best_shares([log_probs_MN[0], log_probs_MN[0] - 1]) == pytest.approx([1, 0], abs=1e-3)
+    impossible = np.append(log_probs_MN, [[-np.inf]] * 3, axis=1)
+    assert best_shares([*impossible]) == best_shares([*log_probs_MN])
+    assert best_shares([np.zeros(0), np.zeros(0)]) == [0.5, 0.5]
 
 
 def test_without_dev_each_has_the_same_share(tmp_path, cache):
