@@ -107,3 +107,10 @@ def classifiers(classifiers_folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(folder)
     monkeypatch.delenv("SEQCLI_RUNS", raising=False)
     return folder
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What is marked ``mirror`` has its data from the fixture of that name, or from the environment."""
+    fixtures = getattr(item, "fixturenames", ())
+    if item.get_closest_marker("mirror") and "mirror" not in fixtures and not os.environ.get("SEQCLI_MIRROR"):
+        pytest.skip("needs the real data sets: set SEQCLI_MIRROR")
